@@ -1,0 +1,49 @@
+// Regenerates the golden files of tests/reference/data from PyTorch: npm run goldens [name …], for instance `ops mlp`.
+
+import { spawnSync } from "node:child_process";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const FOLDER = join(dirname(dirname(fileURLToPath(import.meta.url))), "tests/reference");
+const SCRIPTS = ["mlp", "cnn", "ops", "optimizers", "schedules", "layers"];
+const VERSION = "1.13";
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !SCRIPTS.includes(name));
+if (unknown.length > 0) fail(`there is no ${unknown.join(", ")}. Known are ${SCRIPTS.join(", ")}.`, 2);
+
+const python = findPython();
+for (const name of wanted.length > 0 ? wanted : SCRIPTS) {
+  const result = spawnSync(python, [join(FOLDER, `${name}.py`)], {
+    cwd: FOLDER,
+    stdio: "inherit",
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+  });
+  if (result.status !== 0) fail(`${name}.py failed.`, 1);
+}
+
+/** A Python that has PyTorch: the one in $PYTHON, Debian's, or the first one of the path. */
+function findPython() {
+  const names = process.env.PYTHON ? [process.env.PYTHON] : ["/usr/bin/python3", "python3", "python"];
+  for (const name of names) {
+    const probe = spawnSync(name, ["-c", "import torch; print(torch.__version__)"], { encoding: "utf8" });
+    if (probe.status !== 0) continue;
+    const version = probe.stdout.trim();
+    if (!version.startsWith(VERSION)) {
+      console.warn(
+        `goldens: PyTorch ${version}; the files in the repository are from ${VERSION}, so expect differences.`,
+      );
+    }
+    return name;
+  }
+  return fail(
+    `no Python with PyTorch found (${names.join(", ")}). On Debian 12: sudo apt-get install python3-torch libopenblas0-pthread. ` +
+      "Elsewhere install PyTorch for a Python and name it: PYTHON=/path/to/python npm run goldens",
+    1,
+  );
+}
+
+function fail(line, code) {
+  console.error(`goldens: ${line}`);
+  process.exit(code);
+}

@@ -1,0 +1,179 @@
+// The package as a user has it: packed, installed in an empty folder, run from JavaScript, type-checked from TypeScript.
+
+import { execFileSync, type SpawnSyncReturns, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { build } from "esbuild";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+const folder = mkdtempSync(join(tmpdir(), "wgrad-pack-"));
+const project = join(folder, "project");
+
+/** npm, quiet and without the settings that the npm which runs these tests hands down. */
+function npm(words: readonly string[], cwd: string): string {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle)_/.test(name)),
+  );
+  const options = { cwd, env, encoding: "utf8", shell: process.platform === "win32" } as const;
+  return execFileSync("npm", [...words, "--loglevel=error"], options);
+}
+
+/** Runs a script of the project; one that doesn't end by itself fails. */
+function run(script: string, text: string): SpawnSyncReturns<string> {
+  writeFileSync(join(project, script), text);
+  return spawnSync(process.execPath, [script], { cwd: project, encoding: "utf8", timeout: 60_000 });
+}
+
+/** Runs a script that prints JSON in its last line. */
+function runForJson(script: string, text: string): unknown {
+  const { status, signal, stdout, stderr } = run(script, text);
+  assert.is(signal, null, `${script} didn't end by itself: ${stderr}`);
+  assert.is(status, 0, stderr);
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+}
+
+// A test, not a hook: uvu says nothing of what goes wrong in those.
+test("it can be packed, and installed in an empty folder", () => {
+  assert.ok(existsSync("dist/index.node.js"), "dist/ is missing: run npm run build");
+  npm(["pack", "--ignore-scripts", "--pack-destination", folder], resolve("."));
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "";
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
+  npm(["install", "--prefer-offline", "--no-audit", "--no-fund", join(folder, tarball)], project);
+});
+
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the package holds what users need and nothing else", () => {
+  const installed = join(project, "node_modules/wgrad");
+  const top = readdirSync(installed).sort();
+  const expected = ["LICENSE", "README.md", "dist", "package.json"];
+  assert.equal(
+    top.filter((name) => !expected.includes(name)),
+    [],
+  );
+  for (const name of ["LICENSE", "dist", "package.json"]) assert.ok(top.includes(name), `${name} is missing`);
+});
+
+const training = `
+import { manualSeed, nn, optim, tensor } from "wgrad";
+
+manualSeed(1);
+const x = tensor([[-1], [0], [1], [2]]);
+const y = x.mul(2);
+const model = new nn.Linear(1, 1);
+const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+let loss;
+for (let i = 0; i < 100; i++) {
+  optimizer.zeroGrad();
+  loss = model.forward(x).sub(y).square().mean();
+  loss.backward();
+  optimizer.step();
+}
+const prediction = await model.forward(tensor([[10]])).item();
+`;
+
+test("a script trains y = 2x and ends by itself", () => {
+  const text = `${training}
+console.log(JSON.stringify({ loss: await loss.item(), prediction }));
+`;
+  const { loss, prediction } = runForJson("train.mjs", text) as { loss: number; prediction: number };
+  assert.ok(loss <= 1e-4, `loss ${loss}`);
+  assert.ok(Math.abs(prediction - 20) <= 0.2, `prediction ${prediction}`);
+});
+
+test('"wgrad" and "wgrad/node" share their classes', () => {
+  const text = `${training}
+import { loadCheckpoint, saveCheckpoint } from "wgrad/node";
+
+await saveCheckpoint("last.safetensors", { model, optimizer });
+const loaded = await loadCheckpoint("last.safetensors");
+const copy = new nn.Linear(1, 1);
+copy.loadStateDict(loaded.model);
+const again = await copy.forward(tensor([[10]])).item();
+console.log(JSON.stringify([prediction, again]));
+`;
+  const [prediction, again] = runForJson("checkpoint.mjs", text) as [number, number];
+  assert.ok(Number.isFinite(prediction), `prediction ${prediction}`);
+  assert.is(again, prediction);
+});
+
+test("a mistake throws the package's own error class", () => {
+  const text = `
+import { ones, ShapeError } from "wgrad";
+try {
+  ones([2, 3]).matmul(ones([2, 3]));
+} catch (error) {
+  console.log(JSON.stringify([error instanceof ShapeError, error.name]));
+}
+`;
+  assert.equal(runForJson("mistake.mjs", text), [true, "ShapeError"]);
+});
+
+test("a bundler for pages finds the file that needs nothing else", async () => {
+  const contents = `import { tensor } from "wgrad"; console.log(tensor([1]).shape);`;
+  const { errors, metafile } = await build({
+    stdin: { contents, resolveDir: project },
+    absWorkingDir: project,
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    write: false,
+    metafile: true,
+    logLevel: "silent",
+  });
+  assert.equal(errors, []);
+  const inputs = Object.keys(metafile.inputs).filter((name) => name !== "<stdin>");
+  assert.equal(inputs, ["node_modules/wgrad/dist/wgrad.js"]);
+});
+
+const typed = `
+import { type Tensor, nn, optim, ShapeError, tensor, type DType } from "wgrad";
+import * as wg from "wgrad";
+import { saveCheckpoint } from "wgrad/node";
+
+const x: Tensor = tensor([[1, 2], [3, 4]], { requiresGrad: true });
+const shape: readonly number[] = x.shape;
+const dtype: DType = x.dtype;
+const model: nn.Module = new nn.Sequential(new nn.Linear(2, 1));
+const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+const loss: Tensor = wg.mseLoss(new nn.Linear(2, 1).forward(x), wg.zeros([2, 1]));
+loss.backward();
+optimizer.step();
+const value: number = await loss.item();
+await saveCheckpoint("x", { model, optimizer });
+export { dtype, ShapeError, shape, value };
+
+// @ts-expect-error: there is no such op
+x.frobnicate();
+// @ts-expect-error: a shape is an array
+x.reshape("2");
+// @ts-expect-error: there is no such export
+wg.frobnicate();
+`;
+
+/** The compiler's complaints about the typed script under one way of resolving modules. */
+function typeErrors(name: string, options: Record<string, unknown>): string {
+  const config = { compilerOptions: { strict: true, noEmit: true, target: "ES2022", ...options }, files: ["typed.ts"] };
+  writeFileSync(join(project, "typed.ts"), typed);
+  writeFileSync(join(project, name), JSON.stringify(config));
+  const tsc = resolve("node_modules/typescript/bin/tsc");
+  return spawnSync(process.execPath, [tsc, "-p", name], { cwd: project, encoding: "utf8" }).stdout;
+}
+
+test("TypeScript accepts it with module resolution nodenext", () => {
+  assert.is(typeErrors("nodenext.json", { module: "nodenext", moduleResolution: "nodenext", types: [] }), "");
+});
+
+test("TypeScript accepts it with module resolution bundler", () => {
+  assert.is(typeErrors("bundler.json", { module: "esnext", moduleResolution: "bundler", types: [] }), "");
+});
+
+test("TypeScript accepts it without the types of pages", () => {
+  const options = { module: "nodenext", lib: ["ES2022"], types: [], skipLibCheck: true };
+  assert.is(typeErrors("no-dom.json", options), "");
+});
+
+test.run();
