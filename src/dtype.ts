@@ -1,0 +1,141 @@
+// dtypes: promotion, storage and the typed arrays that carry them on the host.
+
+import { DTypeError } from "./errors.ts";
+
+/** Element type of a tensor. bool is stored as u32, f16 computes in f32 and is rounded when stored. */
+export type DType = "f32" | "f16" | "i32" | "u32" | "bool";
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
+
+/** What `data()` resolves to: f16 as Float32Array, bool as Uint8Array. */
+export type DataArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
+
+/** From narrow to wide: the order of promotion. */
+export const DTYPES: readonly DType[] = ["bool", "u32", "i32", "f16", "f32"];
+
+export function isDType(value: unknown): value is DType {
+  return DTYPES.includes(value as DType);
+}
+
+export function checkDType(op: string, dtype: DType): DType {
+  if (!isDType(dtype)) {
+    throw new DTypeError(`${op}: dtype must be one of ${DTYPES.join(", ")}, got ${String(dtype)}.`, { op });
+  }
+  return dtype;
+}
+
+export function isFloat(dtype: DType): boolean {
+  return dtype === "f32" || dtype === "f16";
+}
+
+/** The wider of two dtypes: bool < u32 < i32 < f16 < f32. */
+export function promote(a: DType, b: DType): DType {
+  return DTYPES.indexOf(a) >= DTYPES.indexOf(b) ? a : b;
+}
+
+/** The dtype that a plain number takes beside a tensor: weak, so it never widens a float. */
+export function numberDType(value: number, beside: DType): DType {
+  if (isFloat(beside)) return beside;
+  if (!Number.isInteger(value)) return "f32";
+  if (beside === "bool") return "i32";
+  return beside === "u32" && value < 0 ? "i32" : beside;
+}
+
+/** Bytes per element in a GPU buffer. */
+export function bytesOf(dtype: DType): number {
+  return dtype === "f16" ? 2 : 4;
+}
+
+/** The dtype that a typed array stands for. */
+export function dtypeOfArray(array: TypedArray): DType {
+  if (array instanceof Float32Array || array instanceof Float64Array) return "f32";
+  if (array instanceof Uint32Array) return "u32";
+  return "i32";
+}
+
+/** One number as `dtype` holds it. */
+export function castNumber(value: number, dtype: DType): number {
+  switch (dtype) {
+    case "f32":
+    case "f16":
+      return Math.fround(value);
+    case "i32":
+      return Math.trunc(value) | 0;
+    case "u32":
+      return Math.trunc(value) >>> 0;
+    case "bool":
+      return value !== 0 ? 1 : 0;
+    default:
+      return dtype satisfies never;
+  }
+}
+
+/** Packs host numbers into the bytes that a GPU buffer of `dtype` holds. */
+export function encode(values: ArrayLike<number>, dtype: DType): Float32Array | Int32Array | Uint32Array | Uint16Array {
+  switch (dtype) {
+    case "f32":
+      return values instanceof Float32Array ? values : Float32Array.from(values);
+    case "f16":
+      return Uint16Array.from(values, toHalfBits);
+    case "i32":
+      return values instanceof Int32Array ? values : Int32Array.from(values, (v) => Math.trunc(v));
+    case "u32":
+      return values instanceof Uint32Array ? values : Uint32Array.from(values, (v) => Math.trunc(v));
+    case "bool":
+      return Uint32Array.from(values, (v) => (v !== 0 ? 1 : 0));
+    default:
+      return dtype satisfies never;
+  }
+}
+
+/** Reads a GPU buffer's bytes as what `data()` hands out. */
+export function decode(bytes: ArrayBuffer, dtype: DType, count: number): DataArray {
+  switch (dtype) {
+    case "f32":
+      return new Float32Array(bytes, 0, count);
+    case "f16":
+      return Float32Array.from(new Uint16Array(bytes, 0, count), fromHalfBits);
+    case "i32":
+      return new Int32Array(bytes, 0, count);
+    case "u32":
+      return new Uint32Array(bytes, 0, count);
+    case "bool":
+      return Uint8Array.from(new Uint32Array(bytes, 0, count));
+    default:
+      return dtype satisfies never;
+  }
+}
+
+/** IEEE 754 binary16 bits of `value`, rounded to nearest even. */
+export function toHalfBits(value: number): number {
+  const bits = new Uint32Array(new Float32Array([value]).buffer)[0] as number;
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fff_ffff;
+  if (magnitude > 0x7f80_0000) return sign | 0x7e00;
+  if (magnitude >= 0x4780_0000) return sign | 0x7c00;
+  if (magnitude < 0x3880_0000) {
+    // Subnormal halves: adding 0.5 lets the f32 adder round to a multiple of 2^-24.
+    const rounded = new Float32Array([Math.abs(Math.fround(value)) + 0.5]);
+    return sign | ((new Uint32Array(rounded.buffer)[0] as number) - 0x3f00_0000);
+  }
+  return sign | ((magnitude - 0x3800_0000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+}
+
+/** The number that IEEE 754 binary16 `bits` stand for. */
+export function fromHalfBits(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

@@ -1,0 +1,53 @@
+// The typed errors of wgrad: each names the op and the shapes or dtypes at fault.
+
+import type { Shape } from "./shape.ts";
+
+/** Base class of everything that wgrad throws, save the standard `RangeError` and `TypeError`. */
+export class WgradError extends Error {
+  /** Name of the op that refused, where there is one. */
+  readonly op: string | undefined;
+  /** Shapes of the operands at fault, where they matter. */
+  readonly shapes: readonly Shape[];
+
+  constructor(message: string, details: { op?: string; shapes?: readonly Shape[] } = {}) {
+    super(message);
+    this.name = new.target.name;
+    this.op = details.op;
+    this.shapes = details.shapes ?? [];
+  }
+}
+
+/** Shapes, dims or sizes that don't fit together. */
+export class ShapeError extends WgradError {
+  override readonly name: string = "ShapeError";
+}
+
+/** A dtype that the op doesn't take, or that this device lacks. */
+export class DTypeError extends WgradError {
+  override readonly name: string = "DTypeError";
+}
+
+/** The device could not provide the memory. */
+export class OutOfMemoryError extends WgradError {
+  override readonly name: string = "OutOfMemoryError";
+}
+
+/** The device was lost or closed; open a new one with `init()`. */
+export class DeviceLostError extends WgradError {
+  override readonly name: string = "DeviceLostError";
+}
+
+/** The tensor depends on a value that a later step has overwritten. */
+export class StaleTensorError extends WgradError {
+  override readonly name: string = "StaleTensorError";
+}
+
+/** The tensor was disposed of. */
+export class DisposedTensorError extends WgradError {
+  override readonly name: string = "DisposedTensorError";
+}
+
+/** A bug of wgrad itself. */
+export function internal(message: string): WgradError {
+  return new WgradError(`internal: ${message}`);
+}

@@ -1,0 +1,40 @@
+// The random generator's state: a seed and a counter, both on the host. The numbers themselves come from shaders.
+
+import { sourceNode } from "./node.ts";
+import { Storage } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+import { traceEffect } from "./trace.ts";
+
+let seed = 0;
+let stream = 0;
+
+/** Starts the generator anew: the same seed gives the same numbers, on every device. Whole numbers only. */
+export function manualSeed(value: number): void {
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`manualSeed: the seed must be a whole number, got ${String(value)}.`);
+  seed = value;
+  stream = 0;
+}
+
+/** A bijective mix of 32 bits (the finalizer of MurmurHash3), so that near seeds and streams share nothing. */
+function mix(value: number): number {
+  let h = value >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** The number of the next stream: one per random op, in recorded order. */
+export function nextStream(): number {
+  stream++;
+  return mix(mix(mix(seed >>> 0) ^ mix(Math.floor(seed / 2 ** 32))) + stream);
+}
+
+/** The key of the next random op, as 0-dim u32 data that a replay draws anew. */
+export function nextKey(): Tensor {
+  const host = new Uint32Array([nextStream()]);
+  traceEffect(() => {
+    host[0] = nextStream();
+  });
+  return new Tensor(sourceNode(new Storage(4, host), 0, [], "u32"));
+}

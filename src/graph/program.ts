@@ -1,0 +1,410 @@
+// A program: the graph of one run, captured apart from the user's tensors, with its cache key, and simplified.
+
+import type { DType } from "../dtype.ts";
+import { castNumber, isFloat } from "../dtype.ts";
+import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { type Condition, constantIndex, type Index, valueIndex } from "./index-expression.ts";
+import { CONSTANT, COPY, type Definition, type Node, SOURCE } from "./node.ts";
+import type { Storage } from "./storage.ts";
+
+/** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
+export type Leaf =
+  | { readonly kind: "buffer"; readonly index: number; readonly storage: number }
+  | { readonly kind: "scalar"; readonly index: number };
+
+/** A node of a program. */
+export class Value {
+  readonly id: number;
+  readonly definition: Definition;
+  readonly inputs: readonly Value[];
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly attributes: readonly number[];
+  readonly leaf: Leaf | null;
+
+  constructor(
+    id: number,
+    definition: Definition,
+    inputs: readonly Value[],
+    shape: Shape,
+    dtype: DType,
+    attributes: readonly number[],
+    leaf: Leaf | null,
+  ) {
+    this.id = id;
+    this.definition = definition;
+    this.inputs = inputs;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.attributes = attributes;
+    this.leaf = leaf;
+  }
+}
+
+/** Where an output of a program goes: a buffer of its own, a slot that it overwrites (leaf buffer index), or the shared results. */
+export type Destination =
+  | { readonly kind: "new" }
+  | { readonly kind: "slot"; readonly storage: number; readonly index: number };
+
+export interface Output {
+  readonly value: Value;
+  readonly destination: Destination;
+}
+
+export interface Program {
+  readonly outputs: readonly Output[];
+  /** Number of buffer leaves and of scalars. */
+  readonly buffers: number;
+  readonly scalars: readonly DType[];
+  /** Per buffer leaf: number of its storage, and offset in it. */
+  readonly storages: readonly number[];
+  readonly offsets: readonly number[];
+}
+
+/** What a run is asked for: a node's value in a new buffer, or written into a slot. */
+export interface Request {
+  readonly node: Node;
+  readonly slot: { readonly storage: Storage; readonly offset: number } | null;
+}
+
+/** The graph behind some requests, flat, with everything that a cached plan must agree on. */
+export interface Capture {
+  readonly requests: readonly Request[];
+  readonly nodes: readonly Node[];
+  /** Leaves that are bound as buffers; requests' slots that no node reads come last. */
+  readonly buffers: readonly { readonly storage: Storage; readonly offset: number; readonly node: Node | null }[];
+  /** Leaves of one element that live on the host: numbers in the scalar block. */
+  readonly scalars: readonly Node[];
+  /** Constants in order; those that change between runs become scalars. */
+  readonly constants: readonly Node[];
+  /** Structure as numbers, constants' values left out. */
+  readonly key: Float64Array;
+  readonly hash: number;
+  readonly destinations: readonly Destination[];
+}
+
+const definitionIds = new Map<Definition, number>();
+
+function definitionId(definition: Definition): number {
+  let id = definitionIds.get(definition);
+  if (id === undefined) {
+    id = definitionIds.size + 1;
+    definitionIds.set(definition, id);
+  }
+  return id;
+}
+
+const dtypeIds: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3, bool: 4 };
+
+let keyBuffer = new Float64Array(1 << 12);
+
+/** Whether the node's value is at hand. Throws where it was overwritten or disposed of. */
+export function isRealized(node: Node): boolean {
+  const { storage } = node;
+  if (storage === null) return false;
+  if (storage.disposed) {
+    if (node.definition.kind !== "source") return false;
+    throw new DisposedTensorError(
+      `a tensor of shape ${formatShape(node.shape)} that this result depends on was disposed of.`,
+    );
+  }
+  if (storage.version !== node.version) {
+    throw new StaleTensorError(
+      `this tensor depends on an old value of shape ${formatShape(node.shape)} that a later step has overwritten. ` +
+        "Read or realize it before optimizer.step(), or return it from a compiled step.",
+    );
+  }
+  return true;
+}
+
+/** Flattens the graph behind `requests` in topological order and makes its key. */
+export function capture(requests: readonly Request[]): Capture {
+  const positions = new Map<Node, number>();
+  const nodes: Node[] = [];
+  const storages = new Map<Storage, number>();
+  const overwritten = new Set<Storage>();
+  for (const { slot } of requests) if (slot !== null) overwritten.add(slot.storage);
+  const buffers: { storage: Storage; offset: number; node: Node | null }[] = [];
+  const scalars: Node[] = [];
+  const constants: Node[] = [];
+  let length = 0;
+  const push = (value: number) => {
+    if (length === keyBuffer.length) {
+      const larger = new Float64Array(length * 2);
+      larger.set(keyBuffer);
+      keyBuffer = larger;
+    }
+    keyBuffer[length++] = value;
+  };
+  const storageIndex = (storage: Storage): number => {
+    let index = storages.get(storage);
+    if (index === undefined) {
+      index = storages.size;
+      storages.set(storage, index);
+    }
+    return index;
+  };
+  const pushShape = (shape: Shape) => {
+    push(shape.length);
+    for (const n of shape) push(n);
+  };
+  const finish = (node: Node) => {
+    const { definition } = node;
+    if (isRealized(node)) {
+      const storage = node.storage as Storage;
+      push(-1);
+      push(dtypeIds[node.dtype]);
+      pushShape(node.shape);
+      if (
+        storage.host !== null &&
+        storage.byteLength === 4 &&
+        node.dtype !== "f16" &&
+        storage.device === null &&
+        !overwritten.has(storage)
+      ) {
+        push(-2);
+        scalars.push(node);
+      } else {
+        push(storageIndex(storage));
+        push(node.offset);
+        buffers.push({ storage, offset: node.offset, node });
+      }
+    } else if (definition === CONSTANT) {
+      push(-3);
+      push(dtypeIds[node.dtype]);
+      constants.push(node);
+    } else {
+      if (definition === SOURCE) throw internal("a source without storage");
+      push(definitionId(definition));
+      push(dtypeIds[node.dtype]);
+      pushShape(node.shape);
+      push(node.attributes.length);
+      for (const a of node.attributes) push(a);
+      for (const input of node.inputs) push(positions.get(input) as number);
+    }
+    positions.set(node, nodes.length);
+    nodes.push(node);
+  };
+  const stack: Node[] = [];
+  for (const { node } of requests) {
+    stack.push(node);
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1] as Node;
+      if (positions.has(top)) {
+        stack.pop();
+        continue;
+      }
+      let ready = true;
+      if (!isRealized(top)) {
+        const { inputs } = top;
+        for (let i = inputs.length - 1; i >= 0; i--) {
+          const input = inputs[i] as Node;
+          if (!positions.has(input)) {
+            stack.push(input);
+            ready = false;
+          }
+        }
+      }
+      if (ready) {
+        stack.pop();
+        finish(top);
+      }
+    }
+  }
+  const destinations: Destination[] = requests.map(({ node, slot }) => {
+    push(positions.get(node) as number);
+    if (slot === null) {
+      push(-4);
+      return { kind: "new" };
+    }
+    const storage = storageIndex(slot.storage);
+    push(storage);
+    push(slot.offset);
+    buffers.push({ storage: slot.storage, offset: slot.offset, node: null });
+    return { kind: "slot", storage, index: buffers.length - 1 };
+  });
+  const key = keyBuffer.slice(0, length);
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193) ^ (hash >>> 13);
+  return { requests, nodes, buffers, scalars, constants, key, hash, destinations };
+}
+
+/** Builds the program of a capture: constants in `promoted` become scalars, behind the captured ones. */
+export function buildProgram(captured: Capture, promoted: readonly boolean[], optimize: boolean): Program {
+  const values = new Map<Node, Value>();
+  const known = new Map<string, Value>();
+  let next = 0;
+  const make = (
+    definition: Definition,
+    inputs: readonly Value[],
+    shape: Shape,
+    dtype: DType,
+    attributes: readonly number[],
+    leaf: Leaf | null,
+  ): Value => {
+    const leafKey = leaf === null ? "" : `${leaf.kind}${leaf.index}`;
+    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.join()}|${inputs.map((v) => v.id).join()}|${leafKey}`;
+    const same = known.get(key);
+    if (same !== undefined) return same;
+    const value = new Value(next++, definition, inputs, shape, dtype, attributes, leaf);
+    known.set(key, value);
+    return value;
+  };
+  const buffersByNode = new Map<Node, number>();
+  const storages = new Map<Storage, number>();
+  captured.buffers.forEach(({ storage, node }, i) => {
+    if (!storages.has(storage)) storages.set(storage, storages.size);
+    if (node !== null) buffersByNode.set(node, i);
+  });
+  const scalarDTypes: DType[] = captured.scalars.map((n) => n.dtype);
+  const scalarsByNode = new Map<Node, number>(captured.scalars.map((n, i) => [n, i]));
+  captured.constants.forEach((node, i) => {
+    if (!promoted[i]) return;
+    scalarsByNode.set(node, scalarDTypes.length);
+    scalarDTypes.push(node.dtype);
+  });
+  for (const node of captured.nodes) {
+    const scalar = scalarsByNode.get(node);
+    const buffer = buffersByNode.get(node);
+    let value: Value;
+    if (scalar !== undefined) value = make(SOURCE, [], node.shape, node.dtype, [], { kind: "scalar", index: scalar });
+    else if (buffer !== undefined) {
+      const storage = storages.get(node.storage as Storage) as number;
+      value = make(SOURCE, [], node.shape, node.dtype, [], { kind: "buffer", index: buffer, storage });
+    } else {
+      const inputs = node.inputs.map((input) => values.get(input) as Value);
+      value =
+        (optimize ? simplify(node, inputs, make) : null) ??
+        make(node.definition, inputs, node.shape, node.dtype, node.attributes, null);
+    }
+    values.set(node, value);
+  }
+  const taken = new Set<Value>();
+  const outputs = captured.requests.map(({ node }, i) => {
+    const value = values.get(node) as Value;
+    const base = sameBytes(value);
+    // A leaf may be overwritten by the same run, a constant has no bytes, two outputs need two buffers: these get copies of their own.
+    const own =
+      base.leaf !== null || base.definition === CONSTANT || taken.has(base)
+        ? make(COPY, [value], value.shape, value.dtype, [-1 - i], null)
+        : value;
+    taken.add(base);
+    return { value: own, destination: captured.destinations[i] as Destination };
+  });
+  return {
+    outputs,
+    buffers: captured.buffers.length,
+    scalars: scalarDTypes,
+    storages: captured.buffers.map((b) => storages.get(b.storage) as number),
+    offsets: captured.buffers.map((b) => b.offset),
+  };
+}
+
+/** The value whose bytes, in the same order, `value` has: aliases and reshapes seen through. */
+export function sameBytes(value: Value): Value {
+  let base = value;
+  for (let input = base.inputs[0]; input !== undefined && keepsBytes(base, input); input = base.inputs[0]) base = input;
+  return base;
+}
+
+function keepsBytes(value: Value, input: Value): boolean {
+  const { kind, name } = value.definition;
+  if (kind === "alias") return true;
+  return kind === "view" && (name === "reshape" || (name === "expand" && sizeOf(input.shape) === sizeOf(value.shape)));
+}
+
+type Make = (
+  definition: Definition,
+  inputs: readonly Value[],
+  shape: Shape,
+  dtype: DType,
+  attributes: readonly number[],
+  leaf: Leaf | null,
+) => Value;
+
+/** Constant folding and the identities that gradients bring along. */
+function simplify(node: Node, inputs: readonly Value[], make: Make): Value | null {
+  const { definition } = node;
+  const first = inputs[0];
+  if (first === undefined) return null;
+  if (definition.kind === "alias") return first;
+  if (definition.kind === "view" && first.definition.kind === "view" && first.definition === definition) {
+    if (definition.name === "reshape" || definition.name === "expand") {
+      const source = first.inputs[0] as Value;
+      return sameShape(source.shape, node.shape)
+        ? source
+        : make(definition, [source], node.shape, node.dtype, node.attributes, null);
+    }
+  }
+  if (definition.kind !== "elementwise") return null;
+  if (inputs.every((v) => v.definition === CONSTANT)) {
+    const value = castNumber(definition.reference(...inputs.map((v) => v.attributes[0] as number)), node.dtype);
+    return make(CONSTANT, [], [], node.dtype, [value], null);
+  }
+  const second = inputs[1];
+  if (second === undefined || !isFloat(node.dtype)) return null;
+  const isNumber = (v: Value, n: number) => v.definition === CONSTANT && v.attributes[0] === n;
+  const stays = (v: Value) => sameShape(v.shape, node.shape) && v.dtype === node.dtype;
+  switch (definition.name) {
+    case "mul":
+      if (isNumber(second, 1) && stays(first)) return first;
+      if (isNumber(first, 1) && stays(second)) return second;
+      return null;
+    case "add":
+      if (isNumber(second, 0) && stays(first)) return first;
+      if (isNumber(first, 0) && stays(second)) return second;
+      return null;
+    case "sub":
+      return isNumber(second, 0) && stays(first) ? first : null;
+    case "div":
+      return isNumber(second, 1) && stays(first) ? first : null;
+    default:
+      return null;
+  }
+}
+
+/** The coordinates in an operand that broadcasts to the result. */
+export function broadcastCoordinates(coordinates: readonly Index[], shape: Shape): Index[] {
+  const offset = coordinates.length - shape.length;
+  return shape.map((n, i) => (n === 1 ? constantIndex(0) : (coordinates[offset + i] as Index)));
+}
+
+/** Where the inputs of an inline value are read for one of its elements, with the conditions of a view. */
+export function inputCoordinates(
+  value: Value,
+  coordinates: readonly Index[],
+): { coordinates: Index[][]; conditions: Condition[]; fill: number } {
+  const { definition, inputs } = value;
+  switch (definition.kind) {
+    case "view": {
+      const input = inputs[0] as Value;
+      const source = definition.index(coordinates, value.attributes, input.shape, value.shape);
+      return { coordinates: [source.coordinates], conditions: source.conditions ?? [], fill: source.fill ?? 0 };
+    }
+    case "gather": {
+      const [data, index] = inputs as [Value, Value];
+      const dim = value.attributes[0] as number;
+      const at = [...coordinates];
+      const read = valueIndex(index, coordinates);
+      at[dim] = read;
+      const size = data.shape[dim] as number;
+      // An index out of range reads NaN (0 for integers), never another element.
+      return {
+        coordinates: [at, [...coordinates]],
+        conditions: [{ kind: "range", index: read, low: 0, high: size }],
+        fill: isFloat(value.dtype) ? Number.NaN : 0,
+      };
+    }
+    case "alias":
+      return { coordinates: [[...coordinates]], conditions: [], fill: 0 };
+    case "elementwise":
+      return {
+        coordinates: inputs.map((input) => broadcastCoordinates(coordinates, input.shape)),
+        conditions: [],
+        fill: 0,
+      };
+    default:
+      return { coordinates: [], conditions: [], fill: 0 };
+  }
+}

@@ -1,0 +1,36 @@
+// The trace of a compiled step: what the host must do again before every replay, in recorded order.
+
+export interface Trace {
+  readonly effects: (() => void)[];
+  /** Set when a tensor got state of its own meanwhile: its old value is a constant of this trace, so the next call must trace again. */
+  unsettled: boolean;
+}
+
+let current: Trace | null = null;
+
+/** The trace being recorded, if any. */
+export function currentTrace(): Trace | null {
+  return current;
+}
+
+/** Runs `run` while recording into `trace`. */
+export function withTrace<T>(trace: Trace, run: () => T): T {
+  const before = current;
+  current = trace;
+  try {
+    return run();
+  } finally {
+    current = before;
+  }
+}
+
+/** Remembers something to do before every replay; does nothing outside a trace. */
+export function traceEffect(effect: () => void): void {
+  current?.effects.push(effect);
+}
+
+/** Runs `run` now, and again before every replay of the compiled step that is being traced. */
+export function hostEffect(run: () => void): void {
+  run();
+  traceEffect(run);
+}
