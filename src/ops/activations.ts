@@ -1,0 +1,303 @@
+// Activation functions that are elementwise and piecewise simple, or built on the exponential.
+
+import { ShapeError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { formatShape, normalizeDim } from "../shape.ts";
+import { add, gt, le, mul, ne, trueDivide, where } from "./arithmetic.ts";
+import { gradientInside } from "./comparison.ts";
+import {
+  arithmetic,
+  checkNumber,
+  checkOptions,
+  elementwise,
+  expectTensor,
+  floating,
+  type Unary,
+  unary,
+} from "./define.ts";
+import { EXPM1, exp, square } from "./exponential.ts";
+import { TANH, tanh } from "./hyperbolic.ts";
+import { abs } from "./rounding.ts";
+import { sigmoid, softplus } from "./sigmoid.ts";
+import { reshape, strided } from "./views.ts";
+
+/** max(0, x); NaN stays NaN. The gradient at 0 is 0. */
+export const relu: Unary = unary("relu", {
+  dtype: arithmetic,
+  wgsl: (t, x) => (t.operand === "u32" ? x : `select(${x}, ${t.number(0)}, ${x} < ${t.number(0)})`),
+  reference: (x) => ((x as number) < 0 ? 0 : (x as number)),
+  derivative: (g, out) => [where(gt(out, 0), g, 0)],
+});
+
+const clampedLine = elementwise("hardtanh", {
+  dtype: arithmetic,
+  wgsl: (_t, x, low, high) => `select(select(${x}, ${low}, ${x} < ${low}), ${high}, ${x} > ${high})`,
+  reference: (x, low, high) =>
+    ((x as number) < (low as number) ? low : (x as number) > (high as number) ? high : x) as number,
+  derivative: (g, _out, [x, low, high]) => [gradientInside(g, x as Tensor, low as Tensor, high as Tensor), null, null],
+  cost: 3,
+});
+
+/** min(max(0, x), 6). The gradient at the corners is 0. */
+export function relu6(x: Tensor): Tensor {
+  return clampedLine(expectTensor("relu6", x), 0, 6);
+}
+
+/** x between minVal (-1) and maxVal (1), else the nearer limit. The gradient at the corners is 0. */
+export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number } = {}): Tensor {
+  expectTensor("hardtanh", x);
+  checkOptions("hardtanh", options, ["minVal", "maxVal"]);
+  const low = checkNumber("hardtanh", "minVal", options.minVal ?? -1);
+  const high = checkNumber("hardtanh", "maxVal", options.maxVal ?? 1);
+  if (low > high) throw new RangeError(`hardtanh: minVal must not exceed maxVal, got ${low} > ${high}.`);
+  return clampedLine(x, low, high);
+}
+
+const leaky = elementwise("leakyRelu", {
+  dtype: floating,
+  wgsl: (t, x, slope) => `select(${x} * ${slope}, ${x}, ${x} > ${t.float(0)})`,
+  reference: (x, slope) => ((x as number) > 0 ? (x as number) : (x as number) * (slope as number)),
+  derivative: (g, _out, [x, slope]) => [where(gt(x as Tensor, 0), g, mul(g, slope as Tensor)), null],
+  cost: 2,
+});
+
+/** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
+export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
+  expectTensor("leakyRelu", x);
+  checkOptions("leakyRelu", options, ["negativeSlope"]);
+  return leaky(x, checkNumber("leakyRelu", "negativeSlope", options.negativeSlope ?? 0.01));
+}
+
+const parametric = elementwise("prelu", {
+  dtype: floating,
+  wgsl: (t, x, weight) => `select(${x} * ${weight}, ${x}, ${x} > ${t.float(0)})`,
+  reference: (x, weight) => ((x as number) > 0 ? (x as number) : (x as number) * (weight as number)),
+  derivative: (g, _out, inputs) => {
+    const [x, weight] = inputs as [Tensor, Tensor];
+    const positive = gt(x, 0);
+    return [
+      x.requiresGrad ? where(positive, g, mul(g, weight)) : null,
+      weight.requiresGrad ? where(positive, 0, mul(g, x)) : null,
+    ];
+  },
+  cost: 2,
+});
+
+/** x for x > 0, else weight·x; weight has one element, or one per channel (dim 1). */
+export function prelu(x: Tensor, weight: Tensor): Tensor {
+  expectTensor("prelu", x);
+  expectTensor("prelu", weight, "the weight");
+  const channels = x.ndim >= 2 ? (x.shape[1] as number) : 1;
+  if (weight.numel === 1) return parametric(x, reshape(weight, []));
+  if (weight.ndim !== 1 || weight.shape[0] !== channels) {
+    throw new ShapeError(
+      `prelu: the weight must have 1 element or one per channel, got ${formatShape(weight.shape)} for ${formatShape(x.shape)} (${channels} channels).`,
+      { op: "prelu", shapes: [x.shape, weight.shape] },
+    );
+  }
+  return parametric(x, reshape(weight, [channels, ...new Array<number>(x.ndim - 2).fill(1)]));
+}
+
+// scale·(x for x > 0, else alpha·(e^(x·rate) - 1)): elu, selu and celu are cases of this.
+const EXPONENTIAL_LINE = `fn exponential_line(x: f32, alpha: f32, scale: f32, rate: f32) -> f32 {
+  if (x > 0.0) { return scale * x; }
+  return scale * (alpha * expm1_f32(x * rate));
+}`;
+
+function times(x: Tensor, factor: number): Tensor {
+  return factor === 1 ? x : mul(x, factor);
+}
+
+function exponentialLine(name: string): (...operands: (Tensor | number)[]) => Tensor {
+  return elementwise(name, {
+    dtype: floating,
+    wgsl: (t, ...operands) => t.call("exponential_line", ...operands),
+    helpers: [...EXPM1, EXPONENTIAL_LINE],
+    reference: (...operands) => {
+      const [x, alpha, scale, rate] = operands as [number, number, number, number];
+      return scale * (x > 0 ? x : alpha * Math.expm1(x * rate));
+    },
+    // Below 0 the slope is scale·alpha·rate·e^(x·rate); made of out, it would have lost its digits near the limit.
+    derivative: (g, _out, [x, ...numbers]) => {
+      const [alpha, scale, rate] = numbers.map((n) => n.node.attributes[0] as number) as [number, number, number];
+      const slope = times(exp(times(x as Tensor, rate)), scale * alpha * rate);
+      return [mul(g, where(gt(x as Tensor, 0), scale, slope)), null, null, null];
+    },
+    cost: 24,
+  });
+}
+
+const eluLine = exponentialLine("elu");
+const seluLine = exponentialLine("selu");
+const celuLine = exponentialLine("celu");
+
+/** x for x > 0, else alpha·(eˣ - 1); alpha is 1 unless told. */
+export function elu(x: Tensor, options: { alpha?: number } = {}): Tensor {
+  expectTensor("elu", x);
+  checkOptions("elu", options, ["alpha"]);
+  return eluLine(x, checkNumber("elu", "alpha", options.alpha ?? 1), 1, 1);
+}
+
+/** Self-normalizing elu, λ·(x for x > 0, else α·(eˣ - 1)) (Klambauer et al. 2017). */
+export function selu(x: Tensor): Tensor {
+  return seluLine(expectTensor("selu", x), 1.6732632423543772, 1.0507009873554805, 1);
+}
+
+/** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)); alpha is 1 unless told. */
+export function celu(x: Tensor, options: { alpha?: number } = {}): Tensor {
+  expectTensor("celu", x);
+  checkOptions("celu", options, ["alpha"]);
+  const alpha = checkNumber("celu", "alpha", options.alpha ?? 1);
+  if (alpha === 0) throw new RangeError("celu: alpha must not be 0.");
+  return celuLine(x, alpha, 1, 1 / alpha);
+}
+
+/** x·tanh(log(1 + eˣ)) (Misra 2019). */
+export function mish(x: Tensor): Tensor {
+  return mul(expectTensor("mish", x), tanh(softplus(x)));
+}
+
+/** x / (1 + |x|). */
+export const softsign: Unary = unary("softsign", {
+  dtype: floating,
+  wgsl: (t, x) => `${x} / (${t.float(1)} + abs(${x}))`,
+  reference: (x) => (x as number) / (1 + Math.abs(x as number)),
+  derivative: (g, _out, [x]) => [trueDivide(g, square(add(abs(x as Tensor), 1)))],
+  cost: 6,
+});
+
+/** min(max(0, x / 6 + ½), 1). */
+export const hardsigmoid: Unary = unary("hardsigmoid", {
+  dtype: floating,
+  wgsl: (t, x) => {
+    const line = `(${x} + ${t.float(3)}) / ${t.float(6)}`;
+    return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${t.float(1)}, ${x} >= ${t.float(3)})`;
+  },
+  reference: (x) => ((x as number) <= -3 ? 0 : (x as number) >= 3 ? 1 : ((x as number) + 3) / 6),
+  derivative: (g, _out, [x]) => [gradientInside(mul(g, 1 / 6), x as Tensor, -3, 3)],
+  cost: 6,
+});
+
+/** x·hardsigmoid(x). */
+export const hardswish: Unary = unary("hardswish", {
+  dtype: floating,
+  wgsl: (t, x) => {
+    const product = `${x} * (${x} + ${t.float(3)}) / ${t.float(6)}`;
+    return `select(select(${product}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${x}, ${x} >= ${t.float(3)})`;
+  },
+  reference: (x) =>
+    (x as number) <= -3 ? 0 : (x as number) >= 3 ? (x as number) : ((x as number) * ((x as number) + 3)) / 6,
+  derivative: (g, _out, [x]) => [mul(g, hardswishSlope(x as Tensor))],
+  cost: 7,
+});
+
+const hardswishSlope: Unary = unary("hardswishSlope", {
+  dtype: floating,
+  wgsl: (t, x) => {
+    const line = `${x} / ${t.float(3)} + ${t.float(0.5)}`;
+    return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${t.float(1)}, ${x} >= ${t.float(3)})`;
+  },
+  reference: (x) => ((x as number) <= -3 ? 0 : (x as number) >= 3 ? 1 : (x as number) / 3 + 0.5),
+  derivative: (g, _out, [x]) => [gradientInside(mul(g, 1 / 3), x as Tensor, -3, 3)],
+  cost: 6,
+});
+
+const hardThreshold = elementwise("hardshrink", {
+  dtype: floating,
+  wgsl: (t, x, lambda) => `select(${x}, ${t.float(0)}, abs(${x}) <= ${lambda})`,
+  reference: (x, lambda) => (Math.abs(x as number) <= (lambda as number) ? 0 : (x as number)),
+  derivative: (g, out) => [where(ne(out, 0), g, 0), null],
+  cost: 2,
+});
+
+/** 0 where |x| ≤ lambd (½ unless told), else x. */
+export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
+  return hardThreshold(expectTensor("hardshrink", x), shrinkage("hardshrink", options));
+}
+
+const softThreshold = elementwise("softshrink", {
+  dtype: floating,
+  // NaN passes through the subtraction.
+  wgsl: (_t, x, lambda) =>
+    `${x} - select(select(${x}, ${lambda}, ${x} > ${lambda}), -(${lambda}), ${x} < -(${lambda}))`,
+  reference: (x, lambda) => {
+    const limit = lambda as number;
+    return (x as number) - ((x as number) > limit ? limit : (x as number) < -limit ? -limit : (x as number));
+  },
+  derivative: (g, out) => [where(ne(out, 0), g, 0), null],
+  cost: 4,
+});
+
+/** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
+export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
+  return softThreshold(expectTensor("softshrink", x), shrinkage("softshrink", options));
+}
+
+function shrinkage(op: string, options: { lambd?: number }): number {
+  checkOptions(op, options, ["lambd"]);
+  const lambda = checkNumber(op, "lambd", options.lambd ?? 0.5);
+  if (lambda < 0) throw new RangeError(`${op}: lambd must be ≥ 0, got ${lambda}.`);
+  return lambda;
+}
+
+// Near 0 the difference is that of the series of tanh.
+const TANHSHRINK_TEXT = `fn tanhshrink_f32(x: f32) -> f32 {
+  if (abs(x) < 0.625) { return x * x * x * -tanh_core(x * x); }
+  return x - tanh_f32(x);
+}`;
+
+/** x - tanh x. */
+export const tanhshrink: Unary = unary("tanhshrink", {
+  dtype: floating,
+  wgsl: (t, x) => t.call("tanhshrink_f32", x),
+  helpers: [...TANH, TANHSHRINK_TEXT],
+  reference: (operand) => {
+    const x = operand as number;
+    const z = x * x;
+    return z < 1e-4 ? x * z * (1 / 3 - z * (2 / 15 - (z * 17) / 315)) : x - Math.tanh(x);
+  },
+  derivative: (g, _out, [x]) => [mul(g, square(tanh(x as Tensor)))],
+  cost: 26,
+});
+
+const cut = elementwise("threshold", {
+  dtype: arithmetic,
+  wgsl: (_t, x, limit, value) => `select(${x}, ${value}, ${x} <= ${limit})`,
+  reference: (x, limit, value) => ((x as number) <= (limit as number) ? value : x) as number,
+  derivative: (g, _out, [x, limit]) => [where(le(x as Tensor, limit as Tensor), 0, g), null, null],
+  cost: 2,
+});
+
+/** x where x > limit, else value. */
+export function threshold(x: Tensor, limit: number, value: number): Tensor {
+  return cut(
+    expectTensor("threshold", x),
+    checkNumber("threshold", "the threshold", limit),
+    checkNumber("threshold", "the value", value),
+  );
+}
+
+/** Gated linear unit: the first half of `dim` (the last unless told) times the sigmoid of the second (Dauphin et al. 2017). */
+export function glu(x: Tensor, options: { dim?: number } = {}): Tensor {
+  expectTensor("glu", x);
+  checkOptions("glu", options, ["dim"]);
+  if (x.ndim === 0)
+    throw new ShapeError("glu: a scalar has no halves, got shape [].", { op: "glu", shapes: [x.shape] });
+  const dim = normalizeDim("glu", options.dim ?? -1, x.ndim);
+  const size = x.shape[dim] as number;
+  if (size % 2 !== 0) {
+    throw new ShapeError(`glu: dim ${dim} must have even size, got ${formatShape(x.shape)} (${size}).`, {
+      op: "glu",
+      shapes: [x.shape],
+    });
+  }
+  const half = x.shape.map((n, i) => (i === dim ? n / 2 : n));
+  const part = (start: number) =>
+    strided(
+      x,
+      x.shape.map((_, i) => (i === dim ? start : 0)),
+      x.shape.map(() => 1),
+      half,
+    );
+  return mul(part(0), sigmoid(part(size / 2)));
+}

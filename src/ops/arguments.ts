@@ -1,0 +1,100 @@
+// Checks of arguments that several composite ops share: sizes per dim, ranks, choices, optional tensors.
+
+import { isFloat } from "../dtype.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { formatShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
+import { checkWhole, expectTensor } from "./define.ts";
+import { reshape } from "./views.ts";
+
+/** One dim, several, or all (null, left out or an empty list). */
+export type Dims = number | readonly number[] | null;
+
+/** One number for all spatial dims, or one each. */
+export type Size = number | readonly number[];
+
+/** The dims that a reduction over `dim` takes, in order; an empty list means all, as in PyTorch. */
+export function reducedDims(op: string, dim: Dims | undefined, rank: number): number[] {
+  return normalizeDims(op, Array.isArray(dim) && dim.length === 0 ? null : dim, rank);
+}
+
+/** Removes the reduced `dims`, which have size 1, unless they are to be kept. */
+export function finishReduction(x: Tensor, dims: readonly number[], keepdim: boolean): Tensor {
+  return keepdim || dims.length === 0 ? x : dropDims(x, dims);
+}
+
+/** `x` without `dims`, which have size 1. */
+export function dropDims(x: Tensor, dims: readonly number[]): Tensor {
+  return reshape(
+    x,
+    x.shape.filter((_, i) => !dims.includes(i)),
+  );
+}
+
+/** `x` with a dim of size 1 at `dim`. */
+export function insertDim(x: Tensor, dim: number): Tensor {
+  return reshape(x, [...x.shape.slice(0, dim), 1, ...x.shape.slice(dim)]);
+}
+
+/** A shape of `rank` dims that is 1 but for `size` at `dim`. */
+export function alongDim(rank: number, dim: number, size: number): number[] {
+  const shape = new Array<number>(rank).fill(1);
+  if (rank > 0) shape[dim] = size;
+  return shape;
+}
+
+/** Whole numbers ≥ `least`: one for all of `count` dims, or one each. */
+export function checkSizes(op: string, name: string, value: Size, count: number, least: number): number[] {
+  if (typeof value === "number") return new Array<number>(count).fill(checkWhole(op, name, value, least));
+  if (!Array.isArray(value) || value.length !== count) {
+    const got = Array.isArray(value) ? `[${value.join(", ")}]` : String(value);
+    throw new RangeError(`${op}: ${name} must be a number or a list of ${count}, got ${got}.`);
+  }
+  return value.map((n: number) => checkWhole(op, name, n, least));
+}
+
+/** Demands one of `choices`. */
+export function checkChoice<T extends string>(op: string, name: string, value: T, choices: readonly T[]): T {
+  if (choices.includes(value)) return value;
+  throw new RangeError(`${op}: ${name} must be ${choices.map((c) => `"${c}"`).join(", ")}, got ${String(value)}.`);
+}
+
+/** Demands that `x` is a tensor with one of the ranks that `form` describes. */
+export function checkRank(op: string, x: Tensor, ranks: readonly number[], form: string, what = "the input"): Tensor {
+  expectTensor(op, x, what);
+  if (ranks.includes(x.ndim)) return x;
+  throw new ShapeError(`${op}: ${what} must be ${form}, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+}
+
+/** Demands that `x` is a float tensor. */
+export function checkFloat(op: string, x: Tensor, what = "the input"): Tensor {
+  expectTensor(op, x, what);
+  if (isFloat(x.dtype)) return x;
+  throw new DTypeError(`${op}: ${what} must be a float tensor, got ${x.dtype}. x.to("f32") converts.`, { op });
+}
+
+/** An optional tensor of just this shape, or null. */
+export function optionalTensor(
+  op: string,
+  name: string,
+  value: Tensor | null | undefined,
+  shape: Shape,
+): Tensor | null {
+  if (value === undefined || value === null) return null;
+  expectTensor(op, value, name);
+  if (value.ndim === shape.length && value.shape.every((n, i) => n === shape[i])) return value;
+  throw new ShapeError(`${op}: ${name} must be ${formatShape(shape)}, got ${formatShape(value.shape)}.`, {
+    op,
+    shapes: [value.shape, shape],
+  });
+}
+
+/** `dim` of a tensor that has at least one; throws a ShapeError for a scalar. */
+export function dimOf(op: string, x: Tensor, dim: number): number {
+  if (x.ndim === 0)
+    throw new ShapeError(`${op}: needs at least one dim, got a scalar. x.reshape([1]) has one.`, {
+      op,
+      shapes: [x.shape],
+    });
+  return normalizeDim(op, dim, x.ndim);
+}

@@ -1,0 +1,205 @@
+// Arithmetic, comparison and choice: the elementwise ops that every derivative is made of.
+
+import { DTypeError } from "../errors.ts";
+import type { ElementwiseDefinition } from "../graph/node.ts";
+import { record, type Tensor } from "../graph/tensor.ts";
+import {
+  arithmetic,
+  type Binary,
+  binary,
+  broadcast,
+  checkNumber,
+  checkOptions,
+  comparison,
+  convert,
+  elementwise,
+  expectTensor,
+  floating,
+  integral,
+  keep,
+  logical,
+  promoteOperands,
+  type Unary,
+  unary,
+} from "./define.ts";
+
+/** WGSL: a NaN test on the bits, since compilers may assume that NaN never occurs. */
+export const IS_NAN = "fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }";
+
+const plainAdd = elementwise("add", {
+  dtype: arithmetic,
+  wgsl: (_t, x, y) => `${x} + ${y}`,
+  reference: (x, y) => (x as number) + (y as number),
+  derivative: (g) => [g, g],
+});
+
+/** Sum, x + alpha·y (alpha 1). */
+export function add(x: Tensor | number, y: Tensor | number, options?: { alpha?: number }): Tensor {
+  return plainAdd(x, scaled("add", y, options));
+}
+
+const plainSub = elementwise("sub", {
+  dtype: arithmetic,
+  wgsl: (_t, x, y) => `${x} - ${y}`,
+  reference: (x, y) => (x as number) - (y as number),
+  derivative: (g) => [g, neg(g)],
+});
+
+/** Difference, x - alpha·y (alpha 1). */
+export function sub(x: Tensor | number, y: Tensor | number, options?: { alpha?: number }): Tensor {
+  return plainSub(x, scaled("sub", y, options));
+}
+
+function scaled(op: string, y: Tensor | number, options: { alpha?: number } | undefined): Tensor | number {
+  if (options === undefined) return y;
+  checkOptions(op, options, ["alpha"]);
+  const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
+  if (alpha === 1) return y;
+  return typeof y === "number" ? y * alpha : mul(y, alpha);
+}
+
+/** Product, x · y. */
+export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwise("mul", {
+  dtype: arithmetic,
+  wgsl: (_t, x, y) => `${x} * ${y}`,
+  reference: (x, y) => (x as number) * (y as number),
+  derivative: (g, _out, [x, y]) => [mul(g, y as Tensor), mul(g, x as Tensor)],
+});
+
+/** Negative, -x. */
+export const neg: Unary = unary("neg", {
+  dtype: arithmetic,
+  wgsl: (t, x) => (t.operand === "u32" ? `${t.number(0)} - ${x}` : `-(${x})`),
+  reference: (x) => -(x as number),
+  derivative: (g) => [neg(g)],
+});
+
+/** Quotient of real numbers, x / y: the plain case of `div`. */
+export const trueDivide: (x: Tensor | number, y: Tensor | number) => Tensor = elementwise("div", {
+  dtype: floating,
+  wgsl: (_t, x, y) => `${x} / ${y}`,
+  reference: (x, y) => (x as number) / (y as number),
+  derivative: (g, out, [, y]) => [trueDivide(g, y as Tensor), neg(mul(trueDivide(g, y as Tensor), out))],
+  cost: 4,
+});
+
+const floorFloat: Unary = unary("floor", {
+  dtype: keep,
+  wgsl: (_t, x) => `floor(${x})`,
+  reference: (x) => Math.floor(x as number),
+  derivative: (g) => [mul(g, 0)],
+});
+
+const truncFloat: Unary = unary("trunc", {
+  dtype: keep,
+  wgsl: (_t, x) => `trunc(${x})`,
+  reference: (x) => Math.trunc(x as number),
+  derivative: (g) => [mul(g, 0)],
+});
+
+/** Largest whole number ≤ x. Integers stay as they are. */
+export function floor(x: Tensor): Tensor {
+  return isWhole(expectTensor("floor", x)) ? x : floorFloat(x);
+}
+
+/** x without its fraction. Integers stay as they are. */
+export function trunc(x: Tensor): Tensor {
+  return isWhole(expectTensor("trunc", x)) ? x : truncFloat(x);
+}
+
+function isWhole(x: Tensor): boolean {
+  return x.dtype !== "f32" && x.dtype !== "f16";
+}
+
+type Comparison = (x: Tensor, y: Tensor | number) => Tensor;
+
+function compare(name: string, sign: string, reference: (x: number, y: number) => boolean): Comparison {
+  return binary(name, {
+    dtype: comparison,
+    wgsl: (_t, x, y) => `(${x} ${sign} ${y})`,
+    reference: (x, y) => (reference(x as number, y as number) ? 1 : 0),
+    derivative: null,
+  });
+}
+
+/** x = y, as bool. */
+export const eq: Comparison = compare("eq", "==", (x, y) => x === y);
+/** x ≠ y, as bool. */
+export const ne: Comparison = binary("ne", {
+  dtype: comparison,
+  // Drivers may compare ordered, where NaN ≠ x is false.
+  wgsl: (_t, x, y) => `!(${x} == ${y})`,
+  reference: (x, y) => (x !== y ? 1 : 0),
+  derivative: null,
+});
+/** x < y, as bool. */
+export const lt: Comparison = compare("lt", "<", (x, y) => x < y);
+/** x ≤ y, as bool. */
+export const le: Comparison = compare("le", "<=", (x, y) => x <= y);
+/** x > y, as bool. */
+export const gt: Comparison = compare("gt", ">", (x, y) => x > y);
+/** x ≥ y, as bool. */
+export const ge: Comparison = compare("ge", ">=", (x, y) => x >= y);
+
+const choose: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "where",
+  wgsl: (_t, x, y, c) => `select(${y}, ${x}, ${c})`,
+  reference: (x, y, c) => (c !== 0 ? (x as number) : (y as number)),
+  derivative: (g, _out, [, , c]) => [where(c as Tensor, g, 0), where(c as Tensor, 0, g), null],
+  cost: 1,
+};
+
+/** a where `condition` holds, b elsewhere; all three broadcast. Throws a DTypeError unless the condition is bool. */
+export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
+  expectTensor("where", condition, "the condition");
+  if (condition.dtype !== "bool") {
+    throw new DTypeError(
+      `where: the condition must be bool, got ${condition.dtype}. x.ne(0) makes a condition of numbers.`,
+      { op: "where" },
+    );
+  }
+  const dtype = promoteOperands("where", [a, b]);
+  const operands = [convert(a, dtype), convert(b, dtype), condition];
+  return record(choose, operands, broadcast("where", operands), dtype);
+}
+
+function logicalOp(name: string, sign: string, reference: (x: boolean, y: boolean) => boolean): Binary {
+  return binary(name, {
+    dtype: logical,
+    wgsl: (_t, x, y) => `(${x} ${sign} ${y})`,
+    reference: (x, y) => (reference(x !== 0, y !== 0) ? 1 : 0),
+    derivative: null,
+  });
+}
+
+/** Both true (not 0), as bool. */
+export const logicalAnd: Binary = logicalOp("logicalAnd", "&", (x, y) => x && y);
+/** One or both true, as bool. */
+export const logicalOr: Binary = logicalOp("logicalOr", "|", (x, y) => x || y);
+/** Just one true, as bool. */
+export const logicalXor: Binary = logicalOp("logicalXor", "!=", (x, y) => x !== y);
+
+/** True where x is 0, as bool. */
+export const logicalNot: Unary = unary("logicalNot", {
+  dtype: logical,
+  wgsl: (_t, x) => `!${x}`,
+  reference: (x) => (x !== 0 ? 0 : 1),
+  derivative: null,
+});
+
+function bitwise(name: string, sign: string, reference: (x: number, y: number) => number): Binary {
+  return binary(name, {
+    dtype: integral,
+    wgsl: (t, x, y) => (t.operand === "bool" && sign === "^" ? `(${x} != ${y})` : `(${x} ${sign} ${y})`),
+    reference: (x, y) => reference(x as number, y as number),
+    derivative: null,
+  });
+}
+
+/** Bitwise and; of bools: logical. */
+export const bitwiseAnd: Binary = bitwise("bitwiseAnd", "&", (x, y) => x & y);
+/** Bitwise or; of bools: logical. */
+export const bitwiseOr: Binary = bitwise("bitwiseOr", "|", (x, y) => x | y);
+/** Bitwise exclusive or; of bools: logical. */
+export const bitwiseXor: Binary = bitwise("bitwiseXor", "^", (x, y) => x ^ y);

@@ -1,0 +1,157 @@
+// Losses on classes: cross-entropy and negative log-likelihood.
+
+import { isFloat } from "../dtype.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { formatShape, sameShape } from "../shape.ts";
+import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
+import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
+import { cast, checkNumber, checkOptions, expectTensor, hostRange } from "./define.ts";
+import { iota } from "./iota.ts";
+import { type LossOptions, type Reduction, reductionOf } from "./loss-reduction.ts";
+import { divideByCount, sum } from "./reduction-ops.ts";
+import { sumOver } from "./reductions.ts";
+import { logSoftmax } from "./softmax.ts";
+import { reshape } from "./views.ts";
+
+export interface ClassLossOptions extends LossOptions {
+  /** [C]; a factor for each class. */
+  readonly weight?: Tensor | null;
+  /** Targets of this class don't count. Default -100. */
+  readonly ignoreIndex?: number;
+}
+
+/** Which dim holds the classes: 1 of [N, C, *], 0 of [C]. */
+function classDim(op: string, x: Tensor): number {
+  checkFloat(op, x);
+  if (x.ndim === 0)
+    throw new ShapeError(`${op}: the input must be [C], [N, C] or [N, C, *], got a scalar.`, { op, shapes: [x.shape] });
+  return x.ndim === 1 ? 0 : 1;
+}
+
+function checkTarget(op: string, x: Tensor, target: Tensor, dim: number, ignoreIndex: number): void {
+  const wanted = x.shape.filter((_, i) => i !== dim);
+  if (!sameShape(target.shape, wanted)) {
+    throw new ShapeError(
+      `${op}: class indices for ${formatShape(x.shape)} must be ${formatShape(wanted)}, got ${formatShape(target.shape)}.`,
+      {
+        op,
+        shapes: [x.shape, target.shape],
+      },
+    );
+  }
+  if (target.dtype !== "i32" && target.dtype !== "u32") {
+    throw new DTypeError(`${op}: class indices must be i32 or u32, got ${target.dtype}. target.to("i32") converts.`, {
+      op,
+    });
+  }
+  const classes = x.shape[dim] as number;
+  const range = hostRange(target);
+  if (range === null || range[0] > range[1]) return;
+  for (const value of range) {
+    if (value !== ignoreIndex && (value < 0 || value >= classes)) {
+      throw new RangeError(
+        `${op}: class ${value} is out of range for ${classes} classes. Classes run from 0 to ${classes - 1}.`,
+      );
+    }
+  }
+}
+
+/**
+ * Loss of log-probabilities for class indices. The target's entry is found by comparing the target with 0, 1, 2, …: that fuses with the
+ * softmax into one kernel, forward and backward, where a gather would need a scatter.
+ */
+function indexLoss(
+  logP: Tensor,
+  target: Tensor,
+  dim: number,
+  weight: Tensor | null,
+  ignoreIndex: number,
+  smoothing: number,
+  reduction: Reduction,
+): Tensor {
+  const classes = logP.shape[dim] as number;
+  const labels = insertDim(target, dim);
+  const along = alongDim(logP.ndim, dim, classes);
+  const same = eq(reshape(iota(classes), along), labels);
+  // An ignored class outside of 0 … C - 1 matches no entry by itself.
+  const hit = ignoreIndex >= 0 && ignoreIndex < classes ? logicalAnd(same, ne(labels, ignoreIndex)) : same;
+  const scale = weight === null ? null : reshape(weight, along);
+  const scaled = scale === null ? logP : mul(logP, scale);
+  let picked: Tensor;
+  if (smoothing === 0) picked = sumOver(where(hit, scaled, 0), [dim]);
+  else {
+    const share = smoothing / classes;
+    const smoothed = sumOver(mul(where(hit, 1 - smoothing + share, share), scaled), [dim]);
+    picked = where(ne(labels, ignoreIndex), smoothed, 0);
+  }
+  const losses = neg(dropDims(picked, [dim]));
+  if (reduction === "none") return losses;
+  const total = sum(losses);
+  if (reduction === "sum") return total;
+  // Where the host knows that no class is ignored, the count is part of the program, and the gradient needs no sum before it starts.
+  const range = hostRange(target);
+  if (scale === null && range !== null && (ignoreIndex < range[0] || ignoreIndex > range[1]))
+    return divideByCount(total, target.numel);
+  const counted = scale === null ? cast(ne(target, ignoreIndex), logP.dtype) : where(hit, scale, 0);
+  return trueDivide(total, sum(counted));
+}
+
+function classOptions(
+  op: string,
+  x: Tensor,
+  dim: number,
+  options: ClassLossOptions,
+): { weight: Tensor | null; ignoreIndex: number; reduction: Reduction } {
+  return {
+    weight: optionalTensor(op, "weight", options.weight, [x.shape[dim] as number]),
+    ignoreIndex: checkNumber(op, "ignoreIndex", options.ignoreIndex ?? -100),
+    reduction: reductionOf(op, options),
+  };
+}
+
+/**
+ * -weight[y] · log softmax(logits)[y] of logits [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights
+ * that count. A float target of the logits' shape holds probabilities: -Σ weight · t · log softmax(logits), divided by N·* for the mean.
+ * `labelSmoothing` ε mixes the target with the even distribution. Throws a ShapeError, a DTypeError, or a RangeError for classes out of
+ * range where they are known on the host.
+ */
+export function crossEntropy(
+  logits: Tensor,
+  target: Tensor,
+  options: ClassLossOptions & { readonly labelSmoothing?: number } = {},
+): Tensor {
+  const op = "crossEntropy";
+  checkOptions(op, options, ["weight", "ignoreIndex", "labelSmoothing", "reduction"]);
+  const dim = classDim(op, logits);
+  expectTensor(op, target, "the target");
+  const { weight, ignoreIndex, reduction } = classOptions(op, logits, dim, options);
+  const smoothing = checkNumber(op, "labelSmoothing", options.labelSmoothing ?? 0);
+  if (smoothing < 0 || smoothing > 1) throw new RangeError(`${op}: labelSmoothing must be in 0 … 1, got ${smoothing}.`);
+  if (!(isFloat(target.dtype) && sameShape(target.shape, logits.shape))) {
+    checkTarget(op, logits, target, dim, ignoreIndex);
+    return indexLoss(logSoftmax(logits, dim), target, dim, weight, ignoreIndex, smoothing, reduction);
+  }
+  const logP = logSoftmax(logits, dim);
+  const classes = logits.shape[dim] as number;
+  const wanted = cast(target, logits.dtype);
+  const smoothed = smoothing === 0 ? wanted : add(mul(wanted, 1 - smoothing), smoothing / classes);
+  const scaled = weight === null ? logP : mul(logP, reshape(weight, alongDim(logits.ndim, dim, classes)));
+  const losses = neg(dropDims(sumOver(mul(smoothed, scaled), [dim]), [dim]));
+  if (reduction === "none") return losses;
+  return reduction === "sum" ? sum(losses) : divideByCount(sum(losses), losses.numel);
+}
+
+/**
+ * -weight[y] · logProbs[y] of log-probabilities [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights that
+ * count. Throws as `crossEntropy`.
+ */
+export function nllLoss(logProbs: Tensor, target: Tensor, options: ClassLossOptions = {}): Tensor {
+  const op = "nllLoss";
+  checkOptions(op, options, ["weight", "ignoreIndex", "reduction"]);
+  const dim = classDim(op, logProbs);
+  expectTensor(op, target, "the target");
+  const { weight, ignoreIndex, reduction } = classOptions(op, logProbs, dim, options);
+  checkTarget(op, logProbs, target, dim, ignoreIndex);
+  return indexLoss(logProbs, target, dim, weight, ignoreIndex, 0, reduction);
+}

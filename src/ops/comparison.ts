@@ -1,0 +1,263 @@
+// Larger, smaller, close, finite: questions about numbers, and choices that follow from them.
+
+import { isFloat } from "../dtype.ts";
+import type { Derivative, WgslContext } from "../graph/node.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { gt, IS_NAN, logicalAnd, lt, where } from "./arithmetic.ts";
+import {
+  arithmetic,
+  checkNumber,
+  checkOptions,
+  elementwise,
+  expectTensor,
+  floating,
+  floatQuestion,
+  keep,
+  type Unary,
+  unary,
+} from "./define.ts";
+
+const FINITE_TEXT = `fn is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) < 0x7f800000u; }
+fn is_infinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }`;
+
+/** True where x is NaN, as bool. */
+export const isnan: Unary = unary("isnan", {
+  dtype: floatQuestion,
+  wgsl: (t, x) => t.call("is_nan", x),
+  helpers: [IS_NAN],
+  reference: (x) => (Number.isNaN(x) ? 1 : 0),
+  derivative: null,
+  cost: 2,
+});
+
+/** True where x is ∞ or -∞, as bool. */
+export const isinf: Unary = unary("isinf", {
+  dtype: floatQuestion,
+  wgsl: (t, x) => t.call("is_infinite", x),
+  helpers: [FINITE_TEXT],
+  reference: (x) => (Math.abs(x as number) === Number.POSITIVE_INFINITY ? 1 : 0),
+  derivative: null,
+  cost: 2,
+});
+
+/** True where x is neither infinite nor NaN, as bool. */
+export const isfinite: Unary = unary("isfinite", {
+  dtype: floatQuestion,
+  wgsl: (t, x) => t.call("is_finite", x),
+  helpers: [FINITE_TEXT],
+  reference: (x) => (Number.isFinite(x) ? 1 : 0),
+  derivative: null,
+  cost: 2,
+});
+
+const CLOSE_TEXT = `fn is_close(x: f32, y: f32, relative: f32, absolute: f32, equal_nan: f32) -> bool {
+  if (is_nan(x) || is_nan(y)) { return equal_nan != 0.0 && is_nan(x) && is_nan(y); }
+  if (!is_finite(x) || !is_finite(y)) { return bitcast<u32>(x) == bitcast<u32>(y); }
+  return abs(x - y) <= absolute + relative * abs(y);
+}`;
+
+const closeness = elementwise("isclose", {
+  dtype: floatQuestion,
+  wgsl: (t, ...operands) => t.call("is_close", ...operands),
+  helpers: [IS_NAN, FINITE_TEXT, CLOSE_TEXT],
+  reference: (...operands) => {
+    const [x, y, relative, absolute, equalNan] = operands as [number, number, number, number, number];
+    if (Number.isNaN(x) || Number.isNaN(y)) return equalNan !== 0 && Number.isNaN(x) && Number.isNaN(y) ? 1 : 0;
+    if (!Number.isFinite(x) || !Number.isFinite(y)) return x === y ? 1 : 0;
+    return Math.abs(x - y) <= absolute + relative * Math.abs(y) ? 1 : 0;
+  },
+  derivative: null,
+  cost: 8,
+});
+
+/**
+ * |x - y| ≤ atol + rtol·|y|, as bool; equal infinities are close, NaN only with `equalNan`.
+ * Throws a RangeError for a negative tolerance.
+ */
+export function isclose(
+  x: Tensor,
+  y: Tensor | number,
+  options: { rtol?: number; atol?: number; equalNan?: boolean } = {},
+): Tensor {
+  checkOptions("isclose", options, ["rtol", "atol", "equalNan"]);
+  const rtol = checkNumber("isclose", "rtol", options.rtol ?? 1e-5);
+  const atol = checkNumber("isclose", "atol", options.atol ?? 1e-8);
+  if (rtol < 0 || atol < 0) throw new RangeError(`isclose: rtol and atol must be ≥ 0, got ${rtol} and ${atol}.`);
+  return closeness(expectTensor("isclose", x), y, rtol, atol, options.equalNan === true ? 1 : 0);
+}
+
+const share = elementwise("shareGradient", {
+  dtype: keep,
+  wgsl: (t, g, x, y) => `select(select(${g}, ${t.number(0)}, ${x} < ${y}), ${g} * ${t.number(0.5)}, ${x} == ${y})`,
+  reference: (g, x, y) => (x === y ? (g as number) / 2 : (x as number) < (y as number) ? 0 : (g as number)),
+  derivative: (g, _out, [, x, y]) => [share(g, x as Tensor, y as Tensor), null, null],
+  cost: 3,
+});
+
+function extremum(
+  name: string,
+  sign: ">" | "<",
+  pick: (x: number, y: number) => number,
+  derivative: Derivative,
+): (x: Tensor | number, y: Tensor | number) => Tensor {
+  return elementwise(name, {
+    dtype: keep,
+    wgsl: (t, x, y) => {
+      if (t.operand === "bool") return `(${x} ${sign === ">" ? "|" : "&"} ${y})`;
+      if (t.operand !== "f32") return `${sign === ">" ? "max" : "min"}(${x}, ${y})`;
+      return `select(${y}, ${x}, (${x} ${sign} ${y}) | ${t.call("is_nan", x)})`;
+    },
+    helpers: [IS_NAN],
+    reference: (x, y) => pick(x as number, y as number),
+    derivative,
+    cost: 3,
+  });
+}
+
+/** The larger of two; NaN where either is NaN. Equals share the gradient. */
+export const maximum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum(
+  "maximum",
+  ">",
+  Math.max,
+  (g, _out, [x, y]) => [
+    (x as Tensor).requiresGrad ? share(g, x as Tensor, y as Tensor) : null,
+    (y as Tensor).requiresGrad ? share(g, y as Tensor, x as Tensor) : null,
+  ],
+);
+
+/** The smaller of two; NaN where either is NaN. Equals share the gradient. */
+export const minimum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum(
+  "minimum",
+  "<",
+  Math.min,
+  (g, _out, [x, y]) => [
+    (x as Tensor).requiresGrad ? share(g, y as Tensor, x as Tensor) : null,
+    (y as Tensor).requiresGrad ? share(g, x as Tensor, y as Tensor) : null,
+  ],
+);
+
+/** g where low ≤ x ≤ high (or low < x < high), else 0: the gradient of clamped functions, one node. */
+function gate(
+  name: string,
+  comparison: "<" | "<=",
+  inside: (x: number, low: number, high: number) => boolean,
+): (...operands: (Tensor | number)[]) => Tensor {
+  const apply: (...operands: (Tensor | number)[]) => Tensor = elementwise(name, {
+    dtype: keep,
+    wgsl: (t: WgslContext, g, x, low, high) =>
+      `select(${t.number(0)}, ${g}, (${low} ${comparison} ${x}) & (${x} ${comparison} ${high}))`,
+    reference: (g, x, low, high) => (inside(x as number, low as number, high as number) ? (g as number) : 0),
+    derivative: (g, _out, [, x, low, high]) => [apply(g, x as Tensor, low as Tensor, high as Tensor), null, null, null],
+    cost: 3,
+  });
+  return apply;
+}
+
+/** `gradientWithin(g, x, low, high)`: g where low ≤ x ≤ high, else 0. */
+export const gradientWithin: (...operands: (Tensor | number)[]) => Tensor = gate(
+  "gradientWithin",
+  "<=",
+  (x, low, high) => low <= x && x <= high,
+);
+
+/** `gradientInside(g, x, low, high)`: g where low < x < high, else 0. */
+export const gradientInside: (...operands: (Tensor | number)[]) => Tensor = gate(
+  "gradientInside",
+  "<",
+  (x, low, high) => low < x && x < high,
+);
+
+// NaN passes every comparison untouched, and so it stays NaN.
+const clampBoth = elementwise("clamp", {
+  dtype: arithmetic,
+  wgsl: (t, x, low, high) => {
+    const raised = `select(${x}, ${low}, ${x} < ${low})`;
+    return t.operand === "f32" ? `select(${raised}, ${high}, ${raised} > ${high})` : `min(max(${x}, ${low}), ${high})`;
+  },
+  reference: (x, low, high) => {
+    const raised = (x as number) < (low as number) ? low : x;
+    return ((raised as number) > (high as number) ? high : raised) as number;
+  },
+  derivative: (g, _out, inputs) => {
+    const [x, low, high] = inputs as [Tensor, Tensor, Tensor];
+    return [
+      x.requiresGrad ? gradientWithin(g, x, low, high) : null,
+      low.requiresGrad ? where(logicalAnd(lt(x, low), lt(low, high)), g, 0) : null,
+      high.requiresGrad ? where(gt(maximum(x, low), high), g, 0) : null,
+    ];
+  },
+  cost: 3,
+});
+
+const clampBelow = elementwise("clampMin", {
+  dtype: arithmetic,
+  wgsl: (t, x, low) => (t.operand === "f32" ? `select(${x}, ${low}, ${x} < ${low})` : `max(${x}, ${low})`),
+  reference: (x, low) => ((x as number) < (low as number) ? low : x) as number,
+  derivative: (g, _out, inputs) => {
+    const [x, low] = inputs as [Tensor, Tensor];
+    const below = lt(x, low);
+    return [where(below, 0, g), low.requiresGrad ? where(below, g, 0) : null];
+  },
+  cost: 2,
+});
+
+const clampAbove = elementwise("clampMax", {
+  dtype: arithmetic,
+  wgsl: (t, x, high) => (t.operand === "f32" ? `select(${x}, ${high}, ${x} > ${high})` : `min(${x}, ${high})`),
+  reference: (x, high) => ((x as number) > (high as number) ? high : x) as number,
+  derivative: (g, _out, inputs) => {
+    const [x, high] = inputs as [Tensor, Tensor];
+    const above = gt(x, high);
+    return [where(above, 0, g), high.requiresGrad ? where(above, g, 0) : null];
+  },
+  cost: 2,
+});
+
+/**
+ * x, but not below `min` and not above `max` (numbers or tensors that broadcast; `max` wins over `min`). The gradient passes where
+ * nothing was cut off, the limits included. Throws a RangeError when neither is given.
+ */
+export function clamp(x: Tensor, options: { min?: Tensor | number | null; max?: Tensor | number | null } = {}): Tensor {
+  expectTensor("clamp", x);
+  checkOptions("clamp", options, ["min", "max"]);
+  const low = options.min ?? null;
+  const high = options.max ?? null;
+  if (typeof low === "number") checkNumber("clamp", "min", low);
+  if (typeof high === "number") checkNumber("clamp", "max", high);
+  if (low !== null && high !== null) return clampBoth(x, low, high);
+  if (low !== null) return clampBelow(x, low);
+  if (high !== null) return clampAbove(x, high);
+  throw new RangeError("clamp: give min, max or both, got neither. x.clamp({ min: 0 }) is the form.");
+}
+
+const NAN_TO_NUM_TEXT = `fn nan_to_num(x: f32, nan: f32, high: f32, low: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) { return nan; }
+  if (bits == 0x7f800000u) { return high; }
+  return select(x, low, bits == 0xff800000u);
+}`;
+
+const replaceSpecial = elementwise("nanToNum", {
+  dtype: floating,
+  wgsl: (t, ...operands) => t.call("nan_to_num", ...operands),
+  helpers: [NAN_TO_NUM_TEXT],
+  reference: (...operands) => {
+    const [x, nan, high, low] = operands as [number, number, number, number];
+    if (Number.isNaN(x)) return nan;
+    return x === Number.POSITIVE_INFINITY ? high : x === Number.NEGATIVE_INFINITY ? low : x;
+  },
+  derivative: (g, _out, [x]) => [where(isfinite(x as Tensor), g, 0), null, null, null],
+  cost: 5,
+});
+
+/** x with NaN replaced by `nan` (0), ∞ by `posinf` and -∞ by `neginf` (the largest finite numbers of the dtype). */
+export function nanToNum(
+  x: Tensor,
+  options: { nan?: number; posinf?: number | null; neginf?: number | null } = {},
+): Tensor {
+  expectTensor("nanToNum", x);
+  checkOptions("nanToNum", options, ["nan", "posinf", "neginf"]);
+  if (!isFloat(x.dtype)) return x;
+  const largest = x.dtype === "f16" ? 65504 : 3.4028234663852886e38;
+  return replaceSpecial(x, options.nan ?? 0, options.posinf ?? largest, options.neginf ?? -largest);
+}

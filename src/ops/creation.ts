@@ -1,0 +1,329 @@
+// Tensors from nothing: from host values (copied at once), and from constants and ranges (lazy, no memory until needed).
+
+import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../dtype.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
+import { constantNode, sourceNode } from "../graph/node.ts";
+import { Storage } from "../graph/storage.ts";
+import { Tensor } from "../graph/tensor.ts";
+import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
+import { add, eq, mul, trueDivide } from "./arithmetic.ts";
+import { cast, checkNumber, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
+import { lerp } from "./interpolation.ts";
+import { iota } from "./iota.ts";
+import { expand, reshape } from "./views.ts";
+
+/** Numbers or booleans, nested as deep as the tensor has dims; typed arrays may be the innermost level. */
+export type NestedArray = number | boolean | TypedArray | readonly NestedArray[];
+
+/** Options of every function that makes a tensor. */
+export interface CreationOptions {
+  /** Element type. */
+  dtype?: DType;
+  /** Whether `backward()` collects a gradient here; float tensors only. */
+  requiresGrad?: boolean;
+}
+
+const CREATION: readonly string[] = ["dtype", "requiresGrad"];
+
+function isTypedArray(x: unknown): x is TypedArray {
+  return (
+    ArrayBuffer.isView(x) && !(x instanceof DataView) && !(x instanceof BigInt64Array) && !(x instanceof BigUint64Array)
+  );
+}
+
+function withRequiresGrad(op: string, x: Tensor, requiresGrad: boolean | undefined): Tensor {
+  if (requiresGrad !== true) return x;
+  if (!isFloat(x.dtype)) {
+    throw new DTypeError(
+      `${op}: only float tensors have gradients, got ${x.dtype} with requiresGrad. dtype: "f32" would fit.`,
+      { op },
+    );
+  }
+  x.requiresGrad = true;
+  return x;
+}
+
+/** A tensor with state of its own over bytes in the device's layout. */
+function fromBytes(bytes: Float32Array | Int32Array | Uint32Array | Uint16Array, shape: Shape, dtype: DType): Tensor {
+  const length = Math.ceil(bytes.byteLength / 4) * 4;
+  let host = bytes;
+  if (length !== bytes.byteLength) {
+    // Buffers are written in words of 4 bytes: an odd number of halves gets a companion.
+    host = new Uint16Array(length / 2);
+    host.set(bytes);
+  }
+  const storage = new Storage(length, host);
+  return new Tensor(sourceNode(storage, 0, shape, dtype), { storage, offset: 0, shape });
+}
+
+/** Collects the leaves of nested arrays; says where a row has another length or a value is no number. */
+class Flattener {
+  readonly shape: number[] = [];
+  readonly values: number[] = [];
+  /** dtypes of the leaves: booleans, plain numbers (null) and typed arrays. */
+  readonly kinds = new Set<DType | null>();
+
+  constructor(values: readonly NestedArray[]) {
+    let level: NestedArray = values;
+    while (Array.isArray(level) || isTypedArray(level)) {
+      this.shape.push(level.length);
+      if (isTypedArray(level) || level.length === 0) break;
+      level = level[0] as NestedArray;
+    }
+    this.#add(values, []);
+  }
+
+  #add(value: NestedArray, path: number[]): void {
+    const depth = path.length;
+    const expected = this.shape[depth];
+    if (Array.isArray(value) || isTypedArray(value)) {
+      if (expected === undefined) throw ragged(this.shape, path, `an array of ${value.length}`, "a number");
+      if (value.length !== expected) throw ragged(this.shape, path, `${value.length} values`, String(expected));
+      if (isTypedArray(value)) {
+        if (depth !== this.shape.length - 1) throw ragged(this.shape, path, "a flat typed array", "a nested array");
+        this.kinds.add(dtypeOfArray(value));
+        for (const v of value) this.values.push(v);
+      } else {
+        for (let i = 0; i < value.length; i++) this.#add(value[i] as NestedArray, [...path, i]);
+      }
+      return;
+    }
+    if (typeof value !== "number" && typeof value !== "boolean") {
+      const what = value instanceof Tensor ? "a tensor; stack([…]) joins tensors" : `${typeof value} ${String(value)}`;
+      throw new TypeError(`tensor: values must be numbers or booleans, got ${what}${at(path)}.`);
+    }
+    if (expected !== undefined)
+      throw ragged(this.shape, path, `the ${typeof value} ${String(value)}`, `an array of ${expected}`);
+    this.kinds.add(typeof value === "boolean" ? "bool" : null);
+    this.values.push(Number(value));
+  }
+
+  get dtype(): DType {
+    if (this.kinds.size !== 1) return "f32";
+    const [kind] = this.kinds;
+    return kind ?? "f32";
+  }
+}
+
+function at(path: readonly number[]): string {
+  return path.length === 0 ? "" : ` at [${path.join("][")}]`;
+}
+
+function ragged(shape: Shape, path: readonly number[], found: string, expected: string): ShapeError {
+  return new ShapeError(
+    `tensor: nested arrays must be regular, got ${found} where the first ones give ${expected}${at(path)}.`,
+    {
+      op: "tensor",
+      shapes: [shape],
+    },
+  );
+}
+
+/** Integers must be representable: NaN, infinities and values beyond the range are mistakes, fractions are cut off. */
+function checkRepresentable(op: string, values: ArrayLike<number>, dtype: DType): void {
+  if (dtype !== "i32" && dtype !== "u32") return;
+  const low = dtype === "i32" ? -(2 ** 31) : 0;
+  const high = dtype === "i32" ? 2 ** 31 - 1 : 2 ** 32 - 1;
+  for (let i = 0; i < values.length; i++) {
+    const v = Math.trunc(values[i] as number);
+    if (!(v >= low && v <= high)) {
+      throw new RangeError(
+        `${op}: ${dtype} holds whole numbers from ${low} to ${high}, got ${String(values[i])} at element ${i}. dtype: "f32" would fit.`,
+      );
+    }
+  }
+}
+
+function checkCount(op: string, count: number, shape: Shape): void {
+  if (count === sizeOf(shape)) return;
+  throw new ShapeError(`${op}: ${count} values don't fill shape ${formatShape(shape)} (${sizeOf(shape)} elements).`, {
+    op,
+    shapes: [shape],
+  });
+}
+
+/** Whether `bytes` shares memory with what the user gave. */
+function ownCopy(bytes: Float32Array | Int32Array | Uint32Array | Uint16Array, given: unknown): typeof bytes {
+  return bytes === given ? bytes.slice() : bytes;
+}
+
+/**
+ * A tensor of numbers (f32), booleans (bool) or a typed array (its own dtype; Float64Array gives f32); nested arrays give the
+ * dims. The values are copied. `shape` reads flat values in another shape; `dtype` converts.
+ * Throws a ShapeError for ragged arrays or a shape that doesn't fit, a TypeError for values that are no numbers, a RangeError for
+ * numbers that an integer dtype can't hold.
+ */
+export function tensor(values: NestedArray, options: CreationOptions & { shape?: Shape } = {}): Tensor {
+  checkOptions("tensor", options, ["shape", ...CREATION]);
+  if (values instanceof Tensor)
+    throw new TypeError(
+      "tensor: the values are a tensor already; x.detach() gives another handle, x.to(dtype) converts.",
+    );
+  if (options.dtype !== undefined) checkDType("tensor", options.dtype);
+  if (options.shape !== undefined) checkShape("tensor", options.shape);
+  let flat: ArrayLike<number>;
+  let shape: Shape;
+  let own: DType;
+  if (isTypedArray(values)) {
+    flat = values;
+    shape = [values.length];
+    own = dtypeOfArray(values);
+  } else if (Array.isArray(values)) {
+    const flattened = new Flattener(values);
+    flat = flattened.values;
+    shape = flattened.shape;
+    own = flattened.dtype;
+  } else if (typeof values === "number" || typeof values === "boolean") {
+    flat = [Number(values)];
+    shape = [];
+    own = typeof values === "boolean" ? "bool" : "f32";
+  } else {
+    throw new TypeError(
+      `tensor: values must be a number, a boolean, nested arrays of these or a typed array, got ${describe(values)}.`,
+    );
+  }
+  const dtype = options.dtype ?? own;
+  if (options.shape !== undefined) {
+    checkCount("tensor", flat.length, options.shape);
+    shape = [...options.shape];
+  }
+  checkRepresentable("tensor", flat, dtype);
+  return withRequiresGrad(
+    "tensor",
+    fromBytes(ownCopy(encode(flat, dtype), values), shape, dtype),
+    options.requiresGrad,
+  );
+}
+
+function describe(x: unknown): string {
+  if (typeof x === "object" && x !== null) return `a ${x.constructor?.name ?? "object"}`;
+  return x === null || x === undefined ? String(x) : `${typeof x} ${String(x)}`;
+}
+
+/**
+ * Like `tensor` of a typed array, but without a copy where the array is in the device's layout already: the caller must not write
+ * to it any more.
+ */
+export function uploadable(data: TypedArray, shape: Shape, dtype: DType = dtypeOfArray(data)): Tensor {
+  if (!isTypedArray(data)) throw new TypeError(`uploadable: the data must be a typed array, got ${describe(data)}.`);
+  checkCount("uploadable", data.length, checkShape("uploadable", shape));
+  return fromBytes(encode(data, checkDType("uploadable", dtype)), [...shape], dtype);
+}
+
+function filled(op: string, shape: Shape, value: number, options: CreationOptions): Tensor {
+  checkOptions(op, options, CREATION);
+  checkShape(op, shape);
+  const dtype = checkDType(op, options.dtype ?? "f32");
+  checkRepresentable(op, [value], dtype);
+  // A node of its own: `constant` shares nodes, and this one may become a leaf.
+  const scalar = new Tensor(constantNode(value, dtype));
+  return withRequiresGrad(op, expand(scalar, [...shape]), options.requiresGrad);
+}
+
+/** Zeros, f32 unless told. */
+export function zeros(shape: Shape, options: CreationOptions = {}): Tensor {
+  return filled("zeros", shape, 0, options);
+}
+
+/** Ones, f32 unless told. */
+export function ones(shape: Shape, options: CreationOptions = {}): Tensor {
+  return filled("ones", shape, 1, options);
+}
+
+/** `value` everywhere, f32 unless told. */
+export function full(shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor {
+  if (typeof value !== "number" && typeof value !== "boolean")
+    throw new TypeError(`full: the value must be a number, got ${describe(value)}.`);
+  return filled("full", shape, Number(value), options);
+}
+
+function like(op: string, x: Tensor, value: number, options: CreationOptions): Tensor {
+  const { shape, dtype } = expectTensor(op, x);
+  checkOptions(op, options, CREATION);
+  return filled(op, shape, value, { ...options, dtype: options.dtype ?? dtype });
+}
+
+/** Zeros in the shape and dtype of `x`. */
+export function zerosLike(x: Tensor, options: CreationOptions = {}): Tensor {
+  return like("zerosLike", x, 0, options);
+}
+
+/** Ones in the shape and dtype of `x`. */
+export function onesLike(x: Tensor, options: CreationOptions = {}): Tensor {
+  return like("onesLike", x, 1, options);
+}
+
+/** `value` everywhere in the shape and dtype of `x`. */
+export function fullLike(x: Tensor, value: number | boolean, options: CreationOptions = {}): Tensor {
+  if (typeof value !== "number" && typeof value !== "boolean")
+    throw new TypeError(`fullLike: the value must be a number, got ${describe(value)}.`);
+  return like("fullLike", x, Number(value), options);
+}
+
+/** The n × m matrix (m = n unless told) with ones on the main diagonal. */
+export function eye(n: number, options: CreationOptions & { m?: number } = {}): Tensor {
+  checkOptions("eye", options, ["m", ...CREATION]);
+  checkWhole("eye", "n", n, 0);
+  const m = checkWhole("eye", "m", options.m ?? n, 0);
+  const dtype = checkDType("eye", options.dtype ?? "f32");
+  return withRequiresGrad("eye", cast(eq(reshape(iota(n), [n, 1]), iota(m)), dtype), options.requiresGrad);
+}
+
+/**
+ * start, start + step, … up to but without end; `arange(end)` starts at 0. i32 when all three are whole, else f32.
+ * Throws a RangeError when the step is 0 or leads away from the end.
+ */
+export function arange(
+  startOrEnd: number,
+  end?: number | null,
+  options: CreationOptions & { step?: number } = {},
+): Tensor {
+  checkOptions("arange", options, ["step", ...CREATION]);
+  const from = end === undefined || end === null ? 0 : checkFinite("arange", "start", startOrEnd);
+  const to =
+    end === undefined || end === null ? checkFinite("arange", "end", startOrEnd) : checkFinite("arange", "end", end);
+  const step = checkFinite("arange", "step", options.step ?? 1);
+  if (step === 0) throw new RangeError("arange: the step must not be 0.");
+  if ((to - from) * step < 0) {
+    throw new RangeError(`arange: a step of ${step} never leads from ${from} to ${to}. { step: ${-step} } would.`);
+  }
+  const whole = Number.isInteger(from) && Number.isInteger(to) && Number.isInteger(step);
+  const dtype = checkDType("arange", options.dtype ?? (whole ? "i32" : "f32"));
+  const [count] = checkShape("arange", [Math.ceil((to - from) / step)]) as [number];
+  if (count > 0) checkRepresentable("arange", [from, from + (count - 1) * step], dtype);
+  const computed: DType = whole && !isFloat(dtype) ? "i32" : "f32";
+  let result = iota(count, "i32");
+  if (whole && sizeOf([count]) > 0 && Math.max(Math.abs(from), Math.abs(to)) < 2 ** 31) {
+    // In integers all the way: exact beyond 2^24.
+    if (step !== 1) result = mul(result, step);
+    if (from !== 0) result = add(result, from);
+  } else {
+    result = cast(result, computed);
+    if (step !== 1) result = mul(result, step);
+    if (from !== 0) result = add(result, from);
+  }
+  return withRequiresGrad("arange", cast(result, dtype), options.requiresGrad);
+}
+
+function checkFinite(op: string, name: string, value: number): number {
+  checkNumber(op, name, value);
+  if (!Number.isFinite(value)) throw new RangeError(`${op}: ${name} must be finite, got ${value}.`);
+  return value;
+}
+
+/** `steps` numbers, evenly spaced from start to end, both included. */
+export function linspace(start: number, end: number, steps: number, options: CreationOptions = {}): Tensor {
+  checkOptions("linspace", options, CREATION);
+  checkFinite("linspace", "start", start);
+  checkFinite("linspace", "end", end);
+  checkWhole("linspace", "steps", steps, 0);
+  const dtype = checkDType("linspace", options.dtype ?? "f32");
+  // lerp hits both ends exactly.
+  const along = steps > 1 ? trueDivide(iota(steps), steps - 1) : cast(iota(steps), "f32");
+  return withRequiresGrad("linspace", cast(lerp(constant(start), end, along), dtype), options.requiresGrad);
+}
+
+/** Bytes of a tensor of this shape and dtype. */
+export function byteSize(shape: Shape, dtype: DType): number {
+  return sizeOf(shape) * bytesOf(dtype);
+}

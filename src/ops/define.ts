@@ -1,0 +1,248 @@
+// How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
+
+import { type DType, isFloat, numberDType, promote } from "../dtype.ts";
+import { DTypeError, WgradError } from "../errors.ts";
+import {
+  constantNode,
+  type Derivative,
+  type ElementwiseDefinition,
+  type Node,
+  type ReduceDefinition,
+  type ViewDefinition,
+} from "../graph/node.ts";
+import { record, Tensor } from "../graph/tensor.ts";
+import { broadcastShapes, type Shape, sameShape } from "../shape.ts";
+
+export type Unary = (x: Tensor) => Tensor;
+export type Binary = (x: Tensor, y: Tensor | number) => Tensor;
+
+/** From the promoted dtype of the operands to the dtype they are converted to and the result's. */
+export type DTypeRule = (op: string, promoted: DType) => { operand: DType; result: DType };
+
+/** Arithmetic: bool counts as i32. */
+export const arithmetic: DTypeRule = (_op, d) =>
+  d === "bool" ? { operand: "i32", result: "i32" } : { operand: d, result: d };
+/** Functions of real numbers: integers become f32. */
+export const floating: DTypeRule = (_op, d) =>
+  isFloat(d) ? { operand: d, result: d } : { operand: "f32", result: "f32" };
+/** Any dtype, kept. */
+export const keep: DTypeRule = (_op, d) => ({ operand: d, result: d });
+/** Comparisons of any dtype give bool; bool operands compare as u32. */
+export const comparison: DTypeRule = (_op, d) => ({ operand: d === "bool" ? "u32" : d, result: "bool" });
+/** Truth values of any dtype give bool. */
+export const logical: DTypeRule = () => ({ operand: "bool", result: "bool" });
+/** Questions about real numbers give bool. */
+export const floatQuestion: DTypeRule = (_op, d) => ({ operand: isFloat(d) ? d : "f32", result: "bool" });
+/** Integers and bool only. */
+export const integral: DTypeRule = (op, d) => {
+  if (isFloat(d))
+    throw new DTypeError(`${op}: operands must be integer or bool tensors, got ${d}. x.to("i32") converts.`, { op });
+  return { operand: d, result: d };
+};
+
+/** Checks that `x` is a tensor. */
+export function expectTensor(op: string, x: unknown, what = "the first argument"): Tensor {
+  if (x instanceof Tensor) return x;
+  throw new TypeError(`${op}: ${what} must be a tensor, got ${describe(x)}.`);
+}
+
+function describe(x: unknown): string {
+  if (x === null || x === undefined) return String(x);
+  return Array.isArray(x) ? "an array; tensor(array) makes a tensor of it" : `${typeof x} ${String(x)}`;
+}
+
+/** A number as 0-dim tensor of `dtype`: part of the program, not data. */
+export function constant(value: number, dtype: DType = "f32"): Tensor {
+  return new Tensor(constantNode(value, dtype));
+}
+
+/** The tensors among the operands decide the dtype; numbers follow them. */
+export function promoteOperands(op: string, operands: readonly (Tensor | number)[]): DType {
+  let dtype: DType | null = null;
+  for (const x of operands) if (x instanceof Tensor) dtype = dtype === null ? x.dtype : promote(dtype, x.dtype);
+  let result: DType = dtype ?? "f32";
+  for (const x of operands) {
+    if (typeof x === "number") result = promote(result, numberDType(x, dtype ?? "f32"));
+    else expectTensor(op, x, "each operand");
+  }
+  return result;
+}
+
+/** One operand as tensor of `dtype`. */
+export function convert(x: Tensor | number, dtype: DType): Tensor {
+  return typeof x === "number" ? constant(x, dtype) : cast(x, dtype);
+}
+
+const identityReference = (x: number): number => x;
+
+function castDefinition(target: DType): ElementwiseDefinition {
+  const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
+    f32: (t, x) => (t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
+    f16: (t, x) => `quantizeToF16(${t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`})`,
+    i32: (t, x) => `${t.typeOf("i32")}(${x})`,
+    u32: (t, x) => (t.operand === "f32" ? `${t.typeOf("u32")}(${t.typeOf("i32")}(${x}))` : `${t.typeOf("u32")}(${x})`),
+    bool: (t, x) => (t.operand === "bool" ? x : `!(${x} == ${t.number(0)})`),
+  };
+  const reference: Record<DType, (x: number) => number> = {
+    f32: identityReference,
+    f16: identityReference,
+    i32: (x) => Math.trunc(x) | 0,
+    u32: (x) => Math.trunc(x) >>> 0,
+    bool: (x) => (x !== 0 ? 1 : 0),
+  };
+  return {
+    kind: "elementwise",
+    name: target,
+    wgsl: wgsl[target],
+    reference: reference[target],
+    derivative: isFloat(target)
+      ? (g, _out, [x]) => [x !== undefined && isFloat(x.dtype) ? cast(g, x.dtype) : null]
+      : null,
+    cost: 1,
+  };
+}
+
+const casts: Record<DType, ElementwiseDefinition> = {
+  f32: castDefinition("f32"),
+  f16: castDefinition("f16"),
+  i32: castDefinition("i32"),
+  u32: castDefinition("u32"),
+  bool: castDefinition("bool"),
+};
+
+/** `x` converted to `dtype`; `x` itself when it has it already. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  return x.dtype === dtype ? x : record(casts[dtype], [x], x.shape, dtype);
+}
+
+interface ElementwiseOptions {
+  readonly dtype: DTypeRule;
+  readonly wgsl: ElementwiseDefinition["wgsl"];
+  readonly helpers?: readonly string[];
+  readonly reference: (...operands: number[]) => number;
+  /** null where there is no gradient (comparisons, roundings to integers). */
+  readonly derivative: Derivative | null;
+  /** In additions; 1 unless told. */
+  readonly cost?: number;
+}
+
+/** Makes an elementwise op of any number of operands, which broadcast against each other. */
+export function elementwise(name: string, options: ElementwiseOptions): (...operands: (Tensor | number)[]) => Tensor {
+  const definition: ElementwiseDefinition = {
+    kind: "elementwise",
+    name,
+    wgsl: options.wgsl,
+    ...(options.helpers ? { helpers: options.helpers } : {}),
+    reference: options.reference,
+    derivative: options.derivative,
+    cost: options.cost ?? 1,
+  };
+  return (...operands) => recordElementwise(definition, options.dtype, operands);
+}
+
+/** Makes an elementwise op of one operand. */
+export function unary(name: string, options: ElementwiseOptions): Unary {
+  const apply = elementwise(name, options);
+  return (x) => apply(expectTensor(name, x));
+}
+
+/** Makes an elementwise op of two operands; `y` may be a number. */
+export function binary(name: string, options: ElementwiseOptions): Binary {
+  const apply = elementwise(name, options);
+  return (x, y) => apply(x, y);
+}
+
+function recordElementwise(definition: ElementwiseDefinition, rule: DTypeRule, operands: (Tensor | number)[]): Tensor {
+  const { operand, result } = rule(definition.name, promoteOperands(definition.name, operands));
+  const inputs = operands.map((x) => convert(x, operand));
+  return record(definition, inputs, broadcast(definition.name, inputs), result);
+}
+
+/** The common shape of tensors. */
+export function broadcast(op: string, tensors: readonly Tensor[]): Shape {
+  let shape = (tensors[0] as Tensor).shape;
+  for (let i = 1; i < tensors.length; i++) {
+    const other = (tensors[i] as Tensor).shape;
+    if (other.length === 0 || sameShape(shape, other)) continue;
+    if (shape.length === 0) shape = other;
+    else return broadcastShapes(op, ...tensors.map((t) => t.shape));
+  }
+  return shape;
+}
+
+/** Makes a view: `record(view, [x], outputShape, x.dtype, attributes)` uses it. */
+export function view(name: string, options: Omit<ViewDefinition, "kind" | "name">): ViewDefinition {
+  return { kind: "view", name, ...options };
+}
+
+/** Makes a reduction. The node keeps reduced dims with size 1; its attributes are the dims. */
+export function reduction(name: string, options: Omit<ReduceDefinition, "kind" | "name">): ReduceDefinition {
+  return { kind: "reduce", name, ...options };
+}
+
+/** The host's numbers behind a tensor where it is plain host data, else null. Used to check indices early. */
+export function hostRange(x: Tensor): readonly [number, number] | null {
+  let node: Node = x.node;
+  while (
+    node.storage === null &&
+    node.inputs.length === 1 &&
+    (node.definition.kind === "view" || node.definition.name === "i32")
+  ) {
+    node = node.inputs[0] as Node;
+  }
+  const storage = node.storage;
+  if (storage === null || storage.host === null || node.dtype === "f16") return null;
+  if (storage.range === null) {
+    const values = storage.host as Int32Array;
+    let min = Number.POSITIVE_INFINITY;
+    let max = Number.NEGATIVE_INFINITY;
+    for (const value of values) {
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    storage.range = [min, max];
+  }
+  return storage.range;
+}
+
+/** Demands that `index` is integer and, where its values are known on the host, within 0 … size - 1. */
+export function checkIndex(op: string, index: Tensor, size: number): void {
+  expectTensor(op, index, "the index");
+  if (index.dtype !== "i32" && index.dtype !== "u32") {
+    throw new DTypeError(`${op}: indices must be i32 or u32, got ${index.dtype}. index.to("i32") converts.`, { op });
+  }
+  const range = hostRange(index);
+  if (range !== null && range[0] <= range[1] && (range[0] < 0 || range[1] >= size)) {
+    const wrong = range[0] < 0 ? range[0] : range[1];
+    throw new RangeError(`${op}: index ${wrong} is out of range for size ${size}. Indices run from 0 to ${size - 1}.`);
+  }
+}
+
+/** Demands a number that is not NaN. */
+export function checkNumber(op: string, name: string, value: number): number {
+  if (typeof value !== "number" || Number.isNaN(value)) {
+    throw new RangeError(`${op}: ${name} must be a number, got ${String(value)}.`);
+  }
+  return value;
+}
+
+/** Demands a whole number of at least `least`. */
+export function checkWhole(op: string, name: string, value: number, least: number): number {
+  if (!Number.isInteger(value) || value < least) {
+    throw new RangeError(`${op}: ${name} must be a whole number ≥ ${least}, got ${String(value)}.`);
+  }
+  return value;
+}
+
+/** Throws where an option is named that the op doesn't know. */
+export function checkOptions(op: string, options: object | undefined, known: readonly string[]): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null || options instanceof Tensor || Array.isArray(options)) {
+    throw new TypeError(`${op}: optional arguments go in one options object { ${known.join(", ")} }.`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new WgradError(`${op}: unknown option "${name}". It takes { ${known.join(", ")} }.`, { op });
+    }
+  }
+}

@@ -1,0 +1,103 @@
+// Dropout: zeroes at random. Its probability is data, so that it may change from step to step.
+
+import { isFloat } from "../dtype.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
+import { nextKey } from "../graph/generator.ts";
+import { type ElementwiseDefinition, sourceNode } from "../graph/node.ts";
+import { Storage } from "../graph/storage.ts";
+import { record, Tensor } from "../graph/tensor.ts";
+import { formatShape, type Shape } from "../shape.ts";
+import { add, ge, mul, sub, where } from "./arithmetic.ts";
+import { cast, checkOptions, expectTensor } from "./define.ts";
+import { rsqrt } from "./exponential.ts";
+import { counters, randLike, UNIFORM, uniformReference } from "./random.ts";
+
+/** Options of the dropout functions. */
+export interface DropoutOptions {
+  /** Off, x is returned as it is. On unless told. */
+  training?: boolean;
+}
+
+/** A probability: a number, or a 0-dim tensor such as `scalar(() => schedule.p)` for one that changes under `compile`. */
+export type Probability = number | Tensor;
+
+const mask: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "dropout",
+  wgsl: (t, index, key, p) => t.call("dropout_factor", index as string, key as string, p as string),
+  helpers: [
+    ...UNIFORM,
+    "fn dropout_factor(counter: u32, key: u32, p: f32) -> f32 { return select(0.0, 1.0 / (1.0 - p), random_uniform(counter, key) >= p); }",
+  ],
+  reference: (index, key, p) =>
+    uniformReference(index as number, key as number) >= (p as number) ? 1 / (1 - (p as number)) : 0,
+  derivative: null,
+  cost: 115,
+};
+
+/** Checks p; null where nothing is to be dropped. */
+function probability(op: string, x: Tensor, p: Probability, options: DropoutOptions): Tensor | null {
+  expectTensor(op, x);
+  checkOptions(op, options, ["training"]);
+  if (!isFloat(x.dtype))
+    throw new DTypeError(`${op}: the input must be a float tensor, got ${x.dtype}. x.to("f32") converts.`, { op });
+  if (p instanceof Tensor) {
+    if (p.numel !== 1 || p.ndim !== 0) {
+      throw new ShapeError(`${op}: p must be a number or a 0-dim tensor, got shape ${formatShape(p.shape)}.`, {
+        op,
+        shapes: [p.shape],
+      });
+    }
+    return options.training === false ? null : cast(p, "f32");
+  }
+  if (typeof p !== "number" || !(p >= 0 && p <= 1))
+    throw new RangeError(`${op}: p must lie in 0 … 1, got ${String(p)}.`);
+  if (options.training === false || p === 0) return null;
+  return new Tensor(sourceNode(new Storage(4, new Float32Array([p])), 0, [], "f32"));
+}
+
+/** 0 with probability p, else 1 / (1 - p). */
+function factors(shape: Shape, p: Tensor): Tensor {
+  return record(mask, [counters(shape), nextKey(), p], shape, "f32");
+}
+
+/**
+ * In training, zeroes each element with probability p (½ unless told) and scales the others by 1 / (1 - p), so that the mean stays.
+ * Throws a RangeError for p outside 0 … 1.
+ */
+export function dropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
+  const drop = probability("dropout", x, p, options);
+  return drop === null ? x : mul(x, cast(factors(x.shape, drop), x.dtype));
+}
+
+/** Dropout of whole channels: of [N, C, H, W] or [N, C, L] each [n, c] is zeroed or scaled as one. */
+export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
+  const drop = probability("dropout2d", x, p, options);
+  if (x.ndim !== 3 && x.ndim !== 4) {
+    throw new ShapeError(`dropout2d: the input must be [N, C, H, W] or [N, C, L], got ${formatShape(x.shape)}.`, {
+      op: "dropout2d",
+      shapes: [x.shape],
+    });
+  }
+  if (drop === null) return x;
+  const shape = x.shape.map((n, i) => (i < 2 ? n : 1));
+  return mul(x, cast(factors(shape, drop), x.dtype));
+}
+
+/** The value that selu saturates at, -λα. */
+const SATURATION = -1.7580993408473766;
+
+/**
+ * Dropout that keeps mean 0 and variance 1 behind selu: dropped elements take selu's lower limit, and all are scaled and shifted
+ * (Klambauer et al. 2017).
+ */
+export function alphaDropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
+  const drop = probability("alphaDropout", x, p, options);
+  if (drop === null) return x;
+  if (p === 1) return mul(x, 0);
+  // a = ((1 - p)·(1 + p·s²))^-½ and b = -a·p·s.
+  const a = rsqrt(mul(sub(1, drop), add(mul(drop, SATURATION ** 2), 1)));
+  const b = mul(mul(a, drop), -SATURATION);
+  const kept = ge(randLike(x, { dtype: "f32" }), drop);
+  return add(mul(where(kept, x, SATURATION), cast(a, x.dtype)), cast(b, x.dtype));
+}

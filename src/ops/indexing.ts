@@ -1,0 +1,210 @@
+// Reading by index: gather and what is made of it.
+
+import { castNumber } from "../dtype.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
+import type { PlainDefinition } from "../graph/node.ts";
+import { record, type Tensor, withGrad } from "../graph/tensor.ts";
+import { broadcastShapes, formatShape, sameShape, sizeOf } from "../shape.ts";
+import { alongDim, checkRank, dimOf, insertDim } from "./arguments.ts";
+import { eq, mul, ne, where } from "./arithmetic.ts";
+import { cast, checkIndex, checkOptions, constant, expectTensor } from "./define.ts";
+import { iota } from "./iota.ts";
+import { sumOver } from "./reductions.ts";
+import { expand, reshape, strided } from "./views.ts";
+
+/** Sums src where the index says: result[…, v, …] = Σᵢ src[…, i, …] where index[…, i, …] = v, for v < size along dim. */
+export function scatterSum(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
+  const candidate = reshape(iota(size), alongDim(src.ndim + 1, dim, size));
+  const chosen = where(eq(insertDim(index, dim), candidate), insertDim(src, dim), constant(0, src.dtype));
+  return reshape(
+    sumOver(chosen, [dim + 1]),
+    src.shape.map((n, i) => (i === dim ? size : n)),
+  );
+}
+
+/** As `scatterSum` for one index list [T] that counts for all of the other dims: a product with one-hot rows, so a contraction. */
+export function scatterRows(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
+  const count = src.shape[dim] as number;
+  const before = sizeOf(src.shape.slice(0, dim));
+  const after = sizeOf(src.shape.slice(dim + 1));
+  const oneHot = cast(eq(reshape(iota(size), [size, 1]), index), src.dtype);
+  const lead = before === 1 ? [] : [before];
+  const rest = after === 1 ? [] : [after];
+  const product = mul(reshape(oneHot, [size, count, ...rest.map(() => 1)]), reshape(src, [...lead, 1, count, ...rest]));
+  return reshape(
+    sumOver(product, [lead.length + 1]),
+    src.shape.map((n, i) => (i === dim ? size : n)),
+  );
+}
+
+const gatherDefinition: PlainDefinition = {
+  kind: "gather",
+  name: "gather",
+  derivative: (g, _out, [x, index], [dim]) => [
+    scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
+    null,
+  ],
+};
+
+// The index differs along dim only: one row of it says all.
+const gatherRowsDefinition: PlainDefinition = {
+  kind: "gather",
+  name: "gather",
+  derivative: (g, _out, [x, index], [dim]) => {
+    const whole = index as Tensor;
+    const count = whole.shape[dim as number] as number;
+    const row = strided(
+      whole,
+      whole.shape.map(() => 0),
+      whole.shape.map(() => 1),
+      alongDim(whole.ndim, dim as number, count),
+    );
+    return [scatterRows(g, reshape(row, [count]), dim as number, (x as Tensor).shape[dim as number] as number), null];
+  },
+};
+
+/** Row-wise reading: [..., n, ...] by an index list [T] → [..., T, ...]; the index has been checked. */
+export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
+  const count = index.shape[0] as number;
+  const shape = x.shape.map((n, i) => (i === dim ? count : n));
+  const whole = expand(reshape(index, alongDim(x.ndim, dim, count)), shape);
+  return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
+}
+
+/** gather with everything checked; x has the index's sizes but along dim. */
+export function gatherAlong(x: Tensor, dim: number, index: Tensor): Tensor {
+  return record(gatherDefinition, [x, index], index.shape, x.dtype, [dim]);
+}
+
+/** Demands that `index` has the rank of `x` and is nowhere larger but along `dim`. */
+export function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, what: string): void {
+  if (index.ndim !== x.ndim || index.shape.some((n, i) => i !== dim && n > (x.shape[i] as number))) {
+    throw new ShapeError(
+      `${op}: the index must have ${x.ndim} dims, none but dim ${dim} larger than ${what}'s, got ${formatShape(index.shape)} for ${formatShape(x.shape)}.`,
+      { op, shapes: [x.shape, index.shape] },
+    );
+  }
+}
+
+/** The first elements of `x` in each dim but `dim`, as many as the index has. */
+export function narrowTo(x: Tensor, dim: number, index: Tensor): Tensor {
+  const shape = x.shape.map((n, i) => (i === dim ? n : (index.shape[i] as number)));
+  return strided(
+    x,
+    shape.map(() => 0),
+    shape.map(() => 1),
+    shape,
+  );
+}
+
+/**
+ * Elements by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on; the result has the index's shape. Throws a
+ * DTypeError unless the index is integer, a RangeError where it is out of range and its values are known on the host.
+ */
+export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+  const op = "gather";
+  const at = dimOf(op, expectTensor(op, x), dim);
+  expectTensor(op, index, "the index");
+  checkIndexShape(op, x, at, index, "the input");
+  checkIndex(op, index, x.shape[at] as number);
+  return gatherAlong(narrowTo(x, at, index), at, index);
+}
+
+/** Slices along `dim` by a list of indices [T]. Throws as `gather`. */
+export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+  const op = "indexSelect";
+  const at = dimOf(op, expectTensor(op, x), dim);
+  checkRank(op, index, [0, 1], "a vector", "the index");
+  checkIndex(op, index, x.shape[at] as number);
+  return pickRows(x, at, reshape(index, [index.numel]));
+}
+
+/** Elements of the flattened tensor: the result has the index's shape. Throws as `gather`. */
+export function take(x: Tensor, index: Tensor): Tensor {
+  expectTensor("take", x);
+  checkIndex("take", index, x.numel);
+  return reshape(pickRows(reshape(x, [x.numel]), 0, reshape(index, [index.numel])), index.shape);
+}
+
+/**
+ * Elements along `dim` by an index that broadcasts with `x` in the other dims (what argmax and argsort give); without `dim` of the
+ * flattened tensor by the flattened index. Throws as `gather`.
+ */
+export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number } = {}): Tensor {
+  const op = "takeAlongDim";
+  checkOptions(op, options, ["dim"]);
+  expectTensor(op, x);
+  expectTensor(op, index, "the index");
+  if (options.dim === undefined) return take(x, reshape(index, [index.numel]));
+  const dim = dimOf(op, x, options.dim);
+  if (index.ndim !== x.ndim) {
+    throw new ShapeError(
+      `${op}: the index must have ${x.ndim} dims, got ${formatShape(index.shape)} for ${formatShape(x.shape)}.`,
+      {
+        op,
+        shapes: [x.shape, index.shape],
+      },
+    );
+  }
+  checkIndex(op, index, x.shape[dim] as number);
+  const without = (shape: readonly number[]): number[] => shape.map((n, i) => (i === dim ? 1 : n));
+  const common = broadcastShapes(op, without(x.shape), without(index.shape));
+  const withSize = (n: number): number[] => common.map((m, i) => (i === dim ? n : m));
+  return gatherAlong(
+    expand(x, withSize(x.shape[dim] as number)),
+    dim,
+    expand(index, withSize(index.shape[dim] as number)),
+  );
+}
+
+/**
+ * Rows of `weight` [V, D] by index: [*] → [*, D]. The row `paddingIdx` (negative: from the end) gets no gradient. Throws a DTypeError
+ * unless the indices are integer, a RangeError where they are out of range and known on the host.
+ */
+export function embedding(indices: Tensor, weight: Tensor, options: { paddingIdx?: number | null } = {}): Tensor {
+  const op = "embedding";
+  checkOptions(op, options, ["paddingIdx"]);
+  expectTensor(op, indices, "the indices");
+  checkRank(op, weight, [2], "[numEmbeddings, embeddingDim]", "the weight");
+  const [rows, width] = weight.shape as readonly [number, number];
+  checkIndex(op, indices, rows);
+  const list = reshape(indices, [indices.numel]);
+  const shape = [...indices.shape, width];
+  const found = pickRows(weight, 0, list);
+  const padding = options.paddingIdx ?? null;
+  if (padding === null) return reshape(found, shape);
+  if (!Number.isInteger(padding) || padding < -rows || padding >= rows) {
+    throw new RangeError(`${op}: paddingIdx must be within the ${rows} rows, got ${padding}.`);
+  }
+  if (!found.requiresGrad) return reshape(found, shape);
+  const fixed = withGrad(false, () => pickRows(weight, 0, list));
+  const learned = insertDim(ne(list, padding < 0 ? padding + rows : padding), 1);
+  return reshape(where(learned, found, fixed), shape);
+}
+
+/** `value` where `mask` holds, else `x`, in x's dtype. Throws a DTypeError unless the mask is bool, a ShapeError unless it broadcasts to x. */
+export function maskedFill(x: Tensor, mask: Tensor, value: Tensor | number): Tensor {
+  const op = "maskedFill";
+  expectTensor(op, x);
+  expectTensor(op, mask, "the mask");
+  if (mask.dtype !== "bool") {
+    throw new DTypeError(`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`, { op });
+  }
+  if (!sameShape(broadcastShapes(op, x.shape, mask.shape), x.shape)) {
+    throw new ShapeError(`${op}: the mask must broadcast to ${formatShape(x.shape)}, got ${formatShape(mask.shape)}.`, {
+      op,
+      shapes: [x.shape, mask.shape],
+    });
+  }
+  if (typeof value === "number") return where(mask, constant(castNumber(value, x.dtype), x.dtype), x);
+  if (expectTensor(op, value, "the value").ndim !== 0) {
+    throw new ShapeError(
+      `${op}: the value must be a number or a scalar, got ${formatShape(value.shape)}. where(mask, value, x) takes tensors.`,
+      {
+        op,
+        shapes: [value.shape],
+      },
+    );
+  }
+  return where(mask, cast(value, x.dtype), x);
+}

@@ -1,0 +1,52 @@
+// Linear combinations of several tensors: lerp, addcmul, addcdiv.
+
+import type { Tensor } from "../graph/tensor.ts";
+import { add, mul, sub, trueDivide } from "./arithmetic.ts";
+import { checkNumber, checkOptions, elementwise, expectTensor, floating } from "./define.ts";
+
+const interpolation = elementwise("lerp", {
+  dtype: floating,
+  // Either form hits its own end exactly.
+  wgsl: (t, a, b, w) =>
+    `select(${b} - (${b} - ${a}) * (${t.float(1)} - ${w}), ${a} + ${w} * (${b} - ${a}), ${w} < ${t.float(0.5)})`,
+  reference: (...operands) => {
+    const [a, b, w] = operands as [number, number, number];
+    return w < 0.5 ? a + w * (b - a) : b - (b - a) * (1 - w);
+  },
+  derivative: (g, _out, [a, b, w]) => {
+    const [start, end, weight] = [a as Tensor, b as Tensor, w as Tensor];
+    const toEnd = start.requiresGrad || end.requiresGrad ? mul(g, weight) : null;
+    return [
+      start.requiresGrad && toEnd !== null ? sub(g, toEnd) : null,
+      toEnd,
+      weight.requiresGrad ? mul(g, sub(end, start)) : null,
+    ];
+  },
+  cost: 5,
+});
+
+/** x + weight·(end - x); weight 0 gives x and weight 1 gives end exactly. */
+export function lerp(x: Tensor, end: Tensor | number, weight: Tensor | number): Tensor {
+  return interpolation(expectTensor("lerp", x), end, weight);
+}
+
+/** x + value·a·b; value is 1 unless told. */
+export function addcmul(x: Tensor, a: Tensor | number, b: Tensor | number, options: { value?: number } = {}): Tensor {
+  const value = scale("addcmul", options);
+  expectTensor("addcmul", x);
+  const product = mul(a, b);
+  return add(x, value === 1 ? product : mul(product, value));
+}
+
+/** x + value·a / b; value is 1 unless told. */
+export function addcdiv(x: Tensor, a: Tensor | number, b: Tensor | number, options: { value?: number } = {}): Tensor {
+  const value = scale("addcdiv", options);
+  expectTensor("addcdiv", x);
+  const quotient = trueDivide(a, b);
+  return add(x, value === 1 ? quotient : mul(quotient, value));
+}
+
+function scale(op: string, options: { value?: number }): number {
+  checkOptions(op, options, ["value"]);
+  return checkNumber(op, "value", options.value ?? 1);
+}

@@ -1,0 +1,256 @@
+// Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
+
+import { type DType, promote } from "../dtype.ts";
+import { ShapeError } from "../errors.ts";
+import type { ElementwiseDefinition } from "../graph/node.ts";
+import { record, Tensor } from "../graph/tensor.ts";
+import { formatShape, normalizeDim, type Shape, sameShape } from "../shape.ts";
+import { alongDim, checkChoice, dimOf, dropDims, insertDim } from "./arguments.ts";
+import { lt } from "./arithmetic.ts";
+import { cast, checkOptions, checkWhole, expectTensor } from "./define.ts";
+import { iota } from "./iota.ts";
+import { flatten, range } from "./movement.ts";
+import { expand, padded, permute, reshape } from "./views.ts";
+
+const joinDefinition: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "cat",
+  wgsl: (_t, x, y, c) => `select(${y}, ${x}, ${c})`,
+  reference: (x, y, c) => (c !== 0 ? (x as number) : (y as number)),
+  // Each side is padded outside its own part, and the gradient of padding takes just that part: no mask is needed here.
+  derivative: (g) => [g, g, null],
+  cost: 1,
+};
+
+/** Most tensors that one kernel joins: each is a buffer of its own, and devices guarantee few. */
+const GROUP = 6;
+
+function join(parts: readonly Tensor[], dim: number): Tensor {
+  if (parts.length === 1) return parts[0] as Tensor;
+  if (parts.length > GROUP) {
+    const groups = Math.ceil(parts.length / GROUP);
+    const size = Math.ceil(parts.length / Math.min(groups, GROUP));
+    const joined: Tensor[] = [];
+    for (let i = 0; i < parts.length; i += size) joined.push(join(parts.slice(i, i + size), dim));
+    return join(joined, dim);
+  }
+  const sizes = parts.map((p) => p.shape[dim] as number);
+  const total = sizes.reduce((a, b) => a + b, 0);
+  const rank = (parts[0] as Tensor).ndim;
+  const zeros = new Array<number>(rank).fill(0);
+  const at = (value: number): number[] => zeros.map((_, i) => (i === dim ? value : 0));
+  const position = reshape(iota(total), alongDim(rank, dim, total));
+  let end = total;
+  let result: Tensor | null = null;
+  for (let i = parts.length - 1; i >= 0; i--) {
+    const part = parts[i] as Tensor;
+    const start = end - (sizes[i] as number);
+    const placed = padded(part, at(start), at(total - end), zeros, 0);
+    result =
+      result === null
+        ? placed
+        : record(joinDefinition, [placed, result, lt(position, end)], placed.shape, placed.dtype);
+    end = start;
+  }
+  return result as Tensor;
+}
+
+function checkList(op: string, tensors: readonly Tensor[]): DType {
+  if (!Array.isArray(tensors) || tensors.length === 0) {
+    throw new TypeError(`${op}: needs a list of at least one tensor. ${op}([a, b], { dim: 0 }) is the form.`);
+  }
+  tensors.forEach((x: Tensor, i: number) => {
+    expectTensor(op, x, `element ${i}`);
+  });
+  return tensors.map((x: Tensor) => x.dtype).reduce(promote);
+}
+
+/**
+ * Tensors one after the other along `dim` (default 0). Throws a ShapeError where other dims differ. As in PyTorch, empty
+ * vectors ([0]) fit to anything.
+ */
+export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
+  const dtype = checkList("cat", tensors);
+  checkOptions("cat", options, ["dim"]);
+  const counted = tensors.filter((x) => x.ndim !== 1 || x.shape[0] !== 0);
+  const first = (counted[0] ?? tensors[0]) as Tensor;
+  const dim = dimOf("cat", first, options.dim ?? 0);
+  counted.forEach((x, i) => {
+    if (x.ndim !== first.ndim || x.shape.some((n, d) => d !== dim && n !== first.shape[d])) {
+      throw new ShapeError(
+        `cat: sizes must be equal but along dim ${dim}, got ${formatShape(first.shape)} and ${formatShape(x.shape)} (tensor ${i}).`,
+        { op: "cat", shapes: counted.map((t) => t.shape) },
+      );
+    }
+  });
+  const parts = counted.filter((x) => x.shape[dim] !== 0).map((x) => cast(x, dtype));
+  return parts.length === 0 ? cast(first, dtype) : join(parts, dim);
+}
+
+/** Tensors of one shape side by side along a new dim (default 0). Throws a ShapeError where shapes differ. */
+export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
+  const dtype = checkList("stack", tensors);
+  checkOptions("stack", options, ["dim"]);
+  const first = tensors[0] as Tensor;
+  const dim = normalizeDim("stack", options.dim ?? 0, first.ndim + 1);
+  for (const x of tensors) {
+    if (!sameShape(x.shape, first.shape)) {
+      throw new ShapeError(
+        `stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`,
+        {
+          op: "stack",
+          shapes: tensors.map((t) => t.shape),
+        },
+      );
+    }
+  }
+  return join(
+    tensors.map((x) => insertDim(cast(x, dtype), dim)),
+    dim,
+  );
+}
+
+/**
+ * Parts along `dim` (default 0): of `size` elements each (the last may be smaller), or of the sizes listed. Throws a
+ * ShapeError where listed sizes don't add up.
+ */
+export function split(x: Tensor, size: number | readonly number[], options: { dim?: number } = {}): Tensor[] {
+  checkOptions("split", options, ["dim"]);
+  const dim = dimOf("split", expectTensor("split", x), options.dim ?? 0);
+  const total = x.shape[dim] as number;
+  if (typeof size === "number") {
+    checkWhole("split", "size", size, total === 0 ? 0 : 1);
+    const count = total === 0 ? 1 : Math.ceil(total / size);
+    return Array.from({ length: count }, (_, i) => range(x, dim, i * size, Math.min(size, total - i * size)));
+  }
+  for (const n of size) checkWhole("split", "each size", n, 0);
+  const sum = size.reduce((a, b) => a + b, 0);
+  if (sum !== total) {
+    throw new ShapeError(
+      `split: sizes must add up to dim ${dim} of ${formatShape(x.shape)}, got [${size.join(", ")}] (${sum} ≠ ${total}).`,
+      {
+        op: "split",
+        shapes: [x.shape],
+      },
+    );
+  }
+  let start = 0;
+  return size.map((n) => {
+    start += n;
+    return range(x, dim, start - n, n);
+  });
+}
+
+/** At most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
+export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {}): Tensor[] {
+  checkOptions("chunk", options, ["dim"]);
+  const dim = dimOf("chunk", expectTensor("chunk", x), options.dim ?? 0);
+  checkWhole("chunk", "chunks", chunks, 1);
+  const total = x.shape[dim] as number;
+  if (total === 0) return Array.from({ length: chunks }, () => x);
+  return split(x, Math.ceil(total / chunks), { dim });
+}
+
+/** The parts at each index of `dim` (default 0), which disappears. */
+export function unbind(x: Tensor, options: { dim?: number } = {}): Tensor[] {
+  checkOptions("unbind", options, ["dim"]);
+  const dim = dimOf("unbind", expectTensor("unbind", x), options.dim ?? 0);
+  return Array.from({ length: x.shape[dim] as number }, (_, i) => dropDims(range(x, dim, i, 1), [dim]));
+}
+
+/** The whole tensor `reps[i]` times along each dim; more reps than dims add dims in front. */
+export function repeat(x: Tensor, reps: number | readonly number[]): Tensor {
+  return repeatAs("repeat", x, typeof reps === "number" ? [reps] : reps);
+}
+
+function repeatAs(op: string, x: Tensor, reps: readonly number[]): Tensor {
+  expectTensor(op, x);
+  if (!Array.isArray(reps)) throw new TypeError(`${op}: the repetitions are a list of numbers, got ${String(reps)}.`);
+  for (const n of reps) checkWhole(op, "each repetition", n, 0);
+  const extra = reps.length - x.ndim;
+  if (extra < 0) {
+    throw new ShapeError(
+      `${op}: needs a repetition for each dim, got [${reps.join(", ")}] for ${formatShape(x.shape)}. tile takes fewer.`,
+      {
+        op,
+        shapes: [x.shape],
+      },
+    );
+  }
+  const split: number[] = [];
+  const grown: number[] = [];
+  const shape = reps.map((n: number, i: number) => {
+    const size = i < extra ? 1 : (x.shape[i - extra] as number);
+    if (n !== 1) {
+      split.push(1);
+      grown.push(n);
+    }
+    split.push(size);
+    grown.push(size);
+    return n * size;
+  });
+  return reshape(expand(reshape(x, split), grown), shape);
+}
+
+/** As `repeat`; fewer reps than dims count for the last dims. */
+export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
+  const list = typeof reps === "number" ? [reps] : reps;
+  const missing = Math.max(0, expectTensor("tile", x).ndim - list.length);
+  return repeatAs("tile", x, [...new Array<number>(missing).fill(1), ...list]);
+}
+
+/** Every element along `dim` `repeats` times in a row (or its own of a list of counts); without `dim` of the flattened tensor. */
+export function repeatInterleave(
+  x: Tensor,
+  repeats: number | readonly number[],
+  options: { dim?: number } = {},
+): Tensor {
+  const op = "repeatInterleave";
+  checkOptions(op, options, ["dim"]);
+  if (options.dim === undefined) return repeatInterleave(flatten(expectTensor(op, x)), repeats, { dim: 0 });
+  const dim = dimOf(op, expectTensor(op, x), options.dim);
+  const size = x.shape[dim] as number;
+  const grow = (part: Tensor, times: number): Tensor => {
+    const wide = part.shape.map((n, i) => (i === dim ? n * times : n));
+    return reshape(
+      expand(insertDim(part, dim + 1), [...part.shape.slice(0, dim + 1), times, ...part.shape.slice(dim + 1)]),
+      wide,
+    );
+  };
+  if (typeof repeats === "number") return grow(x, checkWhole(op, "repeats", repeats, 0));
+  if (!Array.isArray(repeats) || repeats.length !== size) {
+    throw new RangeError(
+      `${op}: repeats are a number or a list of ${size} for dim ${dim} of ${formatShape(x.shape)}, got ${String(repeats)}.`,
+    );
+  }
+  for (const n of repeats) checkWhole(op, "each count", n, 0);
+  const parts = repeats.flatMap((n: number, i: number) => (n === 0 ? [] : [grow(range(x, dim, i, 1), n)]));
+  return parts.length === 0 ? range(x, dim, 0, 0) : join(parts, dim);
+}
+
+/**
+ * Coordinate grids of vectors: result i holds vector i along dim i of the grid. A last argument `{ indexing: "xy" }` exchanges
+ * the first two dims of the grid (default "ij").
+ */
+export function meshgrid(x: Tensor, ...rest: (Tensor | { indexing?: "ij" | "xy" })[]): Tensor[] {
+  const last = rest[rest.length - 1];
+  const options = last === undefined || last instanceof Tensor ? {} : last;
+  checkOptions("meshgrid", options, ["indexing"]);
+  const indexing = checkChoice("meshgrid", "indexing", options.indexing ?? "ij", ["ij", "xy"]);
+  const vectors = [x, ...rest.filter((v) => v !== options)].map((v, i) => {
+    const vector = expectTensor("meshgrid", v, `argument ${i}`);
+    if (vector.ndim > 1) {
+      throw new ShapeError(`meshgrid: needs vectors, got ${formatShape(vector.shape)}.`, {
+        op: "meshgrid",
+        shapes: [vector.shape],
+      });
+    }
+    return flatten(vector);
+  });
+  const shape: Shape = vectors.map((v) => v.shape[0] as number);
+  return vectors.map((v, i) => {
+    const grid = expand(reshape(v, alongDim(shape.length, i, shape[i] as number)), shape);
+    if (indexing === "ij" || shape.length < 2) return grid;
+    return permute(grid, [1, 0, ...Array.from({ length: shape.length - 2 }, (_, k) => k + 2)]);
+  });
+}

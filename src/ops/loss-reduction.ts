@@ -1,0 +1,52 @@
+// What losses have in common: how they are summed up, and that their operands fit.
+
+import { ShapeError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { formatShape, sameShape } from "../shape.ts";
+import { checkChoice } from "./arguments.ts";
+import { expectTensor } from "./define.ts";
+import { mean, sum } from "./reduction-ops.ts";
+
+/** How a loss is summed up: the mean, the sum, or every element's own. */
+export type Reduction = "mean" | "sum" | "none";
+
+export interface LossOptions {
+  /** Default "mean". */
+  readonly reduction?: Reduction;
+}
+
+/** The reduction asked for, checked. */
+export function reductionOf(op: string, options: LossOptions): Reduction {
+  return checkChoice(op, "reduction", options.reduction ?? "mean", ["mean", "sum", "none"]);
+}
+
+/** The elements' losses as the option says. */
+export function reduced(x: Tensor, reduction: Reduction): Tensor {
+  if (reduction === "none") return x;
+  return reduction === "mean" ? mean(x) : sum(x);
+}
+
+/**
+ * Demands input and target of one shape: broadcasting [N] against [N, 1] is hardly ever meant, and silently wrong.
+ */
+export function checkPair(
+  op: string,
+  input: Tensor,
+  target: Tensor,
+  names: readonly [string, string] = ["input", "target"],
+): void {
+  expectTensor(op, input, `the ${names[0]}`);
+  expectTensor(op, target, `the ${names[1]}`);
+  if (sameShape(input.shape, target.shape)) return;
+  const remedy =
+    input.numel === target.numel
+      ? `.reshape(${formatShape(input.shape)}) on the ${names[1]} would fit.`
+      : "Shapes don't broadcast here.";
+  throw new ShapeError(
+    `${op}: ${names[0]} and ${names[1]} must have one shape, got ${formatShape(input.shape)} and ${formatShape(target.shape)}. ${remedy}`,
+    {
+      op,
+      shapes: [input.shape, target.shape],
+    },
+  );
+}

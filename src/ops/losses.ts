@@ -1,0 +1,218 @@
+// Losses that compare element by element: regression, binary classification, distributions.
+
+import { ShapeError } from "../errors.ts";
+import type { ElementwiseDefinition } from "../graph/node.ts";
+import { record, type Tensor } from "../graph/tensor.ts";
+import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
+import { checkChoice, checkFloat, insertDim } from "./arguments.ts";
+import { add, gt, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
+import { maximum } from "./comparison.ts";
+import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { exp, LOG1P, log, log1p, square } from "./exponential.ts";
+import { checkPair, type LossOptions, type Reduction, reduced, reductionOf } from "./loss-reduction.ts";
+import { divideByCount, sum } from "./reduction-ops.ts";
+import { asFloat } from "./reductions.ts";
+import { abs } from "./rounding.ts";
+import { logSigmoid } from "./sigmoid.ts";
+import { xlogy } from "./special.ts";
+
+function difference(op: string, input: Tensor, target: Tensor): Tensor {
+  checkPair(op, input, target);
+  return sub(asFloat(input), target);
+}
+
+/** (input - target)². Throws a ShapeError unless both have one shape. */
+export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkOptions("mseLoss", options, ["reduction"]);
+  const reduction = reductionOf("mseLoss", options);
+  return reduced(square(difference("mseLoss", input, target)), reduction);
+}
+
+/** |input - target|. Throws a ShapeError unless both have one shape. */
+export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkOptions("l1Loss", options, ["reduction"]);
+  const reduction = reductionOf("l1Loss", options);
+  return reduced(abs(difference("l1Loss", input, target)), reduction);
+}
+
+/** With d = |input - target|: d² / (2 beta) below beta (default 1), else d - beta / 2. beta 0 gives the L1 loss. */
+export function smoothL1Loss(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly beta?: number } = {},
+): Tensor {
+  const op = "smoothL1Loss";
+  checkOptions(op, options, ["reduction", "beta"]);
+  const reduction = reductionOf(op, options);
+  const beta = checkNumber(op, "beta", options.beta ?? 1);
+  if (beta < 0) throw new RangeError(`${op}: beta must be ≥ 0, got ${beta}.`);
+  const d = abs(difference(op, input, target));
+  return reduced(beta === 0 ? d : where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, beta / 2)), reduction);
+}
+
+/** With d = |input - target|: d² / 2 below delta (default 1), else delta (d - delta / 2). */
+export function huberLoss(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly delta?: number } = {},
+): Tensor {
+  const op = "huberLoss";
+  checkOptions(op, options, ["reduction", "delta"]);
+  const reduction = reductionOf(op, options);
+  const delta = checkNumber(op, "delta", options.delta ?? 1);
+  if (delta <= 0) throw new RangeError(`${op}: delta must be > 0, got ${delta}.`);
+  const d = abs(difference(op, input, target));
+  return reduced(where(lt(d, delta), mul(square(d), 0.5), mul(sub(d, delta / 2), delta)), reduction);
+}
+
+function binaryTerm(p: number, t: number): number {
+  return -(t * Math.max(Math.log(p), -100) + (1 - t) * Math.max(Math.log1p(-p), -100));
+}
+
+// One node, because its derivative must stay finite where the logarithms' own are not.
+const binaryDefinition: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "binaryCrossEntropy",
+  wgsl: (t, p, y) => {
+    const limited = (value: string): string => `max(${value}, ${t.float(-100)})`;
+    return `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-${p}`))})`;
+  },
+  helpers: LOG1P,
+  reference: (p, t) => binaryTerm(p as number, t as number),
+  derivative: (g, _out, inputs) => {
+    const [p, t] = inputs as [Tensor, Tensor];
+    const slope = (): Tensor => trueDivide(sub(p, t), maximum(mul(sub(1, p), p), 1e-12));
+    const byTarget = (): Tensor => sub(maximum(log1p(mul(p, -1)), -100), maximum(log(p), -100));
+    return [p.requiresGrad ? mul(g, slope()) : null, t.requiresGrad ? mul(g, byTarget()) : null];
+  },
+  cost: 50,
+};
+
+/** `x` times an optional weight, which must broadcast to it. */
+function weighted(op: string, x: Tensor, weight: Tensor | null | undefined): Tensor {
+  if (weight === undefined || weight === null) return x;
+  expectTensor(op, weight, "the weight");
+  if (!sameShape(broadcastShapes(op, x.shape, weight.shape), x.shape)) {
+    throw new ShapeError(
+      `${op}: the weight must broadcast to ${formatShape(x.shape)}, got ${formatShape(weight.shape)}.`,
+      { op, shapes: [x.shape, weight.shape] },
+    );
+  }
+  return mul(x, weight);
+}
+
+/**
+ * -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut off at -100. Throws a
+ * ShapeError unless both have one shape. `binaryCrossEntropyWithLogits` is the better conditioned form.
+ */
+export function binaryCrossEntropy(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly weight?: Tensor | null } = {},
+): Tensor {
+  const op = "binaryCrossEntropy";
+  checkOptions(op, options, ["reduction", "weight"]);
+  const reduction = reductionOf(op, options);
+  checkPair(op, checkFloat(op, input), target);
+  const loss = record(binaryDefinition, [input, cast(target, input.dtype)], input.shape, input.dtype);
+  return reduced(weighted(op, loss, options.weight), reduction);
+}
+
+/**
+ * -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a ShapeError unless both have one
+ * shape and the weights broadcast to it.
+ */
+export function binaryCrossEntropyWithLogits(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly weight?: Tensor | null; readonly posWeight?: Tensor | null } = {},
+): Tensor {
+  const op = "binaryCrossEntropyWithLogits";
+  checkOptions(op, options, ["reduction", "weight", "posWeight"]);
+  const reduction = reductionOf(op, options);
+  checkPair(op, checkFloat(op, input), target);
+  const t = cast(target, input.dtype);
+  const logP = logSigmoid(input);
+  const posWeight = options.posWeight ?? null;
+  // log(1 - σ(x)) = log σ(x) - x
+  const positive =
+    posWeight === null ? logP : mul(add(1, weighted(op, t, sub(expectTensor(op, posWeight, "posWeight"), 1))), logP);
+  return reduced(weighted(op, sub(mul(sub(1, t), input), positive), options.weight), reduction);
+}
+
+/**
+ * target · (log target - input) of log-probabilities `input` (0 where the target is 0); with `logTarget` the target is a logarithm too.
+ * "mean" (default) divides by the number of elements as in PyTorch, "batchmean", the true divergence, by the batch size.
+ */
+export function klDiv(
+  input: Tensor,
+  target: Tensor,
+  options: { readonly reduction?: Reduction | "batchmean"; readonly logTarget?: boolean } = {},
+): Tensor {
+  const op = "klDiv";
+  checkOptions(op, options, ["reduction", "logTarget"]);
+  const reduction = checkChoice(op, "reduction", options.reduction ?? "mean", ["mean", "sum", "none", "batchmean"]);
+  checkPair(op, checkFloat(op, input), checkFloat(op, target, "the target"));
+  const loss =
+    (options.logTarget ?? false)
+      ? mul(exp(target), sub(target, input))
+      : sub(xlogy(target, target), mul(target, input));
+  if (reduction !== "batchmean") return reduced(loss, reduction);
+  return divideByCount(sum(loss), input.shape[0] ?? 1);
+}
+
+/**
+ * eˣ - t x with `logInput` (default), else x - t log(x + eps) (eps 1e-8); `full` adds Stirling's t log t - t + log(2πt) / 2 where
+ * t > 1. Throws a ShapeError unless both have one shape.
+ */
+export function poissonNllLoss(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly logInput?: boolean; readonly full?: boolean; readonly eps?: number } = {},
+): Tensor {
+  const op = "poissonNllLoss";
+  checkOptions(op, options, ["reduction", "logInput", "full", "eps"]);
+  const reduction = reductionOf(op, options);
+  checkPair(op, checkFloat(op, input), target);
+  const t = cast(target, input.dtype);
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
+  const loss = (options.logInput ?? true) ? sub(exp(input), mul(t, input)) : sub(input, mul(t, log(add(input, eps))));
+  if (!(options.full ?? false)) return reduced(loss, reduction);
+  const large = gt(t, 1);
+  const safe = where(large, t, 1);
+  const logT = log(safe);
+  const stirling = add(sub(mul(safe, logT), safe), mul(add(logT, Math.log(2 * Math.PI)), 0.5));
+  return reduced(add(loss, where(large, stirling, 0)), reduction);
+}
+
+/**
+ * (log v + (input - target)² / v) / 2 with v = max(variance, eps) (eps 1e-6); `full` adds log(2π) / 2. The variance has the input's
+ * shape, or size 1 in the last dim, or lacks the last dim. Throws a ShapeError where shapes don't fit.
+ */
+export function gaussianNllLoss(
+  input: Tensor,
+  target: Tensor,
+  variance: Tensor,
+  options: LossOptions & { readonly full?: boolean; readonly eps?: number } = {},
+): Tensor {
+  const op = "gaussianNllLoss";
+  checkOptions(op, options, ["reduction", "full", "eps"]);
+  const reduction = reductionOf(op, options);
+  checkPair(op, checkFloat(op, input), target);
+  expectTensor(op, variance, "the variance");
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
+  const rest = input.shape.slice(0, -1);
+  const lacking = input.ndim > 0 && sameShape(variance.shape, rest);
+  if (!lacking && !sameShape(variance.shape, input.shape) && !sameShape(variance.shape, [...rest, 1])) {
+    throw new ShapeError(
+      `${op}: the variance must be ${formatShape(input.shape)} or ${formatShape([...rest, 1])}, got ${formatShape(variance.shape)}.`,
+      {
+        op,
+        shapes: [input.shape, variance.shape],
+      },
+    );
+  }
+  const v = maximum(lacking ? insertDim(variance, rest.length) : variance, eps);
+  const loss = mul(add(log(v), trueDivide(square(sub(input, target)), v)), 0.5);
+  return reduced((options.full ?? false) ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, reduction);
+}

@@ -1,0 +1,123 @@
+// Parts of matrices: triangles, diagonals, quarter turns, one-hot rows.
+
+import { ShapeError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { formatShape, normalizeDim } from "../shape.ts";
+import { insertDim } from "./arguments.ts";
+import { eq, ge, le, sub, where } from "./arithmetic.ts";
+import { cast, checkIndex, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
+import { iota } from "./iota.ts";
+import { flip, movedim, transpose } from "./movement.ts";
+import { diagonalOf, embedDiagonal, permute, reshape } from "./views.ts";
+
+function whole(op: string, name: string, value: number): number {
+  return checkWhole(op, name, value, Number.MIN_SAFE_INTEGER);
+}
+
+function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare: typeof le): Tensor {
+  expectTensor(op, x);
+  checkOptions(op, options, ["diagonal"]);
+  const diagonal = whole(op, "diagonal", options.diagonal ?? 0);
+  if (x.ndim < 2)
+    throw new ShapeError(`${op}: needs at least 2 dims, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const distance = sub(iota(columns), reshape(iota(rows), [rows, 1]));
+  return where(compare(distance, diagonal), x, constant(0, x.dtype));
+}
+
+/** The lower triangle of the last two dims, zeros above: element (i, j) stays where j - i ≤ `diagonal` (default 0). */
+export function tril(x: Tensor, options: { diagonal?: number } = {}): Tensor {
+  return triangle("tril", x, options, le);
+}
+
+/** The upper triangle of the last two dims, zeros below: element (i, j) stays where j - i ≥ `diagonal` (default 0). */
+export function triu(x: Tensor, options: { diagonal?: number } = {}): Tensor {
+  return triangle("triu", x, options, ge);
+}
+
+/** The elements (i, i + offset) of dims `dim1` and `dim2` (default 0 and 1), as a new last dim. */
+export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
+  const op = "diagonal";
+  expectTensor(op, x);
+  checkOptions(op, options, ["offset", "dim1", "dim2"]);
+  if (x.ndim < 2)
+    throw new ShapeError(`${op}: needs at least 2 dims, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  const offset = whole(op, "offset", options.offset ?? 0);
+  const dim1 = normalizeDim(op, options.dim1 ?? 0, x.ndim);
+  const dim2 = normalizeDim(op, options.dim2 ?? 1, x.ndim);
+  if (dim1 === dim2) throw new RangeError(`${op}: dim1 and dim2 must differ, got ${dim1} twice.`);
+  const rest = [...x.shape.keys()].filter((d) => d !== dim1 && d !== dim2);
+  const matrix = permute(x, [...rest, dim1, dim2]);
+  const row = Math.max(-offset, 0);
+  const column = Math.max(offset, 0);
+  const length = Math.max(0, Math.min((x.shape[dim1] as number) - row, (x.shape[dim2] as number) - column));
+  return diagonalOf(matrix, row, column, length);
+}
+
+/** Zeros with the last dim of `x` as the diagonal `offset` (default 0) of two new dims at `dim1` and `dim2` (default the last). */
+export function diagEmbed(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
+  const op = "diagEmbed";
+  expectTensor(op, x);
+  checkOptions(op, options, ["offset", "dim1", "dim2"]);
+  if (x.ndim < 1) throw new ShapeError(`${op}: needs at least 1 dim, got a scalar.`, { op, shapes: [x.shape] });
+  const offset = whole(op, "offset", options.offset ?? 0);
+  const rank = x.ndim + 1;
+  const dim1 = normalizeDim(op, options.dim1 ?? -2, rank);
+  const dim2 = normalizeDim(op, options.dim2 ?? -1, rank);
+  if (dim1 === dim2) throw new RangeError(`${op}: dim1 and dim2 must differ, got ${dim1} twice.`);
+  const size = (x.shape[x.ndim - 1] as number) + Math.abs(offset);
+  const matrix = embedDiagonal(x, [...x.shape.slice(0, -1), size, size], Math.max(-offset, 0), Math.max(offset, 0));
+  return movedim(matrix, [-2, -1], [dim1, dim2]);
+}
+
+/** Of a vector the matrix with it on the diagonal, of a matrix the vector of its diagonal (`diagonal`: which, default 0). */
+export function diag(x: Tensor, options: { diagonal?: number } = {}): Tensor {
+  expectTensor("diag", x);
+  checkOptions("diag", options, ["diagonal"]);
+  const offset = whole("diag", "diagonal", options.diagonal ?? 0);
+  if (x.ndim === 1) return diagEmbed(x, { offset });
+  if (x.ndim === 2) return diagonal(x, { offset });
+  throw new ShapeError(
+    `diag: needs a vector or a matrix, got ${formatShape(x.shape)}. diagonal and diagEmbed take batches.`,
+    { op: "diag", shapes: [x.shape] },
+  );
+}
+
+/** `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second. */
+export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number, number] } = {}): Tensor {
+  expectTensor("rot90", x);
+  checkOptions("rot90", options, ["k", "dims"]);
+  const k = whole("rot90", "k", options.k ?? 1);
+  const dims = options.dims ?? [0, 1];
+  if (x.ndim < 2)
+    throw new ShapeError(`rot90: needs at least 2 dims, got ${formatShape(x.shape)}.`, {
+      op: "rot90",
+      shapes: [x.shape],
+    });
+  if (!Array.isArray(dims) || dims.length !== 2)
+    throw new RangeError(`rot90: dims must name two dims, got ${String(dims)}.`);
+  const [a, b] = dims.map((d: number) => normalizeDim("rot90", d, x.ndim)) as [number, number];
+  if (a === b) throw new RangeError(`rot90: dims must differ, got ${a} twice.`);
+  switch (((k % 4) + 4) % 4) {
+    case 1:
+      return flip(transpose(x, a, b), [a]);
+    case 2:
+      return flip(x, [a, b]);
+    case 3:
+      return flip(transpose(x, a, b), [b]);
+    default:
+      return x;
+  }
+}
+
+/**
+ * Classes as rows with a 1 at the class: [*] → [*, numClasses], i32. Throws a DTypeError unless `x` is integer, a RangeError for
+ * classes out of range where they are known on the host. (PyTorch's default of counting the classes needs their values; here
+ * the number is required.)
+ */
+export function oneHot(x: Tensor, numClasses: number): Tensor {
+  expectTensor("oneHot", x);
+  checkWhole("oneHot", "numClasses", numClasses, 1);
+  checkIndex("oneHot", x, numClasses);
+  return cast(eq(insertDim(x, x.ndim), iota(numClasses)), "i32");
+}

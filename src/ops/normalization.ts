@@ -1,0 +1,247 @@
+// Normalization: by batch, layer, group, instance, root mean square and neighbouring channels.
+
+import { ShapeError } from "../errors.ts";
+import { type Tensor, withGrad } from "../graph/tensor.ts";
+import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import { alongDim, checkFloat, optionalTensor } from "./arguments.ts";
+import { add, mul, sub, trueDivide } from "./arithmetic.ts";
+import { checkNumber, checkOptions, checkWhole } from "./define.ts";
+import { rsqrt, square } from "./exponential.ts";
+import { pow } from "./power.ts";
+import { centered, divideByCount, meanOver } from "./reduction-ops.ts";
+import { sumOver } from "./reductions.ts";
+import { padded, reshape, windows } from "./views.ts";
+
+/** Scale and shift, both optional. */
+interface Affine {
+  readonly weight?: Tensor | null;
+  readonly bias?: Tensor | null;
+}
+
+/** x · weight + bias, where each is there; the vectors of `shape` are reshaped to `broadcast`. */
+function affine(op: string, x: Tensor, options: Affine, shape: Shape, broadcast: Shape): Tensor {
+  const weight = optionalTensor(op, "weight", options.weight, shape);
+  const bias = optionalTensor(op, "bias", options.bias, shape);
+  const scaled = weight === null ? x : mul(x, reshape(weight, broadcast));
+  return bias === null ? scaled : add(scaled, reshape(bias, broadcast));
+}
+
+/** (x - mean) / √(variance + eps) over `dims`, with the biased variance. */
+function standardized(x: Tensor, dims: readonly number[], eps: number): Tensor {
+  const { deviation, variance } = centered(x, dims);
+  return mul(deviation, rsqrt(add(variance, eps)));
+}
+
+/** The last dims, after checking that their sizes are `shape`. */
+function lastDims(
+  op: string,
+  x: Tensor,
+  shape: number | readonly number[],
+): { sizes: readonly number[]; dims: number[] } {
+  checkFloat(op, x);
+  const sizes = typeof shape === "number" ? [shape] : shape;
+  if (!Array.isArray(sizes) || sizes.length === 0) {
+    throw new ShapeError(`${op}: the normalized shape is a list of at least one size, got ${String(shape)}.`, { op });
+  }
+  const first = x.ndim - sizes.length;
+  if (first < 0 || sizes.some((n: number, i: number) => x.shape[first + i] !== n)) {
+    throw new ShapeError(`${op}: the last dims must be ${formatShape(sizes)}, got ${formatShape(x.shape)}.`, {
+      op,
+      shapes: [x.shape, sizes],
+    });
+  }
+  return { sizes, dims: sizes.map((_: number, i: number) => first + i) };
+}
+
+/** Demands [N, C, *] and returns C. */
+function channelsOf(op: string, x: Tensor, least: number): number {
+  checkFloat(op, x);
+  if (x.ndim < least) {
+    throw new ShapeError(
+      `${op}: the input must be [N, C${least > 2 ? ", L, …" : ", …"}], got ${formatShape(x.shape)}.`,
+      { op, shapes: [x.shape] },
+    );
+  }
+  return x.shape[1] as number;
+}
+
+/** (x - mean) / √(variance + eps) · weight + bias over the last dims, whose sizes are `shape` (eps 1e-5). Throws a ShapeError where they differ. */
+export function layerNorm(
+  x: Tensor,
+  shape: number | readonly number[],
+  options: Affine & { readonly eps?: number } = {},
+): Tensor {
+  const op = "layerNorm";
+  checkOptions(op, options, ["weight", "bias", "eps"]);
+  const { sizes, dims } = lastDims(op, x, shape);
+  return affine(op, standardized(x, dims, checkNumber(op, "eps", options.eps ?? 1e-5)), options, sizes, sizes);
+}
+
+/** x / √(mean(x²) + eps) · weight over the last dims, whose sizes are `shape` (eps: 2⁻²³, f32's). Throws a ShapeError where they differ. */
+export function rmsNorm(
+  x: Tensor,
+  shape: number | readonly number[],
+  options: { readonly weight?: Tensor | null; readonly eps?: number | null } = {},
+): Tensor {
+  const op = "rmsNorm";
+  checkOptions(op, options, ["weight", "eps"]);
+  const { sizes, dims } = lastDims(op, x, shape);
+  const eps = checkNumber(op, "eps", options.eps ?? 2 ** -23);
+  const scaled = mul(x, rsqrt(add(meanOver(square(x), dims), eps)));
+  return affine(op, scaled, { weight: options.weight ?? null }, sizes, sizes);
+}
+
+/**
+ * [N, C, *] in `numGroups` groups of channels, each normalized per example to mean 0 and variance 1; weight and bias [C] (eps 1e-5).
+ * Throws a ShapeError unless C is a multiple of numGroups.
+ */
+export function groupNorm(x: Tensor, numGroups: number, options: Affine & { readonly eps?: number } = {}): Tensor {
+  const op = "groupNorm";
+  checkOptions(op, options, ["weight", "bias", "eps"]);
+  const channels = channelsOf(op, x, 2);
+  checkWhole(op, "numGroups", numGroups, 1);
+  if (channels % numGroups !== 0) {
+    throw new ShapeError(
+      `${op}: the channels must be a multiple of ${numGroups} groups, got ${formatShape(x.shape)}.`,
+      { op, shapes: [x.shape] },
+    );
+  }
+  const batch = x.shape[0] as number;
+  const grouped = reshape(x, [batch, numGroups, (channels / numGroups) * sizeOf(x.shape.slice(2))]);
+  const normalized = reshape(standardized(grouped, [2], checkNumber(op, "eps", options.eps ?? 1e-5)), x.shape);
+  return affine(op, normalized, options, [channels], alongDim(x.ndim, 1, channels));
+}
+
+/** What batch and instance norm know of earlier batches. */
+interface Running {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+function runningOf(
+  op: string,
+  mean: Tensor | null | undefined,
+  variance: Tensor | null | undefined,
+  channels: number,
+): Running | null {
+  const [m, v] = [
+    optionalTensor(op, "runningMean", mean, [channels]),
+    optionalTensor(op, "runningVar", variance, [channels]),
+  ];
+  if ((m === null) !== (v === null))
+    throw new TypeError(`${op}: runningMean and runningVar are given both or not at all.`);
+  return m === null || v === null ? null : { mean: m, variance: v };
+}
+
+/** running ← (1 - momentum) running + momentum · batch, in place; the variance without bias. */
+function track(running: Running, mean: Tensor, variance: Tensor, count: number, momentum: number): void {
+  withGrad(false, () => {
+    const update = (old: Tensor, batch: Tensor, factor: number): void => {
+      old.assign(add(mul(old, 1 - momentum), mul(reshape(batch, old.shape), factor)));
+    };
+    update(running.mean, mean, momentum);
+    update(running.variance, variance, (momentum * count) / (count - 1));
+  });
+}
+
+function normalizedBy(x: Tensor, running: Running, eps: number): Tensor {
+  const shape = alongDim(x.ndim, 1, x.shape[1] as number);
+  return mul(sub(x, reshape(running.mean, shape)), rsqrt(add(reshape(running.variance, shape), eps)));
+}
+
+function checkCount(op: string, x: Tensor, count: number): void {
+  if (count > 1) return;
+  throw new ShapeError(
+    `${op}: needs more than one value per channel, got ${formatShape(x.shape)}. A larger batch or the running statistics would do.`,
+    {
+      op,
+      shapes: [x.shape],
+    },
+  );
+}
+
+/**
+ * [N, C, *] per channel: (x - mean) / √(variance + eps) · weight + bias. With `training` (or without running statistics) mean and biased
+ * variance are the batch's, and the running ones are updated in place: (1 - momentum) running + momentum · batch, variance unbiased.
+ * Defaults: training false, momentum 0.1, eps 1e-5. Throws a ShapeError for one value per channel in training.
+ */
+export function batchNorm(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: Affine & { readonly training?: boolean; readonly momentum?: number; readonly eps?: number } = {},
+): Tensor {
+  const op = "batchNorm";
+  checkOptions(op, options, ["weight", "bias", "training", "momentum", "eps"]);
+  const channels = channelsOf(op, x, 2);
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
+  const momentum = checkNumber(op, "momentum", options.momentum ?? 0.1);
+  const running = runningOf(op, runningMean, runningVar, channels);
+  const perChannel = alongDim(x.ndim, 1, channels);
+  const training = options.training ?? false;
+  if (running !== null && !training) return affine(op, normalizedBy(x, running, eps), options, [channels], perChannel);
+  const dims = [...x.shape.keys()].filter((d) => d !== 1);
+  const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
+  if (training) checkCount(op, x, count);
+  const { deviation, mean, variance } = centered(x, dims);
+  if (training && running !== null) track(running, mean, variance, count, momentum);
+  return affine(op, mul(deviation, rsqrt(add(variance, eps))), options, [channels], perChannel);
+}
+
+export interface InstanceNormOptions extends Affine {
+  readonly runningMean?: Tensor | null;
+  readonly runningVar?: Tensor | null;
+  /** Normalizes by the input's own statistics (and updates the running ones), not by the running ones. Default true. */
+  readonly useInputStats?: boolean;
+  /** Default 0.1. */
+  readonly momentum?: number;
+  /** Default 1e-5. */
+  readonly eps?: number;
+}
+
+/** [N, C, L, …]: every channel of every example normalized by itself; weight and bias [C]. Throws a ShapeError for one value per channel. */
+export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+  const op = "instanceNorm";
+  checkOptions(op, options, ["weight", "bias", "runningMean", "runningVar", "useInputStats", "momentum", "eps"]);
+  const channels = channelsOf(op, x, 3);
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
+  const running = runningOf(op, options.runningMean, options.runningVar, channels);
+  const perChannel = alongDim(x.ndim, 1, channels);
+  if (!(options.useInputStats ?? true)) {
+    if (running === null) throw new TypeError(`${op}: useInputStats: false needs runningMean and runningVar.`);
+    return affine(op, normalizedBy(x, running, eps), options, [channels], perChannel);
+  }
+  const dims = Array.from({ length: x.ndim - 2 }, (_, i) => i + 2);
+  const count = sizeOf(x.shape.slice(2));
+  checkCount(op, x, count);
+  const { deviation, mean, variance } = centered(x, dims);
+  if (running !== null) {
+    const overBatch = (t: Tensor): Tensor => withGrad(false, () => meanOver(t, [0]));
+    track(running, overBatch(mean), overBatch(variance), count, checkNumber(op, "momentum", options.momentum ?? 0.1));
+  }
+  return affine(op, mul(deviation, rsqrt(add(variance, eps))), options, [channels], perChannel);
+}
+
+/**
+ * [N, C, *]: x / (k + alpha · mean(x² of `size` neighbouring channels))^beta, with zeros beyond the first and last channel
+ * (alpha 1e-4, beta 0.75, k 1; Krizhevsky et al. 2012).
+ */
+export function localResponseNorm(
+  x: Tensor,
+  size: number,
+  options: { readonly alpha?: number; readonly beta?: number; readonly k?: number } = {},
+): Tensor {
+  const op = "localResponseNorm";
+  checkOptions(op, options, ["alpha", "beta", "k"]);
+  channelsOf(op, x, 3);
+  checkWhole(op, "size", size, 1);
+  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
+  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
+  const k = checkNumber(op, "k", options.k ?? 1);
+  const zeros = x.shape.map(() => 0);
+  const low = zeros.map((_, i) => (i === 1 ? Math.floor(size / 2) : 0));
+  const high = zeros.map((_, i) => (i === 1 ? Math.floor((size - 1) / 2) : 0));
+  const neighbours = windows(padded(square(x), low, high, zeros, 0), 1, size, 1, 1);
+  const mean = divideByCount(reshape(sumOver(neighbours, [x.ndim]), x.shape), size);
+  return trueDivide(x, pow(add(mul(mean, alpha), k), beta));
+}

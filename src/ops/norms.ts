@@ -1,0 +1,136 @@
+// Norms of vectors and distances between them.
+
+import { ShapeError } from "../errors.ts";
+import type { ElementwiseDefinition } from "../graph/node.ts";
+import { record, type Tensor } from "../graph/tensor.ts";
+import { broadcastShapes, formatShape, normalizeDim } from "../shape.ts";
+import { type Dims, finishReduction, insertDim, reducedDims } from "./arguments.ts";
+import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
+import { maximum } from "./comparison.ts";
+import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { square } from "./exponential.ts";
+import { pow } from "./power.ts";
+import { asFloat, maxOver, minOver, sumOver } from "./reductions.ts";
+import { abs } from "./rounding.ts";
+
+const rootDefinition: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "root",
+  wgsl: (_t, x) => `sqrt(${x})`,
+  reference: (x) => Math.sqrt(x as number),
+  // The norm of 0 has the gradient 0 by convention; √'s own would be infinite.
+  derivative: (g, out) => {
+    const zero = eq(out, 0);
+    return [trueDivide(where(zero, 0, g), where(zero, 1, mul(out, 2)))];
+  },
+  cost: 4,
+};
+
+/** p-norm over `dims`, which stay with size 1. */
+function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
+  if (p === 2) {
+    const squares = sumOver(square(x), dims);
+    return record(rootDefinition, [squares], squares.shape, squares.dtype);
+  }
+  if (p === 0) return sumOver(cast(ne(x, 0), x.dtype), dims);
+  const magnitudes = abs(x);
+  if (p === 1) return sumOver(magnitudes, dims);
+  if (p === Number.POSITIVE_INFINITY) return maxOver(magnitudes, dims);
+  if (p === Number.NEGATIVE_INFINITY) return minOver(magnitudes, dims);
+  const total = sumOver(pow(magnitudes, p), dims);
+  // d(total^(1/p)) is infinite at 0, where the gradient 0 is meant.
+  const zero = eq(total, 0);
+  return where(zero, 0, pow(where(zero, 1, total), 1 / p));
+}
+
+/**
+ * p-norm (Σ |x|ᵖ)^(1/p) over `dim` (one, several, all); p = ∞ is the largest |x|, p = -∞ the smallest, p = 0 counts what is
+ * not 0. The gradient at 0 is 0.
+ */
+export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boolean } = {}): Tensor {
+  checkOptions("norm", options, ["p", "dim", "keepdim"]);
+  const dims = reducedDims("norm", options.dim, expectTensor("norm", x).ndim);
+  const p = checkNumber("norm", "p", options.p ?? 2);
+  return finishReduction(normOver(asFloat(x), p, dims), dims, options.keepdim ?? false);
+}
+
+/** x / max(‖x‖ₚ, eps) along `dim` (default p 2, dim 1, eps 1e-12). */
+export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: number } = {}): Tensor {
+  checkOptions("normalize", options, ["p", "dim", "eps"]);
+  const values = asFloat(expectTensor("normalize", x));
+  const dims = reducedDims("normalize", options.dim ?? 1, x.ndim);
+  const length = normOver(values, checkNumber("normalize", "p", options.p ?? 2), dims);
+  return trueDivide(values, maximum(length, checkNumber("normalize", "eps", options.eps ?? 1e-12)));
+}
+
+/**
+ * Cosine of the angle between vectors along `dim`: Σ a·b / (max(‖a‖, eps) · max(‖b‖, eps)) (default dim 1, eps 1e-8).
+ * The shapes broadcast.
+ */
+export function cosineSimilarity(x: Tensor, y: Tensor, options: { dim?: number; eps?: number } = {}): Tensor {
+  const op = "cosineSimilarity";
+  checkOptions(op, options, ["dim", "eps"]);
+  expectTensor(op, x);
+  expectTensor(op, y, "the second argument");
+  const rank = broadcastShapes(op, x.shape, y.shape).length;
+  const dim = normalizeDim(op, options.dim ?? 1, rank);
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
+  const [a, b] = [x, y].map((t) => asFloat(rank === t.ndim ? t : padRank(t, rank))) as [Tensor, Tensor];
+  if (rank === 0) return trueDivide(mul(a, b), mul(maximum(abs(a), eps), maximum(abs(b), eps)));
+  const [aDims, bDims] = [a, b].map((t) => (t.shape[dim] === 1 ? [] : [dim])) as [number[], number[]];
+  const size = Math.max(a.shape[dim] as number, b.shape[dim] as number);
+  // A vector that is broadcast along dim has √size times the length of its one element.
+  const lengths = [normOver(a, 2, aDims), normOver(b, 2, bDims)].map((t, i) => {
+    const own = (i === 0 ? a : b).shape[dim] as number;
+    return maximum(own === size ? t : mul(t, Math.sqrt(size)), eps);
+  }) as [Tensor, Tensor];
+  const dot = sumOver(mul(a, b), [dim]);
+  return finishReduction(trueDivide(dot, mul(...lengths)), [dim], false);
+}
+
+function padRank(x: Tensor, rank: number): Tensor {
+  let result = x;
+  while (result.ndim < rank) result = insertDim(result, 0);
+  return result;
+}
+
+/** ‖x - y + eps‖ₚ along the last dim (default p 2, eps 1e-6). The shapes broadcast. */
+export function pairwiseDistance(
+  x: Tensor,
+  y: Tensor,
+  options: { p?: number; eps?: number; keepdim?: boolean } = {},
+): Tensor {
+  const op = "pairwiseDistance";
+  checkOptions(op, options, ["p", "eps", "keepdim"]);
+  const p = checkNumber(op, "p", options.p ?? 2);
+  const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
+  expectTensor(op, y, "the second argument");
+  broadcastShapes(op, expectTensor(op, x).shape, y.shape);
+  const difference = add(sub(asFloat(x), asFloat(y)), eps);
+  const dims = difference.ndim === 0 ? [] : [difference.ndim - 1];
+  return finishReduction(normOver(difference, p, dims), dims, options.keepdim ?? false);
+}
+
+/**
+ * p-norm distance between every row of x [..., P, M] and every row of y [..., R, M]: [..., P, R] (default p 2). Computed from
+ * the differences, so that near rows keep their digits. Throws a ShapeError where the row lengths differ.
+ */
+export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tensor {
+  checkOptions("cdist", options, ["p"]);
+  const p = checkNumber("cdist", "p", options.p ?? 2);
+  if (p < 0) throw new RangeError(`cdist: p must be ≥ 0, got ${p}.`);
+  expectTensor("cdist", x);
+  expectTensor("cdist", y, "the second argument");
+  if (x.ndim < 2 || y.ndim < 2 || x.shape[x.ndim - 1] !== y.shape[y.ndim - 1]) {
+    throw new ShapeError(
+      `cdist: needs [..., P, M] and [..., R, M] with equal M, got ${formatShape(x.shape)} and ${formatShape(y.shape)}.`,
+      {
+        op: "cdist",
+        shapes: [x.shape, y.shape],
+      },
+    );
+  }
+  const difference = sub(insertDim(asFloat(x), x.ndim - 1), insertDim(asFloat(y), y.ndim - 2));
+  const dims = [difference.ndim - 1];
+  return finishReduction(normOver(difference, p, dims), dims, false);
+}

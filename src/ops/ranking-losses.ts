@@ -1,0 +1,110 @@
+// Losses on pairs and triples: embeddings and rankings.
+
+import { ShapeError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
+import { checkFloat, checkRank } from "./arguments.ts";
+import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
+import { clamp, minimum } from "./comparison.ts";
+import { checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { sqrt, square } from "./exponential.ts";
+import { checkPair, type LossOptions, reduced, reductionOf } from "./loss-reduction.ts";
+import { pairwiseDistance } from "./norms.ts";
+import { sum } from "./reduction-ops.ts";
+
+/** x where the target is 1, max(0, margin - x) where it is -1 (margin 1). Throws a ShapeError unless both have one shape. */
+export function hingeEmbeddingLoss(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly margin?: number } = {},
+): Tensor {
+  const op = "hingeEmbeddingLoss";
+  checkOptions(op, options, ["reduction", "margin"]);
+  const reduction = reductionOf(op, options);
+  const margin = checkNumber(op, "margin", options.margin ?? 1);
+  checkPair(op, checkFloat(op, input), target);
+  const apart = where(ne(target, 1), clamp(sub(margin, input), { min: 0 }), 0);
+  return reduced(add(apart, where(ne(target, -1), input, 0)), reduction);
+}
+
+/**
+ * 1 - cos(a, b) where the target is 1, max(0, cos(a, b) - margin) where it is -1 (margin 0): [N, D], [N, D], [N] or [D], [D], [].
+ * Throws a ShapeError where shapes don't fit.
+ */
+export function cosineEmbeddingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly margin?: number } = {},
+): Tensor {
+  const op = "cosineEmbeddingLoss";
+  checkOptions(op, options, ["reduction", "margin"]);
+  const reduction = reductionOf(op, options);
+  const margin = checkNumber(op, "margin", options.margin ?? 0);
+  checkRank(op, checkFloat(op, input1), [1, 2], "[N, D] or [D]");
+  checkPair(op, input1, checkFloat(op, input2, "the second input"), ["first input", "second input"]);
+  expectTensor(op, target, "the target");
+  if (!sameShape(target.shape, input1.shape.slice(0, -1))) {
+    throw new ShapeError(
+      `${op}: the target must be ${formatShape(input1.shape.slice(0, -1))} for ${formatShape(input1.shape)}, got ${formatShape(target.shape)}.`,
+      {
+        op,
+        shapes: [input1.shape, target.shape],
+      },
+    );
+  }
+  const lengths = sqrt(mul(add(sum(square(input1), -1), 1e-12), add(sum(square(input2), -1), 1e-12)));
+  const cosine = trueDivide(sum(mul(input1, input2), -1), lengths);
+  const alike = where(eq(target, 1), sub(1, cosine), 0);
+  return reduced(add(alike, where(eq(target, -1), clamp(sub(cosine, margin), { min: 0 }), 0)), reduction);
+}
+
+/** max(0, -target (input1 - input2) + margin) (margin 0); the target is 1 where the first should rank higher, else -1. The shapes broadcast. */
+export function marginRankingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  options: LossOptions & { readonly margin?: number } = {},
+): Tensor {
+  const op = "marginRankingLoss";
+  checkOptions(op, options, ["reduction", "margin"]);
+  const reduction = reductionOf(op, options);
+  const margin = checkNumber(op, "margin", options.margin ?? 0);
+  checkFloat(op, input1);
+  checkFloat(op, input2, "the second input");
+  broadcastShapes(op, input1.shape, input2.shape, expectTensor(op, target, "the target").shape);
+  return reduced(clamp(sub(margin, mul(target, sub(input1, input2))), { min: 0 }), reduction);
+}
+
+export interface TripletOptions extends LossOptions {
+  /** Default 1. */
+  readonly margin?: number;
+  /** Which norm. Default 2. */
+  readonly p?: number;
+  /** Added to the differences. Default 1e-6. */
+  readonly eps?: number;
+  /** Counts the distance of positive and negative where it is the smaller one (Balntas et al. 2016). Default false. */
+  readonly swap?: boolean;
+}
+
+/** max(0, ‖anchor - positive‖ - ‖anchor - negative‖ + margin) along the last dim. The shapes broadcast. */
+export function tripletMarginLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  options: TripletOptions = {},
+): Tensor {
+  const op = "tripletMarginLoss";
+  checkOptions(op, options, ["reduction", "margin", "p", "eps", "swap"]);
+  const reduction = reductionOf(op, options);
+  const margin = checkNumber(op, "margin", options.margin ?? 1);
+  const distance = { p: options.p ?? 2, eps: options.eps ?? 1e-6 };
+  checkFloat(op, anchor, "the anchor");
+  checkFloat(op, positive, "the positive");
+  checkFloat(op, negative, "the negative");
+  broadcastShapes(op, anchor.shape, positive.shape, negative.shape);
+  const near = pairwiseDistance(anchor, positive, distance);
+  const far = pairwiseDistance(anchor, negative, distance);
+  const apart = (options.swap ?? false) ? minimum(far, pairwiseDistance(positive, negative, distance)) : far;
+  return reduced(clamp(add(sub(near, apart), margin), { min: 0 }), reduction);
+}

@@ -1,0 +1,132 @@
+// Sums and what is made of them: sum, mean, prod, any, all, counts, variance, logsumexp.
+
+import { type Tensor, withGrad } from "../graph/tensor.ts";
+import { type Dims, finishReduction, reducedDims } from "./arguments.ts";
+import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
+import { isinf, isnan } from "./comparison.ts";
+import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { exp, log, sqrt, square } from "./exponential.ts";
+import { productOver } from "./product.ts";
+import { asFloat, maxOver, minOver, summable, sumOver } from "./reductions.ts";
+
+/** Number of elements that a reduction of `x` over `dims` joins. */
+function countOf(x: Tensor, dims: readonly number[]): number {
+  return dims.reduce((n, d) => n * (x.shape[d] as number), 1);
+}
+
+/** x / n for a count n: a product where that is exact; by 0 it is what 1 / 0 makes of it (0 → NaN). */
+export function divideByCount(x: Tensor, n: number): Tensor {
+  if (n === 1) return x;
+  // 0 / 0, spelled out: drivers may take 0 · ∞ for 0.
+  if (n <= 0) return mul(x, Number.NaN);
+  return Number.isInteger(Math.log2(n)) ? mul(x, 1 / n) : trueDivide(x, n);
+}
+
+/** Mean over `dims`, which stay with size 1. */
+export function meanOver(x: Tensor, dims: readonly number[]): Tensor {
+  return divideByCount(sumOver(x, dims), countOf(x, dims));
+}
+
+/** x minus its mean over `dims`, and the mean of the squares of that: the biased variance, in two passes. */
+export function centered(x: Tensor, dims: readonly number[]): { deviation: Tensor; mean: Tensor; variance: Tensor } {
+  const mean = meanOver(x, dims);
+  const deviation = sub(x, mean);
+  return { deviation, mean, variance: meanOver(square(deviation), dims) };
+}
+
+/** Sum over `dim` (one, several, all); of bool in i32; of nothing 0. */
+export function sum(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const dims = reducedDims("sum", dim, expectTensor("sum", x).ndim);
+  return finishReduction(sumOver(summable(x), dims), dims, keepdim);
+}
+
+/** Mean over `dim` (one, several, all); of integers in f32; of nothing NaN. */
+export function mean(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const dims = reducedDims("mean", dim, expectTensor("mean", x).ndim);
+  return finishReduction(meanOver(asFloat(x), dims), dims, keepdim);
+}
+
+/** Product over `dim` (one, several, all); of bool in i32; of nothing 1. */
+export function prod(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const dims = reducedDims("prod", dim, expectTensor("prod", x).ndim);
+  return finishReduction(productOver(summable(x), dims), dims, keepdim);
+}
+
+/** Whether all elements over `dim` (one, several, all) are true (not 0), as bool; of nothing true. */
+export function all(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const dims = reducedDims("all", dim, expectTensor("all", x).ndim);
+  return finishReduction(cast(minOver(cast(cast(x, "bool"), "u32"), dims), "bool"), dims, keepdim);
+}
+
+/** Whether any element over `dim` (one, several, all) is true (not 0), as bool; of nothing false. */
+export function any(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const dims = reducedDims("any", dim, expectTensor("any", x).ndim);
+  return finishReduction(cast(maxOver(cast(cast(x, "bool"), "u32"), dims), "bool"), dims, keepdim);
+}
+
+/** Number of elements that are not 0 over `dim` (one, several, all), in i32. */
+export function countNonzero(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const dims = reducedDims("countNonzero", dim, expectTensor("countNonzero", x).ndim);
+  return finishReduction(sumOver(cast(ne(x, 0), "i32"), dims), dims, keepdim);
+}
+
+/** Sum over `dim` (one, several, all) of what is not NaN. */
+export function nansum(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  expectTensor("nansum", x);
+  if (x.dtype !== "f32" && x.dtype !== "f16") return sum(x, dim, keepdim);
+  const dims = reducedDims("nansum", dim, x.ndim);
+  return finishReduction(sumOver(where(isnan(x), 0, x), dims), dims, keepdim);
+}
+
+/** Mean over `dim` (one, several, all) of what is not NaN; NaN where nothing is left. */
+export function nanmean(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const values = asFloat(expectTensor("nanmean", x));
+  const dims = reducedDims("nanmean", dim, x.ndim);
+  const missing = isnan(values);
+  const count = sumOver(cast(logicalNot(missing), values.dtype), dims);
+  return finishReduction(trueDivide(sumOver(where(missing, 0, values), dims), count), dims, keepdim);
+}
+
+/**
+ * Variance over `dim` (one, several, all): Σ (x - mean)² / (n - correction), in two passes. NaN where one element is left
+ * without freedom (n ≤ correction).
+ */
+export function variance(x: Tensor, dim?: Dims, keepdim = false, options: { correction?: number } = {}): Tensor {
+  return varianceOf("variance", x, dim, keepdim, options);
+}
+
+/** Standard deviation over `dim` (one, several, all): √variance. */
+export function std(x: Tensor, dim?: Dims, keepdim = false, options: { correction?: number } = {}): Tensor {
+  return sqrt(varianceOf("std", x, dim, keepdim, options));
+}
+
+function varianceOf(
+  op: string,
+  x: Tensor,
+  dim: Dims | undefined,
+  keepdim: boolean,
+  options: { correction?: number },
+): Tensor {
+  checkOptions(op, options, ["correction"]);
+  const correction = checkNumber(op, "correction", options.correction ?? 1);
+  const values = asFloat(expectTensor(op, x));
+  const dims = reducedDims(op, dim, x.ndim);
+  const squares = sumOver(square(sub(values, meanOver(values, dims))), dims);
+  return finishReduction(divideByCount(squares, Math.max(0, countOf(x, dims) - correction)), dims, keepdim);
+}
+
+/** The maximum over `dims` as a constant of the derivative, and 0 where it is infinite: what exponentials are shifted by. */
+function shiftOver(x: Tensor, dims: readonly number[]): Tensor {
+  return withGrad(false, () => {
+    const highest = maxOver(x, dims);
+    return where(isinf(highest), 0, highest);
+  });
+}
+
+/** log Σ eˣ over `dim` (one, several, all), without overflow; of nothing -∞. */
+export function logsumexp(x: Tensor, dim?: Dims, keepdim = false): Tensor {
+  const values = asFloat(expectTensor("logsumexp", x));
+  const dims = reducedDims("logsumexp", dim, x.ndim);
+  const shift = shiftOver(values, dims);
+  return finishReduction(add(log(sumOver(exp(sub(values, shift)), dims)), shift), dims, keepdim);
+}

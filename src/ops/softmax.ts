@@ -1,0 +1,41 @@
+// Softmax and its kin: exponentials of a row, normalized.
+
+import { type Tensor, withGrad } from "../graph/tensor.ts";
+import { normalizeDim } from "../shape.ts";
+import { neg, sub, trueDivide } from "./arithmetic.ts";
+import { expectTensor } from "./define.ts";
+import { exp, log } from "./exponential.ts";
+import { asFloat, maxOver, sumOver } from "./reductions.ts";
+
+/** x minus its maximum over `dims`, which the result of a softmax doesn't depend on: a constant of the derivative. */
+function shifted(x: Tensor, dims: readonly number[]): Tensor {
+  return sub(
+    x,
+    withGrad(false, () => maxOver(x, dims)),
+  );
+}
+
+function rowDims(op: string, x: Tensor, dim: number): number[] {
+  const normalized = normalizeDim(op, dim, expectTensor(op, x).ndim);
+  return x.ndim === 0 ? [] : [normalized];
+}
+
+/** eˣ / Σ eˣ over `dim`, without overflow. */
+export function softmax(x: Tensor, dim: number): Tensor {
+  const dims = rowDims("softmax", x, dim);
+  const powers = exp(shifted(asFloat(x), dims));
+  return trueDivide(powers, sumOver(powers, dims));
+}
+
+/** x - log Σ eˣ over `dim`, without overflow. */
+export function logSoftmax(x: Tensor, dim: number): Tensor {
+  const dims = rowDims("logSoftmax", x, dim);
+  const values = shifted(asFloat(x), dims);
+  return sub(values, log(sumOver(exp(values), dims)));
+}
+
+/** softmax(-x, dim). */
+export function softmin(x: Tensor, dim: number): Tensor {
+  expectTensor("softmin", x);
+  return softmax(neg(asFloat(x)), dim);
+}
