@@ -1,0 +1,150 @@
+// What one does with a tensor besides computing: read it, differentiate it, give it a new value.
+
+import { backwardInto } from "./autograd/backward.ts";
+import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
+import {
+  checkDevice,
+  dataBytes,
+  flush,
+  keepLoss,
+  markAssigned,
+  openDevice,
+  readBytes,
+  submit,
+  synchronize,
+} from "./engine.ts";
+import { ShapeError, WgradError } from "./errors.ts";
+import { isRealized } from "./graph/program.ts";
+import { Storage } from "./graph/storage.ts";
+import type { Tensor } from "./graph/tensor.ts";
+import { withGrad } from "./graph/tensor.ts";
+import { currentTrace } from "./graph/trace.ts";
+import { cast, constant, expectTensor } from "./ops/define.ts";
+import { detach as detached } from "./ops/memory.ts";
+import { expand, reshape, strided } from "./ops/views.ts";
+import { formatShape, sameShape, sizeOf } from "./shape.ts";
+
+/** Nested arrays of numbers, as deep as the tensor has dims. */
+export type Nested = number | boolean | Nested[];
+
+/** The elements in row-major order: f16 as Float32Array, bool as Uint8Array. */
+export async function data(x: Tensor): Promise<DataArray> {
+  const { node } = x;
+  return decode(await readBytes(node), node.dtype, sizeOf(node.shape));
+}
+
+/** The one element of `x` (true or false for bool). Rejects with a ShapeError where there is not just one. */
+export async function item(x: Tensor): Promise<number> {
+  if (x.numel !== 1) {
+    throw new ShapeError(`item: the tensor must have one element, got ${formatShape(x.shape)}. x.data() reads all.`, {
+      op: "item",
+      shapes: [x.shape],
+    });
+  }
+  return (await data(x))[0] as number;
+}
+
+/** The elements as nested arrays (a number for a 0-dim tensor; booleans for bool). */
+export async function tolist(x: Tensor): Promise<Nested> {
+  const values = await data(x);
+  const bool = x.dtype === "bool";
+  let at = 0;
+  const build = (dim: number): Nested => {
+    if (dim === x.ndim) {
+      const value = values[at++] as number;
+      return bool ? value !== 0 : value;
+    }
+    return Array.from({ length: x.shape[dim] as number }, () => build(dim + 1));
+  };
+  return build(0);
+}
+
+/** Computes the tensors now, in one submit; resolves when the device has finished, so that they stay readable. */
+export async function realize(...tensors: Tensor[]): Promise<void> {
+  tensors.forEach((t, i) => {
+    expectTensor("realize", t, `argument ${i}`);
+  });
+  flush(
+    tensors.map((t) => t.node),
+    null,
+  );
+  await openDevice();
+  await synchronize(0);
+  checkDevice();
+}
+
+/** The same values, cut off from the gradient. */
+export function detach(x: Tensor): Tensor {
+  return detached(expectTensor("detach", x));
+}
+
+/**
+ * Adds d(x)/d(leaf) into `.grad` of every leaf with requiresGrad. `x` must be a scalar, or `gradient` has its shape.
+ * The value of `x` stays readable after the next `optimizer.step()`.
+ */
+export function backward(x: Tensor, gradient?: Tensor): void {
+  expectTensor("backward", x);
+  backwardInto(x, gradient);
+  keepLoss(x.node);
+}
+
+/**
+ * Gives a state tensor (parameter, buffer, optimizer state) a new value from here on; lazily, in place at the next submit.
+ * Tensors computed from the old value go stale with it. Throws a ShapeError where `value` doesn't broadcast to `x`.
+ */
+export function assign(x: Tensor, value: Tensor | number): Tensor {
+  expectTensor("assign", x);
+  const old = x.node;
+  if (old.leaf === null && old.requiresGrad) {
+    throw new WgradError("assign: only leaves have a value of their own, this tensor is the result of an op.", {
+      op: "assign",
+    });
+  }
+  withGrad(false, () => {
+    const given = typeof value === "number" ? constant(value, x.dtype) : expectTensor("assign", value, "the value");
+    if (given.ndim > x.ndim || !given.shape.every((n, i) => n === 1 || n === x.shape[x.ndim - given.ndim + i])) {
+      throw new ShapeError(
+        `assign: the value must broadcast to the tensor's shape, got ${formatShape(given.shape)} for ${formatShape(x.shape)}.`,
+        {
+          op: "assign",
+          shapes: [given.shape, x.shape],
+        },
+      );
+    }
+    let next = cast(given, x.dtype);
+    if (!sameShape(next.shape, x.shape)) next = expand(next, x.shape);
+    if (next.node === old) return;
+    if (next.node.requiresGrad) next = detached(next);
+    if (x.slot === null) {
+      x.slot = { storage: new Storage(dataBytes(x), null), offset: 0, shape: x.shape };
+      const trace = currentTrace();
+      if (trace !== null) trace.unsettled = true;
+    }
+    // A parameter's mark as leaf must not reach a node that others hold.
+    x.replaceNode(x.requiresGrad || next.node.storage !== null ? detached(next).node : next.node);
+    markAssigned(x);
+    const { storage, offset } = x.slot;
+    if (!storage.shared) return;
+    if (offset === 0 && dataBytes(x) === storage.byteLength)
+      for (const member of storage.members) member.replaceNode(part(x, member).node);
+    else if (currentTrace() === null) submit();
+  });
+  return x;
+}
+
+/** The part of an arena's flat vector that belongs to `member`. */
+function part(flat: Tensor, member: Tensor): Tensor {
+  const slot = member.slot;
+  if (slot === null) throw new WgradError("internal: an arena member without a slot");
+  return detached(reshape(strided(flat, [slot.offset / 4], [1], [sizeOf(slot.shape)]), slot.shape));
+}
+
+/** Whether the value is computed already, so that reading it needs no work. */
+export function isComputed(x: Tensor): boolean {
+  return isRealized(x.node);
+}
+
+/** `x` converted to another dtype; the gradient passes through between floats. */
+export function to(x: Tensor, dtype: DType): Tensor {
+  return cast(expectTensor("to", x), checkDType("to", dtype));
+}

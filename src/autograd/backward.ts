@@ -1,0 +1,148 @@
+// Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
+
+import { DTypeError, ShapeError, WgradError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import { Tensor, withGrad } from "../graph/tensor.ts";
+import { add } from "../ops/arithmetic.ts";
+import { constant } from "../ops/define.ts";
+import { expand, reshape, sumTo } from "../ops/views.ts";
+import { formatShape, sameShape, sizeOf } from "../shape.ts";
+
+/** Nodes from `root` that gradients flow through, consumers before producers. */
+function backwardOrder(root: readonly Node[]): Node[] {
+  const found = new Set<Node>();
+  const stack = root.filter((n) => n.requiresGrad);
+  for (const node of stack) found.add(node);
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (node.leaf !== null) continue;
+    for (const input of node.inputs) {
+      if (input.requiresGrad && !found.has(input)) {
+        found.add(input);
+        stack.push(input);
+      }
+    }
+  }
+  // A node is younger than what it was made of.
+  return [...found].sort((a, b) => b.id - a.id);
+}
+
+/** The gradient of a broadcast use, brought back to the shape that was used. */
+function fit(gradient: Tensor, node: Node): Tensor {
+  const { shape } = node;
+  if (sameShape(gradient.shape, shape)) return gradient;
+  const summed = sizeOf(gradient.shape) === sizeOf(shape) ? gradient : sumTo(gradient, shapeToSum(gradient, node));
+  if (sizeOf(summed.shape) === sizeOf(shape)) return reshape(summed, shape);
+  return expand(summed, shape);
+}
+
+/** `shape` with 1 where the gradient has 1: only what broadcasting has repeated is summed. */
+function shapeToSum(gradient: Tensor, node: Node): number[] {
+  const offset = gradient.ndim - node.shape.length;
+  return node.shape.map((n, i) => (gradient.shape[offset + i] === 1 ? 1 : n));
+}
+
+/** Checks or makes the gradient that `output` starts from. */
+export function seedGradient(op: string, output: Tensor, gradient: Tensor | undefined): Tensor {
+  if (output.dtype !== "f32" && output.dtype !== "f16") {
+    throw new DTypeError(`${op}: only float tensors have gradients, got ${output.dtype}.`, { op });
+  }
+  if (!output.requiresGrad) {
+    throw new WgradError(
+      `${op}: the tensor depends on nothing with requiresGrad (or was recorded under noGrad). Give the leaves requiresGrad: true.`,
+      { op },
+    );
+  }
+  if (gradient === undefined) {
+    if (output.numel !== 1) {
+      throw new ShapeError(
+        `${op}: only a scalar has a gradient of its own, got ${formatShape(output.shape)}. Reduce it (sum, mean) or pass a gradient of its shape.`,
+        { op, shapes: [output.shape] },
+      );
+    }
+    return expand(constant(1, output.dtype), output.shape);
+  }
+  if (!sameShape(gradient.shape, output.shape)) {
+    throw new ShapeError(
+      `${op}: the gradient must have the output's shape, got ${formatShape(gradient.shape)} for ${formatShape(output.shape)}.`,
+      { op, shapes: [gradient.shape, output.shape] },
+    );
+  }
+  return gradient;
+}
+
+/**
+ * Gradients of Σ outputs·seeds at every node that `wanted` accepts. With `createGraph` the results are differentiable again.
+ */
+export function propagate(
+  outputs: readonly Tensor[],
+  seeds: readonly Tensor[],
+  wanted: (node: Node) => boolean,
+  createGraph: boolean,
+): Map<Node, Tensor> {
+  return withGrad(createGraph, () => {
+    const gradients = new Map<Node, Tensor>();
+    const results = new Map<Node, Tensor>();
+    outputs.forEach((output, i) => {
+      accumulate(gradients, output.node, seeds[i] as Tensor);
+    });
+    for (const node of backwardOrder(outputs.map((t) => t.node))) {
+      const gradient = gradients.get(node);
+      if (gradient === undefined) continue;
+      gradients.delete(node);
+      if (wanted(node)) results.set(node, gradient);
+      const derivative = node.definition.derivative;
+      if (node.leaf !== null || derivative === null) continue;
+      const inputs = node.inputs.map((input) => new Tensor(input));
+      const found = derivative(gradient, new Tensor(node), inputs, node.attributes);
+      node.inputs.forEach((input, i) => {
+        const g = found[i];
+        if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
+      });
+    }
+    return results;
+  });
+}
+
+function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor): void {
+  if (!node.requiresGrad) return;
+  const known = gradients.get(node);
+  gradients.set(node, known === undefined ? gradient : add(known, gradient));
+}
+
+/**
+ * Gradients of `outputs` (weighted by `gradOutputs`) with respect to `inputs`, as tensors that can be differentiated again.
+ * An input that no output depends on has the gradient zero.
+ */
+export function gradients(
+  outputs: Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  gradOutputs?: Tensor | readonly (Tensor | undefined)[],
+): Tensor[] {
+  const list = outputs instanceof Tensor ? [outputs] : outputs;
+  const weights = gradOutputs instanceof Tensor ? [gradOutputs] : (gradOutputs ?? []);
+  const seeds = list.map((output, i) => seedGradient("grad", output, weights[i]));
+  const nodes = inputs.map((x, i) => {
+    if (!(x instanceof Tensor)) throw new TypeError(`grad: input ${i} must be a tensor.`);
+    if (!x.requiresGrad)
+      throw new WgradError(
+        `grad: input ${i} of shape ${formatShape(x.shape)} has no requiresGrad. tensor(…, { requiresGrad: true }) gives it.`,
+        { op: "grad" },
+      );
+    return x.node;
+  });
+  const wanted = new Set(nodes);
+  const found = propagate(list, seeds, (node) => wanted.has(node), true);
+  return inputs.map((x, i) => found.get(nodes[i] as Node) ?? expand(constant(0, x.dtype), x.shape));
+}
+
+/** Adds the gradients of `output` into `.grad` of every leaf with requiresGrad. */
+export function backwardInto(output: Tensor, gradient?: Tensor): void {
+  const seed = seedGradient("backward", output, gradient);
+  const found = propagate([output], [seed], (node) => node.leaf !== null, false);
+  withGrad(false, () => {
+    for (const [node, g] of found) {
+      const leaf = node.leaf;
+      if (leaf !== null) leaf.grad = leaf.grad === null ? g : add(leaf.grad, g);
+    }
+  });
+}

@@ -1,0 +1,205 @@
+// compile: a step recorded once per shape signature, then replayed with no recording.
+
+import {
+  dataBytes,
+  flush,
+  gatherRequests,
+  type Job,
+  makeJob,
+  settleAssigned,
+  start,
+  submit,
+  takeLosses,
+} from "./engine.ts";
+import { internal, WgradError } from "./errors.ts";
+import { type Node, sourceNode } from "./graph/node.ts";
+import { type Capture, capture, isRealized } from "./graph/program.ts";
+import { Storage } from "./graph/storage.ts";
+import { Tensor } from "./graph/tensor.ts";
+import { currentTrace, type Trace, withTrace } from "./graph/trace.ts";
+
+/** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
+export type Nested =
+  | Tensor
+  | number
+  | string
+  | boolean
+  | null
+  | undefined
+  | readonly Nested[]
+  | { readonly [name: string]: Nested };
+
+interface Compiled {
+  readonly trace: Trace;
+  readonly captured: Capture;
+  /** Argument tensor that a buffer leaf stands for, or -1. */
+  readonly argumentOf: readonly number[];
+  readonly first: Job;
+  /** Tensors whose state the step overwrites. */
+  readonly assigned: readonly Tensor[];
+  /** Tensors that were state when the step was traced, with the storage that they had. */
+  readonly state: readonly { readonly tensor: Tensor; readonly storage: Storage }[];
+  readonly rebuild: (outputs: readonly Tensor[]) => unknown;
+  /** Requests that the function returned, in the order of `rebuild`. */
+  readonly results: readonly { readonly node: Node; readonly request: number }[];
+}
+
+/** Calls `visit` for every tensor inside and returns a function that puts others in their places. */
+function flatten(value: unknown, visit: (tensor: Tensor) => number): (tensors: readonly Tensor[]) => unknown {
+  if (value instanceof Tensor) {
+    const index = visit(value);
+    return (tensors) => tensors[index];
+  }
+  if (Array.isArray(value)) {
+    const parts = value.map((v) => flatten(v, visit));
+    return (tensors) => parts.map((p) => p(tensors));
+  }
+  if (value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype) {
+    const parts = Object.entries(value).map(([name, v]) => [name, flatten(v, visit)] as const);
+    return (tensors) => Object.fromEntries(parts.map(([name, p]) => [name, p(tensors)]));
+  }
+  return () => value;
+}
+
+/**
+ * A function that runs `step` (a synchronous function of tensors, arrays and objects of them) as one plan: traced at the first call
+ * with a given signature of shapes, dtypes and other arguments, replayed afterwards. Returns what `step` returns, already submitted.
+ * Whatever is read through `scalar`, the random generator and tensor state is taken anew at each call; other JavaScript values
+ * (`module.training`, numbers in closures) are those of the trace.
+ */
+export function compile<Arguments extends readonly unknown[], Result>(
+  step: (...args: Arguments) => Result,
+): (...args: Arguments) => Result {
+  if (typeof step !== "function") throw new TypeError(`compile: the argument must be a function, got ${typeof step}.`);
+  const compiled = new Map<string, Compiled>();
+  return (...args) => {
+    if (currentTrace() !== null) return step(...args);
+    const inputs: Tensor[] = [];
+    let signature = "";
+    const rebuild = flatten(args, (tensor) => {
+      signature += `|${tensor.dtype}[${tensor.shape.join()}]${tensor.requiresGrad ? "g" : ""}`;
+      return inputs.push(tensor) - 1;
+    });
+    signature += JSON.stringify(args, (_name, value: unknown) =>
+      value instanceof Tensor ? "tensor" : typeof value === "function" ? String(value) : value,
+    );
+    const nodes = inputs.map((t) => t.node);
+    if (nodes.some((n) => !isRealized(n))) flush(nodes, null);
+    const known = compiled.get(signature);
+    if (
+      known !== undefined &&
+      known.state.every(({ tensor, storage }) => !tensor.disposed && tensor.slot?.storage === storage)
+    ) {
+      return replay(known, nodes) as Result;
+    }
+    // What is pending belongs before the step, not into it.
+    submit();
+    const { made, result } = traceStep(step, rebuild, inputs, nodes);
+    if (!made.trace.unsettled) compiled.set(signature, made);
+    return result as Result;
+  };
+}
+
+function traceStep<Arguments extends readonly unknown[], Result>(
+  step: (...args: Arguments) => Result,
+  rebuildArguments: (tensors: readonly Tensor[]) => unknown,
+  inputs: readonly Tensor[],
+  nodes: readonly Node[],
+): { made: Compiled; result: unknown } {
+  const trace: Trace = { effects: [], unsettled: false };
+  const placeholders = inputs.map((t) => {
+    const storage = new Storage(Math.max(dataBytes(t), 8), null);
+    const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype));
+    if (t.requiresGrad) placeholder.requiresGrad = true;
+    return { storage, placeholder };
+  });
+  const returned = withTrace(trace, () =>
+    step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
+  );
+  if (returned instanceof Promise)
+    throw new WgradError("compile: the function must be synchronous; await what it returns instead.", {
+      op: "compile",
+    });
+  takeLosses();
+  const outputs: Tensor[] = [];
+  const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
+  const outputNodes = outputs.map((t) => t.node);
+  const gathered = gatherRequests(outputNodes);
+  const requests = gathered.requests;
+  // A returned value that existed before the step is copied, so that every call returns a tensor of its own.
+  const captured = capture(requests);
+  const placeholderOf = new Map(placeholders.map((p, i) => [p.storage, i]));
+  const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
+  const state: { tensor: Tensor; storage: Storage }[] = [];
+  for (const { node } of captured.buffers)
+    if (node !== null && node.leaf?.slot) state.push({ tensor: node.leaf, storage: node.leaf.slot.storage });
+  for (const tensor of gathered.assigned)
+    if (tensor.slot !== null) state.push({ tensor, storage: tensor.slot.storage });
+  const job = makeJob(
+    captured,
+    freshOutputs(captured),
+    [],
+    () => undefined,
+    () => undefined,
+  );
+  const results = outputs.map((tensor, i) => {
+    const node = outputNodes[i] as Node;
+    return { node, request: requests.findIndex((r) => r.slot === null && r.node === node), tensor };
+  });
+  const made: Compiled = {
+    trace,
+    captured,
+    argumentOf,
+    first: job,
+    assigned: gathered.assigned,
+    state,
+    rebuild,
+    results,
+  };
+  settleAssigned(gathered.assigned);
+  return { made, result: run(made, job, nodes) };
+}
+
+function freshOutputs(captured: Capture): (Storage | null)[] {
+  return captured.requests.map(({ node, slot }) => (slot === null ? new Storage(dataBytes(node), null) : null));
+}
+
+function replay(compiled: Compiled, nodes: readonly Node[]): unknown {
+  for (const effect of compiled.trace.effects) effect();
+  const job = makeJob(
+    compiled.captured,
+    freshOutputs(compiled.captured),
+    [],
+    () => undefined,
+    () => undefined,
+  );
+  settleAssigned(compiled.assigned);
+  return run(compiled, job, nodes);
+}
+
+/** Runs the step's job on these arguments and returns what the function returns. */
+function run(compiled: Compiled, job: Job, nodes: readonly Node[]): unknown {
+  const given = (i: number): Node | null => {
+    const argument = compiled.argumentOf[i] as number;
+    return argument < 0 ? null : (nodes[argument] as Node);
+  };
+  const bound: Job = {
+    ...job,
+    storages: job.storages.map((s, i) => given(i)?.storage ?? s),
+    offsets: job.offsets.map((o, i) => given(i)?.offset ?? o),
+    hosts: job.hosts.map((h, i) => {
+      const node = given(i);
+      return node === null ? h : (node.storage?.host ?? null);
+    }),
+    plan: compiled.first.plan,
+  };
+  start(bound);
+  compiled.first.plan = bound.plan;
+  const outputs = compiled.results.map(({ node, request }) => {
+    if (request < 0) return new Tensor(node);
+    const storage = job.outputs[request];
+    if (storage === null || storage === undefined) throw internal("a result without memory");
+    return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));
+  });
+  return compiled.rebuild(outputs);
+}

@@ -1,0 +1,527 @@
+// The engine: turns what is asked for into programs, finds or builds their plans, and runs them on the device.
+
+import { bytesOf, type DType, encode } from "./dtype.ts";
+import { DeviceLostError, internal, WgradError } from "./errors.ts";
+import { type Node, sourceNode } from "./graph/node.ts";
+import { buildProgram, type Capture, capture, isRealized, type Request } from "./graph/program.ts";
+import { Storage } from "./graph/storage.ts";
+import { Tensor } from "./graph/tensor.ts";
+import { currentTrace, traceEffect } from "./graph/trace.ts";
+import { copy } from "./ops/memory.ts";
+import { Device, type DeviceMemory, type DeviceOptions } from "./runtime/device.ts";
+import type { Range } from "./runtime/executable.ts";
+import { buildPlan, bytesFor, type Plan } from "./schedule/plan.ts";
+import { type DeviceTraits, GUARANTEED } from "./shaders/kernel.ts";
+import { type Shape, sizeOf } from "./shape.ts";
+
+/** A run that has been recorded: everything is fixed but the device that executes it. */
+export interface Job {
+  readonly captured: Capture;
+  /** Host bytes of the leaves at the time of recording. */
+  readonly hosts: readonly (ArrayBufferView | null)[];
+  readonly storages: readonly Storage[];
+  readonly offsets: readonly number[];
+  readonly scalars: readonly number[];
+  /** Storage of each request that gets memory of its own, else null. */
+  readonly outputs: readonly (Storage | null)[];
+  /** Which requests to read back in the same submit. */
+  readonly reads: readonly number[];
+  readonly settle: (reads: Promise<ArrayBuffer>[]) => void;
+  readonly fail: (error: unknown) => void;
+  /** A compiled step keeps its plan. */
+  plan: Plan | null;
+}
+
+interface Variant {
+  readonly constants: readonly number[];
+  readonly promoted: readonly boolean[];
+  readonly plan: Plan;
+}
+
+interface CacheEntry {
+  readonly key: Float64Array;
+  readonly variants: Variant[];
+}
+
+/** Results up to this size move to the host when they are read, so that reading keeps no GPU memory. */
+const HOST_RESULT = 1 << 20;
+/** Device copies of host data that no run has used for so long are dropped. */
+const IDLE_RUNS = 8;
+/** Plans kept; the least recently used goes first. */
+const MAX_PLANS = 512;
+
+let device: Device | null = null;
+let opening: Promise<Device> | null = null;
+let jobs: Job[] = [];
+let runs = 0;
+let optimize = true;
+const pending = new Set<Tensor>();
+const losses = new Set<Node>();
+const plans = new Map<number, CacheEntry[]>();
+const resident = new Set<Storage>();
+let registry: FinalizationRegistry<DeviceMemory> | null = null;
+
+/** Opens the device with options, or the default one. A device that is open already is kept unless options are given. */
+export async function openDevice(options?: DeviceOptions): Promise<Device> {
+  if (options === undefined) {
+    if (device !== null && device.failure === null) return device;
+    if (opening !== null) return opening;
+  }
+  const promise = Device.open(options).then((opened) => {
+    if (opening !== promise) return opened;
+    opening = null;
+    if (device !== null && device !== opened && device.failure === null) device.destroy();
+    device = opened;
+    plans.clear();
+    resident.clear();
+    const waiting = jobs;
+    jobs = [];
+    for (const job of waiting) execute(opened, job);
+    return opened;
+  });
+  opening = promise;
+  promise.catch((error: unknown) => {
+    if (opening === promise) opening = null;
+    const waiting = jobs;
+    jobs = [];
+    for (const job of waiting) job.fail(error);
+  });
+  return promise;
+}
+
+/** The open device, if there is one. */
+export function openedDevice(): Device | null {
+  return device;
+}
+
+/** What plans are made for: the open device's traits, or those that every device has. */
+export function currentTraits(): DeviceTraits {
+  if (device === null) return GUARANTEED;
+  const { limits, features } = device.gpu;
+  return {
+    kind: device.isSoftware ? "software" : "gpu",
+    bindings: Math.min(limits.maxStorageBuffersPerShaderStage, 16),
+    maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
+    f16: features.has("shader-f16"),
+    subgroupSize: device.subgroupSize,
+  };
+}
+
+/** Switches fusion and simplification off (or on again): every op becomes a kernel of its own. For comparisons. */
+export function setOptimize(value: boolean): void {
+  if (value !== optimize) plans.clear();
+  optimize = value;
+}
+
+/** Marks that `tensor` (with a slot) has a new value to be written at the next submit. */
+export function markAssigned(tensor: Tensor): void {
+  pending.add(tensor);
+}
+
+/** Takes back what `markAssigned` said. */
+export function unmarkAssigned(tensor: Tensor): void {
+  pending.delete(tensor);
+}
+
+/** Keeps the value of `node` readable beyond the next step. */
+export function keepLoss(node: Node): void {
+  losses.add(node);
+}
+
+/** Everything that is to be computed now: assignments, then `targets` that have no value yet. */
+export function gatherRequests(targets: readonly Node[]): { requests: Request[]; assigned: Tensor[] } {
+  const assigned = [...pending];
+  const requests: Request[] = assigned.map((tensor) => {
+    const slot = tensor.slot;
+    if (slot === null) throw internal("an assignment without a slot");
+    return { node: ownNode(tensor), slot };
+  });
+  for (const node of new Set(targets)) if (!isRealized(node)) requests.push({ node, slot: null });
+  return { requests, assigned };
+}
+
+/** A node that is computed for this tensor alone: values that exist already are copied. */
+function ownNode(tensor: Tensor): Node {
+  const { node } = tensor;
+  const kind = node.definition.kind;
+  const plain = kind === "elementwise" || kind === "reduce";
+  return plain && node.storage === null ? node : copy(new Tensor(node), nextCopy++).node;
+}
+
+let nextCopy = 1;
+
+/** After the assignments have been recorded: slots hold their new values from here on. */
+export function settleAssigned(assigned: readonly Tensor[]): void {
+  const storages = new Set<Storage>();
+  for (const tensor of assigned) {
+    pending.delete(tensor);
+    if (tensor.slot !== null) storages.add(tensor.slot.storage);
+  }
+  for (const storage of storages) {
+    storage.version++;
+    storage.host = null;
+    storage.range = null;
+  }
+  for (const tensor of assigned) if (!tensor.disposed) tensor.rebind();
+  for (const { members } of storages) for (const member of members) if (!member.disposed) member.rebind();
+}
+
+/** Number that a host-backed one-element leaf holds. */
+function hostNumber(node: Node): number {
+  return ((node.storage as Storage).host as Float32Array)[0] as number;
+}
+
+/** Computes the assignments and `targets`; the bytes of `read` come back. */
+export function flush(targets: readonly Node[], read: Node | null): Promise<ArrayBuffer> | null {
+  if (currentTrace() !== null) {
+    throw new WgradError(
+      "compile: values cannot be read or realized while a step is traced. Return them from the compiled function.",
+      { op: "compile" },
+    );
+  }
+  let captured: Capture;
+  let assigned: Tensor[];
+  try {
+    const gathered = gatherRequests(targets);
+    if (gathered.requests.length === 0) return null;
+    assigned = gathered.assigned;
+    captured = capture(gathered.requests);
+  } catch (error) {
+    // A value that cannot be computed must not poison what comes later.
+    for (const tensor of [...pending]) {
+      pending.delete(tensor);
+      if (!tensor.disposed) tensor.rebind();
+    }
+    throw error;
+  }
+  const outputs = captured.requests.map(({ node, slot }) =>
+    slot === null ? new Storage(dataBytes(node), null) : null,
+  );
+  let resolveRead: (value: Promise<ArrayBuffer>) => void = () => undefined;
+  let rejectRead: (error: unknown) => void = () => undefined;
+  const readIndex = read === null ? -1 : captured.requests.findIndex((r) => r.slot === null && r.node === read);
+  const promise =
+    readIndex < 0
+      ? null
+      : new Promise<ArrayBuffer>((resolve, reject) => {
+          resolveRead = resolve;
+          rejectRead = reject;
+        });
+  const job = makeJob(
+    captured,
+    outputs,
+    readIndex < 0 ? [] : [readIndex],
+    (reads) => resolveRead(reads[0] as Promise<ArrayBuffer>),
+    rejectRead,
+  );
+  captured.requests.forEach(({ node }, i) => {
+    const storage = outputs[i];
+    if (storage === null || storage === undefined) return;
+    node.storage = storage;
+    node.offset = 0;
+    node.version = 0;
+  });
+  settleAssigned(assigned);
+  start(job);
+  return promise;
+}
+
+/** A job over a capture, with the host's values as they are now. */
+export function makeJob(
+  captured: Capture,
+  outputs: readonly (Storage | null)[],
+  reads: readonly number[],
+  settle: Job["settle"],
+  fail: Job["fail"],
+): Job {
+  return {
+    captured,
+    hosts: captured.buffers.map((b) => b.storage.host),
+    storages: captured.buffers.map((b) => b.storage),
+    offsets: captured.buffers.map((b) => b.offset),
+    scalars: captured.scalars.map(hostNumber),
+    outputs,
+    reads,
+    settle,
+    fail,
+    plan: null,
+  };
+}
+
+/** Runs a job, or queues it until the device is open. */
+export function start(job: Job): void {
+  if (device !== null) execute(device, job);
+  else {
+    jobs.push(job);
+    void openDevice().catch(() => undefined);
+  }
+}
+
+/** Bytes of a node's value, as the host sees them. */
+export function dataBytes(node: { readonly shape: Shape; readonly dtype: DType }): number {
+  return sizeOf(node.shape) * bytesOf(node.dtype);
+}
+
+function execute(on: Device, job: Job): void {
+  try {
+    if (on.failure !== null) throw on.failure;
+    runs++;
+    const plan = job.plan ?? findPlan(on, job.captured);
+    job.plan = plan;
+    const after: (() => void)[] = [];
+    const written = new Set(job.captured.destinations.flatMap((d) => (d.kind === "slot" ? [d.index] : [])));
+    const shared = new Map<Storage, Range>();
+    const leaves = job.storages.map((storage, i): Range => {
+      const range = leafRange(
+        on,
+        storage,
+        job.hosts[i] ?? null,
+        written.has(i) || writesStorage(job, storage),
+        shared,
+        after,
+      );
+      return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
+    });
+    const outputs = job.outputs.map((storage, i): DeviceMemory | null => {
+      if (storage === null) return null;
+      const memory = on.allocate(plan.outputs[i] as number);
+      if (storage.disposed) after.push(() => memory.release());
+      else adopt(storage, memory);
+      return memory;
+    });
+    const reads = on.run({
+      executable: plan,
+      leaves,
+      scalars: scalarBlock(plan, job),
+      outputs,
+      reads: job.reads.map((i) => ({
+        from: { kind: "output", index: i },
+        bytes: dataBytes((job.captured.requests[i] as Request).node),
+      })),
+    });
+    // In the queue's order: a run that waits for its pipelines still needs them.
+    if (after.length > 0)
+      on.defer(() => {
+        for (const release of after) release();
+      });
+    dropIdle();
+    job.settle(reads);
+  } catch (error) {
+    // The run has not happened: what it would have overwritten keeps its old content.
+    job.captured.destinations.forEach((d) => {
+      if (d.kind !== "slot") return;
+      const storage = job.storages[d.index] as Storage;
+      if (storage.device === null) storage.host = job.hosts[d.index] ?? null;
+    });
+    job.fail(error);
+    if (job.reads.length === 0) throw error;
+  }
+}
+
+function writesStorage(job: Job, storage: Storage): boolean {
+  return job.captured.destinations.some((d) => d.kind === "slot" && job.storages[d.index] === storage);
+}
+
+/** Gives a storage its device memory, which is freed with it. */
+function adopt(storage: Storage, memory: DeviceMemory): void {
+  storage.device = memory;
+  registry ??= new FinalizationRegistry((lost) => {
+    lost.release();
+  });
+  registry.register(storage, memory);
+}
+
+/** The storage's memory on this device; null where it has none yet. Throws where its content went with another device. */
+function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
+  const memory = storage.device as DeviceMemory | null;
+  if (memory === null || memory.device === on) return memory;
+  storage.device = null;
+  if (storage.host !== null) return null;
+  storage.device = memory;
+  throw new DeviceLostError(
+    "the tensor's value was lost with the device that held it. Checkpoints survive: load the state again.",
+  );
+}
+
+/** Where a leaf's bytes are on the device; host data is uploaded for this run, or for good when it is used again and again. */
+function leafRange(
+  on: Device,
+  storage: Storage,
+  host: ArrayBufferView | null,
+  overwritten: boolean,
+  shared: Map<Storage, Range>,
+  after: (() => void)[],
+): Range {
+  const known = shared.get(storage);
+  if (known !== undefined) return known;
+  let range: Range;
+  const memory = memoryOn(on, storage);
+  if (memory !== null) range = memory;
+  else {
+    const bytes = bytesFor({ shape: [Math.ceil(storage.byteLength / 4)], dtype: "f32" });
+    const fresh = on.allocate(Math.max(bytes, 272));
+    if (host !== null) on.write(fresh, host);
+    else on.write(fresh, new Uint8Array(bytes));
+    const again = storage.lastRun >= 0 && runs - storage.lastRun <= IDLE_RUNS;
+    if (host === null || overwritten || again) {
+      if (storage.disposed) after.push(() => fresh.release());
+      else adopt(storage, fresh);
+      if (host !== null && !overwritten) resident.add(storage);
+    } else after.push(() => fresh.release());
+    range = fresh;
+  }
+  storage.lastRun = runs;
+  shared.set(storage, range);
+  return range;
+}
+
+/** Drops device copies of host data that have not been used for a while. */
+function dropIdle(): void {
+  for (const storage of resident) {
+    if (storage.device !== null && storage.host !== null && runs - storage.lastRun <= IDLE_RUNS) continue;
+    resident.delete(storage);
+    if (storage.host === null || storage.device === null) continue;
+    storage.device.release();
+    storage.device = null;
+  }
+}
+
+function scalarBlock(plan: Plan, job: Job): ArrayBuffer | null {
+  if (plan.scalarBytes === 0) return null;
+  const block = new ArrayBuffer(plan.scalarBytes);
+  const view = new DataView(block);
+  const numbers = plan.promoted;
+  for (const { index, dtype, offset } of plan.scalars) {
+    const count = job.scalars.length;
+    const value =
+      index < count
+        ? (job.scalars[index] as number)
+        : ((job.captured.constants[numbers[index - count] as number] as Node).attributes[0] as number);
+    if (dtype === "f32" || dtype === "f16") view.setFloat32(offset, value, true);
+    else if (dtype === "i32") view.setInt32(offset, value, true);
+    else view.setUint32(offset, value, true);
+  }
+  return block;
+}
+
+function sameKey(a: Float64Array, b: Float64Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
+  return true;
+}
+
+function findPlan(on: Device, captured: Capture): Plan {
+  let entries = plans.get(captured.hash);
+  if (entries === undefined) {
+    entries = [];
+    plans.set(captured.hash, entries);
+  }
+  let entry = entries.find((e) => sameKey(e.key, captured.key));
+  if (entry === undefined) {
+    entry = { key: captured.key, variants: [] };
+    entries.push(entry);
+  }
+  const constants = captured.constants.map((n) => n.attributes[0] as number);
+  for (const variant of entry.variants) {
+    if (variant.constants.every((c, i) => variant.promoted[i] || Object.is(c, constants[i]))) {
+      on.planHits++;
+      return variant.plan;
+    }
+  }
+  // A number that has changed once is data from here on.
+  const last = entry.variants[entry.variants.length - 1];
+  const promoted = constants.map(
+    (c, i) => last !== undefined && (last.promoted[i] === true || !Object.is(last.constants[i], c)),
+  );
+  const plan = planOf(captured, promoted, currentTraits());
+  entry.variants.push({ constants, promoted, plan });
+  on.plans++;
+  if (on.plans % MAX_PLANS === 0) forgetOldPlans(on, plan);
+  return plan;
+}
+
+function forgetOldPlans(on: Device, keep: Plan): void {
+  for (const [hash, entries] of plans) {
+    if (entries.some((e) => e.variants.some((v) => v.plan === keep))) continue;
+    for (const entry of entries) for (const variant of entry.variants) on.forget(variant.plan);
+    plans.delete(hash);
+  }
+}
+
+/** Builds the plan of a capture for a device. */
+export function planOf(captured: Capture, promoted: readonly boolean[], device: DeviceTraits): Plan {
+  const plan = buildPlan(buildProgram(captured, promoted, optimize), { device, fuse: optimize });
+  return { ...plan, promoted: promoted.flatMap((yes, i) => (yes ? [i] : [])) };
+}
+
+/** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
+export function submit(): void {
+  if (currentTrace() !== null) return;
+  const kept = [...losses];
+  losses.clear();
+  flush(kept, null);
+}
+
+/** Forgets the losses that a compiled step has not returned. */
+export function takeLosses(): Node[] {
+  const kept = [...losses];
+  losses.clear();
+  return kept;
+}
+
+/** Resolves when at most `ahead` submitted plans are unfinished. */
+export async function synchronize(ahead = 2): Promise<void> {
+  const on = device ?? (opening === null ? null : await opening);
+  if (on !== null) await on.synchronize(ahead);
+}
+
+/** The bytes of a node's value. */
+export async function readBytes(node: Node): Promise<ArrayBuffer> {
+  const together = flush([node], node);
+  const storage = node.storage;
+  if (storage === null) throw internal("a value that was not computed");
+  const bytes = dataBytes(node);
+  if (together !== null) {
+    const result = await together;
+    device?.check();
+    if (bytes <= HOST_RESULT && storage.device !== null && !storage.disposed && storage.version === 0) {
+      const memory = storage.device;
+      storage.device = null;
+      memory.release();
+      storage.host = viewOf(result.slice(0), node.dtype);
+    }
+    return result;
+  }
+  if (storage.host !== null) {
+    const { buffer, byteOffset } = storage.host;
+    return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);
+  }
+  const on = await openDevice();
+  on.check();
+  const memory = memoryOn(on, storage);
+  if (memory === null) return new ArrayBuffer(bytes);
+  return on.read({ buffer: memory.buffer, offset: memory.offset + node.offset }, bytes);
+}
+
+function viewOf(bytes: ArrayBuffer, dtype: DType): ArrayBufferView {
+  if (dtype === "f32") return new Float32Array(bytes);
+  if (dtype === "i32") return new Int32Array(bytes);
+  return dtype === "f16" ? new Uint16Array(bytes) : new Uint32Array(bytes);
+}
+
+/**
+ * A 0-dim tensor that is data, never shader text: `refresh` is called now, and again before every replay of the compiled
+ * step being traced (learning rates, bias corrections).
+ */
+export function scalar(refresh: () => number, dtype: "f32" | "i32" | "u32" = "f32"): Tensor {
+  const host = encode([refresh()], dtype).slice();
+  traceEffect(() => {
+    host[0] = refresh();
+  });
+  return new Tensor(sourceNode(new Storage(4, host), 0, [], dtype));
+}
+
+/** Throws where the device has failed. */
+export function checkDevice(): void {
+  if (device?.failure instanceof DeviceLostError) throw device.failure;
+}

@@ -1,0 +1,66 @@
+// explain: the plan that some tensors would run, as data, without running it and without a GPU.
+
+import { currentTraits, planOf } from "./engine.ts";
+import { capture, isRealized } from "./graph/program.ts";
+import type { Tensor } from "./graph/tensor.ts";
+import { expectTensor } from "./ops/define.ts";
+
+/** One kernel of a plan. */
+export interface KernelReport {
+  /** What it computes, with dtype and shape of its first output. */
+  readonly name: string;
+  readonly family: "map" | "row" | "contraction";
+  /** Names of the ops fused into it. */
+  readonly ops: readonly string[];
+  readonly wgsl: string;
+  readonly workgroups: readonly [number, number, number];
+  /** Bytes read and written. */
+  readonly bytes: number;
+  /** Estimated arithmetic operations. */
+  readonly flops: number;
+}
+
+export interface PlanReport {
+  readonly kernels: readonly KernelReport[];
+  /** Bytes of scratch memory, and the lower bound for them. */
+  readonly workspaceBytes: number;
+  readonly liveBytes: number;
+  toString(): string;
+}
+
+/** The kernels that computing `tensors` takes, with their WGSL. Runs nothing; needs no GPU (without one: for the limits that every device has). */
+export function explain(...tensors: Tensor[]): PlanReport {
+  tensors.forEach((t, i) => {
+    expectTensor("explain", t, `argument ${i}`);
+  });
+  const nodes = [...new Set(tensors.map((t) => t.node))].filter((n) => !isRealized(n));
+  if (nodes.length === 0) return report([], 0, 0);
+  const captured = capture(nodes.map((node) => ({ node, slot: null })));
+  const plan = planOf(
+    captured,
+    captured.constants.map(() => false),
+    currentTraits(),
+  );
+  const kernels = plan.steps.map(({ kernel, bytes }) => ({
+    name: kernel.name,
+    family: kernel.family,
+    ops: kernel.fused,
+    wgsl: kernel.wgsl,
+    workgroups: kernel.workgroups,
+    bytes,
+    flops: kernel.flops,
+  }));
+  return report(kernels, plan.workspace, plan.liveBytes);
+}
+
+function report(kernels: readonly KernelReport[], workspaceBytes: number, liveBytes: number): PlanReport {
+  const lines = kernels.map(
+    (k, i) => `${i} ${k.family.padEnd(11)} ${k.name}  [${k.workgroups.join("×")}]  ${k.bytes} bytes  ${k.flops} flops`,
+  );
+  return { kernels, workspaceBytes, liveBytes, toString: () => lines.join("\n") };
+}
+
+/** Number of kernels that computing `tensors` takes. */
+export function kernels(...tensors: Tensor[]): number {
+  return explain(...tensors).kernels.length;
+}

@@ -1,0 +1,82 @@
+// Node's GPU provider: Dawn, from the npm package `webgpu`.
+
+import { WgradError } from "../errors.ts";
+
+/** What `openGpu` may be told. */
+export interface GpuOptions {
+  /** Part of an adapter's name, where the machine has several: `"llvmpipe"`, `"NVIDIA"`. */
+  adapter?: string;
+}
+
+/**
+ * Opened instances by the options that they were created with. They stay for the life of the process: Dawn crashes when
+ * an instance is collected before everything made by it, and one that stays keeps no process from ending.
+ */
+const instances = new Map<string, Promise<GPU>>();
+
+/**
+ * The `GPU` object of this process: the same one for the same options, so that it may be opened as often as one likes.
+ * @throws WgradError that says which command to run, where the package or a usable adapter is missing.
+ */
+export async function openGpu(options: GpuOptions = {}): Promise<GPU> {
+  const flags = dawnFlags(options);
+  const key = flags.join();
+  let instance = instances.get(key);
+  if (instance === undefined) {
+    instance = create(flags);
+    instances.set(key, instance);
+    // A failed attempt isn't kept: the driver may be there the next time.
+    instance.catch(() => instances.delete(key));
+  }
+  return instance;
+}
+
+/** Ends the use of what `openGpu` returned. The instance itself stays (see `instances`). */
+export function releaseGpu(_gpu: GPU): void {}
+
+function dawnFlags(options: GpuOptions): string[] {
+  // Timestamps are rounded to 0.1 ms otherwise: a browser's defence against pages, of no use in a process of one's own.
+  const flags = ["disable-dawn-features=timestamp_quantization"];
+  // Dawn's own choice is right elsewhere (Metal, Direct3D 12); on Linux it would also try OpenGL.
+  if (process.platform === "linux") flags.push("backend=vulkan");
+  if (options.adapter !== undefined) flags.push(`adapter=${options.adapter}`);
+  return flags;
+}
+
+async function create(flags: string[]): Promise<GPU> {
+  const dawn = await load();
+  const gpu = dawn.create(flags);
+  let adapter: GPUAdapter | null;
+  try {
+    adapter = await gpu.requestAdapter();
+  } catch (error) {
+    // Dawn lists the adapters that there are.
+    throw new WgradError(`init: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (adapter === null) throw new WgradError(`init: no WebGPU adapter was found. ${driverRemedy()}`);
+  return gpu;
+}
+
+async function load(): Promise<{ create(options: string[]): GPU }> {
+  try {
+    return await import("webgpu");
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ERR_MODULE_NOT_FOUND" && message.includes("'webgpu'")) {
+      throw new WgradError("init: the package `webgpu` (WebGPU for Node) is not installed. Run: npm install webgpu");
+    }
+    throw new WgradError(
+      `init: the package \`webgpu\` cannot be loaded on ${process.platform} ${process.arch}: ${message}. ` +
+        "It has builds for Linux (x64, arm64), macOS and Windows (x64, arm64).",
+    );
+  }
+}
+
+function driverRemedy(): string {
+  if (process.platform !== "linux") return "Update the graphics driver.";
+  return (
+    "Install the GPU's Vulkan driver, or a software driver: sudo apt-get install mesa-vulkan-drivers libvulkan1 " +
+    "(Debian 12: add -t bookworm-backports, its own Mesa is too old)."
+  );
+}

@@ -1,0 +1,541 @@
+// The device: opens WebGPU, runs executables in order with one submit each, reads results back.
+
+import { openGpu, releaseGpu } from "#gpu";
+import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
+import { BUFFER_COPY_DST, BUFFER_MAP_READ, BUFFER_UNIFORM, MAP_READ } from "./constants.ts";
+import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
+import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
+import { BufferPool, ResultPages } from "./pool.ts";
+
+/** What `init` may be told. */
+export interface DeviceOptions {
+  /** The GPU object to ask for an adapter; the environment's by default. */
+  gpu?: GPU;
+  /** A device that the page has already; wgrad shares it and doesn't destroy it. */
+  device?: GPUDevice;
+  powerPreference?: GPUPowerPreference;
+  /** Part of an adapter's name (Node): which of several GPUs. */
+  adapter?: string;
+  /** Seed of all random numbers. */
+  seed?: number;
+  /** Bytes of GPU memory that may be used. */
+  memoryLimit?: number;
+}
+
+/** Running totals and current bytes. */
+export interface DeviceStats {
+  dispatches: number;
+  submits: number;
+  pipelines: number;
+  plans: number;
+  planHits: number;
+  liveBytes: number;
+  pooledBytes: number;
+  peakBytes: number;
+}
+
+/** Memory that an executable is given or leaves behind. */
+export interface DeviceMemory {
+  /** The device that it belongs to, and is lost with. */
+  readonly device: Device;
+  readonly buffer: PooledBuffer;
+  readonly offset: number;
+  readonly byteLength: number;
+  release(): void;
+}
+
+/** Runs that may wait for their pipelines before they are compiled at once. */
+const MOST_QUEUED = 2;
+
+interface Prepared {
+  readonly pipelines: readonly PipelineEntry[];
+  readonly groups: { key: string; group: GPUBindGroup }[][];
+  /** Uniform buffer with the kernels' numbers. */
+  readonly scalars: GPUBuffer | null;
+  /** Small outputs are written here and copied out, so that bind groups stay the same from run to run. */
+  readonly results: PooledBuffer | null;
+  readonly resultOffsets: readonly number[];
+  ready: boolean;
+  /** Why a pipeline could not be made. */
+  error: Error | null;
+}
+
+export interface Run {
+  readonly executable: Executable;
+  readonly leaves: readonly Range[];
+  readonly scalars: ArrayBuffer | null;
+  /** Memory for each output with bytes of its own. */
+  readonly outputs: readonly (DeviceMemory | null)[];
+  /** Outputs to read back in the same submit. */
+  readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
+}
+
+export class Device {
+  readonly gpu: GPUDevice;
+  /** The adapter's name, for reports. */
+  readonly adapterName: string;
+  readonly #pool: BufferPool;
+  readonly #pages: ResultPages;
+  readonly #pipelines: PipelineCache;
+  readonly #prepared = new Map<Executable, Prepared>();
+  readonly #owned: boolean;
+  readonly #release: () => void;
+  readonly #staging = new Map<number, GPUBuffer[]>();
+  readonly #queue: (() => void)[] = [];
+  #waiting = false;
+  /** Counts holds and drains, so that a late one is recognized. */
+  #turn = 0;
+  #queuedRuns = 0;
+  #workspace: PooledBuffer | null = null;
+  /** Why the device can't be used any more. */
+  #failure: DeviceLostError | null = null;
+  /** What went wrong in a run that nobody has read from yet: told to the next who reads. */
+  #untold: Error | null = null;
+  #dispatches = 0;
+  #submits = 0;
+  #inFlight: Promise<unknown>[] = [];
+  plans = 0;
+  planHits = 0;
+
+  constructor(gpu: GPUDevice, adapterName: string, owned: boolean, release: () => void, memoryLimit: number) {
+    this.gpu = gpu;
+    this.adapterName = adapterName;
+    this.#owned = owned;
+    this.#release = release;
+    this.#pool = new BufferPool(gpu, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
+    this.#pages = new ResultPages(this.#pool);
+    this.#pipelines = new PipelineCache(gpu);
+    gpu.lost.then((info) => {
+      this.#failure ??= new DeviceLostError(
+        `the device was lost (${info.reason ?? "unknown"}): ${info.message}. init() opens a new one.`,
+      );
+    });
+    gpu.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      const name = error.constructor.name;
+      this.#untold ??=
+        name === "GPUOutOfMemoryError"
+          ? new OutOfMemoryError(`out of memory: ${error.message}`)
+          : new WgradError(`internal: WebGPU says: ${error.message}`);
+    });
+  }
+
+  /** Opens a device with all the limits and features of its adapter. */
+  static async open(options: DeviceOptions = {}): Promise<Device> {
+    const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
+    if (!(limit > 0)) throw new RangeError(`init: memoryLimit must be a number of bytes > 0, got ${String(limit)}.`);
+    if (options.device !== undefined)
+      return new Device(options.device, options.device.adapterInfo?.description ?? "", false, () => undefined, limit);
+    const gpu = options.gpu ?? (await openGpu(options.adapter === undefined ? {} : { adapter: options.adapter }));
+    const adapter = await gpu.requestAdapter(
+      options.powerPreference === undefined ? {} : { powerPreference: options.powerPreference },
+    );
+    if (adapter === null) {
+      throw new DeviceLostError(
+        "no WebGPU adapter was found. On Linux without a GPU install a software driver (mesa-vulkan-drivers 23 or later).",
+      );
+    }
+    const wanted: GPUFeatureName[] = ["shader-f16", "subgroups", "timestamp-query"];
+    const requiredFeatures = wanted.filter((f) => adapter.features.has(f));
+    const { limits } = adapter;
+    const device = await adapter.requestDevice({
+      requiredFeatures,
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      },
+    });
+    const { info } = adapter;
+    const name = info?.description || [info?.vendor, info?.architecture, info?.device].filter(Boolean).join(" ");
+    return new Device(device, name, true, () => releaseGpu(gpu), limit);
+  }
+
+  /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
+  get isSoftware(): boolean {
+    const info = this.gpu.adapterInfo;
+    return (
+      info?.isFallbackAdapter === true ||
+      /llvmpipe|lavapipe|swiftshader|software|cpu|basic render/i.test(`${this.adapterName} ${info?.architecture ?? ""}`)
+    );
+  }
+
+  /** Invocations per subgroup where that is fixed and usable, else 0. */
+  get subgroupSize(): number {
+    const info = this.gpu.adapterInfo;
+    if (!this.gpu.features.has("subgroups") || info === undefined) return 0;
+    return info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
+  }
+
+  /** Set once the device is lost or closed. */
+  get failure(): DeviceLostError | null {
+    return this.#failure;
+  }
+
+  /** Throws what has gone wrong: that the device is lost, or (once) what happened in a run that nobody waited for. */
+  check(): void {
+    if (this.#failure !== null) throw this.#failure;
+    const error = this.#untold;
+    this.#untold = null;
+    if (error !== null) throw error;
+  }
+
+  stats(): DeviceStats {
+    return {
+      dispatches: this.#dispatches,
+      submits: this.#submits,
+      pipelines: this.#pipelines.count,
+      plans: this.plans,
+      planHits: this.planHits,
+      liveBytes: this.#pool.liveBytes,
+      pooledBytes: this.#pool.pooledBytes,
+      peakBytes: this.#pool.peakBytes,
+    };
+  }
+
+  /** Closes the device: its memory is gone, reads reject with a DeviceLostError. A device that was passed in stays open. */
+  destroy(): void {
+    this.#failure ??= new DeviceLostError("the device was closed. init() opens a new one.");
+    if (this.#owned) this.gpu.destroy();
+    this.#release();
+  }
+
+  /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
+  allocate(bytes: number): DeviceMemory {
+    let released = false;
+    if (ResultPages.fits(bytes)) {
+      const slot = this.#pages.acquire();
+      return {
+        device: this,
+        ...slot,
+        byteLength: bytes,
+        release: () => {
+          if (!released) this.#pages.release(slot);
+          released = true;
+        },
+      };
+    }
+    const buffer = this.#pool.acquire(bytes);
+    return {
+      device: this,
+      buffer,
+      offset: 0,
+      byteLength: bytes,
+      release: () => {
+        if (!released) this.#pool.release(buffer);
+        released = true;
+      },
+    };
+  }
+
+  /** Writes host bytes into device memory, in the order of calls. */
+  write(to: Range, data: ArrayBufferView): void {
+    this.#enqueue(() => {
+      this.gpu.queue.writeBuffer(
+        to.buffer.gpu,
+        to.offset,
+        data.buffer as ArrayBuffer,
+        data.byteOffset,
+        Math.ceil(data.byteLength / 4) * 4 <= data.buffer.byteLength - data.byteOffset
+          ? Math.ceil(data.byteLength / 4) * 4
+          : data.byteLength,
+      );
+    });
+  }
+
+  /** Does something behind everything that has been asked for so far. */
+  defer(run: () => void): void {
+    this.#enqueue(run);
+  }
+
+  /** Runs in order, at once where all pipelines are there, else as soon as they are. */
+  #enqueue(run: () => void): void {
+    if (this.#queue.length === 0 && !this.#waiting) run();
+    else this.#queue.push(run);
+  }
+
+  /** Holds everything that comes later back until `ready`. */
+  #hold(ready: Promise<unknown>): void {
+    this.#waiting = true;
+    const turn = ++this.#turn;
+    const go = () => {
+      // Somebody may have gone ahead meanwhile.
+      if (turn === this.#turn) this.#drain();
+    };
+    ready.then(go, go);
+  }
+
+  #drain(): void {
+    this.#turn++;
+    this.#waiting = false;
+    while (this.#queue.length > 0 && !this.#waiting) (this.#queue.shift() as () => void)();
+  }
+
+  /** Compiles at once what the queue waits for: a loop that never awaits must not pile up runs. */
+  #catchUp(): void {
+    while (this.#waiting) {
+      for (const prepared of this.#prepared.values()) {
+        if (prepared.ready || prepared.error !== null) continue;
+        for (const entry of prepared.pipelines) entry.finish();
+        prepared.ready = true;
+      }
+      this.#drain();
+    }
+  }
+
+  /** Submits one run; the promises resolve with the bytes that it was asked to read. */
+  run(run: Run): Promise<ArrayBuffer>[] {
+    if (this.#failure !== null) throw this.#failure;
+    const prepared = this.#prepare(run.executable);
+    const waiters = run.reads.map(() => {
+      let resolve: (bytes: ArrayBuffer) => void = () => undefined;
+      let reject: (error: unknown) => void = () => undefined;
+      const promise = new Promise<ArrayBuffer>((yes, no) => {
+        resolve = yes;
+        reject = no;
+      });
+      return { promise, resolve, reject };
+    });
+    if (this.#queuedRuns >= MOST_QUEUED) this.#catchUp();
+    this.#queuedRuns++;
+    const go = () => {
+      this.#queuedRuns--;
+      try {
+        if (this.#failure !== null) throw this.#failure;
+        if (prepared.error !== null) throw prepared.error;
+        const stagings = this.#submit(run, prepared);
+        stagings.forEach((staging, i) => {
+          const waiter = waiters[i];
+          if (waiter !== undefined)
+            this.#download(staging, (run.reads[i] as { bytes: number }).bytes).then(waiter.resolve, waiter.reject);
+        });
+      } catch (error) {
+        for (const w of waiters) w.reject(error);
+        if (waiters.length === 0) this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
+      }
+    };
+    if (prepared.ready) this.#enqueue(go);
+    else {
+      this.#enqueue(() => {
+        if (prepared.ready || prepared.error !== null) go();
+        else {
+          // Back to the front: nothing may overtake it.
+          this.#queue.unshift(go);
+          this.#hold(
+            Promise.all(prepared.pipelines.map((p) => p.ready)).then(
+              () => {
+                prepared.ready = true;
+              },
+              (error: Error) => {
+                prepared.error = error;
+              },
+            ),
+          );
+        }
+      });
+    }
+    return waiters.map((w) => w.promise);
+  }
+
+  /** Reads device memory. */
+  read(from: Range, bytes: number): Promise<ArrayBuffer> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue(() => {
+        try {
+          this.check();
+          const encoder = this.gpu.createCommandEncoder();
+          const staging = this.#stagingBuffer(bytes);
+          encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(bytes));
+          this.#submitEncoder(encoder);
+          this.#download(staging, bytes).then(resolve, reject);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  /** Resolves when at most `ahead` submitted runs are unfinished. */
+  async synchronize(ahead: number): Promise<void> {
+    while (this.#waiting || this.#inFlight.length > ahead) {
+      if (this.#waiting) await new Promise((resolve) => setTimeout(resolve, 0));
+      else await this.#inFlight[0];
+      this.check();
+    }
+  }
+
+  #prepare(executable: Executable): Prepared {
+    const known = this.#prepared.get(executable);
+    if (known !== undefined) return known;
+    const most = this.gpu.limits.maxStorageBufferBindingSize;
+    for (const step of executable.steps) {
+      const wide = step.bindings.find((b) => b.bytes > most);
+      if (wide !== undefined) {
+        throw new OutOfMemoryError(
+          `out of memory: "${step.kernel.name}" needs a tensor of ${wide.bytes} bytes, and this device binds at most ${most}.`,
+        );
+      }
+    }
+    const pipelines = executable.steps.map((step) => this.#pipelines.get(step));
+    const resultOffsets: number[] = [];
+    let resultBytes = 0;
+    for (const bytes of executable.outputs) {
+      if (bytes >= 0 && ResultPages.fits(bytes)) {
+        resultOffsets.push(resultBytes);
+        resultBytes += 256;
+      } else resultOffsets.push(-1);
+    }
+    const prepared: Prepared = {
+      pipelines,
+      groups: executable.steps.map(() => []),
+      scalars:
+        executable.scalarBytes > 0
+          ? this.gpu.createBuffer({ size: executable.scalarBytes, usage: BUFFER_UNIFORM | BUFFER_COPY_DST })
+          : null,
+      results: resultBytes > 0 ? this.#pool.acquire(resultBytes) : null,
+      resultOffsets,
+      ready: pipelines.every((p) => p.pipeline !== null),
+      error: null,
+    };
+    this.#prepared.set(executable, prepared);
+    return prepared;
+  }
+
+  /** Frees what was prepared for an executable that will not run again. */
+  forget(executable: Executable): void {
+    const prepared = this.#prepared.get(executable);
+    if (prepared === undefined) return;
+    this.#prepared.delete(executable);
+    if (prepared.results !== null) this.#pool.release(prepared.results);
+    const scalars = prepared.scalars;
+    if (scalars !== null)
+      this.gpu.queue.onSubmittedWorkDone().then(
+        () => scalars.destroy(),
+        () => undefined,
+      );
+  }
+
+  #submit(run: Run, prepared: Prepared): GPUBuffer[] {
+    const { executable, leaves, outputs } = run;
+    if (executable.workspace > (this.#workspace?.size ?? 0)) {
+      if (this.#workspace !== null) this.#pool.release(this.#workspace);
+      this.#workspace = this.#pool.acquire(executable.workspace);
+    }
+    const rangeOf = (place: Place): Range => {
+      if (place.kind === "leaf") return leaves[place.index] as Range;
+      if (place.kind === "workspace") return { buffer: this.#workspace as PooledBuffer, offset: place.offset };
+      const offset = prepared.resultOffsets[place.index] as number;
+      if (offset >= 0) return { buffer: prepared.results as PooledBuffer, offset };
+      return outputs[place.index] as DeviceMemory;
+    };
+    if (prepared.scalars !== null && run.scalars !== null) this.gpu.queue.writeBuffer(prepared.scalars, 0, run.scalars);
+    const encoder = this.gpu.createCommandEncoder();
+    if (executable.steps.length > 0) {
+      const pass = encoder.beginComputePass();
+      executable.steps.forEach((step, i) => {
+        const [x, y, z] = step.kernel.workgroups;
+        const entry = prepared.pipelines[i] as PipelineEntry;
+        if (entry.pipeline === null) throw new WgradError("internal: a pipeline is not ready");
+        pass.setPipeline(entry.pipeline);
+        pass.setBindGroup(0, this.#bindGroup(step, entry, prepared, i, rangeOf));
+        pass.dispatchWorkgroups(x, y, z);
+        this.#dispatches++;
+      });
+      pass.end();
+    }
+    for (const copy of executable.copies) {
+      const [from, to] = [rangeOf(copy.from), rangeOf(copy.to)];
+      encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, to.buffer.gpu, to.offset, copy.bytes);
+    }
+    executable.outputs.forEach((bytes, i) => {
+      const offset = prepared.resultOffsets[i] as number;
+      const memory = outputs[i];
+      if (offset < 0 || memory === null || memory === undefined) return;
+      encoder.copyBufferToBuffer(
+        (prepared.results as PooledBuffer).gpu,
+        offset,
+        memory.buffer.gpu,
+        memory.offset,
+        bytes,
+      );
+    });
+    const stagings = run.reads.map((read) => {
+      const from = rangeOf(read.from);
+      const staging = this.#stagingBuffer(read.bytes);
+      encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(read.bytes));
+      return staging;
+    });
+    this.#submitEncoder(encoder);
+    return stagings;
+  }
+
+  #submitEncoder(encoder: GPUCommandEncoder): void {
+    this.gpu.queue.submit([encoder.finish()]);
+    this.#submits++;
+    // One promise per submit would cost more than it tells: ask when somebody may wait.
+    const done = this.gpu.queue.onSubmittedWorkDone().catch(() => undefined);
+    this.#inFlight.push(done);
+    done.then(() => {
+      this.#inFlight = this.#inFlight.filter((p) => p !== done);
+    });
+  }
+
+  #bindGroup(
+    step: Executable["steps"][number],
+    entry: PipelineEntry,
+    prepared: Prepared,
+    index: number,
+    rangeOf: (place: Place) => Range,
+  ): GPUBindGroup {
+    const ranges = step.bindings.map((b) => rangeOf(b.place));
+    let key = "";
+    for (const r of ranges) key += `${r.buffer.id}:${r.offset},`;
+    const known = prepared.groups[index] as { key: string; group: GPUBindGroup }[];
+    for (const k of known) if (k.key === key) return k.group;
+    const entries: GPUBindGroupEntry[] = ranges.map((r, binding) => ({
+      binding,
+      resource: { buffer: r.buffer.gpu, offset: r.offset, size: (step.bindings[binding] as { bytes: number }).bytes },
+    }));
+    if (step.scalarOffset >= 0 && prepared.scalars !== null) {
+      entries.push({
+        binding: entries.length,
+        resource: {
+          buffer: prepared.scalars,
+          offset: step.scalarOffset,
+          size: Math.ceil((4 * step.kernel.scalars.length) / 16) * 16,
+        },
+      });
+    }
+    const group = this.gpu.createBindGroup({ label: step.kernel.name, layout: entry.layout, entries });
+    known.unshift({ key, group });
+    if (known.length > 4) known.pop();
+    return group;
+  }
+
+  #stagingBuffer(bytes: number): GPUBuffer {
+    const size = Math.max(256, 2 ** Math.ceil(Math.log2(Math.max(bytes, 1))));
+    return this.#staging.get(size)?.pop() ?? this.gpu.createBuffer({ size, usage: BUFFER_MAP_READ | BUFFER_COPY_DST });
+  }
+
+  async #download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(MAP_READ, 0, pad4(bytes));
+    } catch (error) {
+      throw this.#failure ?? new DeviceLostError(`the result could not be read: ${String(error)}`);
+    }
+    const result = staging.getMappedRange(0, pad4(bytes)).slice(0);
+    staging.unmap();
+    const free = this.#staging.get(staging.size);
+    if (free === undefined) this.#staging.set(staging.size, [staging]);
+    else free.push(staging);
+    this.check();
+    return result;
+  }
+}
+
+function pad4(bytes: number): number {
+  return Math.max(4, Math.ceil(bytes / 4) * 4);
+}

@@ -1,0 +1,33 @@
+// The browser's GPU provider: WebGPU as the page or worker has it.
+
+import { WgradError } from "../errors.ts";
+
+/** What `openGpu` may be told. */
+export interface GpuOptions {
+  /** Part of an adapter's name. Node only: a browser has one adapter per power preference and offers no names. */
+  adapter?: string;
+}
+
+/**
+ * The `GPU` object of this page or worker.
+ * @throws WgradError where there is no WebGPU, or no adapter.
+ */
+export async function openGpu(_options: GpuOptions = {}): Promise<GPU> {
+  const gpu: GPU | undefined = globalThis.navigator?.gpu;
+  if (gpu === undefined) throw new WgradError(`init: this environment has no WebGPU (navigator.gpu). ${remedy()}`);
+  if ((await gpu.requestAdapter()) === null) {
+    throw new WgradError(
+      "init: the browser found no WebGPU adapter. Update the graphics driver, or look at chrome://gpu for why WebGPU is off.",
+    );
+  }
+  return gpu;
+}
+
+/** Ends the use of what `openGpu` returned. The page owns its GPU object, so nothing is to be done. */
+export function releaseGpu(_gpu: GPU): void {}
+
+function remedy(): string {
+  return globalThis.isSecureContext === false
+    ? "Browsers offer it only to https:// pages and to http://localhost: serve the page from there."
+    : "Use a browser that has it: Chrome or Edge 113, Safari 26, Firefox 141 or later.";
+}

@@ -1,0 +1,621 @@
+// Fusion: which values become one kernel, and which of them are worth storing.
+
+import { isFloat } from "../dtype.ts";
+import { internal } from "../errors.ts";
+import { type Condition, type Index, variable, visitVariables } from "../graph/index-expression.ts";
+import { inputCoordinates, type Program, sameBytes, type Value } from "../graph/program.ts";
+import { sameShape, sizeOf } from "../shape.ts";
+import { type Contraction, type Factor, Group, type Home, type Reduction, reductionVariables } from "./group.ts";
+
+export interface FusionOptions {
+  /** Storage buffers that a kernel may bind. */
+  readonly bindings: number;
+  /** Store whatever would otherwise make readers bind more buffers. */
+  readonly strict: boolean;
+  /** false: every op is a kernel of its own, for comparisons. */
+  readonly fuse: boolean;
+}
+
+/** Where the bytes of a stored value go. */
+export interface Fusion {
+  readonly groups: readonly Group[];
+  /** Group that stores a value. */
+  readonly homes: ReadonlyMap<Value, Home>;
+  readonly stored: ReadonlySet<Value>;
+  /** The value whose bytes an output or a packed input has: reshapes seen through. */
+  readonly producers: ReadonlyMap<Value, Value>;
+}
+
+/** Rough costs in additions: of reading and writing an element, and of one more dispatch. */
+const LOAD = 2;
+const STORE = 6;
+const DISPATCH = 4_000_000;
+/** Elements of a reduction that costs less than a dispatch of its own. */
+const SHORT = 16_384;
+/** An operand of a contraction is read once per tile that needs it. */
+const TILE = 8;
+
+/** All values that the outputs need, inputs first. */
+export function topologicalOrder(outputs: readonly Value[]): Value[] {
+  const order: Value[] = [];
+  const seen = new Set<Value>();
+  const stack: [Value, number][] = [];
+  for (const output of outputs) {
+    if (seen.has(output)) continue;
+    seen.add(output);
+    stack.push([output, 0]);
+    for (let top = stack[stack.length - 1]; top !== undefined; top = stack[stack.length - 1]) {
+      const input = top[0].inputs[top[1]++];
+      if (input === undefined) {
+        order.push(top[0]);
+        stack.pop();
+      } else if (!seen.has(input)) {
+        seen.add(input);
+        stack.push([input, 0]);
+      }
+    }
+  }
+  return order;
+}
+
+export function fuse(program: Program, options: FusionOptions): Fusion {
+  return new Fuser(program, options).run();
+}
+
+class Fuser {
+  readonly #program: Program;
+  readonly #options: FusionOptions;
+  readonly #order: Value[];
+  readonly #users = new Map<Value, Value[]>();
+  readonly #groups: Group[] = [];
+  readonly #homes = new Map<Value, Home>();
+  readonly #stored = new Set<Value>();
+  readonly #producers = new Map<Value, Value>();
+  /** Values that must be stored: behind outputs, packed, or read by too many buffers. */
+  readonly #required = new Set<Value>();
+  readonly #reaches = new Map<Value, ReadonlySet<Group>>();
+  readonly #reductions = new Map<Value, Reduction>();
+  readonly #absorbed = new Set<Value>();
+  readonly #leaves = new Map<Value, ReadonlySet<Value>>();
+
+  constructor(program: Program, options: FusionOptions) {
+    this.#program = program;
+    this.#options = options;
+    this.#order = topologicalOrder(program.outputs.map((o) => o.value));
+    for (const value of this.#order) for (const input of value.inputs) this.#usersOf(input).push(value);
+  }
+
+  #usersOf(value: Value): Value[] {
+    let users = this.#users.get(value);
+    if (users === undefined) {
+      users = [];
+      this.#users.set(value, users);
+    }
+    return users;
+  }
+
+  run(): Fusion {
+    for (const { value } of this.#program.outputs) this.#require(value);
+    for (const value of this.#order)
+      if (value.definition.kind === "pack") for (const input of value.inputs) this.#require(input);
+    for (const value of [...this.#order].reverse())
+      if (value.definition.kind === "reduce" && !this.#absorbed.has(value)) this.#describe(value);
+    for (const value of this.#order) this.#place(value);
+    for (const value of this.#order) this.#decide(value);
+    for (const value of this.#stored) this.#homes.get(value)?.group.stored.push(value);
+    const groups = this.#groups.filter((g) => g.stored.length > 0);
+    return { groups, homes: this.#homes, stored: this.#stored, producers: this.#producers };
+  }
+
+  /** Marks what must be stored so that `value` has bytes; a view that only renames them is seen through. */
+  #require(value: Value): void {
+    let base = sameBytes(value);
+    // A leaf has bytes, but of its own: the view copies them.
+    if (base.leaf !== null || base.definition.kind === "pack") base = value;
+    this.#producers.set(value, base);
+    if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
+  }
+
+  /** Spells a reduction out, drawing in sums that only it reads. */
+  #describe(value: Value): void {
+    const { definition } = value;
+    if (definition.kind !== "reduce") throw internal("not a reduction");
+    const input = value.inputs[0] as Value;
+    const { element, result, outer, inner } = reductionVariables(input.shape, value.attributes);
+    let body = input;
+    let coordinates: readonly Index[] = element;
+    const conditions: Condition[] = [];
+    let points = sizeOf(outer) * sizeOf(inner);
+    while (this.#options.fuse && !this.#required.has(body) && body.leaf === null) {
+      if (body.definition.kind === "view" || body.definition.kind === "alias") {
+        const source = inputCoordinates(body, coordinates);
+        if (source.conditions.length > 0 && source.fill !== 0) break;
+        if (source.conditions.length > 0 && definition.name !== "sum") break;
+        conditions.push(...source.conditions);
+        coordinates = source.coordinates[0] as Index[];
+        body = body.inputs[0] as Value;
+      } else if (body.definition === definition && definition.name === "sum" && this.#soleUser(body)) {
+        const below = body.inputs[0] as Value;
+        // A sum is drawn in where that repeats little of its work.
+        if (points > 4.5 * sizeOf(body.shape)) break;
+        const outerAt = coordinates;
+        coordinates = below.shape.map((n, i) => {
+          if (!body.attributes.includes(i)) return outerAt[i] as Index;
+          if (n === 1) return variable("", 1);
+          inner.push(n);
+          return variable(`r${inner.length - 1}`, n);
+        });
+        points *= sizeOf(below.shape) / Math.max(sizeOf(body.shape), 1);
+        this.#absorbed.add(body);
+        body = below;
+      } else break;
+    }
+    this.#reductions.set(value, {
+      value,
+      definition,
+      body,
+      coordinates,
+      conditions,
+      outer,
+      inner,
+      result,
+      element,
+      elementShape: input.shape,
+    });
+  }
+
+  /** Whether all that reads `value` is one node, through views only. */
+  #soleUser(value: Value): boolean {
+    let current = value;
+    for (;;) {
+      if (this.#required.has(current) || this.#program.outputs.some((o) => o.value === current)) return false;
+      const users = this.#usersOf(current);
+      if (users.length !== 1) return false;
+      const user = users[0] as Value;
+      if (user.definition.kind === "reduce") return true;
+      if (user.definition.kind !== "view" && user.definition.kind !== "alias") return false;
+      current = user;
+    }
+  }
+
+  /** Groups that must run before anything that reads `value` inline. */
+  #reach(value: Value): ReadonlySet<Group> {
+    return this.#reaches.get(value) ?? new Set();
+  }
+
+  /** Gives a value its home: the kernel that could compute it on the way. */
+  #place(value: Value): void {
+    const kind = value.definition.kind;
+    if (value.leaf !== null || kind === "constant" || kind === "iota") {
+      this.#leaves.set(value, value.leaf?.kind === "buffer" ? new Set([value]) : new Set());
+    } else if (kind === "reduce") {
+      if (!this.#absorbed.has(value)) this.#placeReduction(value);
+    } else if (kind === "pack") {
+      this.#reaches.set(value, union(value.inputs.map((v) => this.#reach(this.#producers.get(v) ?? v))));
+      this.#leaves.set(value, new Set([value]));
+    } else {
+      this.#limitLeaves(value);
+      const reach = union(value.inputs.map((v) => this.#reach(v)));
+      this.#reaches.set(value, reach);
+      const inside =
+        this.#options.fuse && (kind === "elementwise" || kind === "gather") ? this.#findHome(value, reach) : null;
+      if (inside !== null) this.#settle(value, inside);
+      else if (this.#required.has(value)) this.#settle(value, this.#mapHome(value, reach));
+    }
+  }
+
+  #settle(value: Value, home: Home): void {
+    this.#homes.set(value, home);
+    for (const g of this.#reach(value)) if (g !== home.group) home.group.after.add(g);
+    for (const leaf of this.#leaves.get(value) ?? [])
+      if (this.#homes.get(leaf)?.group !== home.group) home.group.reads.add(leaf);
+    this.#reaches.set(value, new Set([home.group]));
+  }
+
+  /** What a reader outside the home binds to compute `value`. */
+  #outsideLeaves(value: Value): ReadonlySet<Value> {
+    return this.#homes.has(value) ? new Set([value]) : (this.#leaves.get(value) ?? new Set());
+  }
+
+  /** Keeps the buffers that an inline expression reads within a kernel's bindings: what is too wide is stored. */
+  #limitLeaves(value: Value): void {
+    const most = this.#options.bindings - 3;
+    let leaves = union(value.inputs.map((v) => this.#outsideLeaves(v)));
+    if (leaves.size > most) {
+      const inputs = [...value.inputs].sort((a, b) => this.#outsideLeaves(b).size - this.#outsideLeaves(a).size);
+      for (const input of inputs) {
+        if (leaves.size <= most) break;
+        if (this.#homes.has(input) || input.leaf !== null || this.#outsideLeaves(input).size <= 1) continue;
+        this.#required.add(input);
+        this.#settle(input, this.#mapHome(input, this.#reach(input)));
+        leaves = union(value.inputs.map((v) => this.#outsideLeaves(v)));
+      }
+    }
+    this.#leaves.set(value, leaves);
+  }
+
+  #fits(group: Group, value: Value): boolean {
+    let count = group.reads.size + 3;
+    for (const leaf of this.#leaves.get(value) ?? [])
+      if (!group.reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
+    return count <= this.#options.bindings;
+  }
+
+  /** A group among those reached in which `value` can be computed at the same element. */
+  #findHome(value: Value, reach: ReadonlySet<Group>): Home | null {
+    const candidates = [...reach].sort((a, b) => b.id - a.id);
+    for (const group of candidates) {
+      if (candidates.some((other) => other !== group && other.dependsOn(group))) continue;
+      if (!this.#fits(group, value)) continue;
+      if (sizeOf(value.shape) === group.rows) {
+        const coordinates = group.outerCoordinates(value.shape);
+        if (this.#aligned(value, coordinates, group)) return { group, domain: "outer", coordinates };
+        const permuted = this.#permutedCoordinates(value, group);
+        if (permuted !== null && this.#aligned(value, permuted, group))
+          return { group, domain: "outer", coordinates: permuted };
+      }
+      if (group.kind === "row" && group.parts === 1 && sizeOf(value.shape) === group.rows * group.length) {
+        const coordinates = group.fullCoordinates(value.shape);
+        if (coordinates !== null && this.#aligned(value, coordinates, group))
+          return { group, domain: "full", coordinates };
+      }
+    }
+    return null;
+  }
+
+  /** Coordinates of `value` in the group's variables where it reads the group's results with dims in another order. */
+  #permutedCoordinates(value: Value, group: Group): Index[] | null {
+    const own = value.shape.map((n, i) => variable(`x${i}`, n));
+    const found = new Map<string, Index>();
+    const seen = new Set<Value>();
+    const visit = (v: Value, at: readonly Index[]): void => {
+      if (v.leaf !== null || v.definition.kind === "pack" || seen.has(v) || !this.#reach(v).has(group)) return;
+      seen.add(v);
+      const home = this.#homes.get(v);
+      if (home !== undefined) {
+        home.coordinates.forEach((c, i) => {
+          const [from, to] = [soleVariable(at[i] as Index), soleVariable(c)];
+          if (from !== null && to !== null) found.set(from, c);
+        });
+        return;
+      }
+      const inner = inputCoordinates(v, at);
+      v.inputs.forEach((input, i) => {
+        visit(input, inner.coordinates[i] as Index[]);
+      });
+    };
+    const inner = inputCoordinates(value, own);
+    value.inputs.forEach((input, i) => {
+      visit(input, inner.coordinates[i] as Index[]);
+    });
+    const coordinates = own.map((x) => (x.isConstant ? x : found.get(soleVariable(x) ?? "")));
+    return coordinates.every((c) => c !== undefined) ? (coordinates as Index[]) : null;
+  }
+
+  /** Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. */
+  #aligned(value: Value, coordinates: readonly Index[], group: Group): boolean {
+    const seen = new Set<string>();
+    const check = (v: Value, at: readonly Index[]): boolean => {
+      if (v.leaf !== null || !this.#reach(v).has(group)) return true;
+      const key = `${v.id}:${at.map((c) => c.key).join()}`;
+      if (seen.has(key)) return true;
+      seen.add(key);
+      const reduction = this.#reductions.get(v);
+      if (reduction !== undefined) return this.#homes.get(v)?.group === group && sameIndices(at, reduction.result);
+      const home = this.#homes.get(v);
+      if (home !== undefined) {
+        if (home.group !== group) return false;
+        return sameIndices(at, home.coordinates);
+      }
+      // Only what is computed inline is read element by element.
+      if (v.definition.kind === "pack") return false;
+      const inner = inputCoordinates(v, at);
+      return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
+    };
+    const inner = inputCoordinates(value, coordinates);
+    return value.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
+  }
+
+  /** A map kernel for `value`: one that works on as many elements and shares a buffer, or a new one. */
+  #mapHome(value: Value, reach: ReadonlySet<Group>): Home {
+    const rows = sizeOf(value.shape);
+    if (this.#options.fuse && rows > 0) {
+      for (const group of this.#groups) {
+        if (group.kind !== "map" || group.rows !== rows || reach.has(group)) continue;
+        if ([...reach].some((g) => g.dependsOn(group)) || !this.#fits(group, value)) continue;
+        if (![...(this.#leaves.get(value) ?? [])].some((leaf) => group.reads.has(leaf))) continue;
+        return { group, domain: "outer", coordinates: group.outerCoordinates(value.shape) };
+      }
+    }
+    const group = this.#newGroup("map", [rows], [], null, 1);
+    return { group, domain: "outer", coordinates: group.outerCoordinates(value.shape) };
+  }
+
+  #newGroup(
+    kind: Group["kind"],
+    outer: readonly number[],
+    inner: readonly number[],
+    contraction: Contraction | null,
+    parts: number,
+  ): Group {
+    const group = new Group(this.#groups.length, kind, outer, inner, contraction, parts);
+    this.#groups.push(group);
+    return group;
+  }
+
+  #placeReduction(value: Value): void {
+    const reduction = this.#reductions.get(value) as Reduction;
+    const reach = this.#reach(reduction.body);
+    this.#reaches.set(value, reach);
+    this.#leaves.set(value, this.#outsideLeaves(reduction.body));
+    const contraction = this.#options.fuse ? findContraction(reduction) : null;
+    let group = contraction === null && this.#options.fuse ? this.#findRowGroup(value, reduction, reach) : null;
+    if (group === null) {
+      const rows = sizeOf(reduction.outer);
+      const length = sizeOf(reduction.inner);
+      const parts = contraction === null ? rowParts(rows, length) : contractionParts(rows, length);
+      group = this.#newGroup(
+        contraction === null ? "row" : "contraction",
+        reduction.outer,
+        reduction.inner,
+        contraction,
+        this.#options.fuse ? parts : 1,
+      );
+    }
+    group.reductions.push(reduction);
+    this.#settle(value, { group, domain: "outer", coordinates: reduction.result });
+  }
+
+  /** A row kernel that walks the same rows, which `reduction` either continues or accompanies. */
+  #findRowGroup(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): Group | null {
+    const fits = (group: Group) =>
+      group.kind === "row" &&
+      sameShape(group.outer, reduction.outer) &&
+      sameShape(group.inner, reduction.inner) &&
+      this.#fits(group, value) &&
+      [...reach].every((other) => other === group || !other.dependsOn(group));
+    for (const group of reach) {
+      if (group.parts > 1 || !fits(group)) continue;
+      const probe = inputCoordinates(reduction.body, reduction.coordinates);
+      const home = this.#homes.get(reduction.body);
+      const whole = home !== undefined ? sameIndices(home.coordinates, reduction.coordinates) : false;
+      if (whole) return group;
+      if (
+        home === undefined &&
+        probe.coordinates.length > 0 &&
+        this.#aligned(reduction.body, reduction.coordinates, group)
+      )
+        return group;
+    }
+    for (const group of this.#groups) {
+      if (reach.has(group) || !fits(group)) continue;
+      // Short sums are worth less than a dispatch; long ones join where they read the same.
+      if (group.rows * group.length <= SHORT) return group;
+      if ([...(this.#leaves.get(value) ?? [])].some((leaf) => group.reads.has(leaf))) return group;
+    }
+    return null;
+  }
+
+  /** Decides, inputs first, whether a value is stored or computed again by whoever reads it. */
+  #decide(value: Value): void {
+    const kind = value.definition.kind;
+    if (
+      value.leaf !== null ||
+      kind === "constant" ||
+      kind === "iota" ||
+      kind === "view" ||
+      kind === "alias" ||
+      kind === "pack"
+    ) {
+      if (this.#required.has(value)) this.#stored.add(value);
+      return;
+    }
+    if (this.#absorbed.has(value)) return;
+    if (this.#required.has(value) || (!this.#options.fuse && this.#usersOf(value).length > 0)) {
+      this.#store(value);
+      return;
+    }
+    const home = this.#homes.get(value);
+    const readers = this.#outsideReaders(value, home?.group ?? null);
+    if (readers.size === 0) return;
+    if (kind === "reduce") {
+      this.#store(value);
+      return;
+    }
+    const missing = new Set<Value>();
+    const extra = new Set<Value>();
+    const cost = this.#recomputeCost(value, missing, extra, new Map());
+    let evaluations = 0;
+    for (const points of readers.values()) evaluations += points;
+    const size = sizeOf(value.shape);
+    const missingSize = [...missing].reduce((sum, v) => sum + sizeOf(v.shape), 0);
+    if (missing.size > 0 && missingSize * 4 > size) {
+      this.#store(value);
+      return;
+    }
+    if (home !== undefined && extra.size > (this.#options.strict ? 1 : 3)) {
+      this.#store(value);
+      return;
+    }
+    // A reader in a group that the value itself needs computes it there: a kernel in between would close a circle.
+    if (home === undefined && [...readers.keys()].some((r) => r instanceof Group && this.#reach(value).has(r))) {
+      for (const v of missing) this.#store(v);
+      return;
+    }
+    const storing = size * STORE + evaluations * LOAD + (home === undefined ? DISPATCH + size * cost : 0);
+    if (evaluations * cost > storing) this.#store(value);
+    else for (const v of missing) this.#store(v);
+  }
+
+  #store(value: Value): void {
+    if (!this.#homes.has(value)) this.#settle(value, this.#mapHomeOf(value));
+    this.#stored.add(value);
+  }
+
+  #mapHomeOf(value: Value): Home {
+    const group = this.#newGroup("map", [sizeOf(value.shape)], [], null, 1);
+    return { group, domain: "outer", coordinates: group.outerCoordinates(value.shape) };
+  }
+
+  /** How often readers outside `group` would evaluate `value`, by reader. */
+  #outsideReaders(value: Value, group: Group | null): Map<Group | Value, number> {
+    const readers = new Map<Group | Value, number>();
+    const seen = new Set<Value>();
+    const visit = (v: Value) => {
+      if (seen.has(v)) return;
+      seen.add(v);
+      for (const user of this.#usersOf(v)) {
+        if (this.#absorbed.has(user)) {
+          visit(user);
+          continue;
+        }
+        const home = this.#homes.get(user);
+        if (home !== undefined) {
+          if (home.group === group) continue;
+          const reduction = this.#reductions.get(user);
+          const points = reduction === undefined ? sizeOf(user.shape) : pointsOf(reduction, home.group);
+          readers.set(home.group, Math.max(readers.get(home.group) ?? 0, points));
+        } else if (
+          user.definition.kind === "view" ||
+          user.definition.kind === "alias" ||
+          user.definition.kind === "elementwise" ||
+          user.definition.kind === "gather"
+        )
+          visit(user);
+        else readers.set(user, sizeOf(user.shape));
+      }
+    };
+    visit(value);
+    return readers;
+  }
+
+  /** Cost of one element from what is stored; `missing` are the unstored sums in the way, `extra` what must be read. */
+  #recomputeCost(value: Value, missing: Set<Value>, extra: Set<Value>, known: Map<Value, number>): number {
+    const before = known.get(value);
+    if (before !== undefined) return 0;
+    let cost = 0;
+    const { definition } = value;
+    if (definition.kind === "constant" || definition.kind === "iota" || value.leaf?.kind === "scalar") cost = 0;
+    else if (value.leaf !== null || this.#stored.has(value) || definition.kind === "pack") {
+      extra.add(value);
+      cost = LOAD;
+    } else if (definition.kind === "reduce") {
+      missing.add(value);
+      extra.add(value);
+      cost = LOAD;
+    } else {
+      cost = definition.kind === "elementwise" ? definition.cost : 0;
+      for (const input of value.inputs) cost += this.#recomputeCost(input, missing, extra, known);
+    }
+    known.set(value, cost);
+    return cost;
+  }
+}
+
+/** How often a reduction's body is evaluated. */
+function pointsOf(reduction: Reduction, group: Group): number {
+  const points = sizeOf(reduction.outer) * sizeOf(reduction.inner);
+  return group.kind === "contraction" ? points / TILE : points;
+}
+
+function union<T>(sets: readonly ReadonlySet<T>[]): Set<T> {
+  const all = new Set<T>();
+  for (const set of sets) for (const item of set) all.add(item);
+  return all;
+}
+
+/** The name of the variable that `index` is, if it is just one. */
+function soleVariable(index: Index): string | null {
+  const only = index.terms[0];
+  return index.terms.length === 1 && index.constant === 0 && only?.factor === 1 && only.atom.kind === "variable"
+    ? only.atom.key
+    : null;
+}
+
+function sameIndices(a: readonly Index[], b: readonly Index[]): boolean {
+  return a.length === b.length && a.every((x, i) => x.key === (b[i] as Index).key);
+}
+
+/** The outer and inner variables that the value of an inline expression depends on. */
+function dependencies(value: Value, coordinates: readonly Index[], found: Set<string>, seen: Set<string>): void {
+  const key = `${value.id}:${coordinates.map((c) => c.key).join()}`;
+  if (seen.has(key)) return;
+  seen.add(key);
+  const note = (index: Index) => visitVariables(index, (name) => found.add(name));
+  const { kind } = value.definition;
+  if (value.leaf !== null || kind === "reduce" || kind === "pack" || kind === "iota") {
+    for (const c of coordinates) note(c);
+    return;
+  }
+  const inner = inputCoordinates(value, coordinates);
+  for (const c of inner.conditions) note(c.index);
+  value.inputs.forEach((input, i) => {
+    dependencies(input, inner.coordinates[i] as Index[], found, seen);
+  });
+}
+
+/** Finds in a sum of a product two factors with free variables of their own: a contraction. */
+function findContraction(reduction: Reduction): Contraction | null {
+  if (reduction.definition.name !== "sum" || !isFloat(reduction.value.dtype)) return null;
+  const factors: Factor[] = [];
+  const collect = (value: Value, coordinates: readonly Index[]) => {
+    if (value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul") {
+      const inner = inputCoordinates(value, coordinates);
+      value.inputs.forEach((input, i) => {
+        collect(input, inner.coordinates[i] as Index[]);
+      });
+    } else factors.push({ value, coordinates });
+  };
+  collect(reduction.body, reduction.coordinates);
+  if (factors.length < 2) return null;
+  const described = factors.map((factor) => {
+    const found = new Set<string>();
+    dependencies(factor.value, factor.coordinates, found, new Set());
+    return { factor, outer: reduction.outer.flatMap((_, i) => (found.has(`o${i}`) ? [i] : [])) };
+  });
+  described.sort((x, y) => y.outer.length - x.outer.length);
+  const a: typeof described = [];
+  const b: typeof described = [];
+  const covered = new Set(described[0]?.outer);
+  for (const d of described) (d.outer.every((i) => covered.has(i)) ? a : b).push(d);
+  if (b.length === 0) return null;
+  const inA = new Set(a.flatMap((d) => d.outer));
+  const inB = new Set(b.flatMap((d) => d.outer));
+  const all = reduction.outer.map((_, i) => i);
+  const m = all.filter((i) => inA.has(i) && !inB.has(i));
+  const n = all.filter((i) => inB.has(i) && !inA.has(i));
+  const batch = all.filter((i) => inA.has(i) === inB.has(i));
+  const size = (dims: readonly number[]) => dims.reduce((p, i) => p * (reduction.outer[i] as number), 1);
+  if (size(m) < 2 || size(n) < 2 || size(m) * size(n) < 16 || sizeOf(reduction.inner) < 2) return null;
+  const sides: [Condition[], Condition[]] = [[], []];
+  for (const c of reduction.conditions) {
+    const names = new Set<string>();
+    visitVariables(c.index, (name) => names.add(name));
+    const outer = all.filter((i) => names.has(`o${i}`));
+    const side = outer.every((i) => inA.has(i)) ? 0 : outer.every((i) => inB.has(i)) ? 1 : null;
+    if (side === null) return null;
+    sides[side].push(c);
+  }
+  return {
+    a: a.map((d) => d.factor),
+    b: b.map((d) => d.factor),
+    aConditions: sides[0],
+    bConditions: sides[1],
+    m,
+    n,
+    batch,
+  };
+}
+
+/** Parts for few long rows, so that more than a few workgroups have work. */
+function rowParts(rows: number, length: number): number {
+  if (rows >= 32 || rows * length <= 262_144 || length < 8192) return 1;
+  return Math.min(Math.ceil(length / 4096), Math.ceil(1024 / rows));
+}
+
+/** Parts for small results of long sums (weight gradients), so that more than a few tiles have work. */
+function contractionParts(rows: number, length: number): number {
+  const tiles = Math.ceil(rows / 32);
+  if (tiles >= 256 || length < 1024) return 1;
+  return Math.min(Math.floor(length / 256), Math.ceil(256 / tiles));
+}

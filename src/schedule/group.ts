@@ -1,0 +1,156 @@
+// A group: what becomes one kernel. An index space, the sums over it, and the values stored from it.
+
+import {
+  type Condition,
+  constantIndex,
+  delinearize,
+  type Index,
+  linearIndex,
+  variable,
+} from "../graph/index-expression.ts";
+import type { ReduceDefinition } from "../graph/node.ts";
+import type { Value } from "../graph/program.ts";
+import { type Shape, sizeOf, stridesOf } from "../shape.ts";
+
+/** A reduction spelled out: what is combined, where it is read, over which loop variables. */
+export interface Reduction {
+  readonly value: Value;
+  readonly definition: ReduceDefinition;
+  readonly body: Value;
+  /** Coordinates of the body's element in the variables o0, o1, … and r0, r1, …. */
+  readonly coordinates: readonly Index[];
+  /** Where these fail, the element is skipped. */
+  readonly conditions: readonly Condition[];
+  /** Sizes of the o variables: the reduction's own elements. */
+  readonly outer: readonly number[];
+  /** Sizes of the r variables. */
+  readonly inner: readonly number[];
+  /** Coordinates of the result in the o variables. */
+  readonly result: readonly Index[];
+  /** Coordinates of an element of the input's shape (before inner reductions were drawn in). */
+  readonly element: readonly Index[];
+  readonly elementShape: Shape;
+}
+
+/** Where in a group's index space a value is computed. */
+export interface Home {
+  readonly group: Group;
+  readonly domain: "outer" | "full";
+  readonly coordinates: readonly Index[];
+}
+
+/** A contraction's factors: a reads the M variables, b the N variables, both the rest. */
+export interface Contraction {
+  readonly a: readonly Factor[];
+  readonly b: readonly Factor[];
+  /** Where these fail, a (b) counts as 0. */
+  readonly aConditions: readonly Condition[];
+  readonly bConditions: readonly Condition[];
+  readonly m: readonly number[];
+  readonly n: readonly number[];
+  readonly batch: readonly number[];
+}
+
+export interface Factor {
+  readonly value: Value;
+  readonly coordinates: readonly Index[];
+}
+
+export class Group {
+  readonly id: number;
+  readonly kind: "map" | "row" | "contraction";
+  readonly outer: readonly number[];
+  readonly inner: readonly number[];
+  readonly reductions: Reduction[] = [];
+  readonly contraction: Contraction | null;
+  /** Parts into which a long reduction is split, each summed by a kernel of its own first. */
+  readonly parts: number;
+  /** Groups that must run before. */
+  readonly after: Set<Group> = new Set();
+  /** What is read from buffers, to stay within the binding limit. */
+  readonly reads: Set<Value> = new Set();
+  readonly stored: Value[] = [];
+
+  constructor(
+    id: number,
+    kind: Group["kind"],
+    outer: readonly number[],
+    inner: readonly number[],
+    contraction: Contraction | null,
+    parts: number,
+  ) {
+    this.id = id;
+    this.kind = kind;
+    this.outer = outer;
+    this.inner = inner;
+    this.contraction = contraction;
+    this.parts = parts;
+  }
+
+  get rows(): number {
+    return sizeOf(this.outer);
+  }
+
+  get length(): number {
+    return sizeOf(this.inner);
+  }
+
+  /** The o variables. */
+  get outerVariables(): Index[] {
+    return this.outer.map((n, i) => variable(`o${i}`, n));
+  }
+
+  /** Coordinates in `shape` of the outer space's elements, in the same row-major order. */
+  outerCoordinates(shape: Shape): Index[] {
+    return delinearize(linearIndex(this.outerVariables, stridesOf(this.outer)), shape);
+  }
+
+  /** Coordinates in `shape` of the full space's elements, in the order of the first reduction's input. */
+  fullCoordinates(shape: Shape): Index[] | null {
+    const first = this.reductions[0];
+    if (first === undefined || sizeOf(first.elementShape) !== sizeOf(shape)) return null;
+    return delinearize(linearIndex(first.element, stridesOf(first.elementShape)), shape);
+  }
+
+  /** Whether this group runs, directly or not, after `other`. */
+  dependsOn(other: Group): boolean {
+    if (this === other) return true;
+    const seen = new Set<Group>([this]);
+    const stack = [...this.after];
+    for (let g = stack.pop(); g !== undefined; g = stack.pop()) {
+      if (g === other) return true;
+      if (seen.has(g)) continue;
+      seen.add(g);
+      stack.push(...g.after);
+    }
+    return false;
+  }
+}
+
+/** The variables of a reduction over `dims` of an input of `shape`. */
+export function reductionVariables(
+  shape: Shape,
+  dims: readonly number[],
+): { element: Index[]; result: Index[]; outer: number[]; inner: number[] } {
+  const outer: number[] = [];
+  const inner: number[] = [];
+  const element: Index[] = [];
+  const result: Index[] = [];
+  shape.forEach((n, i) => {
+    const zero = constantIndex(0);
+    if (n === 1) {
+      element.push(zero);
+      result.push(zero);
+    } else if (dims.includes(i)) {
+      element.push(variable(`r${inner.length}`, n));
+      inner.push(n);
+      result.push(zero);
+    } else {
+      const o = variable(`o${outer.length}`, n);
+      outer.push(n);
+      element.push(o);
+      result.push(o);
+    }
+  });
+  return { element, result, outer, inner };
+}

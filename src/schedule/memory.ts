@@ -1,0 +1,68 @@
+// Memory by lifetime: blocks that are never alive together share bytes.
+
+export interface Interval {
+  /** First and last step in which the block is alive. */
+  start: number;
+  end: number;
+  bytes: number;
+}
+
+export interface Layout {
+  readonly offsets: readonly number[];
+  readonly size: number;
+  /** Largest sum of simultaneously live bytes, the lower bound of `size`. */
+  readonly peak: number;
+}
+
+/** Places blocks by decreasing size, each in the smallest gap between those alive with it. */
+export function layOut(blocks: readonly Interval[], alignment: number): Layout {
+  const align = (n: number) => Math.ceil(n / alignment) * alignment;
+  const order = [...blocks.keys()].sort((a, b) => {
+    const [x, y] = [blocks[a] as Interval, blocks[b] as Interval];
+    return y.bytes - x.bytes || x.start - y.start;
+  });
+  const offsets = new Array<number>(blocks.length).fill(0);
+  const placed: number[] = [];
+  let size = 0;
+  for (const i of order) {
+    const block = blocks[i] as Interval;
+    const bytes = align(block.bytes);
+    const neighbours = placed
+      .filter((j) => {
+        const other = blocks[j] as Interval;
+        return other.start <= block.end && block.start <= other.end;
+      })
+      .map((j) => ({ from: offsets[j] as number, to: (offsets[j] as number) + align((blocks[j] as Interval).bytes) }))
+      .sort((a, b) => a.from - b.from);
+    let best = -1;
+    let bestGap = Number.POSITIVE_INFINITY;
+    let cursor = 0;
+    for (const n of neighbours) {
+      const gap = n.from - cursor;
+      if (gap >= bytes && gap < bestGap) {
+        best = cursor;
+        bestGap = gap;
+      }
+      cursor = Math.max(cursor, n.to);
+    }
+    offsets[i] = best >= 0 ? best : cursor;
+    size = Math.max(size, (offsets[i] as number) + bytes);
+    placed.push(i);
+  }
+  return { offsets, size, peak: peakOf(blocks, align) };
+}
+
+function peakOf(blocks: readonly Interval[], align: (n: number) => number): number {
+  const changes = new Map<number, number>();
+  for (const { start, end, bytes } of blocks) {
+    changes.set(start, (changes.get(start) ?? 0) + align(bytes));
+    changes.set(end + 1, (changes.get(end + 1) ?? 0) - align(bytes));
+  }
+  let live = 0;
+  let peak = 0;
+  for (const at of [...changes.keys()].sort((a, b) => a - b)) {
+    live += changes.get(at) as number;
+    peak = Math.max(peak, live);
+  }
+  return peak;
+}

@@ -1,0 +1,535 @@
+// Plans: groups written as kernels, ordered, and laid out in memory. Plain data that the runtime executes.
+
+import { bytesOf, type DType } from "../dtype.ts";
+import { internal } from "../errors.ts";
+import { addIndex, constantIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
+import { SOURCE } from "../graph/node.ts";
+import { inputCoordinates, type Output, type Program, Value } from "../graph/program.ts";
+import type { Executable, ExecutableStep, Place } from "../runtime/executable.ts";
+import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
+import { mapSchedule, writeMap } from "../shaders/map.ts";
+import { rowSchedule, writeRows } from "../shaders/row.ts";
+import { Writer } from "../shaders/writer.ts";
+import { formatShape, sizeOf } from "../shape.ts";
+import { type Fusion, fuse } from "./fusion.ts";
+import { Group, type Home, type Reduction } from "./group.ts";
+import { layOut } from "./memory.ts";
+
+/** One dispatch. */
+export interface PlanStep extends ExecutableStep {
+  readonly kernel: Kernel;
+  /** Bytes read and written. */
+  readonly bytes: number;
+}
+
+/** An executable with what reports need. */
+export interface Plan extends Executable {
+  readonly steps: readonly PlanStep[];
+  /** Largest sum of simultaneously live bytes: what `workspace` cannot be less than. */
+  readonly liveBytes: number;
+  /** The block of scalars: what goes where. */
+  readonly scalars: readonly { readonly index: number; readonly dtype: DType; readonly offset: number }[];
+  /** Numbers of the constants that are uploaded with each run: scalars behind the captured ones. */
+  readonly promoted: readonly number[];
+}
+
+export interface PlanOptions {
+  readonly device: DeviceTraits;
+  readonly fuse: boolean;
+}
+
+export function bytesFor(value: { readonly shape: readonly number[]; readonly dtype: DType }): number {
+  // Buffers are read as vec4 too, and an empty tensor still needs something to bind.
+  return Math.max(16, Math.ceil((sizeOf(value.shape) * bytesOf(value.dtype)) / 16) * 16);
+}
+
+export const SLOT_ALIGNMENT = 256;
+
+export function buildPlan(program: Program, options: PlanOptions): Plan {
+  const attempts = [
+    { bindings: options.device.bindings, strict: false, fuse: options.fuse },
+    { bindings: options.device.bindings, strict: true, fuse: options.fuse },
+    { bindings: options.device.bindings - 2, strict: true, fuse: options.fuse },
+    { bindings: options.device.bindings, strict: true, fuse: false },
+  ];
+  for (const attempt of attempts) {
+    const plan = new Planner(program, fuse(program, attempt), options).build();
+    if (plan !== null) return plan;
+  }
+  throw internal("no plan fits the device's storage buffer limit");
+}
+
+class Planner {
+  readonly #program: Program;
+  readonly #fusion: Fusion;
+  readonly #options: PlanOptions;
+  /** Group(s) whose kernels write a value's bytes. */
+  readonly #writers = new Map<Value, Group[]>();
+  readonly #readers = new Map<Group, Set<Value>>();
+  readonly #places = new Map<Value, Place>();
+  /** Sums of parts, between the two kernels of a split group. */
+  readonly #partials = new Map<Value, Home>();
+  #nextId = -1;
+
+  constructor(program: Program, fusion: Fusion, options: PlanOptions) {
+    this.#program = program;
+    this.#fusion = fusion;
+    this.#options = options;
+  }
+
+  #isStored = (value: Value): boolean =>
+    this.#fusion.stored.has(value) || value.definition.kind === "pack" || this.#partials.has(value);
+
+  build(): Plan | null {
+    const groups = this.#fusion.groups.flatMap((g) => this.#split(g));
+    for (const group of groups) for (const value of group.stored) this.#writers.set(value, [group]);
+    for (const value of this.#packs()) {
+      this.#writers.set(
+        value,
+        value.inputs.flatMap((input) => this.#writers.get(this.#producer(input)) ?? []),
+      );
+    }
+    for (const group of groups) {
+      const reads = this.#readsOf(group);
+      if (reads.size + group.stored.filter((v) => !reads.has(v)).length > this.#options.device.bindings) return null;
+      this.#readers.set(group, reads);
+      group.after.clear();
+      for (const value of reads)
+        for (const writer of this.#writers.get(value) ?? []) if (writer !== group) group.after.add(writer);
+    }
+    this.#placeOutputs(groups);
+    const order = sortGroups(groups);
+    const placed = this.#placeTemporaries(order);
+    return this.#finish(order, placed);
+  }
+
+  #producer(value: Value): Value {
+    return this.#fusion.producers.get(value) ?? value;
+  }
+
+  #packs(): Value[] {
+    const found = new Set<Value>();
+    const visit = (value: Value) => {
+      if (found.has(value) || value.leaf !== null) return;
+      found.add(value);
+      value.inputs.forEach(visit);
+    };
+    for (const { value } of this.#program.outputs) visit(value);
+    return [...found].filter((v) => v.definition.kind === "pack");
+  }
+
+  /** What a group's kernel reads from buffers. */
+  #readsOf(group: Group): Set<Value> {
+    const reads = new Set<Value>();
+    const seen = new Set<Value>();
+    const own = new Set(group.reductions.map((r) => r.value));
+    const visit = (value: Value, root: boolean) => {
+      if (seen.has(value)) return;
+      seen.add(value);
+      if (own.has(value)) return;
+      if (value.leaf !== null) {
+        if (value.leaf.kind === "buffer") reads.add(value);
+        return;
+      }
+      if (!root && this.#isStored(value) && !group.stored.includes(value)) {
+        reads.add(value);
+        return;
+      }
+      if (value.definition.kind === "pack") {
+        reads.add(value);
+        return;
+      }
+      for (const input of value.inputs) visit(input, false);
+    };
+    for (const r of group.reductions) visit(r.body, false);
+    for (const value of group.stored) visit(value, true);
+    return reads;
+  }
+
+  /** Splits a group with long sums in two: partial sums, then the sum of the parts with the epilogue. */
+  #split(group: Group): Group[] {
+    if (group.parts <= 1) return [group];
+    const axis = group.inner.findIndex((n) => divisorNear(n, group.parts) > 1);
+    if (axis < 0) return [group];
+    const size = group.inner[axis] as number;
+    const parts = divisorNear(size, group.parts);
+    const outer = [parts, ...group.outer];
+    const inner = group.inner.map((n, i) => (i === axis ? n / parts : n));
+    const values = new Map<string, Index>();
+    group.outer.forEach((n, i) => {
+      values.set(`o${i}`, variable(`o${i + 1}`, n));
+    });
+    values.set(
+      `r${axis}`,
+      addIndex(scaleIndex(variable("o0", parts), size / parts), variable(`r${axis}`, size / parts)),
+    );
+    const at = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
+    const conditionsAt = (conditions: Reduction["conditions"]) =>
+      conditions.map((c) => ({ ...c, index: substitute(c.index, values) }));
+    const shift = (dims: readonly number[]) => dims.map((d) => d + 1);
+    const c = group.contraction;
+    const first = new Group(
+      group.id,
+      group.kind,
+      outer,
+      inner,
+      c === null
+        ? null
+        : {
+            a: c.a.map((f) => ({ value: f.value, coordinates: at(f.coordinates) })),
+            b: c.b.map((f) => ({ value: f.value, coordinates: at(f.coordinates) })),
+            aConditions: conditionsAt(c.aConditions),
+            bConditions: conditionsAt(c.bConditions),
+            m: shift(c.m),
+            n: shift(c.n),
+            batch: [0, ...shift(c.batch)],
+          },
+      1,
+    );
+    const second = new Group(group.id, "row", group.outer, [parts], null, 1);
+    for (const r of group.reductions) {
+      const shape = outer;
+      const partial = new Value(this.#nextId--, SOURCE, [], shape, r.value.dtype, [], null);
+      const result = shape.map((n, i) => variable(`o${i}`, n));
+      first.reductions.push({
+        ...r,
+        value: partial,
+        coordinates: at(r.coordinates),
+        conditions: conditionsAt(r.conditions),
+        outer,
+        inner,
+        result,
+        element: [],
+        elementShape: [],
+      });
+      first.stored.push(partial);
+      this.#partials.set(partial, { group: first, domain: "outer", coordinates: result });
+      second.reductions.push({
+        ...r,
+        body: partial,
+        coordinates: [variable("r0", parts), ...group.outer.map((n, i) => variable(`o${i}`, n))],
+        conditions: [],
+        inner: [parts],
+        element: [],
+        elementShape: [],
+      });
+    }
+    second.stored.push(...group.stored);
+    return [first, second];
+  }
+
+  /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */
+  #placeOutputs(groups: readonly Group[]): void {
+    this.#program.outputs.forEach((output, i) => {
+      const producer = this.#producer(output.value);
+      if (output.destination.kind === "new") {
+        const place: Place = { kind: "output", index: i };
+        if (this.#places.has(producer) || producer.leaf !== null) this.#copyAtEnd(producer, place, output);
+        else this.#places.set(producer, place);
+      }
+    });
+    this.#program.outputs.forEach((output) => {
+      if (output.destination.kind !== "slot") return;
+      const { storage, index } = output.destination;
+      const producer = this.#producer(output.value);
+      const place: Place = { kind: "leaf", index };
+      const writers = this.#writers.get(producer) ?? [];
+      const inPlace =
+        !this.#places.has(producer) &&
+        producer.leaf === null &&
+        producer.definition.kind !== "pack" &&
+        writers.length === 1 &&
+        this.#canOverwrite(groups, writers[0] as Group, producer, storage, index);
+      if (inPlace) this.#places.set(producer, place);
+      else this.#copyAtEnd(producer, place, output);
+    });
+  }
+
+  #copyAtEnd(producer: Value, to: Place, output: Output): void {
+    this.#pendingCopies.push({ producer, to, bytes: bytesFor(output.value) });
+  }
+
+  readonly #pendingCopies: { producer: Value; to: Place; bytes: number }[] = [];
+
+  /** Whether `group` may write the storage: all other readers run before, and it reads only what it overwrites itself. */
+  #canOverwrite(groups: readonly Group[], group: Group, value: Value, storage: number, index: number): boolean {
+    const leaves = (g: Group) =>
+      [...(this.#readers.get(g) ?? [])].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
+    for (const leaf of leaves(group)) {
+      if (!this.#sameLeaf(leaf, index) || sizeOf(leaf.shape) !== sizeOf(value.shape) || leaf.dtype !== value.dtype)
+        return false;
+      if (!this.#readsOwnElement(group, value, leaf)) return false;
+    }
+    const readers = groups.filter((g) => g !== group && leaves(g).length > 0);
+    // A reader that needs what this group computes would have to run both before and after it.
+    if (readers.some((r) => r.dependsOn(group))) return false;
+    for (const reader of readers) group.after.add(reader);
+    return true;
+  }
+
+  #sameLeaf(leaf: Value, index: number): boolean {
+    return leaf.leaf?.kind === "buffer" && this.#offsets(leaf.leaf.index) === this.#offsets(index);
+  }
+
+  #offsets(index: number): number {
+    return this.#program.offsets[index] as number;
+  }
+
+  /** Whether `leaf` is read only at the element that `value` writes, by the invocation that writes it. */
+  #readsOwnElement(group: Group, value: Value, leaf: Value): boolean {
+    const home = this.#fusion.homes.get(value);
+    if (home === undefined || (group.kind === "contraction" && home.domain !== "outer")) return false;
+    const linear = (shape: readonly number[], at: readonly Index[]) => linearOf(shape, at).key;
+    const own = linear(value.shape, home.coordinates);
+    const seen = new Set<string>();
+    const check = (v: Value, at: readonly Index[]): boolean => {
+      const key = `${v.id}:${at.map((c) => c.key).join()}`;
+      if (seen.has(key)) return true;
+      seen.add(key);
+      if (v === leaf) return linear(v.shape, at) === own;
+      if (v.leaf !== null || (this.#isStored(v) && !group.stored.includes(v)) || v.definition.kind === "reduce")
+        return true;
+      const inner = inputCoordinates(v, at);
+      return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
+    };
+    // What the sums read is read by other invocations too.
+    if (group.reductions.some((r) => this.#readsLeaf(r.body, leaf))) return false;
+    return group.stored.every((v) => {
+      const h = this.#fusion.homes.get(v);
+      return h !== undefined && check(v, h.coordinates);
+    });
+  }
+
+  #readsLeaf(value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
+    if (value === leaf) return true;
+    if (seen.has(value) || value.leaf !== null || this.#isStored(value)) return false;
+    seen.add(value);
+    return value.inputs.some((input) => this.#readsLeaf(input, leaf, seen));
+  }
+
+  /** Gives everything that has no place yet a part of the workspace, by lifetime. */
+  #placeTemporaries(order: readonly Group[]): { workspace: number; liveBytes: number } {
+    const position = new Map<Group, number>(order.map((g, i) => [g, i]));
+    const intervals = new Map<Value, { start: number; end: number; bytes: number }>();
+    const touch = (value: Value, at: number) => {
+      const interval = intervals.get(value);
+      if (interval === undefined) intervals.set(value, { start: at, end: at, bytes: bytesFor(value) });
+      else {
+        interval.start = Math.min(interval.start, at);
+        interval.end = Math.max(interval.end, at);
+      }
+    };
+    const packOf = this.#packRegions();
+    for (const group of order) {
+      const at = position.get(group) as number;
+      for (const value of group.stored) touch(packOf.get(value)?.pack ?? value, at);
+      for (const value of this.#readers.get(group) ?? [])
+        if (value.leaf === null) touch(packOf.get(value)?.pack ?? value, at);
+    }
+    for (const copy of this.#pendingCopies)
+      if (copy.producer.leaf === null) touch(packOf.get(copy.producer)?.pack ?? copy.producer, order.length);
+    const free = [...intervals].filter(([value]) => !this.#places.has(value));
+    const layout = layOut(
+      free.map(([, interval]) => interval),
+      SLOT_ALIGNMENT,
+    );
+    free.forEach(([value], i) => {
+      this.#places.set(value, { kind: "workspace", offset: layout.offsets[i] as number });
+    });
+    return { workspace: layout.size, liveBytes: layout.peak };
+  }
+
+  /** Values that are computed right into a pack, with their byte offsets. */
+  #packRegions(): Map<Value, { pack: Value; offset: number }> {
+    const regions = new Map<Value, { pack: Value; offset: number }>();
+    for (const pack of this.#packs()) {
+      pack.inputs.forEach((input, i) => {
+        const producer = this.#producer(input);
+        if (producer.leaf === null && !this.#places.has(producer) && !regions.has(producer))
+          regions.set(producer, { pack, offset: 4 * (pack.attributes[i] as number) });
+      });
+    }
+    return regions;
+  }
+
+  #finish(order: readonly Group[], placed: { workspace: number; liveBytes: number }): Plan {
+    const regions = this.#packRegions();
+    const placeOf = (value: Value): Place => {
+      const region = regions.get(value);
+      if (region !== undefined) return offsetPlace(placeOf(region.pack), region.offset);
+      if (value.leaf?.kind === "buffer") return { kind: "leaf", index: value.leaf.index };
+      const place = this.#places.get(value);
+      if (place === undefined) throw internal(`no place for ${value.definition.name} ${formatShape(value.shape)}`);
+      return place;
+    };
+    const scalars: { index: number; dtype: DType; offset: number }[] = [];
+    let scalarBytes = 0;
+    const steps = order
+      .filter((group) => group.stored.some(hasElements))
+      .map((group): PlanStep => {
+        const kernel = this.#writeKernel(group);
+        let scalarOffset = -1;
+        if (kernel.scalars.length > 0) {
+          scalarOffset = scalarBytes;
+          kernel.scalars.forEach((s, i) => {
+            scalars.push({ ...s, offset: scalarOffset + 4 * i });
+          });
+          scalarBytes += Math.ceil((4 * kernel.scalars.length) / SLOT_ALIGNMENT) * SLOT_ALIGNMENT;
+        }
+        const bindings = kernel.bindings.map(({ value, access }) => ({
+          place: placeOf(value),
+          bytes: bytesFor(value),
+          access,
+        }));
+        const bytes = kernel.bindings.reduce((sum, b) => sum + sizeOf(b.value.shape) * bytesOf(b.value.dtype), 0);
+        return { kernel, bindings, scalarOffset, bytes };
+      });
+    const copies = this.#pendingCopies.map((c) => ({ from: placeOf(c.producer), to: c.to, bytes: c.bytes }));
+    for (const pack of this.#packs()) {
+      pack.inputs.forEach((input, i) => {
+        const producer = this.#producer(input);
+        const region = regions.get(producer);
+        if (region?.pack === pack && region.offset === 4 * (pack.attributes[i] as number)) return;
+        throw internal("a packed value that lies elsewhere");
+      });
+    }
+    return {
+      steps,
+      copies,
+      workspace: placed.workspace,
+      liveBytes: placed.liveBytes,
+      scalars,
+      scalarBytes,
+      promoted: [],
+      outputs: this.#program.outputs.map((o) => (o.destination.kind === "new" ? bytesFor(o.value) : -1)),
+    };
+  }
+
+  #writeKernel(group: Group): Kernel {
+    const { device } = this.#options;
+    const homeOf = (value: Value): Home => this.#fusion.homes.get(value) ?? this.#partials.get(value) ?? fail(value);
+    const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
+      const home = homeOf(value);
+      return { value, domain: home.domain, coordinates: home.coordinates };
+    });
+    const written = new Set(group.stored);
+    const isStored = (value: Value) => this.#isStored(value) && !written.has(value);
+    const vectors = new Set<Value>();
+    for (;;) {
+      const known = vectors.size;
+      const writer = new Writer({ isStored }, written, vectors);
+      // A slot that the kernel overwrites in place is one binding for reading and writing.
+      this.#shareSlots(writer, group);
+      let shape: { workgroups: [number, number, number]; workgroupSize: number };
+      if (group.kind === "map") shape = writeMap(writer, group.rows, outputs, mapSchedule(group.rows, device), device);
+      else if (group.kind === "row")
+        shape = writeRows(writer, group, outputs, isStored, rowSchedule(group, isStored, device), device);
+      else {
+        const contraction = orient(group.contraction ?? failContraction(), outputs[0] ?? failContraction());
+        shape = writeContraction(
+          writer,
+          group,
+          contraction,
+          outputs,
+          contractionSchedule(group, contraction, device),
+          device,
+        );
+      }
+      if (vectors.size > known) continue;
+      const name = nameOf(group, writer.fused);
+      return {
+        name,
+        family: group.kind,
+        fused: writer.fused,
+        wgsl: writer.finish(name, shape.workgroupSize),
+        workgroups: shape.workgroups,
+        bindings: [...writer.bindings.values()].map(({ value, access }) => ({ value, access })),
+        scalars: writer.scalars,
+        flops: flopsOf(group, writer),
+      };
+    }
+  }
+
+  #shareSlots(writer: Writer, group: Group): void {
+    for (const value of group.stored) {
+      const place = this.#places.get(value);
+      if (place?.kind !== "leaf") continue;
+      for (const read of this.#readers.get(group) ?? []) {
+        if (read.leaf?.kind === "buffer" && this.#sameLeaf(read, place.index) && this.#sameStorage(read, place.index))
+          writer.share(read, value);
+      }
+    }
+  }
+
+  #sameStorage(leaf: Value, index: number): boolean {
+    return leaf.leaf?.kind === "buffer" && this.#program.storages[leaf.leaf.index] === this.#program.storages[index];
+  }
+}
+
+function hasElements(value: Value): boolean {
+  return sizeOf(value.shape) > 0;
+}
+
+function fail(value: Value): never {
+  throw internal(`${value.definition.name} ${formatShape(value.shape)} has no home`);
+}
+
+function failContraction(): never {
+  throw internal("a contraction without factors or results");
+}
+
+function linearOf(shape: readonly number[], at: readonly Index[]): Index {
+  let stride = 1;
+  let sum = constantIndex(0);
+  for (let i = shape.length - 1; i >= 0; i--) {
+    sum = addIndex(sum, scaleIndex(at[i] as Index, stride));
+    stride *= shape[i] as number;
+  }
+  return sum;
+}
+
+function offsetPlace(place: Place, offset: number): Place {
+  if (place.kind === "workspace") return { kind: "workspace", offset: place.offset + offset };
+  if (offset === 0) return place;
+  throw internal("a packed value outside the workspace");
+}
+
+/** The largest divisor of `n` that is at most `most`. */
+function divisorNear(n: number, most: number): number {
+  for (let d = Math.min(most, n); d > 1; d--) if (n % d === 0) return d;
+  return 1;
+}
+
+/** Groups in an order that respects `after`, else as recorded. */
+function sortGroups(groups: readonly Group[]): Group[] {
+  const order: Group[] = [];
+  const state = new Map<Group, "open" | "done">();
+  const visit = (group: Group) => {
+    const s = state.get(group);
+    if (s === "done") return;
+    if (s === "open") throw internal("kernels depend on each other in a circle");
+    state.set(group, "open");
+    for (const before of group.after) if (groups.includes(before)) visit(before);
+    state.set(group, "done");
+    order.push(group);
+  };
+  groups.forEach(visit);
+  return order;
+}
+
+function nameOf(group: Group, fused: readonly string[]): string {
+  const parts: string[] = [];
+  if (group.kind === "contraction") parts.push("contraction");
+  else parts.push(...new Set(group.reductions.map((r) => r.definition.name)));
+  parts.push(...fused);
+  const first = group.stored[0];
+  const label = parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
+  return first === undefined ? label : `${label} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
+}
+
+function flopsOf(group: Group, writer: Writer): number {
+  const points = group.rows * group.length;
+  if (group.kind === "contraction") return 2 * points + group.rows * group.stored.length;
+  return Math.max(1, group.kind === "map" ? writer.flops / 4 : writer.flops / 4 + group.reductions.length) * points;
+}

@@ -1,0 +1,261 @@
+// Contractions: sums of products whose factors have free axes of their own (matmul, convolutions, all their gradients).
+
+import { internal } from "../errors.ts";
+import {
+  addIndex,
+  type Condition,
+  constantIndex,
+  delinearize,
+  type Index,
+  linearIndex,
+  scaleIndex,
+  substitute,
+  variable,
+} from "../graph/index-expression.ts";
+import type { Contraction, Factor, Group } from "../schedule/group.ts";
+import { sizeOf, stridesOf } from "../shape.ts";
+import type { DeviceTraits, Stored } from "./kernel.ts";
+import { lane, type Operand, type Writer } from "./writer.ts";
+
+/** The tile that an invocation computes, and how invocations form workgroups. */
+export interface ContractionSchedule {
+  /** Rows (M) per invocation. */
+  readonly rows: number;
+  /** vec4 columns (N) per invocation. */
+  readonly columns: number;
+  /** Summed axis whose steps are unrolled; its loop is the innermost. */
+  readonly axis: number;
+  /** Steps of that axis that are unrolled: 4 or 1. */
+  readonly unroll: number;
+  /** Each invocation loads one row of the left factor, and the subgroup shares them. */
+  readonly spread: boolean;
+  /** Invocations along N and M per workgroup. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The contraction with that side as columns whose variable runs fastest in what is stored, so that stores are contiguous. */
+export function orient(contraction: Contraction, stored: Stored): Contraction {
+  const { value, coordinates } = stored;
+  const linear = linearIndex(coordinates, stridesOf(value.shape));
+  const fastest = linear.terms.find((t) => t.factor === 1)?.atom.key;
+  if (!contraction.m.some((dim) => `o${dim}` === fastest)) return contraction;
+  const { a, b, aConditions, bConditions, m, n, batch } = contraction;
+  return { a: b, b: a, aConditions: bConditions, bConditions: aConditions, m: n, n: m, batch };
+}
+
+/** The summed axis to unroll: one that both factors, or one of them, read contiguously, and that four divides. */
+function unrolledAxis(group: Group, contraction: Contraction): number {
+  const score = (axis: number): number => {
+    if ((group.inner[axis] as number) % 4 !== 0) return -1;
+    let contiguous = 0;
+    for (const { value, coordinates } of [...contraction.a, ...contraction.b]) {
+      if (coordinates.length !== value.shape.length) continue;
+      const linear = linearIndex(coordinates, stridesOf(value.shape));
+      if (linear.terms.some((t) => t.factor === 1 && t.atom.key === `r${axis}`)) contiguous++;
+    }
+    return contiguous;
+  };
+  let best = group.inner.length - 1;
+  for (let axis = group.inner.length - 2; axis >= 0; axis--) if (score(axis) > score(best)) best = axis;
+  return best;
+}
+
+export function contractionSchedule(group: Group, c: Contraction, device: DeviceTraits): ContractionSchedule {
+  const size = (dims: readonly number[]) => dims.reduce((p, i) => p * (group.outer[i] as number), 1);
+  const [m, n, batch] = [size(c.m), size(c.n), size(c.batch)];
+  const axis = unrolledAxis(group, c);
+  const unroll = (group.inner[axis] as number) % 4 === 0 ? 4 : 1;
+  if (device.kind === "software") {
+    // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup.
+    const lanes = device.subgroupSize;
+    if (lanes > 0) return { rows: Math.min(lanes, m), columns: 1, axis, unroll, spread: true, width: lanes, height: 1 };
+    return { rows: Math.min(4, m), columns: 1, axis, unroll, spread: false, width: 8, height: 1 };
+  }
+  // Larger tiles reuse more of what they load; smaller ones keep all of the device busy.
+  let rows = Math.min(8, m);
+  let columns = Math.min(2, Math.ceil(n / 4));
+  const threads = () => Math.ceil(m / rows) * Math.ceil(n / (4 * columns)) * batch;
+  if (threads() < 65_536) columns = 1;
+  while (rows > 1 && threads() < 65_536) rows = Math.ceil(rows / 2);
+  const across = Math.ceil(n / (4 * columns));
+  const width = Math.min(8, 2 ** Math.ceil(Math.log2(across)));
+  return { rows, columns, axis, unroll, spread: false, width, height: 64 / width };
+}
+
+/** Writes the kernel's body and returns its workgroups. */
+export function writeContraction(
+  writer: Writer,
+  group: Group,
+  contraction: Contraction,
+  outputs: readonly Stored[],
+  schedule: ContractionSchedule,
+  device: DeviceTraits,
+): { workgroups: [number, number, number]; workgroupSize: number } {
+  const reduction = group.reductions[0];
+  if (reduction === undefined) throw internal("not a contraction");
+  const { rows, columns, axis, unroll, spread, width, height } = schedule;
+  const sizes = (dims: readonly number[]) => dims.map((i) => group.outer[i] as number);
+  const [m, n, batch] = [sizeOf(sizes(contraction.m)), sizeOf(sizes(contraction.n)), sizeOf(sizes(contraction.batch))];
+  const tilesN = Math.ceil(n / (4 * columns));
+  const tilesM = Math.ceil(m / rows);
+  const groupsN = Math.ceil(tilesN / width);
+  const groupsM = Math.ceil(tilesM / height);
+  const groups = groupsN * groupsM * batch;
+  const folded = Math.ceil(groups / Math.ceil(groups / device.maxWorkgroups));
+
+  writer.line("let tile = i32(group_id.x + group_id.y * groups.x);");
+  writer.line(`let column = (tile % ${groupsN}) * ${width} + i32(local) % ${width};`);
+  writer.line(`let row = (tile / ${groupsN} % ${groupsM}) * ${height} + i32(local) / ${width};`);
+  if (spread) {
+    writer.enable("subgroups");
+    writer.line(`let share = min(i32(lane), ${rows - 1});`);
+    writer.declare("share");
+  }
+  writer.declare("column");
+  writer.declare("row");
+  if (batch > 1) {
+    writer.line(`let batch = min(tile / ${groupsN * groupsM}, ${batch - 1});`);
+    writer.declare("batch");
+  }
+  // Tiles may stick out: their indices have the padded range, and stores are guarded.
+  const rowIndex = variable("row", groupsM * height);
+  const columnIndex = variable("column", groupsN * width);
+  const batchAt = delinearize(variable("batch", batch), sizes(contraction.batch));
+  const rowAt = (i: Index) => addIndex(scaleIndex(rowIndex, rows), i);
+  const columnAt = (j: Index) => addIndex(addIndex(scaleIndex(columnIndex, 4 * columns), scaleIndex(j, 4)), lane);
+  const assign = (values: Map<string, Index>, dims: readonly number[], at: readonly Index[]) => {
+    dims.forEach((dim, k) => {
+      values.set(`o${dim}`, at[k] as Index);
+    });
+  };
+  const valuesAt = (i: Index | null, j: Index | null, inner: ReadonlyMap<string, Index>): Map<string, Index> => {
+    const values = new Map(inner);
+    assign(values, contraction.batch, batchAt);
+    if (i !== null) assign(values, contraction.m, delinearize(rowAt(i), sizes(contraction.m)));
+    if (j !== null) assign(values, contraction.n, delinearize(columnAt(j), sizes(contraction.n)));
+    return values;
+  };
+
+  const accumulator = (i: number, j: number) => `sum_${i}_${j}`;
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) writer.line(`var ${accumulator(i, j)} = vec4<f32>(0.0);`);
+
+  const factor = (
+    factors: readonly Factor[],
+    conditions: readonly Condition[],
+    values: ReadonlyMap<string, Index>,
+  ): Operand => {
+    let product: Operand | null = null;
+    for (const f of factors) {
+      const operand = writer.value(
+        f.value,
+        f.coordinates.map((c) => substitute(c, values)),
+      );
+      product = product === null ? operand : multiply(writer, product, operand);
+    }
+    if (product === null) throw internal("a contraction without factors");
+    const condition = writer.condition(conditions.map((c) => ({ ...c, index: substitute(c.index, values) })));
+    if (condition === null) return product;
+    const wide = product.width === 4 || condition.width === 4;
+    const [none, code] = wide
+      ? ["vec4<f32>(0.0)", product.width === 4 ? product.code : `vec4<f32>(${product.code})`]
+      : ["0.0", product.code];
+    const name = writer.fresh("x");
+    writer.line(`let ${name} = select(${none}, ${code}, ${condition.code});`);
+    return { code: name, width: wide ? 4 : 1, depth: writer.depth };
+  };
+
+  // The unrolled axis is the innermost loop.
+  const order = [...group.inner.keys()].filter((k) => k !== axis).concat(axis);
+  const heads: string[] = [];
+  const base = new Map<string, Index>();
+  for (const k of order) {
+    const size = group.inner[k] as number;
+    const step = k === axis ? unroll : 1;
+    writer.open();
+    writer.declare(`k${k}`);
+    heads.push(`for (var k${k} = 0; k${k} < ${size / step}; k${k}++)`);
+    base.set(`r${k}`, scaleIndex(variable(`k${k}`, size / step), step));
+  }
+  const innerAt = (u: Index): Map<string, Index> => {
+    const inner = new Map(base);
+    inner.set(`r${axis}`, addIndex(inner.get(`r${axis}`) as Index, u));
+    return inner;
+  };
+  writer.quads = unroll === 4;
+  const left = leftRows(writer, rows, unroll, spread, (i, u) =>
+    factor(contraction.a, contraction.aConditions, valuesAt(i, null, innerAt(u))),
+  );
+  for (let u = 0; u < unroll; u++) {
+    for (let j = 0; j < columns; j++) {
+      const right = factor(
+        contraction.b,
+        contraction.bConditions,
+        valuesAt(null, constantIndex(j), innerAt(constantIndex(u))),
+      );
+      const b = right.width === 4 ? right.code : `vec4<f32>(${right.code})`;
+      for (let i = 0; i < rows; i++)
+        writer.line(`${accumulator(i, j)} = fma(vec4<f32>(${left(i, u)}), ${b}, ${accumulator(i, j)});`);
+    }
+  }
+  writer.quads = false;
+  for (const head of heads.reverse()) writer.close(head);
+
+  // The epilogue is written once and loops over the tile: unrolled, it would be most of the shader.
+  const results = Array.from({ length: rows * columns }, (_, k) => accumulator(Math.floor(k / columns), k % columns));
+  writer.line(`var results = array<vec4<f32>, ${rows * columns}>(${results.join(", ")});`);
+  const heads2 = [`for (var i = 0; i < ${rows}; i++)`, `for (var j = 0; j < ${columns}; j++)`];
+  for (const name of ["i", "j"]) {
+    writer.open();
+    writer.declare(name);
+  }
+  const [i, j] = [variable("i", rows), variable("j", columns)];
+  const values = valuesAt(i, j, new Map());
+  const place = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
+  writer.line(`let result = results[${columns === 1 ? "i" : `i * ${columns} + j`}];`);
+  writer.define(reduction.value, place(reduction.result), { code: "result", width: 4, depth: writer.depth });
+  const finished = outputs.map(({ value, coordinates }) => {
+    const at = place(coordinates);
+    return { value, linear: linearIndex(at, stridesOf(value.shape)), operand: writer.value(value, at) };
+  });
+  const guards: string[] = [];
+  if (groupsM * height * rows > m) guards.push(`row * ${rows} + i < ${m}`);
+  if (folded * Math.ceil(groups / folded) > groups) guards.push(`tile < ${groups}`);
+  const guard = (l: number): string | null => {
+    const all = [...guards];
+    if (groupsN * width * columns * 4 > n) all.push(`column * ${4 * columns} + j * 4 + ${n % 4 === 0 ? 0 : l} < ${n}`);
+    return all.length === 0 ? null : all.join(" && ");
+  };
+  for (const { value, linear, operand } of finished) writer.store(value, linear, operand, guard);
+  for (const head of heads2.reverse()) writer.close(head);
+  const y = Math.ceil(groups / device.maxWorkgroups);
+  return { workgroups: [folded, y, 1], workgroupSize: width * height };
+}
+
+/** Code of the left factor's element in row i at unrolled step u. */
+function leftRows(
+  writer: Writer,
+  rows: number,
+  unroll: number,
+  spread: boolean,
+  load: (i: Index, u: Index) => Operand,
+): (i: number, u: number) => string {
+  if (!spread) return (i, u) => load(constantIndex(i), constantIndex(u)).code;
+  // Four steps at once: the lanes of a vec4 are steps of the sum here.
+  const own = load(variable("share", rows), unroll === 4 ? lane : constantIndex(0));
+  const wide = own.width === 4;
+  const names = Array.from({ length: rows }, (_, i) => {
+    const name = writer.fresh("a");
+    writer.line(`let ${name} = subgroupBroadcast(${own.code}, ${i}u);`);
+    return name;
+  });
+  return (i, u) => (wide ? `${names[i]}.${"xyzw"[u]}` : (names[i] as string));
+}
+
+function multiply(writer: Writer, a: Operand, b: Operand): Operand {
+  const width = a.width === 4 || b.width === 4 ? 4 : 1;
+  const name = writer.fresh("x");
+  writer.line(`let ${name} = ${a.code} * ${b.code};`);
+  return { code: name, width, depth: writer.depth };
+}

@@ -1,0 +1,51 @@
+// Map kernels: every element of some outputs as a function of its index.
+
+import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
+import { stridesOf } from "../shape.ts";
+import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
+import { lane, type Writer } from "./writer.ts";
+
+const WORKGROUP = 64;
+
+/** How the elements of a map kernel are spread over invocations. */
+export interface MapSchedule {
+  readonly vector: 1 | 4;
+  /** Consecutive vectors per invocation. */
+  readonly perThread: number;
+}
+
+export function mapSchedule(elements: number, device: DeviceTraits): MapSchedule {
+  const vector = elements % 4 === 0 ? 4 : 1;
+  const vectors = elements / vector;
+  // A CPU wants neighbours in one invocation, a GPU wants them in neighbouring invocations.
+  return { vector, perThread: device.kind === "software" && vectors >= 8 * 8 * WORKGROUP ? 8 : 1 };
+}
+
+/** Writes the kernel's body and returns its workgroups. */
+export function writeMap(
+  writer: Writer,
+  elements: number,
+  outputs: readonly Stored[],
+  schedule: MapSchedule,
+  device: DeviceTraits,
+): { workgroups: [number, number, number]; workgroupSize: number } {
+  const { vector, perThread } = schedule;
+  const vectors = elements / vector;
+  const threads = Math.ceil(vectors / perThread);
+  const thread = `${FLAT_GROUP} * ${WORKGROUP} + i32(local)`;
+  writer.line(perThread === 1 ? `let t = ${thread};` : `let first = (${thread}) * ${perThread};`);
+  writer.open();
+  writer.declare("t");
+  const t = variable("t", vectors);
+  const flat = vector === 4 ? addIndex(scaleIndex(t, 4), lane) : t;
+  // All values before the first store: an output may overwrite what another reads.
+  const results = outputs.map(({ value }) => {
+    const coordinates = delinearize(flat, value.shape);
+    return { value, at: linearIndex(coordinates, stridesOf(value.shape)), operand: writer.value(value, coordinates) };
+  });
+  for (const { value, at, operand } of results) writer.store(value, at, operand);
+  writer.close(
+    perThread === 1 ? `if (t < ${vectors})` : `for (var t = first; t < min(first + ${perThread}, ${vectors}); t++)`,
+  );
+  return { workgroups: foldGrid(Math.ceil(threads / WORKGROUP), device.maxWorkgroups), workgroupSize: WORKGROUP };
+}

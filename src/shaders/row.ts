@@ -1,0 +1,231 @@
+// Row programs: sums (maxima, …) over the same axis with elementwise work before, between and after them.
+
+import {
+  addIndex,
+  delinearize,
+  type Index,
+  linearIndex,
+  scaleIndex,
+  substitute,
+  variable,
+} from "../graph/index-expression.ts";
+import type { Value } from "../graph/program.ts";
+import { inputCoordinates } from "../graph/program.ts";
+import type { Group, Reduction } from "../schedule/group.ts";
+import { stridesOf } from "../shape.ts";
+import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
+import { elementOf, lane, literal, type Operand, type Writer, wgslContext } from "./writer.ts";
+
+/** How rows are spread over invocations. */
+export interface RowSchedule {
+  /** "row": a vec4 holds four neighbours of a row; "column": four neighbouring rows; "scalar": one element. */
+  readonly vector: "row" | "column" | "scalar";
+  /** Invocations that share a row. */
+  readonly lanes: number;
+  readonly workgroupSize: number;
+}
+
+/** Whether neighbouring elements of a row, or neighbouring rows, are neighbours in memory. */
+function contiguity(group: Group, isStored: (value: Value) => boolean): "row" | "column" | "scalar" {
+  const lastInner = [...group.inner.keys()].reverse().find((i) => (group.inner[i] as number) > 1);
+  const lastOuter = [...group.outer.keys()].reverse().find((i) => (group.outer[i] as number) > 1);
+  const votes = { row: 0, column: 0, scalar: 0 };
+  const seen = new Set<string>();
+  const visit = (value: Value, coordinates: readonly Index[]) => {
+    const key = `${value.id}:${coordinates.map((c) => c.key).join()}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+    if (value.leaf?.kind === "buffer" || isStored(value)) {
+      const linear = linearIndex(coordinates, stridesOf(value.shape));
+      const factor = (name: string) =>
+        linear.terms.find((t) => t.atom.kind === "variable" && t.atom.key === name)?.factor;
+      if (factor(`r${lastInner}`) === 1) votes.row++;
+      else if (factor(`o${lastOuter}`) === 1 && factor(`r${lastInner}`) !== undefined) votes.column++;
+      return;
+    }
+    if (value.definition.kind === "reduce") return;
+    const inner = inputCoordinates(value, coordinates);
+    value.inputs.forEach((input, i) => {
+      const at = inner.coordinates[i];
+      if (at !== undefined) visit(input, at);
+    });
+  };
+  for (const r of group.reductions) visit(r.body, r.coordinates);
+  if (votes.column > votes.row) return "column";
+  return votes.row > 0 ? "row" : "scalar";
+}
+
+function powerOfTwo(n: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(n, 1)));
+}
+
+export function rowSchedule(group: Group, isStored: (value: Value) => boolean, device: DeviceTraits): RowSchedule {
+  const { rows, length } = group;
+  let vector = contiguity(group, isStored);
+  if (vector === "row" && length % 4 !== 0) vector = "scalar";
+  if (vector === "column" && rows % 4 !== 0) vector = "scalar";
+  const perRow = vector === "row" ? length / 4 : length;
+  const rowUnits = vector === "column" ? rows / 4 : rows;
+  if (device.kind === "software") {
+    const lanes = rowUnits >= 16 ? 1 : Math.min(64, powerOfTwo(perRow / 4));
+    return { vector, lanes, workgroupSize: lanes === 1 ? 16 : 64 };
+  }
+  const enough = 65_536;
+  const lanes = Math.min(256, powerOfTwo(Math.min(perRow / 2, Math.max(enough / rowUnits, perRow / 64))));
+  return { vector, lanes: Math.max(lanes, 1), workgroupSize: Math.max(64, lanes) };
+}
+
+/** Reductions in steps: those of a step depend only on earlier steps' results. */
+function levels(group: Group, reachable: (from: Reduction, to: Reduction) => boolean): Reduction[][] {
+  const level = new Map<Reduction, number>();
+  for (const r of group.reductions) {
+    let at = 0;
+    for (const [other, n] of level) if (n >= at && reachable(r, other)) at = n + 1;
+    level.set(r, at);
+  }
+  const steps: Reduction[][] = [];
+  for (const [r, n] of level) {
+    steps[n] ??= [];
+    (steps[n] as Reduction[]).push(r);
+  }
+  return steps;
+}
+
+function dependsOn(from: Value, target: Value, seen: Set<Value>): boolean {
+  if (from === target) return true;
+  if (seen.has(from) || from.leaf !== null) return false;
+  seen.add(from);
+  return from.inputs.some((input) => dependsOn(input, target, seen));
+}
+
+/** Writes the kernel's body and returns its workgroups. */
+export function writeRows(
+  writer: Writer,
+  group: Group,
+  outputs: readonly Stored[],
+  isStored: (value: Value) => boolean,
+  schedule: RowSchedule,
+  device: DeviceTraits,
+): { workgroups: [number, number, number]; workgroupSize: number } {
+  const { rows, length } = group;
+  const { vector, lanes, workgroupSize } = schedule;
+  const rowUnits = vector === "column" ? rows / 4 : rows;
+  const rowsPerGroup = workgroupSize / lanes;
+  const groups = Math.ceil(rowUnits / rowsPerGroup);
+
+  // Neighbouring invocations take neighbours in memory: of the row, or of the column.
+  const slot = vector === "column" ? `i32(local) % ${rowsPerGroup}` : `i32(local) / ${lanes}`;
+  const share = vector === "column" ? `i32(local) / ${rowsPerGroup}` : `i32(local) % ${lanes}`;
+  writer.line(`let row = ${FLAT_GROUP} * ${rowsPerGroup} + ${lanes === 1 ? "i32(local)" : slot};`);
+  if (lanes > 1) writer.line(`let share = ${share};`);
+  // Invocations past the end compute the last row again, so that barriers stay uniform; they store nothing.
+  const clamped = rowUnits % rowsPerGroup === 0 && groups <= device.maxWorkgroups ? "row" : "own";
+  if (clamped === "own") writer.line(`let own = min(row, ${Math.max(rowUnits - 1, 0)});`);
+  writer.declare(clamped);
+  const inside = clamped === "row" ? null : `row < ${rowUnits}`;
+  const rowIndex = variable(clamped, rowUnits);
+  const flatRow = vector === "column" ? addIndex(scaleIndex(rowIndex, 4), lane) : rowIndex;
+  const outerValues = new Map<string, Index>();
+  delinearize(flatRow, group.outer).forEach((c, i) => {
+    outerValues.set(`o${i}`, c);
+  });
+  const units = vector === "row" ? length / 4 : length;
+  const unit = variable("k", units);
+  const flat = vector === "row" ? addIndex(scaleIndex(unit, 4), lane) : unit;
+  const allValues = new Map(outerValues);
+  delinearize(flat, group.inner).forEach((c, i) => {
+    allValues.set(`r${i}`, c);
+  });
+  const at = (coordinates: readonly Index[], values: ReadonlyMap<string, Index>) =>
+    coordinates.map((c) => substitute(c, values));
+  const loop = lanes === 1 ? `for (var k = 0; k < ${units}; k++)` : `for (var k = share; k < ${units}; k += ${lanes})`;
+
+  const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
+  for (const step of steps) {
+    const accumulators = step.map((r) => {
+      const element = elementOf(r.value.dtype);
+      const identity = r.definition.identity(r.value.dtype);
+      const name = writer.fresh(r.definition.name);
+      const width: 1 | 4 = vector === "scalar" ? 1 : 4;
+      if (!Number.isFinite(identity)) writer.useSpecial();
+      const start = literal(identity, element);
+      writer.line(`var ${name} = ${width === 4 ? `vec4<${element}>(${start})` : start};`);
+      for (const h of r.definition.helpers ?? []) writer.helper(h);
+      return { r, name, element, width, start };
+    });
+    writer.open();
+    writer.declare("k");
+    for (const { r, name, element, width, start } of accumulators) {
+      const coordinates = at(r.coordinates, allValues);
+      const operand = writer.value(r.body, coordinates);
+      const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, allValues) })));
+      let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
+      if (condition !== null)
+        code = `select(${width === 4 ? `vec4<${element}>(${start})` : start}, ${code}, ${condition.code})`;
+      const context = wgslContext(element, width);
+      if (condition !== null) {
+        const name2 = writer.fresh("x");
+        writer.line(`let ${name2} = ${code};`);
+        code = name2;
+      }
+      writer.line(`${name} = ${r.definition.combine(context, name, code)};`);
+    }
+    writer.close(loop);
+    for (const { r, name, element, width } of accumulators) {
+      const scalar = wgslContext(element, 1);
+      let result: Operand = { code: name, width, depth: writer.depth };
+      if (vector === "row" && width === 4) {
+        const low = writer.fresh("x");
+        writer.line(`let ${low} = ${r.definition.combine(scalar, `${name}.x`, `${name}.y`)};`);
+        const high = writer.fresh("x");
+        writer.line(`let ${high} = ${r.definition.combine(scalar, `${name}.z`, `${name}.w`)};`);
+        const whole = writer.fresh(r.definition.name);
+        writer.line(`let ${whole} = ${r.definition.combine(scalar, low, high)};`);
+        result = { code: whole, width: 1, depth: writer.depth };
+      }
+      if (lanes > 1) {
+        const type = result.width === 4 ? `vec4<${element}>` : element;
+        const scratch = `scratch_${element}${result.width}`;
+        writer.global(`var<workgroup> ${scratch}: array<${type}, ${workgroupSize}>;`);
+        const stride = vector === "column" ? rowsPerGroup : 1;
+        const context = wgslContext(element, result.width);
+        writer.line(`${scratch}[local] = ${result.code};`);
+        writer.line("workgroupBarrier();");
+        writer.line(`for (var half = ${lanes / 2}; half > 0; half /= 2) {`);
+        writer.line(
+          `  if (share < half) { ${scratch}[local] = ${r.definition.combine(context, `${scratch}[local]`, `${scratch}[i32(local) + half * ${stride}]`)}; }`,
+        );
+        writer.line("  workgroupBarrier();");
+        writer.line("}");
+        const total = writer.fresh(r.definition.name);
+        writer.line(
+          `let ${total} = ${scratch}[${vector === "column" ? `i32(local) % ${rowsPerGroup}` : `(i32(local) / ${lanes}) * ${lanes}`}];`,
+        );
+        writer.line("workgroupBarrier();");
+        result = { code: total, width: result.width, depth: writer.depth };
+      }
+      writer.define(r.value, at(r.result, outerValues), result);
+    }
+  }
+
+  const full = outputs.filter((o) => o.domain === "full");
+  if (full.length > 0) {
+    writer.open();
+    writer.declare("k");
+    const results = full.map(({ value, coordinates }) => {
+      const where = at(coordinates, allValues);
+      return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };
+    });
+    for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => inside);
+    writer.close(loop);
+  }
+  const once = lanes > 1 ? (inside === null ? "share == 0" : `share == 0 && ${inside}`) : inside;
+  const results = outputs
+    .filter((o) => o.domain === "outer")
+    .map(({ value, coordinates }) => {
+      const where = at(coordinates, outerValues);
+      return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };
+    });
+  for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => once);
+  return { workgroups: foldGrid(groups, device.maxWorkgroups), workgroupSize };
+}

@@ -1,0 +1,106 @@
+// The façade: everything but layers, optimizers and data, with the ops installed as methods.
+
+import * as access from "./access.ts";
+import { gradients } from "./autograd/backward.ts";
+import { flush, openDevice, openedDevice } from "./engine.ts";
+import { manualSeed } from "./graph/generator.ts";
+import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
+import { currentTrace } from "./graph/trace.ts";
+import * as methods from "./ops/methods.ts";
+import type { Device, DeviceOptions } from "./runtime/device.ts";
+
+export { assign, backward, detach, realize, to } from "./access.ts";
+export { Arena } from "./arena.ts";
+export { checkGradients } from "./check-gradients.ts";
+export { compile } from "./compile.ts";
+export type { DataArray, DType, TypedArray } from "./dtype.ts";
+export { scalar, setOptimize, submit, synchronize } from "./engine.ts";
+export type { KernelReport, PlanReport } from "./explain.ts";
+export { explain, kernels } from "./explain.ts";
+export { manualSeed } from "./graph/generator.ts";
+export { isGradEnabled, Tensor } from "./graph/tensor.ts";
+export { hostEffect } from "./graph/trace.ts";
+export * from "./ops/functions.ts";
+export * from "./ops/methods.ts";
+export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
+export type { Shape } from "./shape.ts";
+
+// The methods: every function whose first argument is a tensor.
+for (const [name, apply] of [...Object.entries(methods), ...Object.entries(access)]) {
+  Object.defineProperty(Tensor.prototype, name, {
+    configurable: true,
+    writable: true,
+    value: function (this: Tensor, ...rest: never[]): unknown {
+      return (apply as (x: Tensor, ...rest: never[]) => unknown)(this, ...rest);
+    },
+  });
+}
+
+/**
+ * Opens the device. Optional: the first read opens the default one by itself. Rejects with a DeviceLostError where there is no
+ * adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its name, Node), `seed`, `memoryLimit` in bytes.
+ */
+export async function init(options?: DeviceOptions): Promise<Device> {
+  if (options?.seed !== undefined) manualSeed(options.seed);
+  return openDevice(options);
+}
+
+/** The open device, or null before the first read. */
+export function currentDevice(): Device | null {
+  return openedDevice();
+}
+
+/** Runs `fn` without recording what gradients need: its results have no requiresGrad. */
+export function noGrad<T>(fn: () => T): T {
+  return withGrad(false, fn);
+}
+
+/**
+ * Gradients of `outputs` (a scalar, or weighted by `gradOutputs` of their shapes) with respect to `inputs`. Pure: touches no
+ * `.grad`; the results are graphs again, so `grad(grad(…))` works.
+ */
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: { gradOutputs?: Tensor | readonly Tensor[] } = {},
+): Tensor[] {
+  return gradients(outputs, inputs instanceof Tensor ? [inputs] : inputs, options.gradOutputs);
+}
+
+/** A function that returns `fn`'s scalar value and its gradients with respect to all its tensor arguments. */
+export function valueAndGrad<Arguments extends readonly Tensor[]>(
+  fn: (...args: Arguments) => Tensor,
+): (...args: Arguments) => [Tensor, Tensor[]] {
+  return (...args) => {
+    const inputs = args.map((x) => {
+      if (x.requiresGrad) return x;
+      const leaf = x.detach();
+      leaf.requiresGrad = true;
+      return leaf;
+    });
+    const value = fn(...(inputs as unknown as Arguments));
+    return [value, gradients(value, inputs)];
+  };
+}
+
+/** Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). */
+export function scope<T>(fn: () => T): T {
+  const { result, made } = collectTensors(fn);
+  const kept = new Set<Tensor>();
+  const keep = (value: unknown): void => {
+    if (value instanceof Tensor) {
+      made.delete(value);
+      kept.add(value);
+    } else if (Array.isArray(value)) value.forEach(keep);
+    else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
+  };
+  keep(result);
+  if (currentTrace() !== null) return result;
+  // What is returned must be computed before what it is made of goes.
+  flush(
+    [...kept].filter((t) => !t.disposed).map((t) => t.node),
+    null,
+  );
+  for (const tensor of made) tensor.dispose();
+  return result;
+}

@@ -1,0 +1,50 @@
+// Kernel counts: what fuses, without a GPU.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { Tensor } from "../../src/tensor.ts";
+import { crossEntropy, explain, grad, kernels, layerNorm, linear, matmul, tensor, zeros } from "../../src/tensor.ts";
+
+const input = (...shape: number[]): Tensor => tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
+
+test("elementwise work fuses into the sum that follows", () => {
+  const x = input(64, 64);
+  const [a, b] = [input(64), input(64, 1)];
+  assert.is(kernels(x.mul(a).add(b).relu().sum()), 1);
+});
+
+test("softmax, logSoftmax and layer norm are one kernel each", () => {
+  const x = input(32, 128);
+  assert.is(kernels(x.softmax(-1)), 1);
+  assert.is(kernels(x.logSoftmax(1)), 1);
+  assert.is(kernels(layerNorm(x, [128], { weight: input(128), bias: input(128) })), 1);
+});
+
+test("a linear layer with bias and activation is one kernel", () => {
+  const y = linear(input(32, 64), input(16, 64), { bias: input(16) }).relu();
+  assert.is(kernels(y), 1);
+  assert.is(explain(y).kernels[0]?.family, "contraction");
+});
+
+test("a transposed operand costs nothing", () => {
+  assert.is(kernels(matmul(input(32, 64), input(16, 64).t())), 1);
+});
+
+test("cross-entropy with its gradient is two kernels", () => {
+  const logits = input(32, 10);
+  logits.requiresGrad = true;
+  const target = tensor(new Int32Array(32));
+  const loss = crossEntropy(logits, target);
+  assert.ok(kernels(loss, ...grad(loss, [logits])) <= 2);
+});
+
+test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
+  const report = explain(zeros([8, 8]).add(input(8, 8)));
+  assert.is(report.kernels.length, 1);
+  const kernel = report.kernels[0];
+  assert.ok(kernel?.wgsl.includes("@compute"));
+  assert.ok((kernel?.bytes ?? 0) >= 512);
+  assert.match(report.toString(), /map/);
+});
+
+test.run();
