@@ -1,0 +1,326 @@
+// Activations as layers: each applies the op of its name.
+
+import {
+  celu,
+  elu,
+  gelu,
+  glu,
+  hardshrink,
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leakyRelu,
+  logSigmoid,
+  logSoftmax,
+  mish,
+  prelu,
+  relu,
+  relu6,
+  selu,
+  sigmoid,
+  silu,
+  softmax,
+  softmin,
+  softplus,
+  softshrink,
+  softsign,
+  type Tensor,
+  tanh,
+  tanhshrink,
+  threshold,
+} from "../tensor.ts";
+import { whole } from "./check.ts";
+import { Module } from "./module.ts";
+import { filled } from "./parameter.ts";
+
+/** max(0, x). */
+export class ReLU extends Module {
+  override forward(input: Tensor): Tensor {
+    return relu(input);
+  }
+}
+
+/** min(max(0, x), 6). */
+export class ReLU6 extends Module {
+  override forward(input: Tensor): Tensor {
+    return relu6(input);
+  }
+}
+
+/** scale · (x if x > 0, else α (eˣ - 1)), with the constants of Klambauer et al. 2017. */
+export class SELU extends Module {
+  override forward(input: Tensor): Tensor {
+    return selu(input);
+  }
+}
+
+/** x σ(x), also called swish. */
+export class SiLU extends Module {
+  override forward(input: Tensor): Tensor {
+    return silu(input);
+  }
+}
+
+/** x tanh(softplus(x)). */
+export class Mish extends Module {
+  override forward(input: Tensor): Tensor {
+    return mish(input);
+  }
+}
+
+/** 1 / (1 + e⁻ˣ). */
+export class Sigmoid extends Module {
+  override forward(input: Tensor): Tensor {
+    return sigmoid(input);
+  }
+}
+
+/** log(1 / (1 + e⁻ˣ)), without overflow. */
+export class LogSigmoid extends Module {
+  override forward(input: Tensor): Tensor {
+    return logSigmoid(input);
+  }
+}
+
+/** Hyperbolic tangent. */
+export class Tanh extends Module {
+  override forward(input: Tensor): Tensor {
+    return tanh(input);
+  }
+}
+
+/** x / (1 + |x|). */
+export class Softsign extends Module {
+  override forward(input: Tensor): Tensor {
+    return softsign(input);
+  }
+}
+
+/** x - tanh(x). */
+export class Tanhshrink extends Module {
+  override forward(input: Tensor): Tensor {
+    return tanhshrink(input);
+  }
+}
+
+/** min(max(0, x / 6 + 1/2), 1). */
+export class Hardsigmoid extends Module {
+  override forward(input: Tensor): Tensor {
+    return hardsigmoid(input);
+  }
+}
+
+/** x · hardsigmoid(x). */
+export class Hardswish extends Module {
+  override forward(input: Tensor): Tensor {
+    return hardswish(input);
+  }
+}
+
+/** x if x > 0, else negativeSlope · x (default 0.01). */
+export class LeakyReLU extends Module {
+  readonly negativeSlope: number;
+
+  constructor(options: { negativeSlope?: number } = {}) {
+    super();
+    this.negativeSlope = options.negativeSlope ?? 0.01;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return leakyRelu(input, { negativeSlope: this.negativeSlope });
+  }
+}
+
+/** x if x > 0, else alpha (eˣ - 1) (default alpha 1). */
+export class ELU extends Module {
+  readonly alpha: number;
+
+  constructor(options: { alpha?: number } = {}) {
+    super();
+    this.alpha = options.alpha ?? 1;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return elu(input, { alpha: this.alpha });
+  }
+}
+
+/** max(0, x) + min(0, alpha (e^(x / alpha) - 1)) (default alpha 1). */
+export class CELU extends Module {
+  readonly alpha: number;
+
+  constructor(options: { alpha?: number } = {}) {
+    super();
+    this.alpha = options.alpha ?? 1;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return celu(input, { alpha: this.alpha });
+  }
+}
+
+/** x Φ(x) with the normal distribution function Φ, or its tanh approximation (Hendrycks and Gimpel 2016). */
+export class GELU extends Module {
+  readonly approximate: "none" | "tanh";
+
+  constructor(options: { approximate?: "none" | "tanh" } = {}) {
+    super();
+    this.approximate = options.approximate ?? "none";
+  }
+
+  override forward(input: Tensor): Tensor {
+    return gelu(input, { approximate: this.approximate });
+  }
+}
+
+/** log(1 + e^(beta x)) / beta; linear where beta x > threshold (defaults 1 and 20). */
+export class Softplus extends Module {
+  readonly beta: number;
+  readonly threshold: number;
+
+  constructor(options: { beta?: number; threshold?: number } = {}) {
+    super();
+    this.beta = options.beta ?? 1;
+    this.threshold = options.threshold ?? 20;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return softplus(input, { beta: this.beta, threshold: this.threshold });
+  }
+}
+
+/** min(max(minVal, x), maxVal) (defaults -1 and 1). */
+export class Hardtanh extends Module {
+  readonly minVal: number;
+  readonly maxVal: number;
+
+  constructor(options: { minVal?: number; maxVal?: number } = {}) {
+    super();
+    this.minVal = options.minVal ?? -1;
+    this.maxVal = options.maxVal ?? 1;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return hardtanh(input, { minVal: this.minVal, maxVal: this.maxVal });
+  }
+}
+
+/** x where |x| > lambd (default 0.5), else 0. */
+export class Hardshrink extends Module {
+  readonly lambd: number;
+
+  constructor(options: { lambd?: number } = {}) {
+    super();
+    this.lambd = options.lambd ?? 0.5;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return hardshrink(input, { lambd: this.lambd });
+  }
+}
+
+/** x moved towards 0 by lambd (default 0.5), 0 within. */
+export class Softshrink extends Module {
+  readonly lambd: number;
+
+  constructor(options: { lambd?: number } = {}) {
+    super();
+    this.lambd = options.lambd ?? 0.5;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return softshrink(input, { lambd: this.lambd });
+  }
+}
+
+/** The first half along dim (default -1) times σ of the second half. */
+export class GLU extends Module {
+  readonly dim: number;
+
+  constructor(options: { dim?: number } = {}) {
+    super();
+    this.dim = options.dim ?? -1;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return glu(input, { dim: this.dim });
+  }
+}
+
+/** eˣ / Σ eˣ along dim. */
+export class Softmax extends Module {
+  readonly dim: number;
+
+  constructor(dim: number) {
+    super();
+    this.dim = wholeDim("Softmax", dim);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return softmax(input, this.dim);
+  }
+}
+
+/** x - log Σ eˣ along dim. */
+export class LogSoftmax extends Module {
+  readonly dim: number;
+
+  constructor(dim: number) {
+    super();
+    this.dim = wholeDim("LogSoftmax", dim);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return logSoftmax(input, this.dim);
+  }
+}
+
+/** e⁻ˣ / Σ e⁻ˣ along dim. */
+export class Softmin extends Module {
+  readonly dim: number;
+
+  constructor(dim: number) {
+    super();
+    this.dim = wholeDim("Softmin", dim);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return softmin(input, this.dim);
+  }
+}
+
+/** x where x > threshold, else value. */
+export class Threshold extends Module {
+  readonly threshold: number;
+  readonly value: number;
+
+  constructor(threshold: number, value: number) {
+    super();
+    this.threshold = threshold;
+    this.value = value;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return threshold(input, this.threshold, this.value);
+  }
+}
+
+/** x if x > 0, else weight · x with a learned weight: one, or one per channel (dim 1). It starts as `init` (default 0.25). */
+export class PReLU extends Module {
+  readonly numParameters: number;
+  weight: Tensor;
+
+  constructor(options: { numParameters?: number; init?: number } = {}) {
+    super();
+    this.numParameters = whole("PReLU", "numParameters", options.numParameters ?? 1);
+    this.weight = filled([this.numParameters], options.init ?? 0.25, { requiresGrad: true });
+  }
+
+  override forward(input: Tensor): Tensor {
+    return prelu(input, this.weight);
+  }
+}
+
+function wholeDim(layer: string, dim: number): number {
+  return whole(layer, "dim", dim, Number.MIN_SAFE_INTEGER);
+}

@@ -1,0 +1,190 @@
+// Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
+
+import { ShapeError } from "../errors.ts";
+import { noGrad, sub, type Tensor, tensor } from "../tensor.ts";
+import { whole } from "./check.ts";
+import * as init from "./init.ts";
+import { Module } from "./module.ts";
+import { filled } from "./parameter.ts";
+
+export interface BatchNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  eps?: number;
+  /** Weight of the new batch in the running statistics; null averages all batches evenly. Default 0.1. */
+  momentum?: number | null;
+  /** Learned scale and shift per channel. Default true (InstanceNorm2d: false). */
+  affine?: boolean;
+  /** Keeps running statistics for `eval()`; without them every input is normalized by its own. Default true (InstanceNorm2d: false). */
+  trackRunningStats?: boolean;
+}
+
+/**
+ * Over [N, C, *]: y = (x - mean) / √(variance + eps) · weight + bias, per channel (batch norm) or per channel of each
+ * example (instance norm). In training, mean and (biased) variance are the input's, and
+ * running ← (1 - momentum) running + momentum · input's (unbiased variance); in evaluation they are the running ones.
+ */
+abstract class ChannelNorm extends Module {
+  readonly numFeatures: number;
+  readonly eps: number;
+  readonly momentum: number | null;
+  weight: Tensor | null;
+  bias: Tensor | null;
+  // Buffers carry their state-dict names; the camelCase accessors below read them.
+  running_mean: Tensor | null = null;
+  running_var: Tensor | null = null;
+  num_batches_tracked: Tensor | null = null;
+
+  constructor(
+    numFeatures: number,
+    options: BatchNormOptions,
+    defaults: { affine: boolean; trackRunningStats: boolean },
+  ) {
+    super();
+    this.numFeatures = whole(this.constructor.name, "numFeatures", numFeatures);
+    this.eps = options.eps ?? 1e-5;
+    this.momentum = options.momentum === undefined ? 0.1 : options.momentum;
+    const affine = options.affine ?? defaults.affine;
+    this.weight = affine ? filled([numFeatures], 1, { requiresGrad: true }) : null;
+    this.bias = affine ? filled([numFeatures], 0, { requiresGrad: true }) : null;
+    if (options.trackRunningStats ?? defaults.trackRunningStats) {
+      this.registerBuffer("running_mean", filled([numFeatures], 0));
+      this.registerBuffer("running_var", filled([numFeatures], 1));
+      this.registerBuffer("num_batches_tracked", tensor(0, { dtype: "i32" }));
+    }
+  }
+
+  /** Running mean per channel, or null without running statistics. */
+  get runningMean(): Tensor | null {
+    return this.running_mean;
+  }
+
+  /** Running variance per channel, or null without running statistics. */
+  get runningVar(): Tensor | null {
+    return this.running_var;
+  }
+
+  /** Number of training batches seen, or null without running statistics. */
+  get numBatchesTracked(): Tensor | null {
+    return this.num_batches_tracked;
+  }
+
+  /** Sets the running statistics to mean 0, variance 1, no batches. */
+  resetRunningStats(): void {
+    if (this.running_mean !== null) init.zeros(this.running_mean);
+    if (this.running_var !== null) init.ones(this.running_var);
+    if (this.num_batches_tracked !== null) init.zeros(this.num_batches_tracked);
+  }
+
+  /** Starts over: running statistics reset, weight 1, bias 0. */
+  resetParameters(): void {
+    this.resetRunningStats();
+    if (this.weight !== null) init.ones(this.weight);
+    if (this.bias !== null) init.zeros(this.bias);
+  }
+
+  protected abstract checkInput(input: Tensor): void;
+
+  /** The dims over which mean and variance are taken. */
+  protected abstract statisticsDims(ndim: number): number[];
+
+  override forward(input: Tensor): Tensor {
+    this.checkInput(input);
+    const perChannel = [1, this.numFeatures, ...new Array<number>(input.ndim - 2).fill(1)];
+    if (!this.training && this.running_mean !== null && this.running_var !== null) {
+      const centered = input.sub(this.running_mean.reshape(perChannel));
+      return this.#scale(centered, this.running_var.reshape(perChannel), perChannel);
+    }
+    const dims = this.statisticsDims(input.ndim);
+    const count = dims.reduce((product, dim) => product * (input.shape[dim] ?? 1), 1);
+    if (this.training && count <= 1) {
+      throw new ShapeError(
+        `${this.constructor.name}: training needs more than one value per channel, got [${input.shape}]. Use a larger batch or eval().`,
+        { op: this.constructor.name, shapes: [input.shape] },
+      );
+    }
+    const mean = input.mean(dims, true);
+    const centered = input.sub(mean);
+    const variance = centered.square().mean(dims, true);
+    if (this.training) this.#track(mean, variance, count);
+    return this.#scale(centered, variance, perChannel);
+  }
+
+  #scale(centered: Tensor, variance: Tensor, perChannel: number[]): Tensor {
+    let y = centered.mul(variance.add(this.eps).rsqrt());
+    if (this.weight !== null) y = y.mul(this.weight.reshape(perChannel));
+    if (this.bias !== null) y = y.add(this.bias.reshape(perChannel));
+    return y;
+  }
+
+  #track(mean: Tensor, variance: Tensor, count: number): void {
+    const { running_mean, running_var, num_batches_tracked } = this;
+    if (running_mean === null || running_var === null || num_batches_tracked === null) return;
+    noGrad(() => {
+      const batches = this.countBatch(num_batches_tracked);
+      const momentum = this.momentum ?? batches.to("f32").reciprocal();
+      const update = (running: Tensor, statistic: Tensor): Tensor => {
+        // Of the examples' own statistics (instance norm) the mean counts.
+        const perChannel = statistic.shape[0] === 1 ? statistic : statistic.mean(0);
+        return running.mul(sub(1, momentum)).add(perChannel.reshape([this.numFeatures]).mul(momentum));
+      };
+      running_mean.assign(update(running_mean, mean));
+      running_var.assign(update(running_var, variance.mul(count / (count - 1))));
+    });
+  }
+
+  /** Counts a training batch; returns the count. */
+  protected countBatch(tracked: Tensor): Tensor {
+    return tracked.assign(tracked.add(1));
+  }
+}
+
+abstract class BatchNorm extends ChannelNorm {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super(numFeatures, options, { affine: true, trackRunningStats: true });
+  }
+
+  protected override statisticsDims(ndim: number): number[] {
+    return Array.from({ length: ndim }, (_, i) => i).filter((i) => i !== 1);
+  }
+}
+
+/** Batch normalization of [N, C] or [N, C, L]. */
+export class BatchNorm1d extends BatchNorm {
+  protected override checkInput(input: Tensor): void {
+    checkChannels("BatchNorm1d", input, this.numFeatures, [2, 3], "[N, C] or [N, C, L]");
+  }
+}
+
+/** Batch normalization of [N, C, H, W]. */
+export class BatchNorm2d extends BatchNorm {
+  protected override checkInput(input: Tensor): void {
+    checkChannels("BatchNorm2d", input, this.numFeatures, [4], "[N, C, H, W]");
+  }
+}
+
+/** Instance normalization of [N, C, H, W]: each channel of each example by itself. As in PyTorch, batches are not counted. */
+export class InstanceNorm2d extends ChannelNorm {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super(numFeatures, options, { affine: false, trackRunningStats: false });
+  }
+
+  protected override checkInput(input: Tensor): void {
+    checkChannels("InstanceNorm2d", input, this.numFeatures, [4], "[N, C, H, W]");
+  }
+
+  protected override statisticsDims(): number[] {
+    return [2, 3];
+  }
+
+  protected override countBatch(tracked: Tensor): Tensor {
+    return tracked;
+  }
+}
+
+function checkChannels(layer: string, input: Tensor, channels: number, ranks: number[], form: string): void {
+  if (ranks.includes(input.ndim) && input.shape[1] === channels) return;
+  throw new ShapeError(`${layer}: the input must be ${form} with C = ${channels}, got [${input.shape}].`, {
+    op: layer,
+    shapes: [input.shape],
+  });
+}

@@ -1,0 +1,222 @@
+// Initializers: fill a tensor in place with PyTorch's distributions, drawn from the seeded generator of the engine.
+
+import { ShapeError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import * as wg from "../tensor.ts";
+
+/** The functions whose gain is known. Spelled as in PyTorch or in camelCase. */
+export type Nonlinearity =
+  | "linear"
+  | "conv1d"
+  | "conv2d"
+  | "conv3d"
+  | "sigmoid"
+  | "tanh"
+  | "relu"
+  | "leakyRelu"
+  | "leaky_relu"
+  | "selu";
+
+export interface KaimingOptions {
+  /** Negative slope of the rectifier that follows (for "leakyRelu"). Default 0. */
+  a?: number;
+  /** Keeps the variance of the forward ("fanIn", default) or of the backward pass ("fanOut"). */
+  mode?: "fanIn" | "fanOut" | "fan_in" | "fan_out";
+  /** Default "leakyRelu". */
+  nonlinearity?: Nonlinearity;
+}
+
+/** Gives `tensor` the value and returns it. Nothing of this is recorded for gradients. */
+function fill(tensor: Tensor, value: () => Tensor | number): Tensor {
+  return wg.noGrad(() => tensor.assign(value()));
+}
+
+/** U(a, b), by default U(0, 1). */
+export function uniform(tensor: Tensor, options: { a?: number; b?: number } = {}): Tensor {
+  const { a = 0, b = 1 } = options;
+  return fill(tensor, () =>
+    wg
+      .rand(tensor.shape)
+      .mul(b - a)
+      .add(a),
+  );
+}
+
+/** N(mean, std²), by default N(0, 1). */
+export function normal(tensor: Tensor, options: { mean?: number; std?: number } = {}): Tensor {
+  const { mean = 0, std = 1 } = options;
+  return fill(tensor, () => wg.randn(tensor.shape).mul(std).add(mean));
+}
+
+/** Every element is `value`. */
+export function constant(tensor: Tensor, value: number): Tensor {
+  return fill(tensor, () => value);
+}
+
+/** Every element is 1. */
+export function ones(tensor: Tensor): Tensor {
+  return constant(tensor, 1);
+}
+
+/** Every element is 0. */
+export function zeros(tensor: Tensor): Tensor {
+  return constant(tensor, 0);
+}
+
+/** The identity matrix. */
+export function eye(tensor: Tensor): Tensor {
+  const [rows, columns] = matrixSizes("eye", tensor);
+  return fill(tensor, () => wg.eye(rows, { m: columns }));
+}
+
+/** Glorot and Bengio 2010: U(-a, a) with a = gain √(6 / (fanIn + fanOut)). */
+export function xavierUniform(tensor: Tensor, options: { gain?: number } = {}): Tensor {
+  const { fanIn, fanOut } = fans("xavierUniform", tensor);
+  const a = (options.gain ?? 1) * Math.sqrt(6 / (fanIn + fanOut));
+  return uniform(tensor, { a: -a, b: a });
+}
+
+/** Glorot and Bengio 2010: N(0, std²) with std = gain √(2 / (fanIn + fanOut)). */
+export function xavierNormal(tensor: Tensor, options: { gain?: number } = {}): Tensor {
+  const { fanIn, fanOut } = fans("xavierNormal", tensor);
+  return normal(tensor, { std: (options.gain ?? 1) * Math.sqrt(2 / (fanIn + fanOut)) });
+}
+
+/** He et al. 2015: U(-b, b) with b = gain √(3 / fan). */
+export function kaimingUniform(tensor: Tensor, options: KaimingOptions = {}): Tensor {
+  const bound = Math.sqrt(3) * kaimingStd("kaimingUniform", tensor, options);
+  return uniform(tensor, { a: -bound, b: bound });
+}
+
+/** He et al. 2015: N(0, std²) with std = gain / √fan. */
+export function kaimingNormal(tensor: Tensor, options: KaimingOptions = {}): Tensor {
+  return normal(tensor, { std: kaimingStd("kaimingNormal", tensor, options) });
+}
+
+/** N(mean, std²) restricted to [a, b] by inverting the distribution function; defaults 0, 1, -2, 2. */
+export function truncNormal(
+  tensor: Tensor,
+  options: { mean?: number; std?: number; a?: number; b?: number } = {},
+): Tensor {
+  const { mean = 0, std = 1, a = -2, b = 2 } = options;
+  if (!(std > 0) || !(a < b)) {
+    throw new RangeError(`truncNormal: needs std > 0 and a < b, got std ${std}, a ${a}, b ${b}.`);
+  }
+  // 2 Φ(x) - 1 = erf(x / √2)
+  const low = erf((a - mean) / std / Math.SQRT2);
+  const high = erf((b - mean) / std / Math.SQRT2);
+  return fill(tensor, () =>
+    wg
+      .rand(tensor.shape)
+      .mul(high - low)
+      .add(low)
+      .erfinv()
+      .mul(std * Math.SQRT2)
+      .add(mean)
+      .clamp({ min: a, max: b }),
+  );
+}
+
+/**
+ * A (semi-)orthogonal matrix, uniformly distributed (Haar), times `gain`; dims after the first are taken together. It is the
+ * polar factor of a Gaussian matrix, by the iteration X ← (15 X - 10 XXᵀX + 3 (XXᵀ)²X) / 8, which drives all singular
+ * values to 1 (Björck and Bowie 1971).
+ */
+export function orthogonal(tensor: Tensor, options: { gain?: number } = {}): Tensor {
+  if (tensor.ndim < 2) {
+    throw new ShapeError(`orthogonal: needs a tensor of at least 2 dims, got [${tensor.shape}].`, {
+      op: "orthogonal",
+      shapes: [tensor.shape],
+    });
+  }
+  const rows = tensor.shape[0] ?? 0;
+  if (tensor.numel === 0) return tensor;
+  const columns = tensor.numel / rows;
+  return fill(tensor, () => {
+    let x = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
+    x = x.div(x.square().sum().sqrt());
+    // A singular value grows by 15/8 per iteration until it is near 1: 32 iterations lift one of 1e-8.
+    for (let i = 0; i < 32; i++) {
+      const gram = x.matmul(x.t());
+      const polynomial = gram
+        .matmul(gram)
+        .mul(3 / 8)
+        .sub(gram.mul(10 / 8));
+      x = polynomial.matmul(x).add(x.mul(15 / 8));
+    }
+    return (rows > columns ? x.t() : x).mul(options.gain ?? 1).reshape(tensor.shape);
+  });
+}
+
+/** Recommended gain for the nonlinearity; `parameter` is the negative slope of "leakyRelu" (default 0.01). */
+export function calculateGain(nonlinearity: Nonlinearity, parameter = 0.01): number {
+  switch (nonlinearity) {
+    case "linear":
+    case "conv1d":
+    case "conv2d":
+    case "conv3d":
+    case "sigmoid":
+      return 1;
+    case "tanh":
+      return 5 / 3;
+    case "relu":
+      return Math.SQRT2;
+    case "leakyRelu":
+    case "leaky_relu":
+      return Math.sqrt(2 / (1 + parameter ** 2));
+    case "selu":
+      return 3 / 4;
+    default:
+      nonlinearity satisfies never;
+      throw new RangeError(`calculateGain: unknown nonlinearity "${String(nonlinearity)}". Use "relu", "tanh", … .`);
+  }
+}
+
+/** Inputs and outputs per unit: sizes of dims 1 and 0, each times the receptive field (the dims after). */
+export function fans(op: string, tensor: Tensor): { fanIn: number; fanOut: number } {
+  const [outputs, inputs, ...field] = tensor.shape;
+  if (outputs === undefined || inputs === undefined) {
+    throw new ShapeError(`${op}: fan in and fan out need a tensor of at least 2 dims, got [${tensor.shape}].`, {
+      op,
+      shapes: [tensor.shape],
+    });
+  }
+  const receptive = field.reduce((product, size) => product * size, 1);
+  return { fanIn: inputs * receptive, fanOut: outputs * receptive };
+}
+
+function kaimingStd(op: string, tensor: Tensor, options: KaimingOptions): number {
+  const { fanIn, fanOut } = fans(op, tensor);
+  const { a = 0, mode = "fanIn", nonlinearity = "leakyRelu" } = options;
+  if (!["fanIn", "fanOut", "fan_in", "fan_out"].includes(mode)) {
+    throw new RangeError(`${op}: mode must be "fanIn" or "fanOut", got "${mode}".`);
+  }
+  const fan = mode === "fanIn" || mode === "fan_in" ? fanIn : fanOut;
+  return calculateGain(nonlinearity, a) / Math.sqrt(fan);
+}
+
+function matrixSizes(op: string, tensor: Tensor): [number, number] {
+  const [rows, columns] = tensor.shape;
+  if (rows === undefined || columns === undefined || tensor.ndim !== 2) {
+    throw new ShapeError(`${op}: needs a matrix, got [${tensor.shape}].`, { op, shapes: [tensor.shape] });
+  }
+  return [rows, columns];
+}
+
+/** Error function to about 1e-15: Taylor series near 0, continued fraction of erfc outside. */
+function erf(x: number): number {
+  const magnitude = Math.abs(x);
+  if (magnitude > 6) return Math.sign(x);
+  if (magnitude < 2.5) {
+    let term = magnitude;
+    let sum = magnitude;
+    for (let n = 1; n < 80; n++) {
+      term *= -(magnitude * magnitude) / n;
+      sum += term / (2 * n + 1);
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+  }
+  let fraction = magnitude;
+  for (let n = 120; n > 0; n--) fraction = magnitude + n / 2 / fraction;
+  return Math.sign(x) * (1 - Math.exp(-magnitude * magnitude) / fraction / Math.sqrt(Math.PI));
+}

@@ -1,0 +1,236 @@
+// Module: the base of every layer and model, a tree of parameters, buffers and submodules found by property assignment.
+
+import { WgradError } from "../errors.ts";
+import { type DType, Tensor } from "../tensor.ts";
+import { isParameter, parameter } from "./parameter.ts";
+import { loadEntries, type StateDict } from "./state.ts";
+import { summarize } from "./summary.ts";
+
+/** A module that maps one tensor to one tensor: what Sequential chains. */
+export type Layer = Module & { forward(input: Tensor): Tensor };
+
+/** What `loadStateDict(d, { strict: false })` left aside. */
+export interface LoadReport {
+  missingKeys: string[];
+  unexpectedKeys: string[];
+}
+
+/**
+ * Base class of all layers and models. Parameters (`nn.parameter(t)`, or a leaf tensor with `requiresGrad`), buffers
+ * (`registerBuffer`) and submodules are found among the public properties, in the order of their assignment; the names of
+ * the properties are the keys of the state dict. `#private` properties and plain arrays of modules are not seen: use
+ * ModuleList for the latter.
+ *
+ * ```ts
+ * class Net extends nn.Module {
+ *   fc1 = new nn.Linear(784, 128);
+ *   fc2 = new nn.Linear(128, 10);
+ *   forward(x: Tensor): Tensor { return this.fc2.forward(this.fc1.forward(x).relu()); }
+ * }
+ * ```
+ */
+export class Module {
+  /** True after `train()` (the initial mode), false after `eval()`. Dropout and batch norm behave accordingly. */
+  training = true;
+
+  readonly #buffers = new Map<string, boolean>();
+
+  /** Computes the output. Every layer defines its own. */
+  forward(..._inputs: never[]): unknown {
+    throw new WgradError(`${this.constructor.name}: forward is not defined. Write a method forward(input).`);
+  }
+
+  /**
+   * Makes `tensor` part of the module's state without training it, as `this[name]`; a persistent buffer is in the state
+   * dict. Returns the tensor, so that a class field can hold it: `mask = this.registerBuffer("mask", ones([3]))`.
+   */
+  registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): Tensor {
+    if (name === "" || name.includes(".")) {
+      throw new WgradError(`registerBuffer: a name must not be empty or hold a dot, got "${name}". Use a plain name.`);
+    }
+    const existing = (this as unknown as Record<string, unknown>)[name];
+    if (existing !== undefined && existing !== null && !this.#buffers.has(name)) {
+      throw new WgradError(
+        `registerBuffer: ${this.constructor.name} has a property "${name}" already. Use another name.`,
+      );
+    }
+    this.#buffers.set(name, options.persistent ?? true);
+    this.#set(name, tensor);
+    return tensor;
+  }
+
+  /** The direct submodules with their names, in order; one that hangs under two names is listed once. */
+  namedChildren(): [string, Module][] {
+    return unique(this.#ownModules());
+  }
+
+  /** The direct submodules. */
+  children(): Module[] {
+    return this.namedChildren().map(([, module]) => module);
+  }
+
+  /** This module (name `""`) and all below it, depth first, each once. */
+  namedModules(): [string, Module][] {
+    const found: [string, Module][] = [];
+    const visit = (name: string, module: Module): void => {
+      if (found.some(([, known]) => known === module)) return;
+      found.push([name, module]);
+      for (const [child, submodule] of module.#ownModules()) visit(join(name, child), submodule);
+    };
+    visit("", this);
+    return found;
+  }
+
+  /** This module and all below it. */
+  modules(): Module[] {
+    return this.namedModules().map(([, module]) => module);
+  }
+
+  /** All parameters with their dotted names; a shared one is listed once, under its first name. */
+  namedParameters(): [string, Tensor][] {
+    return unique(this.#collect((module) => module.#ownParameters()));
+  }
+
+  /** All parameters, each once: what an optimizer takes. */
+  parameters(): Tensor[] {
+    return this.namedParameters().map(([, tensor]) => tensor);
+  }
+
+  /** All buffers with their dotted names, each once. */
+  namedBuffers(): [string, Tensor][] {
+    return unique(this.#collect((module) => module.#ownBuffers(false)));
+  }
+
+  /** All buffers (running statistics and the like), each once. */
+  buffers(): Tensor[] {
+    return this.namedBuffers().map(([, tensor]) => tensor);
+  }
+
+  /**
+   * Parameters and persistent buffers by PyTorch's keys. The tensors are the live ones: after a step they read as the new
+   * values. A shared parameter stands under each of its names.
+   */
+  stateDict(): StateDict {
+    return Object.fromEntries(this.#state("", []));
+  }
+
+  /**
+   * Copies the values of a state dict into this module's parameters and buffers, casting to their dtypes. All or nothing:
+   * if anything does not fit, nothing is loaded. `strict: false` forgives missing and unexpected keys, never shapes.
+   * Returns which keys were missing and unexpected.
+   * @throws WgradError that lists every missing and unexpected key, ShapeError where a shape differs.
+   */
+  loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): LoadReport {
+    return loadEntries(this.constructor.name, this.#state("", []), stateDict, options.strict ?? true);
+  }
+
+  /** Switches this module and all below it to training mode (`train(false)` to evaluation mode). */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  /** Switches to evaluation mode: dropout off, running statistics used and left alone. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /**
+   * Casts the floating-point parameters and buffers. They become new tensors (shared ones stay shared), so call this
+   * before giving `parameters()` to an optimizer.
+   */
+  to(dtype: DType): this {
+    if (dtype !== "f32" && dtype !== "f16") {
+      throw new WgradError(`Module.to: the dtype must be floating-point, got ${dtype}. Use "f32" or "f16".`);
+    }
+    const cast = new Map<Tensor, Tensor>();
+    for (const module of this.modules()) {
+      for (const [name, tensor] of [...module.#ownParameters(), ...module.#ownBuffers(false)]) {
+        if (tensor.dtype === dtype || (tensor.dtype !== "f32" && tensor.dtype !== "f16")) continue;
+        const { requiresGrad } = tensor;
+        const converted = cast.get(tensor) ?? parameter(tensor.detach().to(dtype), { requiresGrad });
+        cast.set(tensor, converted);
+        module.#set(name, converted);
+      }
+    }
+    return this;
+  }
+
+  /** Sets `requiresGrad` of all parameters: `requiresGrad(false)` freezes the module. */
+  requiresGrad(value = true): this {
+    for (const tensor of this.parameters()) tensor.requiresGrad = value;
+    return this;
+  }
+
+  /** Forgets the gradients of all parameters (`grad` becomes null). */
+  zeroGrad(): void {
+    for (const tensor of this.parameters()) tensor.grad = null;
+  }
+
+  /** Calls `fn` on every module, submodules first, this one last. */
+  apply(fn: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(fn);
+    fn(this);
+    return this;
+  }
+
+  /**
+   * A table of the layers with their output shapes and numbers of parameters, for an input of the given full shape
+   * (batch included; a list of shapes for several inputs). Nothing is computed.
+   */
+  summary(inputShape: readonly number[] | readonly (readonly number[])[], options: { dtype?: DType } = {}): string {
+    return summarize(this, inputShape, options.dtype ?? "f32");
+  }
+
+  #set(name: string, value: unknown): void {
+    (this as unknown as Record<string, unknown>)[name] = value;
+  }
+
+  #ownModules(): [string, Module][] {
+    return Object.entries(this).filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+  }
+
+  #ownParameters(): [string, Tensor][] {
+    return Object.entries(this).filter(
+      (entry): entry is [string, Tensor] => !this.#buffers.has(entry[0]) && isParameter(entry[1]),
+    );
+  }
+
+  #ownBuffers(persistentOnly: boolean): [string, Tensor][] {
+    const properties = this as unknown as Record<string, unknown>;
+    const found: [string, Tensor][] = [];
+    for (const [name, persistent] of this.#buffers) {
+      const value = properties[name];
+      if (value instanceof Tensor && (persistent || !persistentOnly)) found.push([name, value]);
+    }
+    return found;
+  }
+
+  #collect(own: (module: Module) => [string, Tensor][]): [string, Tensor][] {
+    return this.namedModules().flatMap(([path, module]) =>
+      own(module).map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),
+    );
+  }
+
+  #state(path: string, ancestors: Module[]): [string, Tensor][] {
+    if (ancestors.includes(this)) {
+      throw new WgradError(
+        `stateDict: ${this.constructor.name} contains itself at "${path}". Hold the reference in a #private property.`,
+      );
+    }
+    const own = [...this.#ownParameters(), ...this.#ownBuffers(true)];
+    return [
+      ...own.map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),
+      ...this.#ownModules().flatMap(([name, child]) => child.#state(join(path, name), [...ancestors, this])),
+    ];
+  }
+}
+
+function join(path: string, name: string): string {
+  return path === "" ? name : `${path}.${name}`;
+}
+
+function unique<T>(entries: [string, T][]): [string, T][] {
+  const seen = new Set<T>();
+  return entries.filter(([, value]) => !seen.has(value) && seen.add(value));
+}

@@ -1,0 +1,47 @@
+// Parameters: the tensors of a module that an optimizer trains.
+
+import { noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
+
+const parameters = /* @__PURE__ */ new WeakSet<Tensor>();
+
+/**
+ * A trainable copy of `value`: a tensor of its own, with `requiresGrad`, which a Module finds in its properties. The copy
+ * is state, not an expression: a random `value` is drawn once.
+ */
+export function parameter(value: Tensor, options: { requiresGrad?: boolean } = {}): Tensor {
+  const result = zeros(value.shape, { dtype: value.dtype, requiresGrad: options.requiresGrad ?? true });
+  noGrad(() => result.assign(value.detach()));
+  parameters.add(result);
+  return result;
+}
+
+/** A Tensor that was made by `parameter()` or `new nn.Parameter()`. */
+export type Parameter = Tensor;
+
+/** `parameter` in PyTorch's spelling: `this.weight = new nn.Parameter(randn([3, 3]))`. */
+export const Parameter: new (value: Tensor, options?: { requiresGrad?: boolean }) => Tensor =
+  parameter as unknown as new (
+    value: Tensor,
+    options?: { requiresGrad?: boolean },
+  ) => Tensor;
+
+/**
+ * A tensor full of `value` that has memory of its own from the start, for weights and buffers that a compiled step
+ * overwrites (to such a step, `ones()` as such is a constant).
+ */
+export function filled(shape: Shape, value: number, options: { requiresGrad?: boolean } = {}): Tensor {
+  const size = shape.reduce((product, n) => product * n, 1);
+  return tensor(new Float32Array(size).fill(value), { shape, requiresGrad: options.requiresGrad ?? false });
+}
+
+/**
+ * Whether a property's value is a parameter: made by `parameter()`, or any leaf tensor with `requiresGrad` (seen once, it
+ * stays a parameter when it is frozen later with `requiresGrad = false`).
+ */
+export function isParameter(value: unknown): value is Tensor {
+  if (!(value instanceof Tensor)) return false;
+  if (parameters.has(value)) return true;
+  if (!value.requiresGrad || value.node.leaf !== value) return false;
+  parameters.add(value);
+  return true;
+}

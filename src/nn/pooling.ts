@@ -1,0 +1,128 @@
+// Pooling layers: the maximum or the mean of windows.
+
+import {
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  avgPool1d,
+  avgPool2d,
+  maxPool1d,
+  maxPool2d,
+  type Tensor,
+} from "../tensor.ts";
+import { Module } from "./module.ts";
+
+type Size = number | readonly number[];
+
+export interface MaxPoolOptions {
+  /** Step of the window. Default: its size. */
+  stride?: Size;
+  /** Elements of -∞ added around the input. Default 0. */
+  padding?: Size;
+  /** Distance between the window's elements. Default 1. */
+  dilation?: Size;
+  /** Rounds the output size up instead of down. Default false. */
+  ceilMode?: boolean;
+}
+
+export interface AvgPoolOptions {
+  /** Step of the window. Default: its size. */
+  stride?: Size;
+  /** Zeros added around the input. Default 0. */
+  padding?: Size;
+  /** Rounds the output size up instead of down. Default false. */
+  ceilMode?: boolean;
+  /** Counts the padding in the mean. Default true. */
+  countIncludePad?: boolean;
+}
+
+/** Maximum of the windows of [N, C, L]. */
+export class MaxPool1d extends Module {
+  readonly kernelSize: Size;
+  readonly options: MaxPoolOptions;
+
+  constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
+    super();
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return maxPool1d(input, this.kernelSize, this.options);
+  }
+}
+
+/** Maximum of the windows of [N, C, H, W]. */
+export class MaxPool2d extends Module {
+  readonly kernelSize: Size;
+  readonly options: MaxPoolOptions;
+
+  constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
+    super();
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return maxPool2d(input, this.kernelSize, this.options);
+  }
+}
+
+/** Mean of the windows of [N, C, L]. */
+export class AvgPool1d extends Module {
+  readonly kernelSize: Size;
+  readonly options: AvgPoolOptions;
+
+  constructor(kernelSize: Size, options: AvgPoolOptions = {}) {
+    super();
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return avgPool1d(input, this.kernelSize, this.options);
+  }
+}
+
+/** Mean of the windows of [N, C, H, W]. `divisorOverride` replaces the count. */
+export class AvgPool2d extends Module {
+  readonly kernelSize: Size;
+  readonly options: AvgPoolOptions & { divisorOverride?: number };
+
+  constructor(kernelSize: Size, options: AvgPoolOptions & { divisorOverride?: number } = {}) {
+    super();
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return avgPool2d(input, this.kernelSize, this.options);
+  }
+}
+
+/** Means of [N, C, L] over windows chosen so that the output is [N, C, outputSize]. */
+export class AdaptiveAvgPool1d extends Module {
+  readonly outputSize: Size;
+
+  constructor(outputSize: Size) {
+    super();
+    this.outputSize = outputSize;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return adaptiveAvgPool1d(input, this.outputSize);
+  }
+}
+
+/** Means of [N, C, H, W] over windows chosen so that the output is [N, C, *outputSize]; 1 is global pooling. */
+export class AdaptiveAvgPool2d extends Module {
+  readonly outputSize: Size;
+
+  constructor(outputSize: Size) {
+    super();
+    this.outputSize = outputSize;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return adaptiveAvgPool2d(input, this.outputSize);
+  }
+}

@@ -1,0 +1,102 @@
+// Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
+
+import { interpolate, pad, pixelShuffle, type Tensor } from "../tensor.ts";
+import { sizes, whole } from "./check.ts";
+import { Module } from "./module.ts";
+
+/** The dims from `startDim` (default 1) to `endDim` (default -1) as one. */
+export class Flatten extends Module {
+  readonly startDim: number;
+  readonly endDim: number;
+
+  constructor(options: { startDim?: number; endDim?: number } = {}) {
+    super();
+    this.startDim = options.startDim ?? 1;
+    this.endDim = options.endDim ?? -1;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.flatten({ startDim: this.startDim, endDim: this.endDim });
+  }
+}
+
+/** The dim `dim` as several of the given sizes, one of which may be -1. */
+export class Unflatten extends Module {
+  readonly dim: number;
+  readonly unflattenedSize: readonly number[];
+
+  constructor(dim: number, unflattenedSize: readonly number[]) {
+    super();
+    this.dim = dim;
+    this.unflattenedSize = [...unflattenedSize];
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.unflatten(this.dim, this.unflattenedSize);
+  }
+}
+
+/** Returns its input. */
+export class Identity extends Module {
+  override forward(input: Tensor): Tensor {
+    return input;
+  }
+}
+
+/** Resizes the spatial dims of [N, C, *] to `size` or by `scaleFactor`. */
+export class Upsample extends Module {
+  readonly size: number | readonly number[] | undefined;
+  readonly scaleFactor: number | readonly number[] | undefined;
+  readonly mode: "nearest" | "bilinear";
+  readonly alignCorners: boolean;
+
+  constructor(options: {
+    size?: number | readonly number[];
+    scaleFactor?: number | readonly number[];
+    mode?: "nearest" | "bilinear";
+    alignCorners?: boolean;
+  }) {
+    super();
+    this.size = options.size;
+    this.scaleFactor = options.scaleFactor;
+    this.mode = options.mode ?? "nearest";
+    this.alignCorners = options.alignCorners ?? false;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return interpolate(input, {
+      ...(this.size === undefined ? {} : { size: this.size }),
+      ...(this.scaleFactor === undefined ? {} : { scaleFactor: this.scaleFactor }),
+      ...(this.mode === "nearest" ? {} : { alignCorners: this.alignCorners }),
+      mode: this.mode,
+    });
+  }
+}
+
+/** [N, C r², H, W] → [N, C, H r, W r] (Shi et al. 2016). */
+export class PixelShuffle extends Module {
+  readonly upscaleFactor: number;
+
+  constructor(upscaleFactor: number) {
+    super();
+    this.upscaleFactor = whole("PixelShuffle", "upscaleFactor", upscaleFactor);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return pixelShuffle(input, this.upscaleFactor);
+  }
+}
+
+/** Zeros around the last two dims: the same number on all sides, or [left, right, top, bottom]. */
+export class ZeroPad2d extends Module {
+  readonly padding: readonly number[];
+
+  constructor(padding: number | readonly number[]) {
+    super();
+    this.padding = sizes("ZeroPad2d", "padding", padding, 4, Number.MIN_SAFE_INTEGER);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return pad(input, [...this.padding]);
+  }
+}

@@ -1,0 +1,70 @@
+// State dicts: checking one against a module's tensors, and loading it whole or not at all.
+
+import { ShapeError, WgradError } from "../errors.ts";
+import { noGrad, Tensor } from "../tensor.ts";
+
+/** Tensors by PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
+export type StateDict = Record<string, Tensor>;
+
+/**
+ * Assigns the values of `source` to the tensors of `entries` after every key and shape was checked.
+ * @throws WgradError (ShapeError if a shape differs) that lists all that does not fit; then nothing was loaded.
+ */
+export function loadEntries(
+  owner: string,
+  entries: [string, Tensor][],
+  source: StateDict,
+  strict: boolean,
+): { missingKeys: string[]; unexpectedKeys: string[] } {
+  if (typeof source !== "object" || source === null) {
+    throw new TypeError(`loadStateDict: a state dict is an object of tensors, got ${String(source)}.`);
+  }
+  const known = new Set(entries.map(([key]) => key));
+  const missingKeys = entries.map(([key]) => key).filter((key) => !Object.hasOwn(source, key));
+  const unexpectedKeys = Object.keys(source).filter((key) => !known.has(key));
+  const loads: { target: Tensor; value: Tensor }[] = [];
+  const misshapen: string[] = [];
+  const shapes: (readonly number[])[] = [];
+  for (const [key, target] of entries) {
+    if (!Object.hasOwn(source, key)) continue;
+    const value: unknown = source[key];
+    if (!(value instanceof Tensor)) {
+      throw new TypeError(`loadStateDict: "${key}" must be a tensor, got ${typeof value}. Wrap it with tensor().`);
+    }
+    if (sameShape(value.shape, target.shape)) {
+      loads.push({ target, value });
+    } else {
+      misshapen.push(`"${key}" is [${value.shape}] in the state dict and [${target.shape}] in the model`);
+      shapes.push(value.shape, target.shape);
+    }
+  }
+  const problems = [
+    ...(strict ? [...list("missing", missingKeys), ...list("unexpected", unexpectedKeys)] : []),
+    ...misshapen,
+  ];
+  if (problems.length > 0) {
+    const message = `loadStateDict: the state dict does not fit ${owner}: ${problems.join("; ")}. Nothing was loaded.${
+      misshapen.length === 0 ? " With { strict: false }, what fits by name is loaded." : ""
+    }`;
+    if (shapes.length > 0) throw new ShapeError(message, { op: "loadStateDict", shapes });
+    throw new WgradError(message, { op: "loadStateDict" });
+  }
+  noGrad(() => {
+    // Taken before the first assignment, so that a dict of the module's own tensors in another order loads rightly.
+    const values = loads.map(({ target, value }) => value.detach().to(target.dtype));
+    loads.forEach(({ target }, i) => {
+      const value = values[i];
+      if (value !== undefined) target.assign(value);
+    });
+  });
+  return { missingKeys, unexpectedKeys };
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+function list(kind: string, keys: string[]): string[] {
+  if (keys.length === 0) return [];
+  return [`${kind} key${keys.length > 1 ? "s" : ""} ${keys.map((key) => `"${key}"`).join(", ")}`];
+}

@@ -1,0 +1,47 @@
+// Adadelta.
+
+import { scalar } from "../tensor.ts";
+import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
+import { fraction, moving, nonNegative, penalized } from "./rules.ts";
+
+export interface AdadeltaOptions extends CommonOptions {
+  /** Decay of the averages. Default 0.9. */
+  rho: number;
+  /** Added under both roots. Default 1e-6. */
+  eps: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Ascends instead. Default false. */
+  maximize: boolean;
+}
+
+type Slot = "square_avg" | "acc_delta";
+
+/**
+ * v ← ρ v + (1 - ρ) g²;  d = √(u + eps) / √(v + eps) · g;  u ← ρ u + (1 - ρ) d²;  p ← p - lr d (Zeiler 2012).
+ * lr 1 unless told.
+ */
+export class Adadelta extends Optimizer<AdadeltaOptions, Slot> {
+  constructor(params: ParamsInput<AdadeltaOptions>, options: Partial<AdadeltaOptions> = {}) {
+    super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false }, options);
+  }
+
+  protected override check(options: AdadeltaOptions): void {
+    nonNegative("Adadelta", options, "lr", "eps", "weightDecay");
+    fraction("Adadelta", "rho", options.rho);
+  }
+
+  protected override slots(): readonly Slot[] {
+    return ["square_avg", "acc_delta"];
+  }
+
+  protected override update(update: Update<AdadeltaOptions, Slot>): Updated<Slot> {
+    const { parameter, state, group } = update;
+    const gradient = penalized(update);
+    const square_avg = moving(state.square_avg, gradient.square(), () => group.rho);
+    const delta = state.acc_delta.add(group.eps).sqrt().div(square_avg.add(group.eps).sqrt()).mul(gradient);
+    const acc_delta = moving(state.acc_delta, delta.square(), () => group.rho);
+    const lr = scalar(() => group.lr);
+    return { parameter: parameter.sub(delta.mul(lr)), state: { square_avg, acc_delta } };
+  }
+}

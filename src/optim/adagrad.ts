@@ -1,0 +1,52 @@
+// Adagrad.
+
+import {
+  type CommonOptions,
+  Optimizer,
+  type ParamGroup,
+  type ParamsInput,
+  type Update,
+  type Updated,
+} from "./optimizer.ts";
+import { nonNegative, penalized } from "./rules.ts";
+
+export interface AdagradOptions extends CommonOptions {
+  /** Decay of the learning rate. Default 0. */
+  lrDecay: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** What the sum of squares starts as. Default 0. */
+  initialAccumulatorValue: number;
+  /** Added to the denominator. Default 1e-10. */
+  eps: number;
+  /** Ascends instead. Default false. */
+  maximize: boolean;
+}
+
+/** s ← s + g²;  p ← p - lr / (1 + (t - 1) lrDecay) · g / (√s + eps) (Duchi et al. 2011). lr 1e-2 unless told. */
+export class Adagrad extends Optimizer<AdagradOptions, "sum"> {
+  constructor(params: ParamsInput<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
+    const defaults = { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false };
+    super(params, defaults, options);
+  }
+
+  protected override check(options: AdagradOptions): void {
+    nonNegative("Adagrad", options, "lr", "lrDecay", "weightDecay", "initialAccumulatorValue", "eps");
+  }
+
+  protected override slots(): readonly "sum"[] {
+    return ["sum"];
+  }
+
+  protected override initial(_slot: "sum", group: ParamGroup<AdagradOptions>): number {
+    return group.initialAccumulatorValue;
+  }
+
+  protected override update(update: Update<AdagradOptions, "sum">): Updated<"sum"> {
+    const { parameter, state, group, number } = update;
+    const gradient = penalized(update);
+    const lr = number(({ step }) => group.lr / (1 + (step - 1) * group.lrDecay));
+    const sum = state.sum.add(gradient.square());
+    return { parameter: parameter.sub(gradient.div(sum.sqrt().add(group.eps)).mul(lr)), state: { sum } };
+  }
+}

@@ -1,0 +1,46 @@
+// Adamax: Adam with the infinity norm.
+
+import { maximum, scalar } from "../tensor.ts";
+import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
+import { moving, nonNegative, penalized, twoBetas } from "./rules.ts";
+
+export interface AdamaxOptions extends CommonOptions {
+  /** Decay of the average gradient and of the largest one. Default [0.9, 0.999]. */
+  betas: readonly [number, number];
+  /** Added to |g|. Default 1e-8. */
+  eps: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Ascends instead. Default false. */
+  maximize: boolean;
+}
+
+type Slot = "exp_avg" | "exp_inf";
+
+/**
+ * m ← β₁ m + (1 - β₁) g;  u ← max(β₂ u, |g| + eps);  p ← p - lr / (1 - β₁ᵗ) · m / u (Kingma and Ba 2015, section 7.1).
+ * lr 2e-3 unless told.
+ */
+export class Adamax extends Optimizer<AdamaxOptions, Slot> {
+  constructor(params: ParamsInput<AdamaxOptions>, options: Partial<AdamaxOptions> = {}) {
+    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false }, options);
+  }
+
+  protected override check(options: AdamaxOptions): void {
+    nonNegative("Adamax", options, "lr", "eps", "weightDecay");
+    twoBetas("Adamax", options.betas);
+  }
+
+  protected override slots(): readonly Slot[] {
+    return ["exp_avg", "exp_inf"];
+  }
+
+  protected override update(update: Update<AdamaxOptions, Slot>): Updated<Slot> {
+    const { parameter, state, group, number } = update;
+    const gradient = penalized(update);
+    const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
+    const exp_inf = maximum(state.exp_inf.mul(scalar(() => group.betas[1])), gradient.abs().add(group.eps));
+    const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
+    return { parameter: parameter.sub(exp_avg.div(exp_inf).mul(stepSize)), state: { exp_avg, exp_inf } };
+  }
+}

@@ -1,0 +1,41 @@
+// Lion: the sign of an interpolated momentum.
+
+import { scalar } from "../tensor.ts";
+import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
+import { direction, moving, nonNegative, shrunk, twoBetas } from "./rules.ts";
+
+export interface LionOptions extends CommonOptions {
+  /** Weight of the momentum in the direction, and its decay. Default [0.9, 0.99]. */
+  betas: readonly [number, number];
+  /** Decoupled decay. Default 0. */
+  weightDecay: number;
+  /** Ascends instead. Default false. */
+  maximize: boolean;
+}
+
+/**
+ * p ← (1 - lr · weightDecay) p - lr sign(β₁ m + (1 - β₁) g);  m ← β₂ m + (1 - β₂) g (Chen et al. 2023).
+ * lr 1e-4 unless told.
+ */
+export class Lion extends Optimizer<LionOptions, "exp_avg"> {
+  constructor(params: ParamsInput<LionOptions>, options: Partial<LionOptions> = {}) {
+    super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, maximize: false }, options);
+  }
+
+  protected override check(options: LionOptions): void {
+    nonNegative("Lion", options, "lr", "weightDecay");
+    twoBetas("Lion", options.betas);
+  }
+
+  protected override slots(): readonly "exp_avg"[] {
+    return ["exp_avg"];
+  }
+
+  protected override update(update: Update<LionOptions, "exp_avg">): Updated<"exp_avg"> {
+    const { parameter, state, group } = update;
+    const gradient = direction(update);
+    const move = moving(state.exp_avg, gradient, () => group.betas[0]).sign();
+    const exp_avg = moving(state.exp_avg, gradient, () => group.betas[1]);
+    return { parameter: shrunk(parameter, group).sub(move.mul(scalar(() => group.lr))), state: { exp_avg } };
+  }
+}

@@ -1,0 +1,103 @@
+// Muon: momentum orthogonalized by Newton-Schulz iterations, for the matrices of a network.
+
+import { ShapeError } from "../errors.ts";
+import { scalar, type Tensor } from "../tensor.ts";
+import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
+import { direction, fraction, moving, nonNegative, shrunk } from "./rules.ts";
+
+export interface MuonOptions extends CommonOptions {
+  /** Decoupled decay. Default 0.1. */
+  weightDecay: number;
+  /** Decay of the averaged gradient. Default 0.95. */
+  momentum: number;
+  /** Looks one step ahead. Default true. */
+  nesterov: boolean;
+  /** Coefficients a, b, c of the iteration. Default [3.4445, -4.775, 2.0315]. */
+  nsCoefficients: readonly [number, number, number];
+  /** Least norm to divide by. Default 1e-7. */
+  eps: number;
+  /** Number of iterations. Default 5. */
+  nsSteps: number;
+  /** "original" scales lr by √max(1, rows / columns), "matchRmsAdamw" by 0.2 √max(rows, columns). Default "original". */
+  adjustLrFn: "original" | "matchRmsAdamw" | "match_rms_adamw";
+  /** Ascends instead. Default false. */
+  maximize: boolean;
+}
+
+/** X ← a X + (b XXᵀ + c (XXᵀ)²) X from X = M / ‖M‖: all singular values come near 1. */
+function orthogonalized(matrix: Tensor, group: MuonOptions): Tensor {
+  const [a, b, c] = group.nsCoefficients;
+  const [rows = 0, columns = 0] = matrix.shape;
+  let x = rows > columns ? matrix.t() : matrix;
+  x = x.div(x.square().sum().sqrt().clamp({ min: group.eps }));
+  for (let i = 0; i < group.nsSteps; i++) {
+    const gram = x.matmul(x.t());
+    const polynomial = gram.mul(b).add(gram.matmul(gram).mul(c));
+    x = x.mul(a).add(polynomial.matmul(x));
+  }
+  return rows > columns ? x.t() : x;
+}
+
+/**
+ * m ← β m + (1 - β) g;  u = m, with Nesterov (1 - β) g + β m;  p ← (1 - lr · weightDecay) p - lr′ orthogonalized(u)
+ * (Jordan et al. 2024, in PyTorch's form, here in f32 throughout). Takes matrices only: train biases, norms and embeddings
+ * with AdamW. lr 1e-3 unless told.
+ */
+export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
+  constructor(params: ParamsInput<MuonOptions>, options: Partial<MuonOptions> = {}) {
+    const defaults = {
+      lr: 1e-3,
+      weightDecay: 0.1,
+      momentum: 0.95,
+      nesterov: true,
+      nsCoefficients: [3.4445, -4.775, 2.0315] as const,
+      eps: 1e-7,
+      nsSteps: 5,
+      adjustLrFn: "original" as const,
+      maximize: false,
+    };
+    super(params, defaults, options);
+  }
+
+  protected override get elementwise(): boolean {
+    return false;
+  }
+
+  protected override check(options: MuonOptions): void {
+    nonNegative("Muon", options, "lr", "weightDecay", "eps");
+    fraction("Muon", "momentum", options.momentum);
+    if (!Number.isInteger(options.nsSteps) || options.nsSteps < 0 || options.nsSteps >= 100) {
+      throw new RangeError(`Muon: nsSteps must be a whole number below 100, got ${options.nsSteps}.`);
+    }
+    if (!["original", "matchRmsAdamw", "match_rms_adamw"].includes(options.adjustLrFn)) {
+      throw new RangeError(`Muon: adjustLrFn must be "original" or "matchRmsAdamw", got "${options.adjustLrFn}".`);
+    }
+  }
+
+  protected override checkParameter(parameter: Tensor): void {
+    if (parameter.ndim === 2) return;
+    throw new ShapeError(
+      `Muon: takes matrices only, got a parameter of shape [${parameter.shape}]. Give it to AdamW instead.`,
+      { op: "Muon", shapes: [parameter.shape] },
+    );
+  }
+
+  protected override slots(): readonly "momentum_buffer"[] {
+    return ["momentum_buffer"];
+  }
+
+  protected override update(update: Update<MuonOptions, "momentum_buffer">): Updated<"momentum_buffer"> {
+    const { parameter, state, group } = update;
+    const gradient = direction(update);
+    const momentum = (): number => group.momentum;
+    const momentum_buffer = moving(state.momentum_buffer, gradient, momentum);
+    const ahead = group.nesterov ? moving(momentum_buffer, gradient, momentum) : momentum_buffer;
+    const [rows = 1, columns = 1] = parameter.shape;
+    const ratio =
+      group.adjustLrFn === "original"
+        ? Math.sqrt(Math.max(1, rows / columns))
+        : 0.2 * Math.sqrt(Math.max(rows, columns));
+    const move = orthogonalized(ahead, group).mul(scalar(() => group.lr * ratio));
+    return { parameter: shrunk(parameter, group).sub(move), state: { momentum_buffer } };
+  }
+}

@@ -1,0 +1,303 @@
+// Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
+
+import { DTypeError, WgradError } from "../errors.ts";
+import { hostEffect, noGrad, submit, Tensor, zeros } from "../tensor.ts";
+import { Cohorts, FlatGroup } from "./flat.ts";
+import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
+
+/** Options that every optimizer has. */
+export interface CommonOptions {
+  /** Learning rate: schedulers change it between steps. */
+  lr: number;
+}
+
+/** Parameters with their options. What schedulers and users change here holds from the next step on. */
+export type ParamGroup<O extends CommonOptions = CommonOptions> = O & { params: Tensor[]; initialLr?: number };
+
+/** What an optimizer takes: parameters, or groups of parameters with options of their own. */
+export type ParamsInput<O> = Iterable<Tensor> | Iterable<{ params: Tensor | Iterable<Tensor> } & Partial<O>>;
+
+/** Numbers that an optimizer counts on the host for each parameter. */
+export interface Counters {
+  /** Number of updates that the parameter has had, this one included. */
+  step: number;
+  /** NAdam's product of momenta. */
+  mu_product?: number;
+}
+
+/** What an optimizer remembers about a parameter: counters, and tensors of the parameter's shape by PyTorch's names. */
+export interface ParameterState<S extends string> {
+  readonly counters: Counters;
+  readonly slots: Partial<Record<S, Tensor>>;
+}
+
+/** One update to compute: tensors of equal shape, over one or many parameters. Elementwise, unless the optimizer says not. */
+export interface Update<O extends CommonOptions, S extends string> {
+  readonly parameter: Tensor;
+  readonly gradient: Tensor;
+  /** The state by name: all that `slots(group)` lists. */
+  readonly state: Record<S, Tensor>;
+  /** The live group: read what may change from step to step inside `scalar(() => …)`. */
+  readonly group: ParamGroup<O>;
+  /** A number that follows from the counters, which are already advanced to this step. */
+  number(refresh: (counters: Counters) => number): Tensor;
+}
+
+/** New values after an update. */
+export interface Updated<S extends string> {
+  readonly parameter: Tensor;
+  readonly state?: Partial<Record<S, Tensor>>;
+}
+
+/** Base of all optimizers: they define `slots` and `update`, the rest is here. */
+export abstract class Optimizer<O extends CommonOptions = CommonOptions, S extends string = string> {
+  /** The groups with their options, as PyTorch's `param_groups`. */
+  readonly paramGroups: ParamGroup<O>[] = [];
+  /** Options for groups that do not give their own. */
+  readonly defaults: Readonly<O>;
+  /** State by parameter. */
+  readonly state: Map<Tensor, ParameterState<S>> = new Map();
+  readonly #flat = new Map<ParamGroup<O>, FlatGroup<S>[]>();
+
+  constructor(params: ParamsInput<O>, defaults: O, options: Partial<O>) {
+    this.defaults = { ...defaults, ...this.#known(options, defaults) };
+    for (const group of groupsOf(this.constructor.name, params)) this.#add(group);
+    if (this.paramGroups.length === 0) {
+      throw new RangeError(`${this.constructor.name}: the list of parameters is empty. Pass model.parameters().`);
+    }
+  }
+
+  /** Names of the state tensors that a group's options ask for. */
+  protected abstract slots(group: ParamGroup<O>): readonly S[];
+
+  /** The update's formula. */
+  protected abstract update(update: Update<O, S>): Updated<S>;
+
+  /** Throws where the options make no sense. */
+  protected abstract check(options: O): void;
+
+  /** Whether `update` is elementwise, so that it can run over many parameters at once. */
+  protected get elementwise(): boolean {
+    return true;
+  }
+
+  /** What a state tensor starts as. */
+  protected initial(_slot: S, _group: ParamGroup<O>): number {
+    return 0;
+  }
+
+  /** The counters before the first step. */
+  protected newCounters(): Counters {
+    return { step: 0 };
+  }
+
+  /** Moves the counters to the next step; called at every step and at every replay of a compiled one. */
+  protected advance(counters: Counters, _group: ParamGroup<O>): void {
+    counters.step += 1;
+  }
+
+  /** Throws where the optimizer cannot train a parameter of this shape. */
+  protected checkParameter(_parameter: Tensor): void {}
+
+  /** Adds parameters with options of their own, e.g. layers that are trained from now on. */
+  addParamGroup(group: { params: Tensor | Iterable<Tensor> } & Partial<O>): void {
+    this.#add(group);
+  }
+
+  /** Forgets all gradients (`grad` becomes null). */
+  zeroGrad(): void {
+    for (const group of this.paramGroups) for (const parameter of group.params) parameter.grad = null;
+  }
+
+  /**
+   * Updates every parameter that has a gradient and submits the whole step (forward, backward, update) as one plan,
+   * without waiting for it.
+   */
+  step(): void {
+    noGrad(() => {
+      for (const group of this.paramGroups) {
+        for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat);
+      }
+    });
+    submit();
+  }
+
+  /**
+   * The state in PyTorch's form: `state` by the parameter's number, `param_groups` with snake_case options. The tensors
+   * are the live ones.
+   */
+  stateDict(): OptimizerStateDict {
+    const params = this.paramGroups.flatMap((group) => group.params);
+    const state: OptimizerStateDict["state"] = {};
+    params.forEach((parameter, i) => {
+      const known = this.state.get(parameter);
+      if (known !== undefined && known.counters.step > 0)
+        state[i] = { ...known.counters, ...(known.slots as Record<string, Tensor>) };
+    });
+    let next = 0;
+    const param_groups = this.paramGroups.map((group) => groupToState(group, () => next++));
+    return { state, param_groups };
+  }
+
+  /**
+   * Takes the state and the options of a state dict; all or nothing.
+   * @throws WgradError where groups, parameters or shapes do not match.
+   */
+  loadStateDict(stateDict: OptimizerStateDict): void {
+    const name = this.constructor.name;
+    const groups = this.paramGroups.map((group, i) => groupFromState(name, group, stateDict.param_groups[i]));
+    const params = this.paramGroups.flatMap((group) => group.params.map((parameter) => ({ parameter, group })));
+    const loaded = checkState(name, stateDict, this.paramGroups);
+    this.paramGroups.forEach((group, i) => {
+      Object.assign(group, groups[i]);
+    });
+    // The state's objects stay the same ones: compiled steps hold them.
+    params.forEach(({ parameter, group }, i) => {
+      const entry = loaded[i];
+      const state = this.state.get(parameter);
+      if (state === undefined) return;
+      Object.assign(state.counters, this.newCounters(), entry?.counters);
+      for (const slot of this.#slotsOf(group)) {
+        const value = entry?.tensors[slot]?.detach() ?? this.initial(slot, group);
+        noGrad(() => state.slots[slot]?.assign(value));
+      }
+    });
+  }
+
+  #add(input: { params: Tensor | Iterable<Tensor> } & Partial<O>): void {
+    const name = this.constructor.name;
+    const { params, ...options } = input;
+    const merged = Object.entries({
+      ...this.defaults,
+      ...this.#known(options as unknown as Partial<O>, this.defaults),
+    });
+    const group = Object.fromEntries(merged.map(([key, value]) => [key, copy(value)])) as unknown as ParamGroup<O>;
+    group.params = params instanceof Tensor ? [params] : [...params];
+    this.check(group);
+    const taken = new Set(this.paramGroups.flatMap((other) => other.params));
+    for (const parameter of group.params) {
+      checkTrainable(name, parameter);
+      if (taken.has(parameter)) {
+        throw new WgradError(
+          `${name}: the parameter of shape [${parameter.shape}] appears twice. Give every parameter once.`,
+        );
+      }
+      taken.add(parameter);
+      this.checkParameter(parameter);
+    }
+    if (group.params.length === 0) {
+      throw new RangeError(`${name}: the list of parameters is empty. Pass model.parameters().`);
+    }
+    this.paramGroups.push(group);
+    for (const parameter of group.params) this.state.set(parameter, { counters: this.newCounters(), slots: {} });
+    // Laid out here and not at the first step: a step that is being compiled must find everything in its place.
+    const parts = this.elementwise ? [group.params] : group.params.map((parameter) => [parameter]);
+    this.#flat.set(
+      group,
+      parts.map((params) => new FlatGroup<S>([...params])),
+    );
+    this.#slotsOf(group);
+  }
+
+  /** The options that were given, after a check that each is known. */
+  #known(options: Partial<O>, known: O): Partial<O> {
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    for (const [key] of given) {
+      if (key in known || key === "initialLr") continue;
+      throw new WgradError(
+        `${this.constructor.name}: there is no option "${key}". Known are ${Object.keys(known).join(", ")}.`,
+      );
+    }
+    return Object.fromEntries(given) as Partial<O>;
+  }
+
+  /** The state's names, after their tensors were made where the options ask for new ones. */
+  #slotsOf(group: ParamGroup<O>): readonly S[] {
+    const slots = this.slots(group);
+    for (const flat of this.#flat.get(group) ?? []) {
+      for (const slot of slots) {
+        const states = flat.params.map((parameter) => this.state.get(parameter));
+        if (states.every((state) => state?.slots[slot] !== undefined)) continue;
+        flat.addState(slot, this.initial(slot, group)).forEach((tensor, i) => {
+          const state = states[i];
+          if (state !== undefined) state.slots[slot] = tensor;
+        });
+      }
+    }
+    return slots;
+  }
+
+  /** Records the update of those parameters that have a gradient. */
+  #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>): void {
+    const { params } = flat;
+    const gradients = params.map(({ grad }) => grad);
+    if (gradients.every((gradient) => gradient === null)) return;
+    const slots = this.#slotsOf(group);
+    const counters = params.map((parameter) => this.#countersOf(parameter));
+    const active = counters.filter((_, i) => gradients[i] !== null);
+    const steps = counters.map(({ step }, i) => (gradients[i] === null ? null : step));
+    hostEffect(() => {
+      for (const counter of active) this.advance(counter, group);
+    });
+    const parameters = flat.parameters();
+    const cohorts = new Cohorts(flat, steps, counters);
+    const old = Object.fromEntries(slots.map((slot) => [slot, flat.state(slot)])) as Record<S, Tensor>;
+    const updated = this.update({
+      parameter: parameters.flat,
+      gradient: parameters.collect(gradients.map((gradient, i) => gradient ?? zeros((params[i] as Tensor).shape))),
+      state: old,
+      group,
+      number: (refresh) => cohorts.number(refresh),
+    });
+    const next = slots.map((slot) => cohorts.select(updated.state?.[slot] ?? old[slot], old[slot]));
+    const parameter = cohorts.select(updated.parameter, parameters.flat);
+    slots.forEach((slot, i) => {
+      flat.state(slot).assign(next[i] as Tensor);
+    });
+    parameters.flat.assign(parameter);
+  }
+
+  #countersOf(parameter: Tensor): Counters {
+    const state = this.state.get(parameter);
+    if (state === undefined) throw new WgradError("internal: a parameter without state");
+    return state.counters;
+  }
+}
+
+function groupsOf<O>(
+  optimizer: string,
+  params: ParamsInput<O>,
+): ({ params: Tensor | Iterable<Tensor> } & Partial<O>)[] {
+  if (params instanceof Tensor || typeof params !== "object" || params === null || !(Symbol.iterator in params)) {
+    throw new TypeError(`${optimizer}: the parameters must be a list of tensors or groups. Pass model.parameters().`);
+  }
+  const list = [...params];
+  const tensors = list.filter((entry): entry is Tensor => entry instanceof Tensor);
+  if (tensors.length === list.length)
+    return tensors.length === 0 ? [] : [{ params: tensors } as { params: Tensor[] } & Partial<O>];
+  return list.map((entry) => {
+    if (entry instanceof Tensor || typeof entry !== "object" || entry === null || !("params" in entry)) {
+      throw new TypeError(`${optimizer}: the parameters must be tensors, or groups { params: […], … }, not a mixture.`);
+    }
+    return entry;
+  });
+}
+
+function checkTrainable(optimizer: string, parameter: unknown): void {
+  if (!(parameter instanceof Tensor)) {
+    throw new TypeError(`${optimizer}: a parameter must be a tensor, got ${typeof parameter}.`);
+  }
+  if (parameter.dtype !== "f32") {
+    throw new DTypeError(
+      `${optimizer}: parameters must be f32, got ${parameter.dtype}. Keep f32 parameters and cast them where they are used.`,
+      {
+        op: optimizer,
+      },
+    );
+  }
+  if (parameter.requiresGrad && parameter.node.leaf !== parameter) {
+    throw new WgradError(
+      `${optimizer}: a parameter must be a leaf, got the result of an op, of shape [${parameter.shape}]. nn.parameter(t) makes a leaf of it.`,
+    );
+  }
+}

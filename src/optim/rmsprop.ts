@@ -1,0 +1,78 @@
+// RMSprop.
+
+import { maximum, scalar } from "../tensor.ts";
+import {
+  type CommonOptions,
+  Optimizer,
+  type ParamGroup,
+  type ParamsInput,
+  type Update,
+  type Updated,
+} from "./optimizer.ts";
+import { moving, nonNegative, penalized } from "./rules.ts";
+
+export interface RMSpropOptions extends CommonOptions {
+  /** Decay of the average of squared gradients. Default 0.99. */
+  alpha: number;
+  /** Added to the denominator. Default 1e-8. */
+  eps: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Weight of the past moves. Default 0. */
+  momentum: number;
+  /** Divides by the estimated standard deviation instead of the root mean square. Default false. */
+  centered: boolean;
+  /** Ascends instead. Default false. */
+  maximize: boolean;
+}
+
+type Slot = "square_avg" | "grad_avg" | "momentum_buffer";
+
+/**
+ * v ← α v + (1 - α) g²;  d = g / (√v + eps), where centered uses √(v - ḡ²) with ḡ ← α ḡ + (1 - α) g;
+ * b ← momentum b + d;  p ← p - lr b (Tieleman and Hinton 2012; Graves 2013). lr 1e-2 unless told.
+ */
+export class RMSprop extends Optimizer<RMSpropOptions, Slot> {
+  constructor(params: ParamsInput<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {
+    const defaults = {
+      lr: 1e-2,
+      alpha: 0.99,
+      eps: 1e-8,
+      weightDecay: 0,
+      momentum: 0,
+      centered: false,
+      maximize: false,
+    };
+    super(params, defaults, options);
+  }
+
+  protected override check(options: RMSpropOptions): void {
+    nonNegative("RMSprop", options, "lr", "alpha", "eps", "weightDecay", "momentum");
+  }
+
+  protected override slots(group: ParamGroup<RMSpropOptions>): readonly Slot[] {
+    const names: Slot[] = ["square_avg"];
+    if (group.momentum > 0) names.push("momentum_buffer");
+    if (group.centered) names.push("grad_avg");
+    return names;
+  }
+
+  protected override update(update: Update<RMSpropOptions, Slot>): Updated<Slot> {
+    const { parameter, state, group } = update;
+    const gradient = penalized(update);
+    const lr = scalar(() => group.lr);
+    const square_avg = moving(state.square_avg, gradient.square(), () => group.alpha);
+    const next: Partial<Record<Slot, typeof square_avg>> = { square_avg };
+    let mean = square_avg;
+    if (group.centered) {
+      const grad_avg = moving(state.grad_avg, gradient, () => group.alpha);
+      next.grad_avg = grad_avg;
+      // In f32 the difference of equals may come out below 0.
+      mean = maximum(square_avg.sub(grad_avg.square()), 0);
+    }
+    const move = gradient.div(mean.sqrt().add(group.eps));
+    if (group.momentum === 0) return { parameter: parameter.sub(move.mul(lr)), state: next };
+    const momentum_buffer = state.momentum_buffer.mul(scalar(() => group.momentum)).add(move);
+    return { parameter: parameter.sub(momentum_buffer.mul(lr)), state: { ...next, momentum_buffer } };
+  }
+}

@@ -1,0 +1,234 @@
+// Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
+
+import { checkNumber, checkWhole, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
+
+/** lr × gamma (default 0.1) every `stepSize` epochs. */
+export class StepLR extends LRScheduler {
+  readonly stepSize: number;
+  readonly gamma: number;
+
+  constructor(optimizer: Schedulable, stepSize: number, options: { gamma?: number } & SchedulerOptions = {}) {
+    super(optimizer, options);
+    checkWhole("StepLR", "stepSize", stepSize);
+    this.stepSize = stepSize;
+    this.gamma = options.gamma ?? 0.1;
+    checkNumber("StepLR", "gamma", this.gamma);
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    const falls = this.lastEpoch !== 0 && this.lastEpoch % this.stepSize === 0;
+    return this.each((lr) => (falls ? lr * this.gamma : lr));
+  }
+
+  protected override closedLrs(): number[] {
+    return this.each((_, base) => base * this.gamma ** Math.floor(this.lastEpoch / this.stepSize));
+  }
+}
+
+/** lr × gamma (default 0.1) at each of the epochs in `milestones`. */
+export class MultiStepLR extends LRScheduler {
+  readonly milestones: number[];
+  readonly gamma: number;
+
+  constructor(
+    optimizer: Schedulable,
+    milestones: readonly number[],
+    options: { gamma?: number } & SchedulerOptions = {},
+  ) {
+    super(optimizer, options);
+    for (const epoch of milestones) checkWhole("MultiStepLR", "every milestone", epoch, 0);
+    this.milestones = [...milestones].sort((a, b) => a - b);
+    this.gamma = options.gamma ?? 0.1;
+    checkNumber("MultiStepLR", "gamma", this.gamma);
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    const hits = this.milestones.filter((epoch) => epoch === this.lastEpoch).length;
+    return this.each((lr) => (hits === 0 ? lr : lr * this.gamma ** hits));
+  }
+
+  protected override closedLrs(): number[] {
+    const passed = this.milestones.filter((epoch) => epoch <= this.lastEpoch).length;
+    return this.each((_, base) => base * this.gamma ** passed);
+  }
+}
+
+/** lr × gamma every epoch. */
+export class ExponentialLR extends LRScheduler {
+  readonly gamma: number;
+
+  constructor(optimizer: Schedulable, gamma: number, options: SchedulerOptions = {}) {
+    super(optimizer, options);
+    checkNumber("ExponentialLR", "gamma", gamma);
+    this.gamma = gamma;
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    return this.each((lr) => (this.lastEpoch === 0 ? lr : lr * this.gamma));
+  }
+
+  protected override closedLrs(): number[] {
+    return this.each((_, base) => base * this.gamma ** this.lastEpoch);
+  }
+}
+
+/** lr = base × (startFactor … endFactor), linearly over `totalIters` epochs; defaults 1/3, 1 and 5. */
+export class LinearLR extends LRScheduler {
+  readonly startFactor: number;
+  readonly endFactor: number;
+  readonly totalIters: number;
+
+  constructor(
+    optimizer: Schedulable,
+    options: { startFactor?: number; endFactor?: number; totalIters?: number } & SchedulerOptions = {},
+  ) {
+    super(optimizer, options);
+    this.startFactor = options.startFactor ?? 1 / 3;
+    this.endFactor = options.endFactor ?? 1;
+    this.totalIters = options.totalIters ?? 5;
+    if (!(this.startFactor > 0 && this.startFactor <= 1)) {
+      throw new RangeError(`LinearLR: startFactor must be within (0, 1], got ${this.startFactor}.`);
+    }
+    if (!(this.endFactor >= 0 && this.endFactor <= 1)) {
+      throw new RangeError(`LinearLR: endFactor must be within [0, 1], got ${this.endFactor}.`);
+    }
+    checkWhole("LinearLR", "totalIters", this.totalIters);
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    const { startFactor, endFactor, totalIters, lastEpoch } = this;
+    if (lastEpoch === 0) return this.each((lr) => lr * startFactor);
+    if (lastEpoch > totalIters) return this.each((lr) => lr);
+    const rise = endFactor - startFactor;
+    return this.each((lr) => lr * (1 + rise / (totalIters * startFactor + (lastEpoch - 1) * rise)));
+  }
+
+  protected override closedLrs(): number[] {
+    const part = Math.min(this.totalIters, this.lastEpoch) / this.totalIters;
+    return this.each((_, base) => base * (this.startFactor + (this.endFactor - this.startFactor) * part));
+  }
+}
+
+/** etaMin + (base - etaMin) (1 + cos(π epoch / TMax)) / 2 (Loshchilov and Hutter 2017), and up again after TMax. */
+export class CosineAnnealingLR extends LRScheduler {
+  readonly TMax: number;
+  readonly etaMin: number;
+
+  constructor(optimizer: Schedulable, TMax: number, options: { etaMin?: number } & SchedulerOptions = {}) {
+    super(optimizer, options);
+    checkWhole("CosineAnnealingLR", "TMax", TMax);
+    this.TMax = TMax;
+    this.etaMin = options.etaMin ?? 0;
+    checkNumber("CosineAnnealingLR", "etaMin", this.etaMin);
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    const { TMax, etaMin, lastEpoch } = this;
+    if (lastEpoch === 0) return this.each((lr) => lr);
+    if (this.stepCount === 1) return this.closedLrs();
+    if ((lastEpoch - 1 - TMax) % (2 * TMax) === 0) {
+      return this.each((lr, base) => lr + ((base - etaMin) * (1 - Math.cos(Math.PI / TMax))) / 2);
+    }
+    const ratio = (1 + Math.cos((Math.PI * lastEpoch) / TMax)) / (1 + Math.cos((Math.PI * (lastEpoch - 1)) / TMax));
+    return this.each((lr) => ratio * (lr - etaMin) + etaMin);
+  }
+
+  protected override closedLrs(): number[] {
+    const height = (1 + Math.cos((Math.PI * this.lastEpoch) / this.TMax)) / 2;
+    return this.each((_, base) => this.etaMin + (base - this.etaMin) * height);
+  }
+}
+
+/** Cosine annealing over T0 epochs, then over TMult times as many, and so on; `step(epoch)` takes fractions. */
+export class CosineAnnealingWarmRestarts extends LRScheduler {
+  readonly T0: number;
+  readonly TMult: number;
+  readonly etaMin: number;
+  /** Length of the present period. */
+  Ti: number;
+  /** Epochs since its start. */
+  TCur: number;
+
+  constructor(
+    optimizer: Schedulable,
+    T0: number,
+    options: { TMult?: number; etaMin?: number } & SchedulerOptions = {},
+  ) {
+    super(optimizer, options);
+    checkWhole("CosineAnnealingWarmRestarts", "T0", T0);
+    this.T0 = T0;
+    this.TMult = options.TMult ?? 1;
+    checkWhole("CosineAnnealingWarmRestarts", "TMult", this.TMult);
+    this.etaMin = options.etaMin ?? 0;
+    checkNumber("CosineAnnealingWarmRestarts", "etaMin", this.etaMin);
+    this.Ti = T0;
+    this.TCur = this.lastEpoch;
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    const height = (1 + Math.cos((Math.PI * this.TCur) / this.Ti)) / 2;
+    return this.each((_, base) => this.etaMin + (base - this.etaMin) * height);
+  }
+
+  override step(epoch?: number): void {
+    this.stepCount += 1;
+    if (epoch === undefined && this.lastEpoch >= 0) {
+      this.lastEpoch += 1;
+      this.TCur += 1;
+      if (this.TCur >= this.Ti) {
+        this.TCur -= this.Ti;
+        this.Ti *= this.TMult;
+      }
+    } else {
+      this.#jump(epoch ?? 0);
+    }
+    this.apply(this.nextLrs());
+  }
+
+  #jump(epoch: number): void {
+    const { T0, TMult } = this;
+    checkNumber("CosineAnnealingWarmRestarts", "epoch", epoch, 0);
+    if (epoch < T0) {
+      this.Ti = T0;
+      this.TCur = epoch;
+    } else if (TMult === 1) {
+      this.TCur = epoch % T0;
+    } else {
+      const n = Math.floor(Math.log((epoch / T0) * (TMult - 1) + 1) / Math.log(TMult));
+      this.TCur = epoch - (T0 * (TMult ** n - 1)) / (TMult - 1);
+      this.Ti = T0 * TMult ** n;
+    }
+    this.lastEpoch = Math.floor(epoch);
+  }
+}
+
+/** base × `lrLambda(epoch)`; a list gives each parameter group its own. Functions are not part of the state dict. */
+export class LambdaLR extends LRScheduler {
+  readonly #lambdas: readonly ((epoch: number) => number)[];
+
+  constructor(
+    optimizer: Schedulable,
+    lrLambda: ((epoch: number) => number) | readonly ((epoch: number) => number)[],
+    options: SchedulerOptions = {},
+  ) {
+    super(optimizer, options);
+    const lambdas = typeof lrLambda === "function" ? optimizer.paramGroups.map(() => lrLambda) : [...lrLambda];
+    if (lambdas.length !== optimizer.paramGroups.length || lambdas.some((lambda) => typeof lambda !== "function")) {
+      throw new RangeError(
+        `LambdaLR: needs a function, or one for each of the ${optimizer.paramGroups.length} groups, got ${lambdas.length}.`,
+      );
+    }
+    this.#lambdas = lambdas;
+    this.start();
+  }
+
+  protected override nextLrs(): number[] {
+    return this.each((_, base, i) => base * (this.#lambdas[i]?.(this.lastEpoch) ?? 1));
+  }
+}

@@ -1,0 +1,89 @@
+// SequentialLR: one schedule after another.
+
+import { WgradError } from "../errors.ts";
+import { checkOptimizer, checkWhole, type LRScheduler, type Schedulable, type SchedulerState } from "./scheduler.ts";
+
+/** Schedule i runs until epoch `milestones[i]`, when the next one starts at its own epoch 0. */
+export class SequentialLR {
+  readonly #optimizer: Schedulable;
+  readonly #schedulers: readonly LRScheduler[];
+  readonly milestones: readonly number[];
+  /** Number of the current epoch. */
+  lastEpoch = 0;
+  lastLr: number[];
+
+  constructor(optimizer: Schedulable, schedulers: readonly LRScheduler[], milestones: readonly number[]) {
+    checkOptimizer("SequentialLR", optimizer);
+    if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
+      throw new RangeError(
+        `SequentialLR: needs one milestone less than schedules, got ${schedulers.length} schedules and ${milestones.length} milestones.`,
+      );
+    }
+    milestones.forEach((epoch, i) => {
+      checkWhole("SequentialLR", "every milestone", epoch, (milestones[i - 1] ?? 0) + 1);
+    });
+    for (const scheduler of schedulers) {
+      if (scheduler.optimizer !== optimizer) {
+        throw new WgradError("SequentialLR: all schedules must be of the same optimizer as SequentialLR itself.");
+      }
+    }
+    this.#optimizer = optimizer;
+    this.#schedulers = [...schedulers];
+    this.milestones = [...milestones];
+    // Making the schedules has moved the rates to every schedule's epoch 0 in turn: back to that of the first.
+    for (const group of optimizer.paramGroups) group.lr = group.initialLr ?? group.lr;
+    for (const scheduler of schedulers) scheduler.lastEpoch -= 1;
+    const [first] = schedulers;
+    if (first !== undefined) first.stepCount = 0;
+    first?.step();
+    this.lastLr = first?.getLastLr() ?? [];
+  }
+
+  /** The optimizer whose learning rates are set. */
+  get optimizer(): Schedulable {
+    return this.#optimizer;
+  }
+
+  /** Goes to the next epoch. */
+  step(): void {
+    this.lastEpoch += 1;
+    const passed = this.milestones.filter((epoch) => epoch <= this.lastEpoch).length;
+    const scheduler = this.#schedulers[passed];
+    if (scheduler === undefined) return;
+    if (passed > 0 && this.milestones[passed - 1] === this.lastEpoch) scheduler.step(0);
+    else scheduler.step();
+    this.lastLr = scheduler.getLastLr();
+  }
+
+  /** The groups' learning rates as last set. */
+  getLastLr(): number[] {
+    return [...this.lastLr];
+  }
+
+  /** Own state and that of the schedules. */
+  stateDict(): SchedulerState {
+    return {
+      milestones: [...this.milestones],
+      last_epoch: this.lastEpoch,
+      _last_lr: [...this.lastLr],
+      _schedulers: this.#schedulers.map((scheduler) => scheduler.stateDict()),
+    };
+  }
+
+  /** Continues from a `stateDict()`. */
+  loadStateDict(state: SchedulerState): void {
+    const saved = state._schedulers;
+    const lastEpoch = state.last_epoch;
+    const lastLr = state._last_lr;
+    if (!Array.isArray(saved) || saved.length !== this.#schedulers.length || typeof lastEpoch !== "number") {
+      throw new WgradError(
+        `SequentialLR.loadStateDict: the state is not one of ${this.#schedulers.length} schedules. Make it with the same ones.`,
+      );
+    }
+    this.#schedulers.forEach((scheduler, i) => {
+      scheduler.loadStateDict(saved[i] as SchedulerState);
+    });
+    this.lastEpoch = lastEpoch;
+    this.lastLr = Array.isArray(lastLr) ? lastLr.map(Number) : this.#optimizer.paramGroups.map((group) => group.lr);
+  }
+}

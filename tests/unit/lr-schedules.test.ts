@@ -1,0 +1,228 @@
+// Learning-rate schedules against PyTorch's numbers, their state dicts and their errors.
+
+import { readFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  CosineAnnealingLR,
+  CosineAnnealingWarmRestarts,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  type LRScheduler,
+  MultiStepLR,
+  OneCycleLR,
+  ReduceLROnPlateau,
+  type ScheduledGroup,
+  SequentialLR,
+  StepLR,
+} from "../../src/optim/lr.ts";
+
+interface Group extends ScheduledGroup {
+  momentum?: number;
+  betas?: number[];
+}
+
+interface FakeOptimizer {
+  paramGroups: Group[];
+  defaults: object;
+}
+
+function sgd(): FakeOptimizer {
+  const group = { momentum: 0.9 };
+  return {
+    paramGroups: [
+      { ...group, lr: 0.5 },
+      { ...group, lr: 0.1 },
+    ],
+    defaults: { lr: 0.1, ...group },
+  };
+}
+
+function adam(): FakeOptimizer {
+  const betas = (): number[] => [0.9, 0.999];
+  return {
+    paramGroups: [
+      { lr: 0.5, betas: betas() },
+      { lr: 0.1, betas: betas() },
+    ],
+    defaults: { lr: 0.1, betas: betas() },
+  };
+}
+
+type Schedule = LRScheduler | ReduceLROnPlateau | SequentialLR;
+type Arguments = [never, never];
+
+function make(name: string, optimizer: FakeOptimizer, args: unknown[], options: object): Schedule {
+  const schedules = {
+    StepLR,
+    MultiStepLR,
+    ExponentialLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    LinearLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+  };
+  if (name === "LambdaLR") return new LambdaLR(optimizer, (epoch) => 0.95 ** epoch);
+  if (name === "SequentialLR") {
+    const parts = [
+      new LinearLR(optimizer, { startFactor: 0.1, totalIters: 4 }),
+      new CosineAnnealingLR(optimizer, 8),
+      new ExponentialLR(optimizer, 0.9),
+    ];
+    return new SequentialLR(optimizer, parts, [4, 12]);
+  }
+  const Class = schedules[name as keyof typeof schedules];
+  return new Class(optimizer, ...([...args, options] as unknown as Arguments));
+}
+
+function row(optimizer: FakeOptimizer): number[] {
+  const momenta = optimizer.paramGroups.map((group) => group.momentum ?? group.betas?.[0] ?? Number.NaN);
+  return [...optimizer.paramGroups.map((group) => group.lr), ...momenta];
+}
+
+function advance(schedule: Schedule, metric: number): void {
+  if (schedule instanceof ReduceLROnPlateau) schedule.step(metric);
+  else schedule.step();
+}
+
+interface Golden {
+  metrics: number[];
+  cases: { optimizer: string; name: string; arguments: unknown[]; options: object; rows: number[][] }[];
+}
+
+const golden = JSON.parse(readFileSync("tests/reference/data/schedules.json", "utf8")) as Golden;
+const pytorch = suite("schedules as PyTorch");
+
+function near(actual: number[], expected: number[], where: string): void {
+  assert.is(actual.length, expected.length, where);
+  actual.forEach((value, i) => {
+    const difference = Math.abs(value - (expected[i] ?? Number.NaN));
+    assert.ok(difference <= 1e-12, `${where}: got ${actual}, expected ${expected}`);
+  });
+}
+
+for (const { optimizer: kind, name, arguments: args, options, rows } of golden.cases) {
+  const title = `${name}(${[kind, ...args].join(", ")}) ${JSON.stringify(options)}`;
+  const start = (): FakeOptimizer => (kind === "SGD" ? sgd() : adam());
+
+  pytorch(title, () => {
+    const optimizer = start();
+    const schedule = make(name, optimizer, args, options);
+    rows.forEach((expected, epoch) => {
+      if (epoch > 0) advance(schedule, golden.metrics[epoch - 1] ?? 0);
+      near(row(optimizer), expected, `epoch ${epoch}`);
+    });
+    near(
+      schedule.getLastLr(),
+      optimizer.paramGroups.map((group) => group.lr),
+      "getLastLr",
+    );
+  });
+
+  pytorch(`${title}, resumed from a state dict`, () => {
+    const optimizer = start();
+    const schedule = make(name, optimizer, args, options);
+    for (let epoch = 0; epoch < 7; epoch++) advance(schedule, golden.metrics[epoch] ?? 0);
+    const state = JSON.parse(JSON.stringify(schedule.stateDict())) as Record<string, unknown>;
+    const resumed = start();
+    const copy = make(name, resumed, args, options);
+    resumed.paramGroups.forEach((group, i) => {
+      Object.assign(group, optimizer.paramGroups[i]);
+    });
+    copy.loadStateDict(state);
+    for (let epoch = 7; epoch < rows.length - 1; epoch++) {
+      advance(copy, golden.metrics[epoch] ?? 0);
+      near(row(resumed), rows[epoch + 1] ?? [], `epoch ${epoch + 1}`);
+    }
+  });
+}
+
+pytorch("state dicts carry PyTorch's names", () => {
+  const state = new CosineAnnealingLR(sgd(), 10).stateDict();
+  assert.equal(state, {
+    T_max: 10,
+    eta_min: 0,
+    base_lrs: [0.5, 0.1],
+    last_epoch: 0,
+    _step_count: 1,
+    _last_lr: [0.5, 0.1],
+  });
+});
+
+pytorch("warm restarts take fractions of epochs", () => {
+  const optimizer = sgd();
+  const schedule = new CosineAnnealingWarmRestarts(optimizer, 4, { TMult: 2 });
+  schedule.step(2);
+  near(row(optimizer).slice(0, 2), [0.25, 0.05], "half way");
+  schedule.step(4.5);
+  near([row(optimizer)[0] ?? 0], [(0.5 * (1 + Math.cos((Math.PI * 0.5) / 8))) / 2], "after the restart");
+});
+
+pytorch("a rate changed by hand lasts", () => {
+  const optimizer = sgd();
+  const schedule = new ExponentialLR(optimizer, 0.5);
+  for (const group of optimizer.paramGroups) group.lr = 8;
+  schedule.step();
+  assert.equal(row(optimizer).slice(0, 2), [4, 4]);
+});
+
+pytorch.run();
+
+const errors = suite("schedule errors");
+
+function throwsRange(run: () => unknown, pattern: RegExp): void {
+  try {
+    run();
+  } catch (error) {
+    assert.instance(error, RangeError);
+    assert.match((error as Error).message, pattern);
+    return;
+  }
+  assert.unreachable(`nothing was thrown, expected ${pattern}`);
+}
+
+errors("arguments", () => {
+  throwsRange(() => new StepLR(sgd(), 0), /StepLR: stepSize must be a whole number ≥ 1, got 0/);
+  throwsRange(() => new ExponentialLR(sgd(), Number.NaN), /ExponentialLR: gamma must be a finite number, got NaN/);
+  throwsRange(() => new MultiStepLR(sgd(), [1.5]), /MultiStepLR: every milestone must be a whole number/);
+  throwsRange(() => new CosineAnnealingLR(sgd(), -1), /CosineAnnealingLR: TMax/);
+  throwsRange(() => new LinearLR(sgd(), { startFactor: 0 }), /LinearLR: startFactor must be within \(0, 1\], got 0/);
+  throwsRange(
+    () => new LambdaLR(sgd(), [() => 1]),
+    /LambdaLR: needs a function, or one for each of the 2 groups, got 1/,
+  );
+  throwsRange(() => new OneCycleLR(sgd(), 1), /OneCycleLR: needs totalSteps/);
+  throwsRange(
+    () => new OneCycleLR(sgd(), [1, 2, 3], { totalSteps: 5 }),
+    /maxLr must be a number or one for each of the 2/,
+  );
+  throwsRange(() => new ReduceLROnPlateau(sgd(), { factor: 1 }), /factor must be below 1, got 1/);
+  throwsRange(() => new SequentialLR(sgd(), [], []), /SequentialLR: needs one milestone less/);
+});
+
+errors("OneCycleLR: too many steps", () => {
+  const schedule = new OneCycleLR(sgd(), 1, { totalSteps: 3 });
+  for (let i = 0; i < 3; i++) schedule.step();
+  throwsRange(() => schedule.step(), /OneCycleLR: step 4 is beyond the 3 that were planned/);
+});
+
+errors("OneCycleLR: an optimizer without momentum", () => {
+  const plain = { paramGroups: [{ lr: 1 }], defaults: { lr: 1 } };
+  assert.throws(() => new OneCycleLR(plain, 1, { totalSteps: 3 }), /neither momentum nor betas/);
+  new OneCycleLR(plain, 1, { totalSteps: 3, cycleMomentum: false });
+});
+
+errors("a state of another schedule", () => {
+  const state = new ExponentialLR(sgd(), 0.5).stateDict();
+  assert.throws(() => new StepLR(sgd(), 2).loadStateDict(state), /StepLR.loadStateDict: the state lacks .*step_size/);
+});
+
+errors("a tensor as metric, no optimizer, resuming without initial rates", () => {
+  assert.throws(() => new ReduceLROnPlateau(sgd()).step({} as number), /takes a number/);
+  assert.throws(() => new StepLR({} as FakeOptimizer, 2), /the first argument must be an optimizer/);
+  assert.throws(() => new StepLR(sgd(), 2, { lastEpoch: 3 }), /needs initialLr in every group/);
+});
+
+errors.run();

@@ -1,0 +1,151 @@
+// Optimizers without a GPU: groups, options, state dicts and errors.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { DTypeError, ShapeError, WgradError } from "../../src/errors.ts";
+import * as optim from "../../src/optim/index.ts";
+import { type Tensor, zeros } from "../../src/tensor.ts";
+
+const parameter = (shape: number[] = [2]): Tensor => zeros(shape, { requiresGrad: true });
+
+const groups = suite("parameter groups");
+
+groups("options of a group go before those of the optimizer", () => {
+  const optimizer = new optim.SGD([{ params: [parameter()] }, { params: parameter(), lr: 0.5, momentum: 0 }], {
+    lr: 0.1,
+    momentum: 0.9,
+  });
+  assert.equal(
+    optimizer.paramGroups.map(({ lr, momentum, params }) => [lr, momentum, params.length]),
+    [
+      [0.1, 0.9, 1],
+      [0.5, 0, 1],
+    ],
+  );
+  optimizer.addParamGroup({ params: [parameter(), parameter()], lr: 0.7 });
+  assert.equal([optimizer.paramGroups[2]?.lr, optimizer.paramGroups[2]?.momentum], [0.7, 0.9]);
+});
+
+groups("PyTorch's defaults", () => {
+  const { lr, betas, eps, weightDecay, amsgrad } = new optim.Adam([parameter()]).defaults;
+  assert.equal([lr, betas, eps, weightDecay, amsgrad], [1e-3, [0.9, 0.999], 1e-8, 0, false]);
+  assert.is(new optim.AdamW([parameter()]).defaults.weightDecay, 0.01);
+  assert.is(new optim.AdamW([parameter()], { weightDecay: 0 }).defaults.weightDecay, 0);
+  assert.is(new optim.NAdam([parameter()]).defaults.lr, 2e-3);
+  assert.is(new optim.RMSprop([parameter()]).defaults.alpha, 0.99);
+  assert.is(new optim.Adadelta([parameter()]).defaults.lr, 1);
+  assert.equal(new optim.Lion([parameter()]).defaults.betas, [0.9, 0.99]);
+});
+
+groups("groups do not share their lists of betas", () => {
+  const optimizer = new optim.Adam([{ params: [parameter()] }, { params: [parameter()] }]);
+  assert.is.not(optimizer.paramGroups[0]?.betas, optimizer.paramGroups[1]?.betas);
+});
+
+groups("zeroGrad", () => {
+  const p = parameter();
+  p.grad = zeros([2]);
+  new optim.SGD([p]).zeroGrad();
+  assert.is(p.grad, null);
+});
+
+groups("stateDict before the first step, options by PyTorch's names", () => {
+  const optimizer = new optim.AdamW([{ params: [parameter(), parameter()] }, { params: [parameter()], lr: 0.5 }]);
+  const { state, param_groups } = optimizer.stateDict();
+  assert.equal(state, {});
+  assert.equal(param_groups[0], {
+    lr: 1e-3,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weight_decay: 0.01,
+    amsgrad: false,
+    maximize: false,
+    params: [0, 1],
+  });
+  assert.equal(param_groups[1]?.params, [2]);
+});
+
+groups("loadStateDict takes options, counters and tensors", () => {
+  const optimizer = new optim.Adam([parameter()]);
+  const dict = optimizer.stateDict();
+  const group = { ...dict.param_groups[0], lr: 0.25, weight_decay: 0.5, initial_lr: 2 };
+  optimizer.loadStateDict({
+    state: { 0: { step: 7, exp_avg: zeros([2]), exp_avg_sq: zeros([2]) } },
+    param_groups: [group],
+  });
+  assert.equal(
+    [optimizer.paramGroups[0]?.lr, optimizer.paramGroups[0]?.weightDecay, optimizer.paramGroups[0]?.initialLr],
+    [0.25, 0.5, 2],
+  );
+  const saved = optimizer.stateDict().state[0];
+  assert.equal(Object.keys(saved ?? {}), ["step", "exp_avg", "exp_avg_sq"]);
+  assert.is(saved?.step, 7);
+});
+
+groups.run();
+
+const errors = suite("optimizer errors");
+
+function throws(run: () => unknown, type: new (...args: never[]) => Error, pattern: RegExp): void {
+  try {
+    run();
+  } catch (error) {
+    assert.instance(error, type, `${(error as Error).name}: ${(error as Error).message}`);
+    assert.match((error as Error).message, pattern);
+    return;
+  }
+  assert.unreachable(`nothing was thrown, expected ${pattern}`);
+}
+
+errors("parameters", () => {
+  const p = parameter();
+  throws(() => new optim.SGD([]), RangeError, /SGD: the list of parameters is empty/);
+  throws(() => new optim.SGD([{ params: [] }]), RangeError, /the list of parameters is empty/);
+  throws(() => new optim.SGD(p as never), TypeError, /must be a list of tensors or groups/);
+  throws(() => new optim.SGD([p, { params: [parameter()] }] as never), TypeError, /not a mixture/);
+  throws(() => new optim.SGD([{ params: [1] }] as never), TypeError, /a parameter must be a tensor, got number/);
+  throws(() => new optim.SGD([p, p]), WgradError, /shape \[2\] appears twice/);
+  throws(() => new optim.SGD([p]).addParamGroup({ params: p }), WgradError, /appears twice/);
+  throws(() => new optim.SGD([p.mul(2)]), WgradError, /a parameter must be a leaf/);
+  throws(() => new optim.SGD([zeros([2], { dtype: "f16", requiresGrad: true })]), DTypeError, /must be f32, got f16/);
+  throws(() => new optim.Muon([p]), ShapeError, /Muon: takes matrices only, got a parameter of shape \[2\]/);
+});
+
+errors("options", () => {
+  const p = [parameter()];
+  throws(() => new optim.Adam(p, { lr: -1 }), RangeError, /Adam: lr must be a number ≥ 0, got -1/);
+  throws(() => new optim.AdamW(p, { lr: Number.NaN }), RangeError, /AdamW: lr must be a number ≥ 0, got NaN/);
+  throws(() => new optim.Adam(p, { betas: [0.9, 1] }), RangeError, /betas must be within \[0, 1\)/);
+  throws(() => new optim.Adam(p, { betas: [0.9] as never }), RangeError, /betas must be two numbers/);
+  throws(() => new optim.SGD(p, { nesterov: true }), RangeError, /nesterov needs momentum > 0/);
+  throws(() => new optim.SGD([{ params: p, lr: -2 }]), RangeError, /lr must be a number ≥ 0, got -2/);
+  throws(() => new optim.Adadelta(p, { rho: 2 }), RangeError, /rho must be within/);
+  throws(
+    () => new optim.Muon([parameter([2, 2])], { nsSteps: 100 }),
+    RangeError,
+    /nsSteps must be a whole number below 100/,
+  );
+  throws(
+    () => new optim.Adam(p, { weight_decay: 1 } as never),
+    WgradError,
+    /there is no option "weight_decay"\. Known are lr/,
+  );
+});
+
+errors("state dicts", () => {
+  const optimizer = new optim.Adam([parameter()]);
+  const { param_groups } = optimizer.stateDict();
+  throws(() => optimizer.loadStateDict({ state: {}, param_groups: [] }), WgradError, /the groups differ/);
+  throws(
+    () => optimizer.loadStateDict({ state: { 0: { exp_avg: zeros([3]) } }, param_groups }),
+    ShapeError,
+    /"exp_avg" of parameter 0 is \[3\] in the state dict, the parameter is \[2\]/,
+  );
+  throws(
+    () => optimizer.loadStateDict({ state: { 0: { step: zeros([]) } }, param_groups }),
+    WgradError,
+    /"step" must be a number/,
+  );
+});
+
+errors.run();
