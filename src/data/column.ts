@@ -1,0 +1,137 @@
+// One column of a dataset held on the host: many equally shaped elements, handed out in batches as typed arrays.
+import { ShapeError } from "../errors.ts";
+import type { DType, Shape, TypedArray } from "../tensor.ts";
+
+/** A typed array with the shape it stands for, row-major. */
+export interface HostArray {
+  readonly data: TypedArray;
+  readonly shape: Shape;
+  /** dtype of the tensors made of it; by default the typed array's own (64-bit floats and f32: `"f32"`). */
+  readonly dtype?: DType;
+}
+
+/**
+ * A host array whose elements are stored compactly, for example as bytes, and stand for `value · scale + offset` in f32.
+ * They are converted batch by batch.
+ */
+export interface ScaledArray extends HostArray {
+  /** Default 1. */
+  readonly scale?: number;
+  /** Default 0. */
+  readonly offset?: number;
+}
+
+/** Whether `value` is a typed array of a kind that tensors are made of. */
+export function isTypedArray(value: unknown): value is TypedArray {
+  return ArrayBuffer.isView(value) && "length" in value && "BYTES_PER_ELEMENT" in value && !isBigIntArray(value);
+}
+
+function isBigIntArray(value: ArrayBufferView): boolean {
+  return value instanceof BigInt64Array || value instanceof BigUint64Array;
+}
+
+/** The dtype of tensors made of `data`. */
+export function dtypeOf(data: TypedArray): DType {
+  if (data instanceof Float32Array || data instanceof Float64Array) return "f32";
+  return data instanceof Uint32Array ? "u32" : "i32";
+}
+
+/** A zeroed array of the kind in which tensors of `dtype` are uploaded. */
+export function arrayFor(dtype: DType, length: number): Float32Array | Int32Array | Uint32Array | Uint8Array {
+  switch (dtype) {
+    case "f32":
+    case "f16":
+      return new Float32Array(length);
+    case "i32":
+      return new Int32Array(length);
+    case "u32":
+      return new Uint32Array(length);
+    case "bool":
+      return new Uint8Array(length);
+    default:
+      return dtype satisfies never;
+  }
+}
+
+/** Number of elements of `shape`. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** `[n, …]` elements of one shape; the first dim counts the samples. */
+export class Column {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly #data: TypedArray;
+  readonly #itemShape: Shape;
+  readonly #itemSize: number;
+  readonly #scale: number;
+  readonly #offset: number;
+  readonly #table: Float32Array | null;
+
+  /** @throws ShapeError when the shape has no dims or does not fit the number of elements. */
+  constructor(input: TypedArray | ScaledArray) {
+    const {
+      data,
+      shape,
+      dtype,
+      scale = 1,
+      offset = 0,
+    }: ScaledArray = isTypedArray(input) ? { data: input, shape: [input.length] } : input;
+    if (
+      shape.length === 0 ||
+      sizeOf(shape) !== data.length ||
+      shape.some((size) => !Number.isInteger(size) || size < 0)
+    ) {
+      throw new ShapeError(
+        `TensorDataset: the shape must start with the number of samples and fit the ${data.length} elements, got [${shape}].`,
+        { op: "TensorDataset", shapes: [shape] },
+      );
+    }
+    const scaled = scale !== 1 || offset !== 0;
+    this.shape = shape;
+    this.dtype = dtype ?? (scaled ? "f32" : dtypeOf(data));
+    this.#data = data;
+    this.#itemShape = shape.slice(1);
+    this.#itemSize = sizeOf(this.#itemShape);
+    this.#scale = scale;
+    this.#offset = offset;
+    const bytes = data instanceof Uint8Array || data instanceof Uint8ClampedArray;
+    this.#table = bytes && scaled ? Float32Array.from({ length: 256 }, (_, byte) => byte * scale + offset) : null;
+  }
+
+  get length(): number {
+    return this.shape[0] ?? 0;
+  }
+
+  /** The samples at `indices`, one behind the other, in an array of their own. */
+  gather(indices: ArrayLike<number>): HostArray & { readonly dtype: DType } {
+    const size = this.#itemSize;
+    const target = arrayFor(this.dtype, indices.length * size);
+    for (let i = 0; i < indices.length; i++) this.#copy(indices[i] ?? 0, target, i * size);
+    return { data: target, shape: [indices.length, ...this.#itemShape], dtype: this.dtype };
+  }
+
+  /** One sample, in an array of its own. */
+  item(index: number): HostArray & { readonly dtype: DType } {
+    return { ...this.gather([index]), shape: this.#itemShape };
+  }
+
+  #copy(index: number, target: Float32Array | Int32Array | Uint32Array | Uint8Array, at: number): void {
+    const size = this.#itemSize;
+    const start = index * size;
+    const data = this.#data;
+    const table = this.#table;
+    const scale = this.#scale;
+    const offset = this.#offset;
+    if (table !== null) {
+      for (let i = 0; i < size; i++) target[at + i] = table[data[start + i] ?? 0] ?? 0;
+    } else if (scale !== 1 || offset !== 0) {
+      for (let i = 0; i < size; i++) target[at + i] = (data[start + i] ?? 0) * scale + offset;
+    } else if (this.dtype === "bool") {
+      for (let i = 0; i < size; i++) target[at + i] = data[start + i] === 0 ? 0 : 1;
+    } else {
+      target.set(data.subarray(start, start + size), at);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
+import { synchronize } from "../tensor.ts";
+import { type Collated, collate, type NumberTypes } from "./collate.ts";
+import { type Dataset, lengthOf } from "./dataset.ts";
+import { HostRandom } from "./random.ts";
+
+export interface DataLoaderOptions<Sample = unknown, Batch = Collated<Sample>> {
+  /** Samples per batch. Default 1. */
+  batchSize?: number;
+  /** Whether each epoch comes in a new random order. Default false. */
+  shuffle?: boolean;
+  /** Seed of the orders: the same seed gives the same orders in every browser and in Node. Default 0. */
+  seed?: number;
+  /** Whether a last batch of fewer samples is left out. Default false. */
+  dropLast?: boolean;
+  /** How many batches are put together in advance. Default 2; 0 puts each together when it is asked for. */
+  prefetch?: number;
+  /** Puts samples together to a batch; by default one tensor per field, with the batch as first dim. */
+  collate?: (samples: Sample[]) => Batch | Promise<Batch>;
+}
+
+/** The first stream number of a loader's random orders. */
+const ORDER_STREAM = 1;
+
+/**
+ * Iterates over a dataset in batches of tensors. Each `for await` is one epoch; with `shuffle`, epoch e of a seed has the
+ * same order always and everywhere. Between batches it waits until at most two submitted steps are still running, so that
+ * a training loop needs no waiting of its own.
+ *
+ * ```ts
+ * for await (const [x, y] of new DataLoader(train, { batchSize: 128, shuffle: true, seed: 7 })) { … }
+ * ```
+ */
+export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements AsyncIterable<Batch> {
+  readonly dataset: Dataset<Sample>;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  readonly seed: number;
+  readonly dropLast: boolean;
+  readonly prefetch: number;
+  readonly #collate: ((samples: never[]) => Batch | Promise<Batch>) | undefined;
+  readonly #numberTypes: NumberTypes;
+  #epoch = 0;
+
+  /** @throws TypeError when the dataset is none, RangeError when a number makes no sense. */
+  constructor(dataset: Dataset<Sample>, options: DataLoaderOptions<Sample, Batch> = {}) {
+    lengthOf("DataLoader", dataset);
+    const { batchSize = 1, shuffle = false, seed = 0, dropLast = false, prefetch = 2 } = options;
+    check("batchSize", batchSize, 1);
+    check("prefetch", prefetch, 0);
+    if (!Number.isSafeInteger(seed)) throw new RangeError(`DataLoader: seed must be a whole number, got ${seed}.`);
+    this.dataset = dataset;
+    this.batchSize = batchSize;
+    this.shuffle = shuffle;
+    this.seed = seed;
+    this.dropLast = dropLast;
+    this.prefetch = prefetch;
+    this.#collate = options.collate;
+    this.#numberTypes = new Map(Object.entries(dataset.dtypes ?? {}));
+  }
+
+  /** Number of batches in an epoch. */
+  get length(): number {
+    const batches = this.dataset.length / this.batchSize;
+    return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
+  }
+
+  /** Number of the epoch that the next iteration runs, from 0: assign to it to resume a training. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  set epoch(value: number) {
+    check("epoch", value, 0);
+    this.#epoch = value;
+  }
+
+  /** The dataset's indices in the order of the given epoch. */
+  order(epoch: number): Uint32Array {
+    const { length } = this.dataset;
+    if (!this.shuffle) return Uint32Array.from({ length }, (_, index) => index);
+    return new HostRandom(this.seed, [ORDER_STREAM, epoch]).permutation(length);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
+    const epoch = this.#epoch++;
+    this.dataset.setEpoch?.(epoch);
+    const order = this.order(epoch);
+    const count = this.length;
+    const ready: Promise<Batch>[] = [];
+    let next = 0;
+    for (let batch = 0; batch < count; batch++) {
+      while (next < count && next <= batch + this.prefetch) {
+        const assembled = this.#assemble(order.subarray(next * this.batchSize, (next + 1) * this.batchSize));
+        // A failure is thrown where its batch is due; until then it must not count as unhandled.
+        assembled.catch(() => {});
+        ready.push(assembled);
+        next++;
+      }
+      const current = ready.shift();
+      if (current === undefined) return;
+      const value = await current;
+      await synchronize();
+      yield value;
+    }
+  }
+
+  async #assemble(indices: Uint32Array): Promise<Batch> {
+    if (this.#collate === undefined && this.dataset.getBatch !== undefined) {
+      return (await this.dataset.getBatch(indices)) as Batch;
+    }
+    const samples = await Promise.all(Array.from(indices, (index) => this.dataset.get(index)));
+    return this.#collate === undefined
+      ? (collate(samples, this.#numberTypes) as Batch)
+      : this.#collate(samples as never[]);
+  }
+}
+
+function check(name: string, value: number, least: number): void {
+  if (!Number.isInteger(value) || value < least) {
+    throw new RangeError(`DataLoader: ${name} must be a whole number of at least ${least}, got ${value}.`);
+  }
+}

@@ -1,0 +1,155 @@
+// Datasets: what a DataLoader draws its samples from.
+import { ShapeError, WgradError } from "../errors.ts";
+import { type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
+import { Column, type HostArray, isTypedArray, type ScaledArray } from "./column.ts";
+
+/**
+ * Anything with a length and samples by index. A sample is an array (or an object) of fields; a field is a number, a
+ * boolean, a typed array, a nested array of numbers, a HostArray or a Tensor.
+ */
+export interface Dataset<Sample = unknown> {
+  /** Number of samples. */
+  readonly length: number;
+  /** The sample at `index`, 0 ≤ index < length; a promise is fine too. */
+  get(index: number): Sample | Promise<Sample>;
+  /** Optional and faster: the samples at `indices`, already put together as one tensor per field. */
+  getBatch?(indices: ArrayLike<number>): readonly Tensor[] | Promise<readonly Tensor[]>;
+  /** Called by a DataLoader before each epoch, counted from 0: random transforms draw anew. */
+  setEpoch?(epoch: number): void;
+  /** Optional: dtype by field (number or name) for fields that are plain numbers. */
+  readonly dtypes?: { readonly [field: string]: DType };
+}
+
+/** What one column of a TensorDataset may be given as: `[n, …]`. */
+export type ColumnInput = Tensor | TypedArray | ScaledArray;
+
+/** One sample of a TensorDataset: a field per column. */
+export type ColumnSample<Columns extends readonly ColumnInput[]> = { -readonly [K in keyof Columns]: HostArray };
+
+/**
+ * Columns of equal length, kept on the host as they were given; sample i is element i of every column.
+ *
+ * ```ts
+ * new TensorDataset(x, y)                                                   // tensors, read to the host once
+ * new TensorDataset({ data: pixels, shape: [n, 1, 28, 28], scale: 1 / 255 }, labels)   // bytes → f32 batch by batch
+ * ```
+ */
+export class TensorDataset<const Columns extends readonly ColumnInput[]> implements Dataset<ColumnSample<Columns>> {
+  readonly length: number;
+  readonly #sources: readonly (Column | Tensor)[];
+  #columns: Promise<readonly Column[]> | null = null;
+
+  /** @throws ShapeError when there is no column, one has no dims, or their lengths differ. */
+  constructor(...columns: Columns) {
+    this.#sources = columns.map((input) => (input instanceof Tensor ? input : new Column(checkColumn(input))));
+    const lengths = this.#sources.map((source) => source.shape[0]);
+    const [first] = lengths;
+    if (first === undefined || lengths.some((length) => length !== first)) {
+      const shapes = this.#sources.map((source) => source.shape);
+      throw new ShapeError(
+        `TensorDataset: all columns need the same first size, got ${shapes.map((shape) => `[${shape}]`).join(", ") || "no column"}.`,
+        { op: "TensorDataset", shapes },
+      );
+    }
+    this.length = first;
+  }
+
+  /** Shape of each column, the number of samples first. */
+  get shapes(): readonly (readonly number[])[] {
+    return this.#sources.map((source) => source.shape);
+  }
+
+  /** The sample at `index`: one array per column. */
+  async get(index: number): Promise<ColumnSample<Columns>> {
+    checkIndex("TensorDataset", index, this.length);
+    const columns = await this.#onHost();
+    return columns.map((column) => column.item(index)) as unknown as ColumnSample<Columns>;
+  }
+
+  /** The samples at `indices`, one tensor per column. */
+  async getBatch(indices: ArrayLike<number>): Promise<readonly Tensor[]> {
+    for (let i = 0; i < indices.length; i++) checkIndex("TensorDataset", indices[i] ?? Number.NaN, this.length);
+    const columns = await this.#onHost();
+    return columns.map((column) => {
+      const { data, shape, dtype } = column.gather(indices);
+      return uploadable(data, shape, dtype);
+    });
+  }
+
+  /** The columns with the tensors among them read, once. */
+  #onHost(): Promise<readonly Column[]> {
+    this.#columns ??= Promise.all(
+      this.#sources.map(async (source) =>
+        source instanceof Column
+          ? source
+          : new Column({ data: await source.data(), shape: source.shape, dtype: source.dtype }),
+      ),
+    );
+    return this.#columns;
+  }
+}
+
+/** Some samples of a dataset, in an order of their own. */
+export class Subset<Sample = unknown> implements Dataset<Sample> {
+  readonly dataset: Dataset<Sample>;
+  readonly indices: Uint32Array;
+  readonly getBatch?: (indices: ArrayLike<number>) => readonly Tensor[] | Promise<readonly Tensor[]>;
+  readonly dtypes?: { readonly [field: string]: DType };
+
+  /** @throws RangeError when an index is not one of the dataset's. */
+  constructor(dataset: Dataset<Sample>, indices: ArrayLike<number>) {
+    for (let i = 0; i < indices.length; i++) checkIndex("Subset", indices[i] ?? Number.NaN, dataset.length);
+    this.dataset = dataset;
+    this.indices = Uint32Array.from(indices);
+    if (dataset.dtypes !== undefined) this.dtypes = dataset.dtypes;
+    if (dataset.getBatch !== undefined) {
+      this.getBatch = (chosen) => {
+        const translated = Uint32Array.from(chosen, (index) => this.#translate(index));
+        if (dataset.getBatch === undefined) throw new WgradError("Subset: the dataset has lost its getBatch method.");
+        return dataset.getBatch(translated);
+      };
+    }
+  }
+
+  get length(): number {
+    return this.indices.length;
+  }
+
+  get(index: number): Sample | Promise<Sample> {
+    return this.dataset.get(this.#translate(index));
+  }
+
+  setEpoch(epoch: number): void {
+    this.dataset.setEpoch?.(epoch);
+  }
+
+  #translate(index: number): number {
+    checkIndex("Subset", index, this.length);
+    return this.indices[index] ?? 0;
+  }
+}
+
+/** The dataset's length, checked. */
+export function lengthOf(what: string, dataset: Dataset): number {
+  const { length } = dataset;
+  if (!Number.isInteger(length) || length < 0 || typeof dataset.get !== "function") {
+    throw new TypeError(
+      `${what}: a dataset has a whole number length and a method get(index), got length ${String(length)}.`,
+    );
+  }
+  return length;
+}
+
+function checkIndex(what: string, index: number, length: number): void {
+  if (!Number.isInteger(index) || index < 0 || index >= length) {
+    throw new RangeError(`${what}: an index must be a whole number from 0 to ${length - 1}, got ${index}.`);
+  }
+}
+
+function checkColumn(input: unknown): TypedArray | ScaledArray {
+  if (isTypedArray(input)) return input;
+  if (typeof input === "object" && input !== null && "data" in input && "shape" in input && isTypedArray(input.data)) {
+    return input as ScaledArray;
+  }
+  throw new TypeError("TensorDataset: a column is a Tensor, a typed array or { data: typed array, shape }.");
+}

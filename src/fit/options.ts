@@ -1,0 +1,113 @@
+// What fit takes and reports.
+import type { MetricInput } from "../metrics/index.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** A model as fit sees it; every `nn.Module` with a `forward` from tensors to a tensor is one. */
+export interface Trainable {
+  training: boolean;
+  forward(...inputs: Tensor[]): Tensor;
+  train(mode?: boolean): unknown;
+  eval(): unknown;
+  stateDict(): Record<string, Tensor>;
+  loadStateDict(state: Record<string, Tensor>): unknown;
+  modules?(): readonly { training: boolean }[];
+}
+
+/** An optimizer as fit sees it. */
+export interface TrainingOptimizer {
+  readonly paramGroups: readonly { readonly lr: number }[];
+  zeroGrad(): void;
+  step(): void;
+  stateDict(): object;
+}
+
+/** A learning-rate schedule of `optim.lr`. */
+export interface Schedule {
+  step(metric?: number): void;
+}
+
+/** Inputs of `forward`, then the target. */
+export type Batch = readonly Tensor[];
+
+/** Measures predictions against targets, both `[n, …]` over the whole validation set. */
+export type FitMetric = (predictions: MetricInput, targets: MetricInput) => number | Promise<number>;
+
+export interface EarlyStoppingOptions {
+  /** Epochs in a row without improvement after which the training ends. */
+  patience: number;
+  /** Least change of the monitored value that counts as an improvement. Default 0. */
+  minDelta?: number;
+  /** `"loss"`, `"validationLoss"` or the name of a metric. Default: the validation loss if there is one, else the loss. */
+  monitor?: string;
+  /** Whether lower ("min") or higher ("max") is better. Default "min" for losses, "max" for metrics. */
+  mode?: "min" | "max";
+  /** Whether the model gets the weights of its best epoch at the end. Default false. */
+  restoreBest?: boolean;
+}
+
+/** One finished epoch. */
+export interface EpochRecord {
+  /** Counted from 0. */
+  readonly epoch: number;
+  /** Mean training loss per sample, each measured before its step. */
+  readonly loss: number;
+  /** Mean loss per sample over the validation set, after the epoch. */
+  readonly validationLoss?: number;
+  /** The metrics over the validation set, by name. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Learning rate of the first parameter group, at the start of the epoch. */
+  readonly lr: number;
+  /** Time for training and validation. */
+  readonly seconds: number;
+}
+
+export interface EpochSummary extends EpochRecord {
+  /** Whether the monitored value is the best so far. */
+  readonly improved: boolean;
+}
+
+export interface StepReport {
+  readonly epoch: number;
+  /** Steps done in this epoch. */
+  readonly step: number;
+  /** The training loss that was read last. */
+  readonly loss: number;
+}
+
+export interface FitCallbacks {
+  onEpochStart?: (epoch: number) => void | Promise<void>;
+  /** After each step; a promise is waited for. */
+  onStep?: (report: StepReport) => void | Promise<void>;
+  /** After each epoch; returning false ends the training. */
+  onEpochEnd?: (summary: EpochSummary) => unknown;
+}
+
+/** What a `checkpoint` function is called with. */
+export interface FitState extends EpochSummary {
+  readonly model: Trainable;
+  readonly optimizer: TrainingOptimizer;
+  readonly history: readonly EpochRecord[];
+}
+
+export interface FitOptions {
+  /** The batches of an epoch: a DataLoader, or anything that can be iterated again for every epoch. */
+  train: AsyncIterable<Batch> | Iterable<Batch>;
+  /** Batches to validate with after each epoch. */
+  validation?: AsyncIterable<Batch> | Iterable<Batch>;
+  /** Mean loss of a batch: `(prediction, target) => scalar`. */
+  loss: (prediction: Tensor, target: Tensor) => Tensor;
+  optimizer: TrainingOptimizer;
+  epochs: number;
+  /** What to measure on the validation set, by name. */
+  metrics?: Readonly<Record<string, FitMetric>>;
+  /** Stepped after every epoch (ReduceLROnPlateau with the monitored value), OneCycleLR after every step. */
+  schedule?: Schedule;
+  earlyStopping?: EarlyStoppingOptions;
+  /** Called after every epoch; `checkpointTo(path)` of wgrad/node makes one that saves files. */
+  checkpoint?: (state: FitState) => unknown;
+  callbacks?: FitCallbacks;
+  /** Ends the training with the signal's reason, at the next step. */
+  signal?: AbortSignal;
+  /** After how many steps losses are read and checked for NaN. Default 50. */
+  readEvery?: number;
+}

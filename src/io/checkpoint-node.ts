@@ -1,0 +1,108 @@
+// Checkpoint files (Node): everything a training needs to go on, whole or not at all.
+import { readFile } from "node:fs/promises";
+import { WgradError } from "../errors.ts";
+import type { FitState } from "../fit/options.ts";
+import type { OptimizerStateDict } from "../optim/index.ts";
+import type { Tensor } from "../tensor.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+import type { Stateful } from "./checkpoint-tree.ts";
+import { writeWhole } from "./whole-file-node.ts";
+
+/** What a checkpoint usually holds, and whatever else was saved in it. */
+export interface Checkpoint {
+  model: Record<string, Tensor>;
+  optimizer: OptimizerStateDict;
+  [name: string]: unknown;
+}
+
+/** Something whose state can be saved and loaded: a model, an optimizer, a learning-rate schedule. */
+export interface Loadable extends Stateful {
+  loadStateDict(state: never): unknown;
+}
+
+/**
+ * Saves models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data to a file. It is a safetensors
+ * file, so that other tools read the weights (named `model.…`), with everything else in its metadata and a SHA-256 digest.
+ * A crash leaves the old file or the new one, never half of one.
+ *
+ * ```ts
+ * await saveCheckpoint("run/last.safetensors", { model, optimizer, epoch: 3 });
+ * ```
+ *
+ * @throws WgradError when `content` holds something that cannot be saved; the file system's errors as they are.
+ */
+export async function saveCheckpoint(path: string, content: object): Promise<void> {
+  await writeWhole(path, await encodeCheckpoint("saveCheckpoint", content));
+}
+
+/**
+ * Loads a checkpoint after checking its digest: state dicts, tensors and plain data under the names they were saved with.
+ * With `into`, the named models, optimizers and schedules also take their state: all of them, or on an error none.
+ *
+ * ```ts
+ * const { epoch } = await loadCheckpoint("run/last.safetensors", { model, optimizer });
+ * ```
+ *
+ * @throws WgradError when the file is missing, is no checkpoint, is cut short or damaged, or does not fit `into`.
+ */
+export async function loadCheckpoint<Content extends object = Checkpoint>(
+  path: string,
+  into: Readonly<Record<string, Loadable>> = {},
+): Promise<Content> {
+  const what = `loadCheckpoint(${path})`;
+  const content = await decodeCheckpoint(what, await readBytes(what, path));
+  await loadInto(what, content, into);
+  return content as Content;
+}
+
+/**
+ * A `checkpoint` for `fit`: saves model, optimizer, the number of the epoch and the history after every epoch, or with
+ * `onlyBest` after those that were the best so far.
+ */
+export function checkpointTo(path: string, options: { onlyBest?: boolean } = {}): (state: FitState) => Promise<void> {
+  return async ({ model, optimizer, epoch, history, improved }) => {
+    if (options.onlyBest === true && !improved) return;
+    await saveCheckpoint(path, { model, optimizer, epoch, history });
+  };
+}
+
+async function readBytes(what: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+      throw new WgradError(`${what}: there is no such file. Check the path.`);
+    }
+    throw error;
+  }
+}
+
+async function loadInto(
+  what: string,
+  content: Record<string, unknown>,
+  into: Readonly<Record<string, Loadable>>,
+): Promise<void> {
+  const names = Object.keys(into);
+  const missing = names.filter((name) => !Object.hasOwn(content, name));
+  if (missing.length > 0) {
+    throw new WgradError(
+      `${what}: the checkpoint holds no "${missing.join('", "')}", only "${Object.keys(content).join('", "')}".`,
+    );
+  }
+  // Each target loads all or nothing; this takes back those before one that does not fit.
+  const before = names.length > 1 ? await encodeCheckpoint(what, into) : null;
+  const loaded: string[] = [];
+  try {
+    for (const name of names) {
+      into[name]?.loadStateDict(content[name] as never);
+      loaded.push(name);
+    }
+  } catch (error) {
+    if (before !== null) {
+      const states = await decodeCheckpoint(what, before);
+      for (const name of loaded) into[name]?.loadStateDict(states[name] as never);
+    }
+    if (error instanceof Error) error.message = `${what}: "${names[loaded.length]}" does not fit: ${error.message}`;
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+// What a checkpoint holds, taken apart into JSON and named tensors, and put together again.
+import { WgradError } from "../errors.ts";
+import { Tensor } from "../tensor.ts";
+
+/** Something with state to save: a model, an optimizer, a learning-rate schedule. */
+export interface Stateful {
+  stateDict(): object;
+}
+
+/** A tree taken apart: JSON with references, and the tensors by the paths at which they stood. */
+export interface TakenApart {
+  readonly json: string;
+  readonly tensors: Record<string, Tensor>;
+}
+
+/**
+ * Takes apart any nesting of plain objects and arrays with numbers, strings, booleans, null, tensors and things that have a
+ * `stateDict()`. Tensors become `{ "$tensor": path }`, numbers that JSON lacks `{ "$number": … }`; a key that starts with
+ * "$" gets another "$".
+ *
+ * @throws WgradError when something else is in it, or it contains itself.
+ */
+export function takeApart(what: string, tree: object): TakenApart {
+  const tensors = new Map<string, Tensor>();
+  const encode = (value: unknown, path: string[], parents: readonly object[]): unknown => {
+    const place = path.join(".");
+    if (value === null || typeof value === "boolean" || typeof value === "string") return value;
+    if (typeof value === "number")
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : { $number: numberName(value) };
+    if (value instanceof Tensor) {
+      let name = place;
+      for (let copy = 2; tensors.has(name); copy++) name = `${place}#${copy}`;
+      tensors.set(name, value);
+      return { $tensor: name };
+    }
+    if (typeof value !== "object") {
+      throw new WgradError(
+        `${what}: "${place}" cannot be saved: it is a ${typeof value}. Leave it out or make it plain data.`,
+      );
+    }
+    if (parents.includes(value)) throw new WgradError(`${what}: "${place}" contains itself and cannot be saved.`);
+    const within = [...parents, value];
+    if (Array.isArray(value)) return value.map((element, i) => encode(element, [...path, String(i)], within));
+    if (isStateful(value)) return encode(value.stateDict(), path, within);
+    if (Object.getPrototypeOf(value) !== Object.prototype && Object.getPrototypeOf(value) !== null) {
+      throw new WgradError(
+        `${what}: "${place}" cannot be saved: it is a ${value.constructor.name}. Plain objects, arrays, tensors and things with a stateDict() can.`,
+      );
+    }
+    const members = Object.entries(value).flatMap(([key, member]): [string, unknown][] =>
+      member === undefined ? [] : [[key.startsWith("$") ? `$${key}` : key, encode(member, [...path, key], within)]],
+    );
+    return Object.fromEntries(members);
+  };
+  return { json: JSON.stringify(encode(tree, [], [])), tensors: Object.fromEntries(tensors) };
+}
+
+function numberName(value: number): string {
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+function isStateful(value: object): value is Stateful {
+  return "stateDict" in value && typeof value.stateDict === "function";
+}
+
+/** Puts together what `takeApart` took apart. @throws WgradError when a tensor is missing. */
+export function putTogether(what: string, { json, tensors }: TakenApart): Record<string, unknown> {
+  const decode = (value: unknown): unknown => {
+    if (typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value)) return value.map(decode);
+    if ("$number" in value) return Number(value.$number);
+    if ("$tensor" in value) {
+      const name = String(value.$tensor);
+      const found = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+      if (found === undefined) throw new WgradError(`${what}: the tensor "${name}" is missing.`);
+      return found;
+    }
+    return Object.fromEntries(
+      Object.entries(value).map(([key, member]) => [key.startsWith("$$") ? key.slice(1) : key, decode(member)]),
+    );
+  };
+  const tree = decode(JSON.parse(json));
+  if (typeof tree !== "object" || tree === null) throw new WgradError(`${what}: the content is no object.`);
+  return tree as Record<string, unknown>;
+}

@@ -1,0 +1,67 @@
+// Checkpoints as bytes: a safetensors file whose metadata holds everything that is no tensor, and a digest of the whole.
+import { WgradError } from "../errors.ts";
+import { putTogether, takeApart } from "./checkpoint-tree.ts";
+import { fromSafetensors, safetensorsMetadata, toSafetensors } from "./safetensors.ts";
+
+const format = "wgrad-checkpoint";
+const version = "1";
+const noDigest = "0".repeat(64);
+const digestKey = '"sha256":"';
+
+/** The bytes of a checkpoint of `content`. */
+export async function encodeCheckpoint(what: string, content: object): Promise<Uint8Array> {
+  const { json, tensors } = takeApart(what, content);
+  const bytes = await toSafetensors(tensors, { metadata: { format, version, sha256: noDigest, content: json } });
+  const at = digestPlace(what, bytes);
+  bytes.set(new TextEncoder().encode(await digest(bytes)), at);
+  return bytes;
+}
+
+/**
+ * What a checkpoint holds, after its digest was checked.
+ * @throws WgradError when the bytes are no checkpoint, of a version unknown, cut short or changed.
+ */
+export async function decodeCheckpoint(what: string, bytes: Uint8Array): Promise<Record<string, unknown>> {
+  let metadata: Record<string, string>;
+  try {
+    metadata = safetensorsMetadata(bytes);
+  } catch (error) {
+    throw new WgradError(
+      `${what}: this is no whole checkpoint: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  if (metadata.format !== format) {
+    throw new WgradError(
+      `${what}: this is a safetensors file but no checkpoint (it has no format "${format}"). fromSafetensors reads it.`,
+    );
+  }
+  if (metadata.version !== version) {
+    throw new WgradError(
+      `${what}: the checkpoint has version ${metadata.version}; this release reads version ${version}. Update wgrad.`,
+    );
+  }
+  const expected = metadata.sha256 ?? "";
+  const at = digestPlace(what, bytes);
+  const blank = bytes.slice();
+  blank.set(new TextEncoder().encode(noDigest), at);
+  if (expected !== (await digest(blank))) {
+    throw new WgradError(
+      `${what}: the checkpoint is damaged: its SHA-256 digest differs from the one it was saved with. Use another copy.`,
+    );
+  }
+  return putTogether(what, { json: metadata.content ?? "null", tensors: fromSafetensors(bytes) });
+}
+
+/** Where the 64 digits of the digest stand. Inside of JSON strings every quote is escaped, so the key is found only as key. */
+function digestPlace(what: string, bytes: Uint8Array): number {
+  const end = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
+  const text = new TextDecoder("latin1").decode(bytes.subarray(0, end));
+  const at = text.indexOf(digestKey, 8);
+  if (at < 0) throw new WgradError(`${what}: the checkpoint is damaged: it has no digest. Use another copy.`);
+  return at + digestKey.length;
+}
+
+async function digest(bytes: Uint8Array): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

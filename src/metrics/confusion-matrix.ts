@@ -1,0 +1,190 @@
+// The confusion matrix of a classification and what is computed from it.
+import { classesOf, type MetricInput, read } from "./input.ts";
+
+/** How the classes' values become one: unweighted mean, over all samples together, or weighted by the classes' samples. */
+export type Average = "macro" | "micro" | "weighted";
+
+/** What a confusion matrix knows about each class. */
+export type ClassMetric = "precision" | "recall" | "f1";
+
+/** Counts of pairs: `counts[t][p]` samples of class t were taken for class p. */
+export class ConfusionMatrix {
+  /** Rows are the true classes, columns the predicted ones. */
+  readonly counts: readonly (readonly number[])[];
+  /** Names of the classes; their numbers unless given. */
+  readonly labels: readonly string[];
+
+  /** @throws RangeError when the counts are not square or the labels are not as many. */
+  constructor(counts: readonly (readonly number[])[], labels?: readonly string[]) {
+    const size = counts.length;
+    if (size === 0 || counts.some((row) => row.length !== size)) {
+      throw new RangeError(
+        `ConfusionMatrix: the counts must be square, got rows of [${counts.map((row) => row.length)}].`,
+      );
+    }
+    if (labels !== undefined && labels.length !== size) {
+      throw new RangeError(`ConfusionMatrix: ${size} classes need as many labels, got ${labels.length}.`);
+    }
+    this.counts = counts;
+    this.labels = labels ?? counts.map((_, label) => String(label));
+  }
+
+  /** Number of samples. */
+  get total(): number {
+    return sum(this.counts.map(sum));
+  }
+
+  /** Samples of each true class (scikit-learn's support). */
+  get support(): number[] {
+    return this.counts.map(sum);
+  }
+
+  /** Part of the samples on the diagonal. */
+  get accuracy(): number {
+    return ratio(sum(this.#hits), this.total);
+  }
+
+  /** Per class: samples rightly taken for it / samples taken for it; 0 where there is none. */
+  get precision(): number[] {
+    const taken = this.#predicted;
+    return this.#hits.map((hits, label) => ratio(hits, taken[label] ?? 0));
+  }
+
+  /** Per class: samples rightly taken for it / samples of it; 0 where there is none. */
+  get recall(): number[] {
+    const { support } = this;
+    return this.#hits.map((hits, label) => ratio(hits, support[label] ?? 0));
+  }
+
+  /** Per class: 2·hits / (samples taken for it + samples of it), the harmonic mean of precision and recall. */
+  get f1(): number[] {
+    const taken = this.#predicted;
+    const { support } = this;
+    return this.#hits.map((hits, label) => ratio(2 * hits, (taken[label] ?? 0) + (support[label] ?? 0)));
+  }
+
+  /**
+   * One number over all classes. "macro": mean over the classes that occur among targets or predictions; "micro": of the
+   * counts of all classes together (equal to the accuracy); "weighted": mean weighted by `support`.
+   */
+  average(metric: ClassMetric, average: Average = "macro"): number {
+    const values = this[metric];
+    const { support } = this;
+    const taken = this.#predicted;
+    switch (average) {
+      case "micro":
+        return this.accuracy;
+      case "weighted":
+        return ratio(sum(values.map((value, label) => value * (support[label] ?? 0))), this.total);
+      case "macro": {
+        const present = values.filter((_, label) => (support[label] ?? 0) + (taken[label] ?? 0) > 0);
+        return ratio(sum(present), present.length);
+      }
+      default:
+        throw new RangeError(
+          `${metric}: average must be "macro", "micro" or "weighted", got ${String(average satisfies never)}.`,
+        );
+    }
+  }
+
+  /** A table: a row per true class with its counts, recall at its end, and precision below each column. */
+  toString(): string {
+    const percent = (value: number): string => `${(100 * value).toFixed(1)}%`;
+    const rows = [
+      ["true \\ predicted", ...this.labels, "recall"],
+      ...this.counts.map((row, label) => [
+        this.labels[label] ?? "",
+        ...row.map(String),
+        percent(this.recall[label] ?? 0),
+      ]),
+      ["precision", ...this.precision.map(percent), percent(this.accuracy)],
+    ];
+    const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+    const line = (row: string[]): string =>
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("  ");
+    return rows.map(line).join("\n");
+  }
+
+  get #hits(): number[] {
+    return this.counts.map((row, label) => row[label] ?? 0);
+  }
+
+  get #predicted(): number[] {
+    return this.counts.map((_, column) => sum(this.counts.map((row) => row[column] ?? 0)));
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
+
+/**
+ * Counts which class was taken for which. `predictions` are scores `[n, classes]` (the highest wins) or class numbers like
+ * `targets`. There are as many classes as scores, or as `numClasses`, `labels` or the highest class number say.
+ */
+export async function confusionMatrix(
+  predictions: MetricInput,
+  targets: MetricInput,
+  options: { numClasses?: number; labels?: readonly string[] } = {},
+): Promise<ConfusionMatrix> {
+  return count("confusionMatrix", predictions, targets, options);
+}
+
+/**
+ * tp / (tp + fp): how much of what was taken for a class was of it, averaged over the classes ("macro" unless told;
+ * see `ConfusionMatrix.average`). A class that was never predicted counts 0.
+ */
+export async function precision(
+  predictions: MetricInput,
+  targets: MetricInput,
+  options: { average?: Average } = {},
+): Promise<number> {
+  return (await count("precision", predictions, targets)).average("precision", options.average);
+}
+
+/** tp / (tp + fn): how much of a class was found, averaged over the classes ("macro" unless told). */
+export async function recall(
+  predictions: MetricInput,
+  targets: MetricInput,
+  options: { average?: Average } = {},
+): Promise<number> {
+  return (await count("recall", predictions, targets)).average("recall", options.average);
+}
+
+/** 2·tp / (2·tp + fp + fn), averaged over the classes ("macro" unless told). */
+export async function f1(
+  predictions: MetricInput,
+  targets: MetricInput,
+  options: { average?: Average } = {},
+): Promise<number> {
+  return (await count("f1", predictions, targets)).average("f1", options.average);
+}
+
+async function count(
+  metric: string,
+  predictions: MetricInput,
+  targets: MetricInput,
+  options: { numClasses?: number; labels?: readonly string[] } = {},
+): Promise<ConfusionMatrix> {
+  const [given, expected] = await read(metric, predictions, targets);
+  if (given === undefined || expected === undefined)
+    throw new TypeError(`${metric}: predictions and targets are needed.`);
+  const { predicted, classes } = classesOf(metric, given, expected);
+  const highest = (values: ArrayLike<number>): number => Array.from(values).reduce((a, b) => Math.max(a, b), -1);
+  const needed = Math.max(highest(predicted), highest(expected.data)) + 1;
+  const size = options.numClasses ?? options.labels?.length ?? classes ?? needed;
+  if (size < needed) throw new RangeError(`${metric}: the class ${needed - 1} does not fit numClasses ${size}.`);
+  const counts = Array.from({ length: size }, () => new Array<number>(size).fill(0));
+  for (let i = 0; i < expected.data.length; i++) {
+    const row = counts[expected.data[i] ?? 0];
+    const column = predicted[i] ?? 0;
+    if (row !== undefined) row[column] = (row[column] ?? 0) + 1;
+  }
+  return new ConfusionMatrix(counts, options.labels);
+}

@@ -1,0 +1,170 @@
+// What metrics take: tensors, which are read once, or numbers that are on the host already.
+import { DTypeError, ShapeError } from "../errors.ts";
+import { type Shape, Tensor, type TypedArray } from "../tensor.ts";
+
+/** Nested arrays of numbers, all branches of one length. */
+export type NestedNumbers = readonly number[] | readonly NestedNumbers[];
+
+/** Numbers as a tensor, a typed array (1-D), a nested array, or a typed array with its shape. */
+export type MetricInput =
+  | Tensor
+  | TypedArray
+  | NestedNumbers
+  | { readonly data: ArrayLike<number>; readonly shape: Shape };
+
+/** Numbers on the host, row-major. */
+export interface HostValues {
+  readonly data: ArrayLike<number>;
+  readonly shape: Shape;
+}
+
+/** Reads every input; tensors together. @throws ShapeError when a nested array is ragged. */
+export function read(metric: string, ...inputs: MetricInput[]): Promise<HostValues[]> {
+  return Promise.all(inputs.map((input) => readOne(metric, input)));
+}
+
+async function readOne(metric: string, input: MetricInput): Promise<HostValues> {
+  if (input instanceof Tensor) return { data: await input.data(), shape: input.shape };
+  if (ArrayBuffer.isView(input)) return { data: input, shape: [input.length] };
+  if (isHostValues(input)) return input;
+  if (!Array.isArray(input))
+    throw new TypeError(`${metric}: expected a Tensor or an array of numbers, got ${typeof input}.`);
+  return flattened(metric, input);
+}
+
+function isHostValues(input: object): input is HostValues {
+  return "data" in input && "shape" in input;
+}
+
+function flattened(metric: string, input: NestedNumbers): HostValues {
+  const shape: number[] = [];
+  for (let level: unknown = input; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const data: number[] = [];
+  const visit = (value: unknown, depth: number): void => {
+    if (
+      depth === shape.length
+        ? typeof value !== "number" && typeof value !== "boolean"
+        : !Array.isArray(value) || value.length !== shape[depth]
+    ) {
+      throw new ShapeError(
+        `${metric}: a nested array of numbers must be regular, got one that does not fit [${shape}].`,
+        {
+          op: metric,
+        },
+      );
+    }
+    if (Array.isArray(value)) for (const element of value) visit(element, depth + 1);
+    else data.push(Number(value));
+  };
+  visit(input, 0);
+  return { data, shape };
+}
+
+/** Number of elements of `shape`. */
+export function sizeOf(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Whether two shapes are equal. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, dim) => size === b[dim]);
+}
+
+/** Demands equal shapes and at least one element. */
+export function checkEqualShapes(metric: string, predictions: HostValues, targets: HostValues): void {
+  if (!sameShape(predictions.shape, targets.shape) || sizeOf(targets.shape) === 0) {
+    throw new ShapeError(
+      `${metric}: predictions and targets need the same shape with at least one element, got [${predictions.shape}] and [${targets.shape}].`,
+      { op: metric, shapes: [predictions.shape, targets.shape] },
+    );
+  }
+}
+
+/** Demands class numbers: whole and at least 0 (and below `classes`). */
+export function checkClasses(metric: string, values: HostValues, classes: number = Number.POSITIVE_INFINITY): void {
+  const { data } = values;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] ?? Number.NaN;
+    if (Number.isInteger(value) && value >= 0 && value < classes) continue;
+    const upper = classes === Number.POSITIVE_INFINITY ? "" : ` and below ${classes}`;
+    if (Number.isInteger(value))
+      throw new RangeError(`${metric}: class numbers must be at least 0${upper}, got ${value} at ${i}.`);
+    throw new DTypeError(
+      `${metric}: class numbers must be whole, got ${value} at ${i}. Are these scores of another shape?`,
+      {
+        op: metric,
+      },
+    );
+  }
+}
+
+/** Scores with a class dim beside targets without one. */
+export interface Scores {
+  readonly data: ArrayLike<number>;
+  /** Number of classes, of samples, and how far apart the scores of a sample's classes lie. */
+  readonly classes: number;
+  readonly samples: number;
+  readonly stride: number;
+}
+
+/**
+ * Finds the class dim of scores: it is dim 1 (`[n, classes, …]` for targets `[n, …]`), or the last (`[n, …, classes]`);
+ * where both would fit, dim 1. @throws ShapeError when neither fits.
+ */
+export function scoresOf(metric: string, scores: HostValues, targets: HostValues, classDim?: "last"): Scores {
+  const { shape } = scores;
+  const candidates = classDim === "last" ? [shape.length - 1] : [1, shape.length - 1];
+  const dim = candidates.find((d) => d >= 0 && d < shape.length && sameShape(shape.toSpliced(d, 1), targets.shape));
+  const samples = sizeOf(targets.shape);
+  const classes = dim === undefined ? 0 : (shape[dim] ?? 0);
+  if (dim === undefined || classes === 0 || samples === 0) {
+    throw new ShapeError(
+      `${metric}: scores [n, classes] need targets [n] with n ≥ 1, got [${shape}] and [${targets.shape}].`,
+      { op: metric, shapes: [shape, targets.shape] },
+    );
+  }
+  return { data: scores.data, classes, samples, stride: sizeOf(shape.slice(dim + 1)) };
+}
+
+/** Where the scores of a sample start. */
+export function startOf(scores: Scores, sample: number): number {
+  const { stride, classes } = scores;
+  return Math.floor(sample / stride) * stride * classes + (sample % stride);
+}
+
+/** Class of the highest score of a sample; the lower class of equal ones. @throws RangeError on NaN. */
+export function bestClass(metric: string, scores: Scores, sample: number): number {
+  const start = startOf(scores, sample);
+  let best = 0;
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let c = 0; c < scores.classes; c++) {
+    const score = scores.data[start + c * scores.stride] ?? Number.NaN;
+    if (Number.isNaN(score))
+      throw new RangeError(`${metric}: the scores hold NaN, in sample ${sample}. Has the training diverged?`);
+    if (score > highest) {
+      highest = score;
+      best = c;
+    }
+  }
+  return best;
+}
+
+/** Class numbers of both: as given where the shapes are equal, else each sample's best class. */
+export function classesOf(
+  metric: string,
+  predictions: HostValues,
+  targets: HostValues,
+): { predicted: ArrayLike<number>; classes: number | undefined } {
+  checkClasses(metric, targets);
+  if (sameShape(predictions.shape, targets.shape)) {
+    checkEqualShapes(metric, predictions, targets);
+    checkClasses(metric, predictions);
+    return { predicted: predictions.data, classes: undefined };
+  }
+  const scores = scoresOf(metric, predictions, targets);
+  checkClasses(metric, targets, scores.classes);
+  return {
+    predicted: Int32Array.from({ length: scores.samples }, (_, sample) => bestClass(metric, scores, sample)),
+    classes: scores.classes,
+  };
+}

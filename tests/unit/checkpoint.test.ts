@@ -1,0 +1,179 @@
+// Checkpoint files: whole or not at all, checked by a digest, loaded all or nothing.
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { WgradError } from "../../src/errors.ts";
+import { fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
+import { type Loadable, loadCheckpoint, loadSafetensors, saveCheckpoint, saveSafetensors } from "../../src/node.ts";
+import { Tensor, tensor } from "../../src/tensor.ts";
+
+const files = suite("checkpoints", { folder: "", path: "" });
+files.before.each(async (context) => {
+  context.folder = await mkdtemp(join(tmpdir(), "wgrad-checkpoint-"));
+  context.path = join(context.folder, "a.safetensors");
+});
+files.after.each(async ({ folder }) => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const rejection = async (promise: Promise<unknown>): Promise<string> => {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, WgradError);
+    return error instanceof Error ? error.message : "";
+  }
+  return assert.unreachable("it was accepted") as never;
+};
+
+/** A stand-in for a model: one value that loads all or nothing. */
+class Holder implements Loadable {
+  value: Tensor;
+  readonly size: number;
+
+  constructor(values: number[]) {
+    this.value = tensor(values);
+    this.size = values.length;
+  }
+
+  stateDict(): { value: Tensor } {
+    return { value: this.value };
+  }
+
+  loadStateDict(state: { value: Tensor }): void {
+    if (state.value.numel !== this.size)
+      throw new WgradError(`Holder: sizes differ, ${this.size} and ${state.value.numel}.`);
+    this.value = state.value;
+  }
+}
+
+files("everything comes back as it was saved", async ({ path }) => {
+  const shared = tensor([5]);
+  await saveCheckpoint(path, {
+    model: new Holder([1, 2]),
+    optimizer: {
+      state: { 0: { step: 3, exp_avg: tensor([[0.5]]) } },
+      param_groups: [{ lr: 1e-3, betas: [0.9, 0.999] }],
+    },
+    epoch: 4,
+    best: Number.POSITIVE_INFINITY,
+    odd: [Number.NaN, -0, 0.1, null, true, "text"],
+    nested: { "a.b": shared, a: { b: shared }, $price: 3, $tensor: "no tensor" },
+    gone: undefined,
+  });
+  const back = await loadCheckpoint<Record<string, never>>(path);
+  assert.equal(Object.keys(back), ["model", "optimizer", "epoch", "best", "odd", "nested"]);
+  const { model, optimizer, epoch, best, odd, nested } = back as unknown as {
+    model: { value: Tensor };
+    optimizer: { state: Record<string, { step: number; exp_avg: Tensor }>; param_groups: unknown };
+    epoch: number;
+    best: number;
+    odd: unknown[];
+    nested: { "a.b": Tensor; a: { b: Tensor }; $price: number; $tensor: string };
+  };
+  assert.equal(await model.value.tolist(), [1, 2]);
+  assert.equal(await optimizer.state["0"]?.exp_avg.tolist(), [[0.5]]);
+  assert.equal([optimizer.state["0"]?.step, optimizer.param_groups], [3, [{ lr: 1e-3, betas: [0.9, 0.999] }]]);
+  assert.equal([epoch, best, nested.$price, nested.$tensor], [4, Number.POSITIVE_INFINITY, 3, "no tensor"]);
+  assert.ok(Number.isNaN(odd[0]) && Object.is(odd[1], -0));
+  assert.equal(odd.slice(2), [0.1, null, true, "text"]);
+  assert.equal([await nested["a.b"].item(), await nested.a.b.item()], [5, 5]);
+});
+
+files("it is a safetensors file that other tools read", async ({ path }) => {
+  await saveCheckpoint(path, { model: new Holder([1, 2]), note: "x" });
+  const bytes = await readFile(path);
+  assert.equal(Object.keys(fromSafetensors(bytes)), ["model.value"]);
+  const { format, version, sha256 } = safetensorsMetadata(bytes);
+  assert.equal([format, version], ["wgrad-checkpoint", "1"]);
+  assert.match(sha256 ?? "", /^[0-9a-f]{64}$/);
+  await saveCheckpoint(`${path}2`, { model: new Holder([1, 2]), note: "x" });
+  assert.equal(await readFile(`${path}2`), bytes);
+});
+
+files("folders are made, an old file is replaced, nothing else is left behind", async ({ folder }) => {
+  const path = join(folder, "runs/1/last.safetensors");
+  await saveCheckpoint(path, { epoch: 1 });
+  await saveCheckpoint(path, { epoch: 2 });
+  assert.is((await loadCheckpoint<{ epoch: number }>(path)).epoch, 2);
+  assert.equal(await readdir(join(folder, "runs/1")), ["last.safetensors"]);
+});
+
+files("a save that fails leaves the old file alone", async ({ folder, path }) => {
+  await saveCheckpoint(path, { epoch: 1 });
+  assert.match(await rejection(saveCheckpoint(path, { when: new Date() })), /"when" cannot be saved: it is a Date/);
+  assert.match(await rejection(saveCheckpoint(path, { f: { g: () => 1 } })), /"f.g" cannot be saved: it is a function/);
+  const loop: Record<string, unknown> = {};
+  loop.self = loop;
+  assert.match(await rejection(saveCheckpoint(path, { loop })), /"loop.self" contains itself/);
+  assert.is((await loadCheckpoint<{ epoch: number }>(path)).epoch, 1);
+  // A folder in the way of the final rename.
+  await saveCheckpoint(join(folder, "taken/inside"), {});
+  try {
+    await saveCheckpoint(join(folder, "taken"), { epoch: 1 });
+    assert.unreachable("a folder was overwritten");
+  } catch (error) {
+    assert.match(String(error), /EISDIR|ENOTEMPTY|EEXIST|EPERM/);
+  }
+  assert.equal((await readdir(folder)).sort(), ["a.safetensors", "taken"]);
+  assert.ok((await stat(join(folder, "taken"))).isDirectory());
+});
+
+files("every changed byte is found", async ({ path }) => {
+  await saveCheckpoint(path, { model: new Holder([1, 2, 3]), epoch: 7 });
+  const whole = await readFile(path);
+  for (let at = 0; at < whole.length; at++) {
+    const changed = Uint8Array.from(whole);
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    await writeFile(path, changed);
+    assert.match(await rejection(loadCheckpoint(path)), /loadCheckpoint\(.*\): /, `byte ${at}`);
+  }
+  await writeFile(path, whole.subarray(0, whole.length - 1));
+  assert.match(await rejection(loadCheckpoint(path)), /no whole checkpoint.*cut short/);
+  const data = Uint8Array.from(whole);
+  data[data.length - 1] = 1;
+  await writeFile(path, data);
+  assert.match(await rejection(loadCheckpoint(path)), /damaged: its SHA-256 digest differs/);
+});
+
+files("other files are named for what they are", async ({ folder, path }) => {
+  assert.match(await rejection(loadCheckpoint(join(folder, "none"))), /no such file/);
+  await writeFile(path, "# a text");
+  assert.match(await rejection(loadCheckpoint(path)), /no whole checkpoint/);
+  await saveSafetensors(path, { x: tensor([1]) });
+  assert.match(await rejection(loadCheckpoint(path)), /a safetensors file but no checkpoint/);
+  assert.equal(await (await loadSafetensors(path)).x?.tolist(), [1]);
+  await writeFile(path, await toSafetensors({}, { metadata: { format: "wgrad-checkpoint", version: "2" } }));
+  assert.match(await rejection(loadCheckpoint(path)), /version 2; this release reads version 1/);
+});
+
+files("loading into targets is all or nothing", async ({ path }) => {
+  await saveCheckpoint(path, { model: new Holder([1, 2]), second: new Holder([3]), epoch: 1 });
+  const model = new Holder([0, 0]);
+  const second = new Holder([0]);
+  await loadCheckpoint(path, { model, second });
+  assert.equal([await model.value.tolist(), await second.value.tolist()], [[1, 2], [3]]);
+
+  const untouched = new Holder([8, 9]);
+  const other = new Holder([0, 0, 0]);
+  assert.match(
+    await rejection(loadCheckpoint(path, { model: untouched, second: other })),
+    /loadCheckpoint\(.*\): "second" does not fit: Holder: sizes differ, 3 and 1/,
+  );
+  assert.equal(
+    [await untouched.value.tolist(), await other.value.tolist()],
+    [
+      [8, 9],
+      [0, 0, 0],
+    ],
+  );
+  assert.match(
+    await rejection(loadCheckpoint(path, { ema: model })),
+    /holds no "ema", only "model", "second", "epoch"/,
+  );
+  assert.instance(model.value, Tensor);
+});
+
+files.run();

@@ -1,0 +1,145 @@
+// Image transforms on the host.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { type Dataset, HostRandom, TransformedDataset, transforms } from "../../src/data/index.ts";
+import { ShapeError } from "../../src/errors.ts";
+
+type Image = transforms.ImageArray;
+const random = (): HostRandom => new HostRandom(1);
+const image = (shape: number[], values?: number[]): Image => {
+  const size = shape.reduce((a, b) => a * b, 1);
+  return { data: Float32Array.from(values ?? Array.from({ length: size }, (_, i) => i)), shape };
+};
+const apply = (transform: transforms.Transform, given: Image): [number[], readonly number[]] => {
+  const { data, shape } = transform(given, random());
+  return [[...data], shape];
+};
+const near = (a: readonly number[], b: readonly number[]): void => {
+  assert.is(a.length, b.length);
+  a.forEach((value, i) => {
+    assert.ok(Math.abs(value - (b[i] ?? Number.NaN)) <= 1e-5, `[${a}] is not near [${b}]`);
+  });
+};
+
+test("normalize works alike on all channels or channel by channel", () => {
+  assert.equal(apply(transforms.normalize(1, 2), image([1, 1, 3])), [
+    [-0.5, 0, 0.5],
+    [1, 1, 3],
+  ]);
+  assert.equal(apply(transforms.normalize([0, 2], [1, 2]), image([2, 1, 2]))[0], [0, 1, 0, 0.5]);
+  assert.throws(
+    () => apply(transforms.normalize([0], [1]), image([2, 1, 2])),
+    (error: unknown) => error instanceof ShapeError,
+  );
+  assert.throws(() => transforms.normalize(0, 0), /positive/);
+});
+
+test("pad: left, top, right, bottom and the three modes", () => {
+  const row = image([1, 1, 3], [1, 2, 3]);
+  assert.equal(apply(transforms.pad([1, 0], { value: 9 }), row), [
+    [9, 1, 2, 3, 9],
+    [1, 1, 5],
+  ]);
+  assert.equal(apply(transforms.pad([2, 0], { mode: "reflect" }), row)[0], [3, 2, 1, 2, 3, 2, 1]);
+  assert.equal(apply(transforms.pad([2, 0], { mode: "edge" }), row)[0], [1, 1, 1, 2, 3, 3, 3]);
+  assert.equal(apply(transforms.pad([1, 2, 0, 1]), image([2, 1, 1], [5, 6])), [
+    [0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0],
+    [2, 4, 2],
+  ]);
+  assert.throws(() => apply(transforms.pad([3, 0], { mode: "reflect" }), row), /at most 2/);
+  assert.throws(
+    () => transforms.pad([1, 2, 3]),
+    (error: unknown) => error instanceof RangeError,
+  );
+  assert.throws(
+    () => transforms.pad(-1),
+    (error: unknown) => error instanceof RangeError,
+  );
+});
+
+test("crop: given, central and random positions", () => {
+  const square = image([1, 4, 4]);
+  assert.equal(apply(transforms.crop(2, { position: [1, 2] }), square), [
+    [6, 7, 10, 11],
+    [1, 2, 2],
+  ]);
+  assert.equal(apply(transforms.crop(2, { position: "center" }), square)[0], [5, 6, 9, 10]);
+  assert.equal(apply(transforms.crop([1, 4], { position: [3, 0] }), square)[0], [12, 13, 14, 15]);
+  const seen = new Set<number>();
+  const source = random();
+  for (let i = 0; i < 300; i++) seen.add(transforms.crop(3)(square, source).data[0] ?? -1);
+  assert.equal(
+    [...seen].sort((a, b) => a - b),
+    [0, 1, 4, 5],
+  );
+  assert.is(transforms.crop(4, { padding: 2 })(square, source).shape.join(), "1,4,4");
+  assert.throws(() => apply(transforms.crop(5), square), /does not lie within/);
+});
+
+test("flip mirrors columns or rows with its probability", () => {
+  const given = image([2, 2, 2]);
+  assert.equal(apply(transforms.flip({ p: 1 }), given)[0], [1, 0, 3, 2, 5, 4, 7, 6]);
+  assert.equal(apply(transforms.flip({ p: 1, axis: "vertical" }), given)[0], [2, 3, 0, 1, 6, 7, 4, 5]);
+  assert.equal(apply(transforms.flip({ p: 0 }), given)[0], [...given.data]);
+  const source = random();
+  const flipped = Array.from({ length: 1000 }, () => transforms.flip()(given, source).data[0] === 1);
+  const count = flipped.filter(Boolean).length;
+  assert.ok(Math.abs(count - 500) <= 100);
+});
+
+test("rotate turns counter-clockwise about the middle", () => {
+  const given = image([1, 3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  near(apply(transforms.rotate([90, 90]), given)[0], [3, 6, 9, 2, 5, 8, 1, 4, 7]);
+  near(apply(transforms.rotate([180, 180]), given)[0], [9, 8, 7, 6, 5, 4, 3, 2, 1]);
+  near(apply(transforms.rotate(0), given)[0], [...given.data]);
+});
+
+test("affine shifts, magnifies and shears with bilinear interpolation", () => {
+  const given = image([1, 1, 4], [1, 2, 3, 4]);
+  const shifted = transforms.affine({ translate: [0.5, 0], fill: 7 })(given, random()).data;
+  assert.ok(shifted.every((value) => value >= 1 && value <= 7));
+  const dot = image([1, 5, 5], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const grown = apply(transforms.affine({ scale: [2, 2] }), dot)[0];
+  near(grown.slice(10, 15), [0, 0.5, 1, 0.5, 0]);
+  const line = image([1, 3, 3], [0, 1, 0, 0, 1, 0, 0, 1, 0]);
+  // tan 45° = 1: the row above the middle moves one pixel to the left, the one below to the right.
+  near(apply(transforms.affine({ shear: [45, 45] }), line)[0], [1, 0, 0, 0, 1, 0, 0, 0, 1]);
+  assert.throws(() => transforms.affine({ scale: [0, 1] }), /positive/);
+  assert.throws(
+    () => transforms.affine({ translate: [2, 0] }),
+    (error: unknown) => error instanceof RangeError,
+  );
+  assert.throws(() => transforms.rotate(-5), /range/);
+});
+
+test("noise has the given standard deviation", () => {
+  const { data } = transforms.noise(0.5)(image([1, 100, 100], new Array<number>(10_000).fill(3)), random());
+  const mean = data.reduce((a, b) => a + b, 0) / data.length;
+  const deviation = Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
+  assert.ok(Math.abs(mean - 3) <= 0.05 && Math.abs(deviation - 0.5) <= 0.03);
+});
+
+test("only images of three dims are taken", () => {
+  assert.throws(() => apply(transforms.flip(), image([2, 2])), /\[channels, rows, columns\], got \[2,2\]/);
+});
+
+test("TransformedDataset draws by seed, epoch and index, in whatever order", async () => {
+  const base: Dataset<[Image, number]> = { length: 8, get: (index) => [image([1, 4, 4]), index] };
+  const make = (seed: number): TransformedDataset<[Image, number]> =>
+    new TransformedDataset(base, [transforms.flip(), transforms.noise(1)], { seed });
+  const first = make(1);
+  const forward = await Promise.all([0, 1, 2].map((index) => first.get(index)));
+  const backward = await Promise.all([2, 1, 0].map((index) => make(1).get(index)));
+  assert.equal(
+    forward.map(([{ data }]) => [...data]),
+    backward.reverse().map(([{ data }]) => [...data]),
+  );
+  assert.is(forward[1]?.[1], 1);
+  first.setEpoch(1);
+  const [later] = await first.get(0);
+  assert.not.equal([...later.data], [...(forward[0]?.[0].data ?? [])]);
+  const [other] = await make(2).get(0);
+  assert.not.equal([...other.data], [...(forward[0]?.[0].data ?? [])]);
+});
+
+test.run();
