@@ -223,7 +223,8 @@ checkOp(wg.div, {
   layouts: [],
 });
 checkBinary(wg.floorDivide, { range: [0.5, 9], points: [], dtypes: INTEGERS });
-checkBinary(wg.pow, { range: [0.2, 3], dtypes: ["u32"] });
+// At points like y = 1e10, y - 1 rounds to y, in PyTorch too: no gradients there.
+checkBinary(wg.pow, { range: [0.2, 3], pointGradients: false, dtypes: ["u32"] });
 checkOp(wg.pow, { shapes: [[4, 6]], args: [2], dtypes: INTEGERS, points: POINTS });
 checkOp(wg.pow, { shapes: [[4, 6]], args: [3], dtypes: INTEGERS, points: POINTS });
 checkOp(wg.pow, { shapes: [[4, 6]], args: [0.5], range: [0.1, 3], points: POINTS });
