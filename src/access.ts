@@ -14,7 +14,6 @@ import {
   synchronize,
 } from "./engine.ts";
 import { ShapeError, WgradError } from "./errors.ts";
-import { isRealized } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { withGrad } from "./graph/tensor.ts";
@@ -137,11 +136,6 @@ function part(flat: Tensor, member: Tensor): Tensor {
   const slot = member.slot;
   if (slot === null) throw new WgradError("internal: an arena member without a slot");
   return detached(reshape(strided(flat, [slot.offset / 4], [1], [sizeOf(slot.shape)]), slot.shape));
-}
-
-/** Whether the value is computed already, so that reading it needs no work. */
-export function isComputed(x: Tensor): boolean {
-  return isRealized(x.node);
 }
 
 /** `x` converted to another dtype; the gradient passes through between floats. */

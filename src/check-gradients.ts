@@ -2,7 +2,7 @@
 
 import { gradients } from "./autograd/backward.ts";
 import { readBytes } from "./engine.ts";
-import { WgradError } from "./errors.ts";
+import { DTypeError, WgradError } from "./errors.ts";
 import { sourceNode } from "./graph/node.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
@@ -32,6 +32,12 @@ export async function checkGradients(
   options: { epsilon?: number; tolerance?: number; samples?: number } = {},
 ): Promise<GradientReport> {
   const { epsilon = 1e-2, tolerance = 1e-2, samples = 64 } = options;
+  for (const [i, x] of inputs.entries()) {
+    if (x.dtype !== "f32")
+      throw new DTypeError(`checkGradients: inputs must be f32, got ${x.dtype} for input ${i}.`, {
+        op: "checkGradients",
+      });
+  }
   const values = await Promise.all(inputs.map(async (x) => new Float32Array(await readBytes(x.node))));
   const leaf = (array: Float32Array, shape: readonly number[]) => {
     const tensor = new Tensor(sourceNode(new Storage(array.byteLength, array), 0, shape, "f32"));

@@ -86,10 +86,7 @@ export function compile<Arguments extends readonly unknown[], Result>(
     const nodes = inputs.map((t) => t.node);
     if (nodes.some((n) => !isRealized(n))) flush(nodes, null);
     const known = compiled.get(signature);
-    if (
-      known !== undefined &&
-      known.state.every(({ tensor, storage }) => !tensor.disposed && tensor.slot?.storage === storage)
-    ) {
+    if (known?.state.every(({ tensor, storage }) => !tensor.disposed && tensor.slot?.storage === storage)) {
       return replay(known, nodes) as Result;
     }
     // What is pending belongs before the step, not into it.
@@ -132,7 +129,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
   const state: { tensor: Tensor; storage: Storage }[] = [];
   for (const { node } of captured.buffers)
-    if (node !== null && node.leaf?.slot) state.push({ tensor: node.leaf, storage: node.leaf.slot.storage });
+    if (node?.leaf?.slot) state.push({ tensor: node.leaf, storage: node.leaf.slot.storage });
   for (const tensor of gathered.assigned)
     if (tensor.slot !== null) state.push({ tensor, storage: tensor.slot.storage });
   const job = makeJob(

@@ -4,7 +4,7 @@ import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
-import { constant } from "../ops/define.ts";
+import { constant, expectTensor } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
 
@@ -60,6 +60,10 @@ export function seedGradient(op: string, output: Tensor, gradient: Tensor | unde
       );
     }
     return expand(constant(1, output.dtype), output.shape);
+  }
+  expectTensor(op, gradient, "the gradient");
+  if (gradient.dtype !== "f32" && gradient.dtype !== "f16") {
+    throw new DTypeError(`${op}: the gradient must be f32 or f16, got ${gradient.dtype}.`, { op });
   }
   if (!sameShape(gradient.shape, output.shape)) {
     throw new ShapeError(

@@ -1,4 +1,5 @@
 // DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
+import { WgradError } from "../errors.ts";
 import { synchronize } from "../tensor.ts";
 import { type Collated, collate, type NumberTypes } from "./collate.ts";
 import { type Dataset, lengthOf } from "./dataset.ts";
@@ -45,6 +46,7 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
   /** @throws TypeError when the dataset is none, RangeError when a number makes no sense. */
   constructor(dataset: Dataset<Sample>, options: DataLoaderOptions<Sample, Batch> = {}) {
     lengthOf("DataLoader", dataset);
+    checkKnown(options);
     const { batchSize = 1, shuffle = false, seed = 0, dropLast = false, prefetch = 2 } = options;
     check("batchSize", batchSize, 1);
     check("prefetch", prefetch, 0);
@@ -113,6 +115,17 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
     return this.#collate === undefined
       ? (collate(samples, this.#numberTypes) as Batch)
       : this.#collate(samples as never[]);
+  }
+}
+
+const KNOWN: readonly string[] = ["batchSize", "shuffle", "seed", "dropLast", "prefetch", "collate"];
+
+function checkKnown(options: object): void {
+  for (const name of Object.keys(options)) {
+    if (KNOWN.includes(name)) continue;
+    throw new WgradError(`DataLoader: unknown option "${name}". It takes { ${KNOWN.join(", ")} }.`, {
+      op: "DataLoader",
+    });
   }
 }
 

@@ -131,10 +131,10 @@ export class Subset<Sample = unknown> implements Dataset<Sample> {
 
 /** The dataset's length, checked. */
 export function lengthOf(what: string, dataset: Dataset): number {
-  const { length } = dataset;
-  if (!Number.isInteger(length) || length < 0 || typeof dataset.get !== "function") {
+  const { length, get } = dataset ?? {};
+  if (!Number.isInteger(length) || length < 0 || typeof get !== "function") {
     throw new TypeError(
-      `${what}: a dataset has a whole number length and a method get(index), got length ${String(length)}.`,
+      `${what}: a dataset has a whole number length and a method get(index). new TensorDataset(x, y) makes one of tensors.`,
     );
   }
   return length;

@@ -82,6 +82,8 @@ const hex = (value: number): string => `0x${value.toString(16).padStart(2, "0")}
  * @throws WgradError when the bytes are not IDX, are cut short, or go on behind the last element.
  */
 export function idx(bytes: Uint8Array): IdxArray {
+  if (!(bytes instanceof Uint8Array))
+    throw new TypeError("idx: the argument must be a Uint8Array of the file's bytes.");
   if (bytes.length < 4) {
     throw new WgradError(`idx: an IDX file starts with 4 bytes of header, got ${bytes.length} bytes. Is it cut short?`);
   }

@@ -118,8 +118,6 @@ export class Node {
   storage: Storage | null = null;
   offset = 0;
   version = 0;
-  /** Asks for the value anew at each replay of a compiled step. */
-  refresh: (() => number) | null = null;
 
   constructor(
     definition: Definition,

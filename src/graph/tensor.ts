@@ -2,7 +2,7 @@
 
 import type * as access from "../access.ts";
 import type { DType } from "../dtype.ts";
-import { DisposedTensorError, WgradError } from "../errors.ts";
+import { DisposedTensorError, DTypeError, WgradError } from "../errors.ts";
 import type * as ops from "../ops/methods.ts";
 import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
@@ -99,7 +99,7 @@ export class Tensor {
     const node = this.node;
     if (value === this.requiresGrad) return;
     if (value && node.dtype !== "f32" && node.dtype !== "f16") {
-      throw new WgradError(`requiresGrad: only float tensors have gradients, got ${node.dtype}.`, {
+      throw new DTypeError(`requiresGrad: only float tensors have gradients, got ${node.dtype}.`, {
         op: "requiresGrad",
       });
     }

@@ -62,6 +62,8 @@ function bad(what: string): WgradError {
  * @throws WgradError that says what is wrong.
  */
 export function readHeader(bytes: Uint8Array): Header {
+  if (!(bytes instanceof Uint8Array))
+    throw new TypeError("fromSafetensors: the argument must be a Uint8Array of the file's bytes.");
   if (bytes.length < 8)
     throw bad(`a file starts with 8 bytes of header length, got ${bytes.length} bytes. Is it cut short?`);
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);

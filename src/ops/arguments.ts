@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
-import { checkWhole, expectTensor } from "./define.ts";
+import { checkWhole, expectTensor, printed } from "./define.ts";
 import { reshape } from "./views.ts";
 
 /** One dim, several, or all (null, left out or an empty list). */
@@ -47,8 +47,7 @@ export function alongDim(rank: number, dim: number, size: number): number[] {
 export function checkSizes(op: string, name: string, value: Size, count: number, least: number): number[] {
   if (typeof value === "number") return new Array<number>(count).fill(checkWhole(op, name, value, least));
   if (!Array.isArray(value) || value.length !== count) {
-    const got = Array.isArray(value) ? `[${value.join(", ")}]` : String(value);
-    throw new RangeError(`${op}: ${name} must be a number or a list of ${count}, got ${got}.`);
+    throw new RangeError(`${op}: ${name} must be a number or a list of ${count}, got ${printed(value)}.`);
   }
   return value.map((n: number) => checkWhole(op, name, n, least));
 }
@@ -56,7 +55,7 @@ export function checkSizes(op: string, name: string, value: Size, count: number,
 /** Demands one of `choices`. */
 export function checkChoice<T extends string>(op: string, name: string, value: T, choices: readonly T[]): T {
   if (choices.includes(value)) return value;
-  throw new RangeError(`${op}: ${name} must be ${choices.map((c) => `"${c}"`).join(", ")}, got ${String(value)}.`);
+  throw new RangeError(`${op}: ${name} must be ${choices.map((c) => `"${c}"`).join(", ")}, got ${printed(value)}.`);
 }
 
 /** Demands that `x` is a tensor with one of the ranks that `form` describes. */

@@ -47,8 +47,20 @@ export function expectTensor(op: string, x: unknown, what = "the first argument"
 }
 
 function describe(x: unknown): string {
-  if (x === null || x === undefined) return String(x);
-  return Array.isArray(x) ? "an array; tensor(array) makes a tensor of it" : `${typeof x} ${String(x)}`;
+  if (Array.isArray(x)) return "an array; tensor(array) makes a tensor of it";
+  return typeof x === "number" || typeof x === "boolean" ? `the ${typeof x} ${String(x)}` : printed(x);
+}
+
+/** Any value as errors print it: words in quotes, no contents of objects. */
+export function printed(x: unknown): string {
+  if (x === undefined) return "nothing";
+  if (typeof x === "string") return JSON.stringify(x);
+  if (typeof x === "function") return "a function";
+  if (Array.isArray(x)) return `[${x.map(printed).join(", ")}]`;
+  if (x instanceof Tensor) return `a tensor ${x.dtype}[${x.shape.join(", ")}]`;
+  if (typeof x === "object" && x !== null)
+    return x.constructor === Object ? "an object" : `a ${x.constructor?.name ?? "thing"}`;
+  return String(x);
 }
 
 /** A number as 0-dim tensor of `dtype`: part of the program, not data. */
@@ -221,7 +233,7 @@ export function checkIndex(op: string, index: Tensor, size: number): void {
 /** Demands a number that is not NaN. */
 export function checkNumber(op: string, name: string, value: number): number {
   if (typeof value !== "number" || Number.isNaN(value)) {
-    throw new RangeError(`${op}: ${name} must be a number, got ${String(value)}.`);
+    throw new RangeError(`${op}: ${name} must be a number, got ${printed(value)}.`);
   }
   return value;
 }
@@ -229,7 +241,7 @@ export function checkNumber(op: string, name: string, value: number): number {
 /** Demands a whole number of at least `least`. */
 export function checkWhole(op: string, name: string, value: number, least: number): number {
   if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(`${op}: ${name} must be a whole number ≥ ${least}, got ${String(value)}.`);
+    throw new RangeError(`${op}: ${name} must be a whole number ≥ ${least}, got ${printed(value)}.`);
   }
   return value;
 }

@@ -75,6 +75,8 @@ const CUBIC = 0.044715;
 
 const GELU_TANH_TEXT = `fn gelu_tanh(x: f32) -> f32 { return 0.5 * x * (1.0 + tanh_f32(0.797884561 * (x + 0.044715 * x * x * x))); }
 fn gelu_tanh_slope(x: f32) -> f32 {
+  // Beyond, the tanh is ±1 and its slope 0; x² would overflow.
+  if (abs(x) > 20.0 && abs(x) < 3.4e38) { return select(0.0, 1.0, x > 0.0); }
   let t = tanh_f32(0.797884561 * (x + 0.044715 * x * x * x));
   return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.797884561 * (1.0 + 0.134145 * x * x);
 }`;

@@ -12,7 +12,7 @@ import { permute, reshape } from "./views.ts";
 function innerError(op: string, a: Tensor, b: Tensor, k: number, l: number): ShapeError {
   const differ = `${op}: inner sizes differ: ${formatShape(a.shape)} × ${formatShape(b.shape)} (${k} ≠ ${l}).`;
   const rank = b.ndim;
-  let remedy = "The last dim of the first must equal the last but one of the second.";
+  let remedy = `The last dim of the first must equal the last ${rank >= 2 ? "but one " : ""}of the second.`;
   if (rank >= 2 && b.shape[rank - 1] === k) remedy = rank === 2 ? "b.t() would fit." : "b.transpose(-2, -1) would fit.";
   else if (a.ndim >= 2 && a.shape[a.ndim - 2] === l)
     remedy = a.ndim === 2 ? "a.t() would fit." : "a.transpose(-2, -1) would fit.";

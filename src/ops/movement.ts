@@ -5,7 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
 import { dimOf, dropDims, insertDim } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
-import { expand, permute, reshape, rolled, strided, windows } from "./views.ts";
+import { expandTo, permute, reshape, rolled, strided, windows } from "./views.ts";
 
 /** The same elements, row-major, in another shape; one size may be -1. The same as `reshape`. */
 export function view(x: Tensor, shape: Shape): Tensor {
@@ -105,7 +105,7 @@ export function movedim(
 
 /** Sizes of 1 repeated to `shape`. The same as `expand`, which also takes -1. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  return expand(x, shape);
+  return expandTo("broadcastTo", x, shape);
 }
 
 /** The order of elements reversed along `dims`. */

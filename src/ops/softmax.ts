@@ -16,7 +16,9 @@ function shifted(x: Tensor, dims: readonly number[]): Tensor {
 }
 
 function rowDims(op: string, x: Tensor, dim: number): number[] {
-  const normalized = normalizeDim(op, dim, expectTensor(op, x).ndim);
+  expectTensor(op, x);
+  if (dim === undefined) throw new RangeError(`${op}: the dim is missing. x.${op}(-1) takes the last one.`);
+  const normalized = normalizeDim(op, dim, x.ndim);
   return x.ndim === 0 ? [] : [normalized];
 }
 

@@ -10,11 +10,10 @@ import {
   quotientIndex,
   remainderIndex,
   scaleIndex,
-  variable,
 } from "../graph/index-expression.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, type Shape, sameShape, stridesOf } from "../shape.ts";
-import { expectTensor, view } from "./define.ts";
+import { expectTensor, printed, view } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 
 /** Dims of `from` and `to` in groups of equal size, so that a reshape only mixes what it must. */
@@ -63,6 +62,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     throw new ShapeError(`reshape: the shape is an array, got ${String(shape)}. x.reshape([2, -1]) is the form.`, {
       op: "reshape",
     });
+  if (shape.filter((n) => n === -1).length > 1)
+    throw new ShapeError(`reshape: one size can be -1 at most, got ${formatShape(shape)}.`, { op: "reshape" });
   const target = inferShape("reshape", x.shape, shape);
   return sameShape(target, x.shape) ? x : record(reshapeView, [x], target, x.dtype);
 }
@@ -87,6 +88,10 @@ const permuteView = view("permute", {
 /** Dims in another order: result dim i is dim `dims[i]` of `x`. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   expectTensor("permute", x);
+  if (!Array.isArray(dims))
+    throw new ShapeError(`permute: the dims are an array, got ${printed(dims)}. x.permute([1, 0]) is the form.`, {
+      op: "permute",
+    });
   const permutation = dims.map((d) => normalizeDim("permute", d, x.ndim));
   if (permutation.length !== x.ndim || new Set(permutation).size !== x.ndim) {
     throw new ShapeError(
@@ -115,7 +120,14 @@ const expandView = view("expand", {
 
 /** Sizes of 1 repeated to `shape` (-1 keeps a size), new dims in front. */
 export function expand(x: Tensor, shape: Shape): Tensor {
-  expectTensor("expand", x);
+  return expandTo("expand", x, shape);
+}
+
+/** `expand` for an op of another name. */
+export function expandTo(op: string, x: Tensor, shape: Shape): Tensor {
+  expectTensor(op, x);
+  if (!Array.isArray(shape))
+    throw new ShapeError(`${op}: the shape is an array, got ${printed(shape)}. x.${op}([2, 3]) is the form.`, { op });
   const offset = shape.length - x.ndim;
   const target = shape.map((n, i) => (n === -1 && i >= offset ? (x.shape[i - offset] as number) : n));
   const fits =
@@ -123,8 +135,8 @@ export function expand(x: Tensor, shape: Shape): Tensor {
     x.shape.every((n, i) => n === 1 || n === target[offset + i]) &&
     target.every((n) => Number.isInteger(n) && n >= 0);
   if (!fits) {
-    throw new ShapeError(`expand: only sizes of 1 can grow, got ${formatShape(x.shape)} → ${formatShape(shape)}.`, {
-      op: "expand",
+    throw new ShapeError(`${op}: only sizes of 1 can grow, got ${formatShape(x.shape)} → ${formatShape(shape)}.`, {
+      op,
       shapes: [x.shape, shape],
     });
   }
@@ -406,9 +418,4 @@ const embedView = view("diagEmbed", {
 /** Zeros with the last dim of `x` on the diagonal that starts at (row, column) of the last two dims of `shape`. */
 export function embedDiagonal(x: Tensor, shape: Shape, row: number, column: number): Tensor {
   return record(embedView, [x], shape, x.dtype, [row, column]);
-}
-
-/** An index variable set for `shape`, one per dim: for interpreters of views. */
-export function variablesOf(shape: Shape): ReturnType<typeof variable>[] {
-  return shape.map((n, i) => variable(`i${i}`, n));
 }

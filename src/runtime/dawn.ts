@@ -1,6 +1,6 @@
 // Node's GPU provider: Dawn, from the npm package `webgpu`.
 
-import { WgradError } from "../errors.ts";
+import { DeviceLostError } from "../errors.ts";
 
 /** What `openGpu` may be told. */
 export interface GpuOptions {
@@ -16,7 +16,7 @@ const instances = new Map<string, Promise<GPU>>();
 
 /**
  * The `GPU` object of this process: the same one for the same options, so that it may be opened as often as one likes.
- * @throws WgradError that says which command to run, where the package or a usable adapter is missing.
+ * @throws DeviceLostError that says which command to run, where the package or a usable adapter is missing.
  */
 export async function openGpu(options: GpuOptions = {}): Promise<GPU> {
   const flags = dawnFlags(options);
@@ -30,9 +30,6 @@ export async function openGpu(options: GpuOptions = {}): Promise<GPU> {
   }
   return instance;
 }
-
-/** Ends the use of what `openGpu` returned. The instance itself stays (see `instances`). */
-export function releaseGpu(_gpu: GPU): void {}
 
 function dawnFlags(options: GpuOptions): string[] {
   // Timestamps are rounded to 0.1 ms otherwise: a browser's defence against pages, of no use in a process of one's own.
@@ -51,10 +48,15 @@ async function create(flags: string[]): Promise<GPU> {
     adapter = await gpu.requestAdapter();
   } catch (error) {
     // Dawn lists the adapters that there are.
-    throw new WgradError(`init: ${error instanceof Error ? error.message : String(error)}`);
+    throw new DeviceLostError(`init: ${firstLine(error)}`);
   }
-  if (adapter === null) throw new WgradError(`init: no WebGPU adapter was found. ${driverRemedy()}`);
+  if (adapter === null) throw new DeviceLostError(`init: no WebGPU adapter was found. ${driverRemedy()}`);
   return gpu;
+}
+
+/** Dawn's own message, up to the first line break. */
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
 }
 
 async function load(): Promise<{ create(options: string[]): GPU }> {
@@ -64,9 +66,11 @@ async function load(): Promise<{ create(options: string[]): GPU }> {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "ERR_MODULE_NOT_FOUND" && message.includes("'webgpu'")) {
-      throw new WgradError("init: the package `webgpu` (WebGPU for Node) is not installed. Run: npm install webgpu");
+      throw new DeviceLostError(
+        "init: the package `webgpu` (WebGPU for Node) is not installed. Run: npm install webgpu",
+      );
     }
-    throw new WgradError(
+    throw new DeviceLostError(
       `init: the package \`webgpu\` cannot be loaded on ${process.platform} ${process.arch}: ${message}. ` +
         "It has builds for Linux (x64, arm64), macOS and Windows (x64, arm64).",
     );

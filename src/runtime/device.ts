@@ -1,6 +1,6 @@
 // The device: opens WebGPU, runs executables in order with one submit each, reads results back.
 
-import { openGpu, releaseGpu } from "#gpu";
+import { openGpu } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, BUFFER_UNIFORM, MAP_READ } from "./constants.ts";
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
@@ -79,13 +79,14 @@ export class Device {
   readonly #pipelines: PipelineCache;
   readonly #prepared = new Map<Executable, Prepared>();
   readonly #owned: boolean;
-  readonly #release: () => void;
   readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #queue: (() => void)[] = [];
   #waiting = false;
   /** Counts holds and drains, so that a late one is recognized. */
   #turn = 0;
   #queuedRuns = 0;
+  /** Resolves when what the queue waits for is there. */
+  #ready: Promise<unknown> = Promise.resolve();
   #workspace: PooledBuffer | null = null;
   /** Why the device can't be used any more. */
   #failure: DeviceLostError | null = null;
@@ -97,11 +98,10 @@ export class Device {
   plans = 0;
   planHits = 0;
 
-  constructor(gpu: GPUDevice, adapterName: string, owned: boolean, release: () => void, memoryLimit: number) {
+  constructor(gpu: GPUDevice, adapterName: string, owned: boolean, memoryLimit: number) {
     this.gpu = gpu;
     this.adapterName = adapterName;
     this.#owned = owned;
-    this.#release = release;
     this.#pool = new BufferPool(gpu, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
     this.#pages = new ResultPages(this.#pool);
     this.#pipelines = new PipelineCache(gpu);
@@ -125,7 +125,7 @@ export class Device {
     const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
     if (!(limit > 0)) throw new RangeError(`init: memoryLimit must be a number of bytes > 0, got ${String(limit)}.`);
     if (options.device !== undefined)
-      return new Device(options.device, options.device.adapterInfo?.description ?? "", false, () => undefined, limit);
+      return new Device(options.device, options.device.adapterInfo?.description ?? "", false, limit);
     const gpu = options.gpu ?? (await openGpu(options.adapter === undefined ? {} : { adapter: options.adapter }));
     const adapter = await gpu.requestAdapter(
       options.powerPreference === undefined ? {} : { powerPreference: options.powerPreference },
@@ -151,7 +151,7 @@ export class Device {
     });
     const { info } = adapter;
     const name = info?.description || [info?.vendor, info?.architecture, info?.device].filter(Boolean).join(" ");
-    return new Device(device, name, true, () => releaseGpu(gpu), limit);
+    return new Device(device, name, true, limit);
   }
 
   /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
@@ -200,7 +200,6 @@ export class Device {
   destroy(): void {
     this.#failure ??= new DeviceLostError("the device was closed. init() opens a new one.");
     if (this.#owned) this.gpu.destroy();
-    this.#release();
   }
 
   /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
@@ -260,6 +259,7 @@ export class Device {
   /** Holds everything that comes later back until `ready`. */
   #hold(ready: Promise<unknown>): void {
     this.#waiting = true;
+    this.#ready = ready.catch(() => undefined);
     const turn = ++this.#turn;
     const go = () => {
       // Somebody may have gone ahead meanwhile.
@@ -361,8 +361,7 @@ export class Device {
   /** Resolves when at most `ahead` submitted runs are unfinished. */
   async synchronize(ahead: number): Promise<void> {
     while (this.#waiting || this.#inFlight.length > ahead) {
-      if (this.#waiting) await new Promise((resolve) => setTimeout(resolve, 0));
-      else await this.#inFlight[0];
+      await (this.#waiting ? this.#ready : this.#inFlight[0]);
       this.check();
     }
   }
@@ -475,7 +474,6 @@ export class Device {
   #submitEncoder(encoder: GPUCommandEncoder): void {
     this.gpu.queue.submit([encoder.finish()]);
     this.#submits++;
-    // One promise per submit would cost more than it tells: ask when somebody may wait.
     const done = this.gpu.queue.onSubmittedWorkDone().catch(() => undefined);
     this.#inFlight.push(done);
     done.then(() => {

@@ -1,6 +1,6 @@
 // The browser's GPU provider: WebGPU as the page or worker has it.
 
-import { WgradError } from "../errors.ts";
+import { DeviceLostError } from "../errors.ts";
 
 /** What `openGpu` may be told. */
 export interface GpuOptions {
@@ -10,21 +10,18 @@ export interface GpuOptions {
 
 /**
  * The `GPU` object of this page or worker.
- * @throws WgradError where there is no WebGPU, or no adapter.
+ * @throws DeviceLostError where there is no WebGPU, or no adapter.
  */
 export async function openGpu(_options: GpuOptions = {}): Promise<GPU> {
   const gpu: GPU | undefined = globalThis.navigator?.gpu;
-  if (gpu === undefined) throw new WgradError(`init: this environment has no WebGPU (navigator.gpu). ${remedy()}`);
+  if (gpu === undefined) throw new DeviceLostError(`init: this environment has no WebGPU (navigator.gpu). ${remedy()}`);
   if ((await gpu.requestAdapter()) === null) {
-    throw new WgradError(
+    throw new DeviceLostError(
       "init: the browser found no WebGPU adapter. Update the graphics driver, or look at chrome://gpu for why WebGPU is off.",
     );
   }
   return gpu;
 }
-
-/** Ends the use of what `openGpu` returned. The page owns its GPU object, so nothing is to be done. */
-export function releaseGpu(_gpu: GPU): void {}
 
 function remedy(): string {
   return globalThis.isSecureContext === false

@@ -424,7 +424,7 @@ class Planner {
       let shape: { workgroups: [number, number, number]; workgroupSize: number };
       if (group.kind === "map") shape = writeMap(writer, group.rows, outputs, mapSchedule(group.rows, device), device);
       else if (group.kind === "row")
-        shape = writeRows(writer, group, outputs, isStored, rowSchedule(group, isStored, device), device);
+        shape = writeRows(writer, group, outputs, rowSchedule(group, isStored, device), device);
       else {
         const contraction = orient(group.contraction ?? failContraction(), outputs[0] ?? failContraction());
         shape = writeContraction(

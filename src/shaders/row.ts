@@ -103,7 +103,6 @@ export function writeRows(
   writer: Writer,
   group: Group,
   outputs: readonly Stored[],
-  isStored: (value: Value) => boolean,
   schedule: RowSchedule,
   device: DeviceTraits,
 ): { workgroups: [number, number, number]; workgroupSize: number } {

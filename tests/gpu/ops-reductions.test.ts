@@ -188,6 +188,8 @@ checkOp(wg.layerNorm, { shapes: [[3, 1030]], args: [1030], layouts: [], second: 
 checkOp(wg.rmsNorm, {
   shapes: [[3, 8], [8]],
   call: (x, weight) => wg.rmsNorm(x, 8, { weight }),
+  // A broadcast row has nearly no gradient: what is left is the rounding of terms that cancel.
+  absolute: 5e-6,
   more: [
     [[2, 3, 8], [8]],
     [[0, 8], [8]],
