@@ -11,8 +11,12 @@ export interface Times {
   readonly min: number;
   readonly median: number;
   readonly p90: number;
-  /** Median of the synchronous part: recording, planning or replaying, submitting. */
+  /**
+   * Median and minimum of the synchronous part: recording or replaying, submitting. A software driver's threads take the
+   * core away while a step is submitted; the minimum is without that.
+   */
   readonly js: number;
+  readonly jsMin: number;
 }
 
 export interface Measurement {
@@ -90,6 +94,7 @@ async function timeEach(step: () => Tensor, steps: number): Promise<Times> {
     median: quantile(total, 0.5),
     p90: quantile(total, 0.9),
     js: quantile(js, 0.5),
+    jsMin: quantile(js, 0),
   };
 }
 
