@@ -48,7 +48,14 @@ type Details = Omit<Check, "shapes" | "more">;
 
 /** A function of one number: vec4 and scalar kernels, nothing, a scalar, a larger tensor. */
 function checkUnary(op: Op, details: Details = {}): void {
-  checkOp(op, { shapes: [[4, 6]], more: [[[0, 3]], [[]], [[37, 53]]], points: POINTS, ...details });
+  // How an operand is laid out is the views' business: one layout shows that they meet.
+  checkOp(op, {
+    shapes: [[4, 6]],
+    layouts: ["transposed"],
+    more: [[[0, 3]], [[]], [[37, 53]]],
+    points: POINTS,
+    ...details,
+  });
 }
 
 /** A function of two numbers, which broadcast. */
@@ -68,6 +75,7 @@ function checkBinary(op: Op, details: Details = {}): void {
       [4, 6],
       [4, 6],
     ],
+    layouts: ["sliced", "transposed"],
     more,
     points: PAIRS,
     ...details,
@@ -107,9 +115,9 @@ checkUnary(wg.square, { dtypes: INTEGERS });
 checkUnary(wg.reciprocal, { avoid: [0], dtypes: INTEGERS });
 
 // Angles
-checkUnary(wg.sin, { points: [...POINTS, 3.1415927, 1.5707964, 355, 1e5] });
-checkUnary(wg.cos, { points: [...POINTS, 3.1415927, 1.5707964, 355, 1e5] });
-checkUnary(wg.tan, { range: [-1.3, 1.3], points: [...POINTS, 3.1415927, 1.5707964, 355, 1e5] });
+checkUnary(wg.sin, { points: [...POINTS, Math.PI, Math.PI / 2, 355, 1e5] });
+checkUnary(wg.cos, { points: [...POINTS, Math.PI, Math.PI / 2, 355, 1e5] });
+checkUnary(wg.tan, { range: [-1.3, 1.3], points: [...POINTS, Math.PI, Math.PI / 2, 355, 1e5] });
 checkUnary(wg.asin, { range: [-0.95, 0.95] });
 checkUnary(wg.acos, { range: [-0.95, 0.95] });
 checkUnary(wg.atan);
@@ -232,6 +240,7 @@ checkOp(wg.pow, { shapes: [[4, 6]], args: [-1.5], range: [0.1, 3], points: POINT
 checkOp(wg.pow, { shapes: [[4, 6]], args: [5], points: POINTS });
 checkOp(wg.pow, { shapes: [[4, 6]], args: [0], points: POINTS });
 checkOp(wg.pow, { shapes: [[4, 6]], call: (x) => wg.pow(1.7, x), points: POINTS });
+checkBinary(wg.hypot, { range: [0.3, 3], points: [] });
 checkBinary(wg.fmod, { range: [0.7, 9], points: without(PAIRS, 3e38), pointGradients: false, dtypes: ["i32", "u32"] });
 checkBinary(wg.remainder, {
   range: [0.7, 9],

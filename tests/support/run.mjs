@@ -13,7 +13,7 @@ const TESTS = join(ROOT, "tests");
 const BUILD = join(ROOT, "build/tests", String(process.pid));
 /** A device's shader compiler uses the cores as well: more files at once are not faster. */
 const AT_ONCE = 2;
-const SECONDS_PER_FILE = Number(process.env.WGRAD_TEST_SECONDS ?? 300);
+const SECONDS_PER_FILE = Number(process.env.WGRAD_TEST_SECONDS ?? 900);
 const SHOWN_LINES = 150;
 /** A line of a stack trace that isn't about this repository's files. */
 const FOREIGN_FRAME = /^\s+at .*(?:node_modules\/|\(node:|at node:|async Timeout\.exec)/;
