@@ -50,9 +50,10 @@ function firstMissingPackage() {
 }
 
 function isForThisMachine({ os, cpu, libc }) {
-  // Which C library a Linux has takes longer to find out than it is worth: npm knows.
+  // Which C library a Linux has takes longer to find out than it is worth: npm knows. What names no machine serves other optional packages.
+  if (libc !== undefined || (os === undefined && cpu === undefined)) return false;
   const fits = (list, value) => list === undefined || list.includes(value);
-  return libc === undefined && fits(os, process.platform) && fits(cpu, process.arch);
+  return fits(os, process.platform) && fits(cpu, process.arch);
 }
 
 function installedVersion(path) {
