@@ -48,16 +48,21 @@ export interface Check {
   readonly gradient?: boolean;
   /** false: the derivative is not differentiated again. */
   readonly second?: boolean;
-  /** Layouts that inputs are seen through besides the contiguous one. */
+  /**
+   * Layouts that the first input is seen through besides the contiguous one (the next input takes the next of `VIEWS`, and so on): two
+   * of the three, in turn, unless told.
+   */
   readonly layouts?: readonly Layout[];
   /** More sets of shapes: small ones, larger ones, with 0 or without dims. Values and gradients, optimized. */
   readonly more?: readonly (readonly Input[])[];
   /** All float32 inputs in these dtypes: values only. */
   readonly dtypes?: readonly DType[];
-  /** false: f16 is left out where the device has it. */
+  /** false: f16 is left out where the device has it. Values only. */
   readonly f16?: boolean;
   /** For elementwise ops: all inputs take these numbers, combined in every way; values, and gradients unless they are off. */
   readonly points?: readonly number[];
+  /** Error that values at the points may have besides the relative one, where terms cancel; none unless told. */
+  readonly pointError?: number;
   /** false: no gradients at the points. */
   readonly pointGradients?: boolean;
 }
@@ -65,8 +70,17 @@ export interface Check {
 /** How an input lies in memory: as it is, as a permuted, strided or repeated view of something else. */
 export type Layout = "contiguous" | "transposed" | "sliced" | "broadcast";
 
-const VIEWS: readonly Layout[] = ["transposed", "sliced", "broadcast"];
+/** The layouts that are no plain memory. */
+export const VIEWS: readonly Layout[] = ["transposed", "sliced", "broadcast"];
+
 const STEP = 1e-5;
+/** Gradients that f32 rounds to 0 at special points, as PyTorch's do: 1 - tanh² of 17, say. */
+const POINT_GRADIENT_ERROR = 1e-7;
+
+/** Devices may flush smaller numbers to 0. */
+const SUBNORMAL = 1.2e-38;
+
+let lines = 0;
 
 /** A leaf with host data, and the view of it that the op gets. */
 interface Leaf {
@@ -225,31 +239,37 @@ function record(run: (...inputs: Tensor[]) => unknown, leaves: readonly Leaf[], 
   };
 }
 
-/**
- * Where two results differ too much, in words; null where they agree. NaN and infinity must be where they are expected. `absolute`
- * counts as a part of the largest number expected, or of `least`: terms may have cancelled.
- */
-export function difference(
-  got: ArrayLike<number>,
-  expected: ArrayLike<number>,
-  relative: number,
-  absolute: number,
-  round: (value: number) => number = Math.fround,
-  least = 0.02,
-): string | null {
-  if (got.length !== expected.length) return `${got.length} elements instead of ${expected.length}`;
-  let largest = least;
+/** How far a result may be from the float64 one: relative to each number, and `absolute` for all of them. */
+interface Allowed {
+  readonly relative: number;
+  readonly absolute: number;
+}
+
+/** `absolute` as a part of the largest number expected, or of 0.02: terms may have cancelled. */
+function scaled({ relative, absolute }: Allowed, expected: ArrayLike<number>): Allowed {
+  let largest = 0.02;
   for (let i = 0; i < expected.length; i++) {
     const size = Math.abs(expected[i] as number);
     if (Number.isFinite(size) && size > largest) largest = size;
   }
+  return { relative, absolute: absolute * largest };
+}
+
+/** Where two results differ too much, in words; null where they agree. NaN and infinity must be where they are expected. */
+function difference(
+  got: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  { relative, absolute }: Allowed,
+  round: (value: number) => number,
+): string | null {
+  if (got.length !== expected.length) return `${got.length} elements instead of ${expected.length}`;
   let worst: string | null = null;
   let worstExcess = 0;
   let count = 0;
   for (let i = 0; i < expected.length; i++) {
     const [a, exact] = [got[i] as number, expected[i] as number];
     const e = round(exact);
-    const allowed = relative * Math.abs(e) + absolute * largest + 1e-37;
+    const allowed = relative * Math.abs(e) + absolute + SUBNORMAL;
     if (Number.isNaN(e) ? Number.isNaN(a) : Number.isFinite(e) ? Math.abs(a - e) <= allowed : a === e) continue;
     count++;
     const excess = Number.isFinite(a) && Number.isFinite(e) ? Math.abs(a - e) / allowed : Number.POSITIVE_INFINITY;
@@ -334,35 +354,43 @@ interface Variant {
   readonly title: string;
   readonly leaves: readonly Leaf[];
   readonly depth: 0 | 1 | 2;
+  /** Once more with every op a kernel of its own; second derivatives are left out there. */
   readonly naive?: boolean;
+  /** Compares derivatives with central differences. */
   readonly differences?: boolean;
-  readonly relative: number;
-  readonly absolute: number;
-  readonly round?: (value: number) => number;
+  readonly allowed: (expected: ArrayLike<number>, level: 0 | 1 | 2) => Allowed;
+}
+
+/** Values, gradients and second derivatives are the further from exact the more arithmetic is in them. */
+function allowing(relative: number, absolute: number): Variant["allowed"] {
+  return (expected, level) => {
+    const factor = [1, 10, 30][level] as number;
+    return scaled({ relative: factor * relative, absolute: factor * absolute }, expected);
+  };
 }
 
 async function runVariant(run: (...inputs: Tensor[]) => unknown, variant: Variant): Promise<void> {
-  const { title, leaves, depth } = variant;
+  const { title, leaves, depth, allowed } = variant;
   let expected: Float64Array[] | null = null;
   for (const optimize of variant.naive === true ? [true, false] : [true]) {
     const where = `${title}${optimize ? "" : ", naive"}`;
     setOptimize(optimize);
     try {
-      const recording = record(run, leaves, depth);
+      const recording = record(run, leaves, optimize || depth === 0 ? depth : 1);
       const compared = results(recording);
+      const tensors = compared.map((r) => r.tensor);
       if (expected === null) {
-        // Before the device's values are there: the interpreter must not see them.
-        expected = interpret(compared.map((r) => r.tensor));
+        expected = interpret(tensors);
         if (variant.differences === true) checkRecording(where, recording, expected);
       }
-      await named(where, realize(...compared.map((r) => r.tensor)));
+      await named(where, realize(...tensors));
       for (const [i, { name, tensor: found, level }] of compared.entries()) {
         const wanted = expected[i] as Float64Array;
         const exact = !isFloat(found.dtype);
-        const factor = [1, 10, 30][level] as number;
+        const got = await found.data();
         const problem = exact
-          ? difference(await found.data(), wanted, 0, 0, (v) => v)
-          : difference(await found.data(), wanted, factor * variant.relative, factor * variant.absolute, variant.round);
+          ? difference(got, wanted, { relative: 0, absolute: 0 }, (v) => v)
+          : difference(got, wanted, allowed(wanted, level), Math.fround);
         if (problem !== null)
           assert.unreachable(`${where}: ${name} ${found.dtype}${formatShape(found.shape)}: ${problem}`);
       }
@@ -442,9 +470,11 @@ export function checkOp(op: Op, check: Check): void {
   const title = [name, ...forms.map((f) => `${f.dtype ?? "f32"}${formatShape(f.shape)}`), ...call]
     .join(" ")
     .replace(/\s+/g, " ");
+  const turn = lines++;
   test(title, async () => {
     const device = await init();
-    const { relative, absolute } = { relative: check.tolerance ?? 1e-6, absolute: check.absolute ?? 1e-6 };
+    const tolerance = check.tolerance ?? 1e-6;
+    const allowed = allowing(tolerance, check.absolute ?? 1e-6);
     const depth = check.gradient === false ? 0 : check.second === false ? 1 : 2;
     const shallow = depth === 0 ? 0 : 1;
     const leavesOf = (inputs: readonly InputForm[], layouts: readonly Layout[], dtype?: DType): Leaf[] =>
@@ -453,71 +483,54 @@ export function checkOp(op: Op, check: Check): void {
         const chosen = own === "f32" && dtype !== undefined ? dtype : own;
         return layOut(layouts[i % layouts.length] as Layout, numbersFor(form, chosen, check, 11 + i), form, chosen);
       });
-    await runVariant(run, {
-      title: "contiguous",
-      leaves: leavesOf(forms, ["contiguous"]),
-      depth,
-      naive: true,
-      differences: true,
-      relative,
-      absolute,
-    });
-    const layouts = check.layouts ?? VIEWS;
-    for (const [i, layout] of layouts.entries()) {
-      const turned = forms.map((_, k) => layouts[(i + k) % layouts.length] as Layout);
-      await runVariant(run, {
-        title: forms.length > 1 ? turned.join(" and ") : layout,
-        leaves: leavesOf(forms, turned),
-        depth: shallow,
-        relative,
-        absolute,
-      });
+    const plain = leavesOf(forms, ["contiguous"]);
+    await runVariant(run, { title: "contiguous", leaves: plain, depth, naive: true, differences: true, allowed });
+    const layouts = check.layouts ?? [0, 1].map((k) => VIEWS[(turn + k) % VIEWS.length] as Layout);
+    for (const layout of layouts) {
+      const first = VIEWS.indexOf(layout);
+      const turned = forms.map((_, k) => VIEWS[(first + k) % VIEWS.length] as Layout);
+      const shown = forms.length > 1 ? turned.join(" and ") : layout;
+      await runVariant(run, { title: shown, leaves: leavesOf(forms, turned), depth: shallow, allowed });
     }
     for (const inputs of check.more ?? []) {
       const others = inputs.map(formOf);
       const shown = others.map((f) => formatShape(f.shape)).join(" and ");
+      // Differences take an evaluation per element: the small shapes are enough for them.
+      const differences = others.every((f) => sizeOf(f.shape) <= 64);
       await runVariant(run, {
         title: shown,
         leaves: leavesOf(others, ["contiguous"]),
         depth: shallow,
-        // Differences take an evaluation per element: the small shapes are enough for them.
-        differences: others.every((f) => sizeOf(f.shape) <= 64),
-        relative,
-        absolute,
+        differences,
+        allowed,
       });
     }
     for (const dtype of check.dtypes ?? []) {
-      await runVariant(run, {
-        title: dtype,
-        leaves: leavesOf(forms, ["contiguous"], dtype),
-        depth: 0,
-        relative,
-        absolute,
-      });
+      await runVariant(run, { title: dtype, leaves: leavesOf(forms, ["contiguous"], dtype), depth: 0, allowed });
     }
     const floats = forms.some((f) => (f.dtype ?? "f32") === "f32");
     if (floats && check.f16 !== false && device.gpu.features.has("shader-f16")) {
       await runVariant(run, {
         title: "f16",
         leaves: leavesOf(forms, ["contiguous"], "f16"),
-        depth: shallow,
-        relative: 2e-3,
-        absolute: 1e-3,
+        depth: 0,
+        allowed: allowing(2e-3, 1e-3),
       });
     }
     if (check.points !== undefined) {
-      const columns = combinations(check.points, forms.length);
-      const leaves = columns.map((data, i) =>
-        layOut("contiguous", data, { ...(forms[i] as InputForm), shape: [data.length] }, "f32"),
-      );
-      const deep = check.pointGradients === false ? 0 : shallow;
+      const leaves = combinations(check.points, forms.length).map((data, i) => {
+        const form = { ...(forms[i] as InputForm), shape: [data.length] };
+        return layOut("contiguous", data, form, "f32");
+      });
+      const errors = [check.pointError ?? 0, POINT_GRADIENT_ERROR];
       await runVariant(run, {
         title: "at special points",
         leaves,
-        depth: deep,
-        relative: Math.max(relative, 2e-6),
-        // Tails of gradients that f32 rounds to 0, as PyTorch's do.
-        absolute: 1e-7,
+        depth: check.pointGradients === false ? 0 : shallow,
+        allowed: (_, level) => ({
+          relative: Math.max(tolerance, 2e-6) * (1 + 9 * level),
+          absolute: errors[level] ?? 0,
+        }),
       });
     }
   });
