@@ -11,6 +11,7 @@ import type { Device, DeviceOptions } from "./runtime/device.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
 export { Arena } from "./arena.ts";
+export { checkpoint } from "./autograd/checkpoint.ts";
 export { checkGradients } from "./check-gradients.ts";
 export { compile } from "./compile.ts";
 export type { DataArray, DType, TypedArray } from "./dtype.ts";

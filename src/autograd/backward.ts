@@ -7,6 +7,7 @@ import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
+import { Recomputer } from "./checkpoint.ts";
 
 /** Nodes from `root` that gradients flow through, consumers before producers. */
 function backwardOrder(root: readonly Node[]): Node[] {
@@ -86,6 +87,7 @@ export function propagate(
   return withGrad(createGraph, () => {
     const gradients = new Map<Node, Tensor>();
     const results = new Map<Node, Tensor>();
+    const recomputer = new Recomputer();
     outputs.forEach((output, i) => {
       accumulate(gradients, output.node, seeds[i] as Tensor);
     });
@@ -96,8 +98,10 @@ export function propagate(
       if (wanted(node)) results.set(node, gradient);
       const derivative = node.definition.derivative;
       if (node.leaf !== null || derivative === null) continue;
-      const inputs = node.inputs.map((input) => new Tensor(input));
-      const found = derivative(gradient, new Tensor(node), inputs, node.attributes);
+      const { segment } = node;
+      if (segment !== null) recomputer.enter(node, gradient.node);
+      const inputs = node.inputs.map((input) => new Tensor(recomputer.seen(input, segment)));
+      const found = derivative(gradient, new Tensor(recomputer.seen(node, segment)), inputs, node.attributes);
       node.inputs.forEach((input, i) => {
         const g = found[i];
         if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));

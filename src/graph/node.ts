@@ -99,6 +99,18 @@ export const COPY: ElementwiseDefinition = {
   cost: 0,
 };
 
+/** A part of the graph whose values are not kept for the backward pass (`checkpoint`). Segments nest. */
+export interface Segment {
+  readonly parent: Segment | null;
+  /** What leaves the segment: kept, as it is in the caller's hands. */
+  readonly outputs: Set<Node>;
+}
+
+/** One pass that computes a segment's values again. Its nodes are never merged with others and run after `after`. */
+export interface Recomputation {
+  readonly after: Node;
+}
+
 let nextNode = 1;
 
 /** One recorded op: immutable, save for the value that a run may leave in it. */
@@ -118,6 +130,10 @@ export class Node {
   storage: Storage | null = null;
   offset = 0;
   version = 0;
+  /** The innermost segment that the node was recorded in. */
+  segment: Segment | null = null;
+  /** Set where the node computes again what another has computed. */
+  recomputation: Recomputation | null = null;
 
   constructor(
     definition: Definition,

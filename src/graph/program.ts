@@ -5,13 +5,21 @@ import { castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { type Condition, constantIndex, type Index, valueIndex } from "./index-expression.ts";
-import { CONSTANT, COPY, type Definition, type Node, SOURCE } from "./node.ts";
+import { CONSTANT, COPY, type Definition, type Node, type Recomputation, SOURCE } from "./node.ts";
 import type { Storage } from "./storage.ts";
 
 /** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
 export type Leaf =
   | { readonly kind: "buffer"; readonly index: number; readonly storage: number }
   | { readonly kind: "scalar"; readonly index: number };
+
+/** What marks a value that is computed again for the backward pass. */
+export interface Again {
+  /** Numbers the passes: values of different ones are never merged. */
+  readonly pass: number;
+  /** It is computed when this is there, not before. */
+  readonly after: Value | null;
+}
 
 /** A node of a program. */
 export class Value {
@@ -22,6 +30,7 @@ export class Value {
   readonly dtype: DType;
   readonly attributes: readonly number[];
   readonly leaf: Leaf | null;
+  readonly again: Again | null;
 
   constructor(
     id: number,
@@ -31,6 +40,7 @@ export class Value {
     dtype: DType,
     attributes: readonly number[],
     leaf: Leaf | null,
+    again: Again | null = null,
   ) {
     this.id = id;
     this.definition = definition;
@@ -39,6 +49,7 @@ export class Value {
     this.dtype = dtype;
     this.attributes = attributes;
     this.leaf = leaf;
+    this.again = again;
   }
 }
 
@@ -78,6 +89,8 @@ export interface Capture {
   readonly scalars: readonly Node[];
   /** Constants in order; those that change between runs become scalars. */
   readonly constants: readonly Node[];
+  /** Passes that compute values again, numbered from 1. */
+  readonly recomputations: ReadonlyMap<Recomputation, number>;
   /** Structure as numbers, constants' values left out. */
   readonly key: Float64Array;
   readonly hash: number;
@@ -128,6 +141,7 @@ export function capture(requests: readonly Request[]): Capture {
   const buffers: { storage: Storage; offset: number; node: Node | null }[] = [];
   const scalars: Node[] = [];
   const constants: Node[] = [];
+  const recomputations = new Map<Recomputation, number>();
   let length = 0;
   const push = (value: number) => {
     if (length === keyBuffer.length) {
@@ -182,6 +196,17 @@ export function capture(requests: readonly Request[]): Capture {
       push(node.attributes.length);
       for (const a of node.attributes) push(a);
       for (const input of node.inputs) push(positions.get(input) as number);
+      const { recomputation } = node;
+      if (recomputation !== null) {
+        let pass = recomputations.get(recomputation);
+        if (pass === undefined) {
+          pass = recomputations.size + 1;
+          recomputations.set(recomputation, pass);
+        }
+        push(-5);
+        push(pass);
+        push(positions.get(recomputation.after) ?? -1);
+      }
     }
     positions.set(node, nodes.length);
     nodes.push(node);
@@ -205,6 +230,11 @@ export function capture(requests: readonly Request[]): Capture {
             ready = false;
           }
         }
+        const after = top.recomputation?.after;
+        if (after !== undefined && after.storage === null && !positions.has(after)) {
+          stack.push(after);
+          ready = false;
+        }
       }
       if (ready) {
         stack.pop();
@@ -227,7 +257,7 @@ export function capture(requests: readonly Request[]): Capture {
   const key = keyBuffer.slice(0, length);
   let hash = 0x811c9dc5;
   for (let i = 0; i < length; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193) ^ (hash >>> 13);
-  return { requests, nodes, buffers, scalars, constants, key, hash, destinations };
+  return { requests, nodes, buffers, scalars, constants, recomputations, key, hash, destinations };
 }
 
 /** Builds the program of a capture: constants in `promoted` become scalars, behind the captured ones. */
@@ -235,6 +265,8 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   const values = new Map<Node, Value>();
   const known = new Map<string, Value>();
   let next = 0;
+  /** Mark of the node at hand. */
+  let again: Again | null = null;
   const make = (
     definition: Definition,
     inputs: readonly Value[],
@@ -244,10 +276,11 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
     leaf: Leaf | null,
   ): Value => {
     const leafKey = leaf === null ? "" : `${leaf.kind}${leaf.index}`;
-    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.join()}|${inputs.map((v) => v.id).join()}|${leafKey}`;
+    const mark = definition === CONSTANT ? null : again;
+    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
     const same = known.get(key);
     if (same !== undefined) return same;
-    const value = new Value(next++, definition, inputs, shape, dtype, attributes, leaf);
+    const value = new Value(next++, definition, inputs, shape, dtype, attributes, leaf, mark);
     known.set(key, value);
     return value;
   };
@@ -274,9 +307,15 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
       value = make(SOURCE, [], node.shape, node.dtype, [], { kind: "buffer", index: buffer, storage });
     } else {
       const inputs = node.inputs.map((input) => values.get(input) as Value);
+      const { recomputation } = node;
+      if (recomputation !== null) {
+        const pass = captured.recomputations.get(recomputation) as number;
+        again = { pass, after: values.get(recomputation.after) ?? null };
+      }
       value =
         (optimize ? simplify(node, inputs, make) : null) ??
         make(node.definition, inputs, node.shape, node.dtype, node.attributes, null);
+      again = null;
     }
     values.set(node, value);
   }

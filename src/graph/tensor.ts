@@ -6,7 +6,7 @@ import { DisposedTensorError, DTypeError, WgradError } from "../errors.ts";
 import type * as ops from "../ops/methods.ts";
 import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
-import { type Definition, Node, sourceNode } from "./node.ts";
+import { type Definition, Node, type Segment, sourceNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
 
 /** Functions of a tensor as methods: the first argument becomes `this`. */
@@ -164,6 +164,20 @@ export function withGrad<T>(enabled: boolean, run: () => T): T {
   }
 }
 
+let segment: Segment | null = null;
+
+/** Runs `run` while recording into a segment of the graph, inside the present one. */
+export function withSegment<T>(run: () => T): { result: T; recorded: Segment } {
+  const before = segment;
+  const recorded: Segment = { parent: before, outputs: new Set() };
+  segment = recorded;
+  try {
+    return { result: run(), recorded };
+  } finally {
+    segment = before;
+  }
+}
+
 const none: readonly number[] = [];
 
 /** Records one op. Shapes and dtypes have been checked by the caller. */
@@ -182,5 +196,7 @@ export function record(
     if (node.requiresGrad) requiresGrad = true;
   }
   if (!gradEnabled || definition.derivative === null) requiresGrad = false;
-  return new Tensor(new Node(definition, nodes, shape, dtype, attributes, requiresGrad));
+  const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad);
+  node.segment = segment;
+  return new Tensor(node);
 }

@@ -45,7 +45,11 @@ export function topologicalOrder(outputs: readonly Value[]): Value[] {
     seen.add(output);
     stack.push([output, 0]);
     for (let top = stack[stack.length - 1]; top !== undefined; top = stack[stack.length - 1]) {
-      const input = top[0].inputs[top[1]++];
+      const { inputs, again } = top[0];
+      // What a value must wait for comes first.
+      const at = top[1]++;
+      const wait = again?.after ?? null;
+      const input = wait === null ? inputs[at] : at === 0 ? wait : inputs[at - 1];
       if (input === undefined) {
         order.push(top[0]);
         stack.pop();
@@ -178,6 +182,12 @@ class Fuser {
     }
   }
 
+  /** Groups that what `value` waits for needs. */
+  #waits(value: Value): ReadonlySet<Group> {
+    const after = value.again?.after;
+    return after === undefined || after === null ? new Set() : this.#reach(after);
+  }
+
   /** Groups that must run before anything that reads `value` inline. */
   #reach(value: Value): ReadonlySet<Group> {
     return this.#reaches.get(value) ?? new Set();
@@ -195,7 +205,7 @@ class Fuser {
       this.#leaves.set(value, new Set([value]));
     } else {
       this.#limitLeaves(value);
-      const reach = union(value.inputs.map((v) => this.#reach(v)));
+      const reach = union([...value.inputs.map((v) => this.#reach(v)), this.#waits(value)]);
       this.#reaches.set(value, reach);
       const inside =
         this.#options.fuse && (kind === "elementwise" || kind === "gather") ? this.#findHome(value, reach) : null;
@@ -345,7 +355,7 @@ class Fuser {
 
   #placeReduction(value: Value): void {
     const reduction = this.#reductions.get(value) as Reduction;
-    const reach = this.#reach(reduction.body);
+    const reach = union([this.#reach(reduction.body), this.#waits(value)]);
     this.#reaches.set(value, reach);
     this.#leaves.set(value, this.#outsideLeaves(reduction.body));
     const contraction = this.#options.fuse ? findContraction(reduction) : null;

@@ -15,6 +15,7 @@ import { formatShape, sizeOf } from "../shape.ts";
 import { type Fusion, fuse } from "./fusion.ts";
 import { Group, type Home, type Reduction } from "./group.ts";
 import { layOut } from "./memory.ts";
+import { type Block, orderTasks, recordedOrder } from "./order.ts";
 
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
@@ -98,8 +99,9 @@ class Planner {
       for (const value of reads)
         for (const writer of this.#writers.get(value) ?? []) if (writer !== group) group.after.add(writer);
     }
+    this.#delay(groups);
     this.#placeOutputs(groups);
-    const order = sortGroups(groups);
+    const order = this.#order(groups);
     const placed = this.#placeTemporaries(order);
     return this.#finish(order, placed);
   }
@@ -145,6 +147,37 @@ class Planner {
     for (const r of group.reductions) visit(r.body, false);
     for (const value of group.stored) visit(value, true);
     return reads;
+  }
+
+  /** Lets groups that compute values again wait for what these wait for. */
+  #delay(groups: readonly Group[]): void {
+    const numbers = numbersOf(groups);
+    const order = recordedOrder(
+      groups.map((g) => ({ after: [...g.after].flatMap((other) => numbers.get(other) ?? []) })),
+    );
+    const position = new Map<Group, number>(order.map((g, i) => [groups[g] as Group, i]));
+    for (const group of groups) {
+      const at = position.get(group) as number;
+      const reached = new Set<Value>();
+      const wait = (value: Value) => {
+        if (reached.has(value)) return;
+        reached.add(value);
+        const writers = this.#writers.get(value);
+        if (writers === undefined) value.inputs.forEach(wait);
+        // Against the order it could close a circle.
+        else for (const writer of writers) if ((position.get(writer) ?? at) < at) group.after.add(writer);
+      };
+      const seen = new Set<Value>();
+      const visit = (value: Value) => {
+        if (seen.has(value) || value.leaf !== null) return;
+        seen.add(value);
+        if (this.#isStored(value) && !group.stored.includes(value)) return;
+        if (value.again?.after) wait(value.again.after);
+        value.inputs.forEach(visit);
+      };
+      for (const r of group.reductions) visit(r.body);
+      group.stored.forEach(visit);
+    }
   }
 
   /** Splits a group with long sums in two: partial sums, then the sum of the parts with the epilogue. */
@@ -308,6 +341,36 @@ class Planner {
     return value.inputs.some((input) => this.#readsLeaf(input, leaf, seen));
   }
 
+  /** The order in which the kernels run: it keeps few bytes alive. */
+  #order(groups: readonly Group[]): Group[] {
+    const numbers = numbersOf(groups);
+    const packOf = this.#packRegions();
+    const blocks: Block[] = [];
+    const known = new Map<Value, number>();
+    const blocksOf = (values: Iterable<Value>): number[] => {
+      const found: number[] = [];
+      for (const value of values) {
+        const base = packOf.get(value)?.pack ?? value;
+        if (base.leaf !== null || this.#places.has(base)) continue;
+        let block = known.get(base);
+        if (block === undefined) {
+          block = blocks.length;
+          blocks.push({ bytes: bytesFor(base), collects: base.definition.kind === "pack" });
+          known.set(base, block);
+        }
+        found.push(block);
+      }
+      return found;
+    };
+    const tasks = groups.map((group) => ({
+      after: [...group.after].flatMap((g) => numbers.get(g) ?? []),
+      writes: blocksOf(group.stored),
+      reads: blocksOf(this.#readers.get(group) ?? []),
+    }));
+    const kept = new Set(blocksOf(this.#pendingCopies.map((c) => c.producer)));
+    return orderTasks(tasks, blocks, kept).map((i) => groups[i] as Group);
+  }
+
   /** Gives everything that has no place yet a part of the workspace, by lifetime. */
   #placeTemporaries(order: readonly Group[]): { workspace: number; liveBytes: number } {
     const position = new Map<Group, number>(order.map((g, i) => [g, i]));
@@ -467,6 +530,10 @@ class Planner {
   }
 }
 
+function numbersOf(groups: readonly Group[]): Map<Group, number> {
+  return new Map(groups.map((g, i) => [g, i]));
+}
+
 function hasElements(value: Value): boolean {
   return sizeOf(value.shape) > 0;
 }
@@ -499,23 +566,6 @@ function offsetPlace(place: Place, offset: number): Place {
 function divisorNear(n: number, most: number): number {
   for (let d = Math.min(most, n); d > 1; d--) if (n % d === 0) return d;
   return 1;
-}
-
-/** Groups in an order that respects `after`, else as recorded. */
-function sortGroups(groups: readonly Group[]): Group[] {
-  const order: Group[] = [];
-  const state = new Map<Group, "open" | "done">();
-  const visit = (group: Group) => {
-    const s = state.get(group);
-    if (s === "done") return;
-    if (s === "open") throw internal("kernels depend on each other in a circle");
-    state.set(group, "open");
-    for (const before of group.after) if (groups.includes(before)) visit(before);
-    state.set(group, "done");
-    order.push(group);
-  };
-  groups.forEach(visit);
-  return order;
 }
 
 function nameOf(group: Group, fused: readonly string[]): string {

@@ -1,0 +1,82 @@
+// checkpoint: values that are computed again for the backward pass instead of being kept.
+
+import { Node, type Recomputation, type Segment } from "../graph/node.ts";
+import { isGradEnabled, Tensor, withSegment } from "../graph/tensor.ts";
+
+/**
+ * `fn(...inputs)`, but what `fn` computes on the way is not kept for the backward pass: it is computed again from the inputs (and from what
+ * `fn` closes over) when the gradient arrives. Saves memory for time; gradients are the same, random numbers too (the graph is repeated,
+ * `fn` is called once). What `fn` returns, alone or in arrays and objects, is kept. Checkpoints nest. See Chen et al. 2016, "Training deep
+ * nets with sublinear memory cost".
+ */
+export function checkpoint<Arguments extends readonly unknown[], Result>(
+  fn: (...inputs: Arguments) => Result,
+  ...inputs: Arguments
+): Result {
+  if (typeof fn !== "function")
+    throw new TypeError(`checkpoint: the first argument must be a function, got ${typeof fn}. Its inputs follow it.`);
+  if (!isGradEnabled()) return fn(...inputs);
+  const { result, recorded } = withSegment(() => fn(...inputs));
+  if (result instanceof Promise)
+    throw new TypeError("checkpoint: the function must be synchronous; await what it returns instead.");
+  const keep = (value: unknown): void => {
+    if (value instanceof Tensor) recorded.outputs.add(value.node);
+    else if (Array.isArray(value)) value.forEach(keep);
+    else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
+  };
+  keep(result);
+  return result;
+}
+
+interface Pass {
+  readonly recomputation: Recomputation;
+  readonly copies: Map<Node, Node>;
+}
+
+/** What one backward walk computes again: copies of the segments that it enters. */
+export class Recomputer {
+  readonly #passes = new Map<Segment, Pass>();
+
+  /** Notes that `gradient` has arrived at `node`: the first to come to a segment decides from when on it may be computed again. */
+  enter(node: Node, gradient: Node): void {
+    for (let s = node.segment; s !== null; s = s.parent)
+      if (!this.#passes.has(s)) this.#passes.set(s, { recomputation: { after: gradient }, copies: new Map() });
+  }
+
+  /** The node to read instead of `node` in a derivative of a node recorded in `segment`. */
+  seen(node: Node, segment: Segment | null): Node {
+    const home = homeOf(node, segment);
+    return home === null ? node : this.#copy(node, home);
+  }
+
+  #copy(node: Node, segment: Segment): Node {
+    const pass = this.#passes.get(segment);
+    if (pass === undefined) return node;
+    const { copies, recomputation } = pass;
+    // Inputs first: a node is younger than what it was made of.
+    const missing = new Set<Node>();
+    const stack = [node];
+    for (let n = stack.pop(); n !== undefined; n = stack.pop()) {
+      if (missing.has(n) || copies.has(n) || homeOf(n, segment) !== segment) continue;
+      missing.add(n);
+      stack.push(...n.inputs);
+    }
+    for (const n of [...missing].sort((a, b) => a.id - b.id)) {
+      const inputs = n.inputs.map((input) => copies.get(input) ?? this.seen(input, segment));
+      const copy = new Node(n.definition, inputs, n.shape, n.dtype, n.attributes, n.requiresGrad);
+      copy.recomputation = recomputation;
+      copies.set(n, copy);
+    }
+    return copies.get(node) ?? node;
+  }
+}
+
+/** The innermost segment from `segment` outwards that would have to compute `node` again; null where its value is kept. */
+function homeOf(node: Node, segment: Segment | null): Segment | null {
+  if (node.segment === null || node.storage !== null || node.leaf !== null) return null;
+  for (let s = segment; s !== null; s = s.parent) {
+    if (s.outputs.has(node)) continue;
+    for (let own: Segment | null = node.segment; own !== null; own = own.parent) if (own === s) return s;
+  }
+  return null;
+}
