@@ -131,24 +131,22 @@ export function keepLoss(node: Node): void {
 /** Everything that is to be computed now: assignments, then `targets` that have no value yet. */
 export function gatherRequests(targets: readonly Node[]): { requests: Request[]; assigned: Tensor[] } {
   const assigned = [...pending];
-  const requests: Request[] = assigned.map((tensor) => {
+  const requests: Request[] = assigned.map((tensor, i) => {
     const slot = tensor.slot;
     if (slot === null) throw internal("an assignment without a slot");
-    return { node: ownNode(tensor), slot };
+    return { node: ownNode(tensor, i), slot };
   });
   for (const node of new Set(targets)) if (!isRealized(node)) requests.push({ node, slot: null });
   return { requests, assigned };
 }
 
-/** A node that is computed for this tensor alone: values that exist already are copied. */
-function ownNode(tensor: Tensor): Node {
+/** A node that is computed for this tensor, assignment `i`, alone: values that exist already are copied. */
+function ownNode(tensor: Tensor, i: number): Node {
   const { node } = tensor;
   const kind = node.definition.kind;
-  const plain = kind === "elementwise" || kind === "reduce";
-  return plain && node.storage === null ? node : copy(new Tensor(node), nextCopy++).node;
+  const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
+  return plain && node.storage === null ? node : copy(new Tensor(node), i).node;
 }
-
-let nextCopy = 1;
 
 /** After the assignments have been recorded: slots hold their new values from here on. */
 export function settleAssigned(assigned: readonly Tensor[]): void {
@@ -298,6 +296,7 @@ function execute(on: Device, job: Job): void {
         from: { kind: "output", index: i },
         bytes: dataBytes((job.captured.requests[i] as Request).node),
       })),
+      fail: (error) => failOutputs(job, error),
     });
     // In the queue's order: a run that waits for its pipelines still needs them.
     if (after.length > 0)
@@ -313,9 +312,15 @@ function execute(on: Device, job: Job): void {
       const storage = job.storages[d.index] as Storage;
       if (storage.device === null) storage.host = job.hosts[d.index] ?? null;
     });
+    failOutputs(job, error);
     job.fail(error);
     if (job.reads.length === 0) throw error;
   }
+}
+
+/** What a run that failed should have computed has no value: whoever reads it later must hear why. */
+function failOutputs(job: Job, error: unknown): void {
+  for (const storage of job.outputs) if (storage !== null) storage.failure = error;
 }
 
 function writesStorage(job: Job, storage: Storage): boolean {

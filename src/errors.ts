@@ -27,6 +27,23 @@ export class DTypeError extends WgradError {
   override readonly name: string = "DTypeError";
 }
 
+/** A shader that does not compile: a kernel of one's own, most likely. */
+export class ShaderError extends WgradError {
+  override readonly name: string = "ShaderError";
+  /** Label of the kernel. */
+  readonly kernel: string;
+  /** Where in the kernel's text, both from 1; 0 where the compiler doesn't say. */
+  readonly line: number;
+  readonly column: number;
+
+  constructor(message: string, details: { op?: string; kernel: string; line: number; column: number }) {
+    super(message, details);
+    this.kernel = details.kernel;
+    this.line = details.line;
+    this.column = details.column;
+  }
+}
+
 /** The device could not provide the memory. */
 export class OutOfMemoryError extends WgradError {
   override readonly name: string = "OutOfMemoryError";

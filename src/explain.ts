@@ -4,12 +4,13 @@ import { currentTraits, planOf } from "./engine.ts";
 import { capture, isRealized } from "./graph/program.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { expectTensor } from "./ops/define.ts";
+import type { KernelFamily } from "./shaders/kernel.ts";
 
 /** One kernel of a plan. */
 export interface KernelReport {
   /** What it computes, with dtype and shape of its first output. */
   readonly name: string;
-  readonly family: "map" | "row" | "contraction";
+  readonly family: KernelFamily;
   /** Names of the ops fused into it. */
   readonly ops: readonly string[];
   readonly wgsl: string;

@@ -21,6 +21,15 @@ export { explain, kernels } from "./explain.ts";
 export { manualSeed } from "./graph/generator.ts";
 export { isGradEnabled, Tensor } from "./graph/tensor.ts";
 export { hostEffect } from "./graph/trace.ts";
+export type {
+  CustomInputs,
+  CustomKernelOptions,
+  CustomOutput,
+  CustomOutputs,
+  InputGradients,
+  TensorsLike,
+} from "./ops/custom-kernel.ts";
+export { customKernel } from "./ops/custom-kernel.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";

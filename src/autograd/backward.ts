@@ -2,7 +2,7 @@
 
 import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { Tensor, withGrad } from "../graph/tensor.ts";
+import { resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
@@ -88,14 +88,26 @@ export function propagate(
     const gradients = new Map<Node, Tensor>();
     const results = new Map<Node, Tensor>();
     const recomputer = new Recomputer();
+    const bundles = new Map<Node, { readonly node: Node; readonly gradient: Tensor }[]>();
     outputs.forEach((output, i) => {
       accumulate(gradients, output.node, seeds[i] as Tensor);
     });
     for (const node of backwardOrder(outputs.map((t) => t.node))) {
+      if (node.definition.kind === "kernel") {
+        throughKernel(node, bundles.get(node) ?? [], gradients, recomputer);
+        continue;
+      }
       const gradient = gradients.get(node);
       if (gradient === undefined) continue;
       gradients.delete(node);
       if (wanted(node)) results.set(node, gradient);
+      const kernel = node.definition.kind === "result" ? node.inputs[0] : undefined;
+      if (kernel !== undefined && node.leaf === null) {
+        const bundle = bundles.get(kernel);
+        if (bundle === undefined) bundles.set(kernel, [{ node, gradient }]);
+        else bundle.push({ node, gradient });
+        continue;
+      }
       const derivative = node.definition.derivative;
       if (node.leaf !== null || derivative === null) continue;
       const { segment } = node;
@@ -108,6 +120,34 @@ export function propagate(
       });
     }
     return results;
+  });
+}
+
+/** From the gradients of a kernel's outputs, all collected by now, to those of its inputs. */
+function throughKernel(
+  kernel: Node,
+  found: readonly { readonly node: Node; readonly gradient: Tensor }[],
+  gradients: Map<Node, Tensor>,
+  recomputer: Recomputer,
+): void {
+  const { definition, inputs, attributes, segment } = kernel;
+  const [first] = found;
+  if (definition.kind !== "kernel" || definition.derivative === null || first === undefined) return;
+  if (segment !== null) recomputer.enter(kernel, first.gradient.node);
+  const types = definition.program.outputs(inputs, attributes);
+  const outputs = types.map(({ shape, dtype }, i) => {
+    const known = found.find(({ node }) => node.attributes[0] === i)?.node;
+    return new Tensor(recomputer.seen(known ?? resultNode(kernel, i, shape, dtype), segment));
+  });
+  const collected = types.map((_, i) => {
+    const own = found.filter(({ node }) => node.attributes[0] === i).map(({ gradient }) => gradient);
+    return own.length === 0 ? null : own.reduce((sum, gradient) => add(sum, gradient));
+  });
+  const tensors = inputs.map((input) => new Tensor(recomputer.seen(input, segment)));
+  const results = definition.derivative(collected, outputs, tensors, attributes);
+  inputs.forEach((input, i) => {
+    const g = results[i];
+    if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
   });
 }
 

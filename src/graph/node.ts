@@ -1,6 +1,7 @@
 // Graph nodes and the definitions that give them meaning: a closed set of kinds, one object per op.
 
 import type { DType } from "../dtype.ts";
+import type { DeviceTraits } from "../shaders/kernel.ts";
 import type { Shape } from "../shape.ts";
 import type { Condition, Index } from "./index-expression.ts";
 import type { Storage } from "./storage.ts";
@@ -76,18 +77,87 @@ export interface ReduceDefinition {
   readonly derivative: Derivative | null;
 }
 
+/** Shape and dtype of a value. */
+export interface ValueType {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** One result of a kernel. */
+export interface KernelOutput extends ValueType {
+  /** Name of its binding. */
+  readonly name: string;
+  /** Number of the input whose content the output starts with; that input has no binding of its own. */
+  readonly initial?: number;
+}
+
+/** What a kernel is written for. */
+export interface KernelCall {
+  readonly inputs: readonly ValueType[];
+  readonly outputs: readonly KernelOutput[];
+  readonly attributes: readonly number[];
+}
+
+/** A whole shader but for its bindings, and how often it runs. */
+export interface KernelText {
+  /** An entry point and what it needs. Bindings are arrays of the given names, declared and numbered by the engine. */
+  readonly wgsl: string;
+  /** Name of the entry point, where it is not `main`. */
+  readonly entry?: string;
+  /** A number is folded into rows where it exceeds the limit per dimension: see `entryPoint`. */
+  readonly workgroups: number | readonly [number, number, number];
+  /** Types of bindings, where they are not arrays of the dtype (bool is u32): `array<vec4<f32>>`, `array<atomic<u32>>`. */
+  readonly types?: Readonly<Record<string, string>>;
+  /** WGSL extensions besides f16. */
+  readonly enable?: readonly string[];
+  /** Estimated arithmetic operations, for reports. */
+  readonly flops?: number;
+  /** Lines of the text before those that its author wrote, for messages. */
+  readonly preamble?: number;
+}
+
+/** What a kernel computes: everything that a plan depends on. */
+export interface KernelProgram {
+  readonly name: string;
+  /** Names of the inputs' bindings; null where an input has none (the initial content of an output). */
+  readonly inputs: readonly (string | null)[];
+  readonly outputs: (inputs: readonly ValueType[], attributes: readonly number[]) => readonly KernelOutput[];
+  readonly write: (call: KernelCall, device: DeviceTraits) => KernelText;
+  /** The same in float64: row-major values of all inputs to those of all outputs. */
+  readonly reference: ((inputs: readonly Float64Array[], call: KernelCall) => readonly Float64Array[]) | null;
+}
+
+/** One dispatch of a shader written by hand. Its node has no value: `result` nodes are its outputs. */
+export interface KernelDefinition {
+  readonly kind: "kernel";
+  readonly name: string;
+  readonly program: KernelProgram;
+  /** From the gradients of the outputs (null where nothing depends on one) to one gradient (or null) per input. */
+  readonly derivative:
+    | ((
+        gradients: readonly (Tensor | null)[],
+        outputs: readonly Tensor[],
+        inputs: readonly Tensor[],
+        attributes: readonly number[],
+      ) => readonly (Tensor | null)[])
+    | null;
+}
+
 /** The kinds that need nothing but their name. */
 export interface PlainDefinition {
-  readonly kind: "source" | "constant" | "iota" | "gather" | "pack" | "alias";
+  readonly kind: "source" | "constant" | "iota" | "gather" | "pack" | "alias" | "result";
   readonly name: string;
   readonly derivative: Derivative | null;
 }
 
-export type Definition = ElementwiseDefinition | ViewDefinition | ReduceDefinition | PlainDefinition;
+export type Definition = ElementwiseDefinition | ViewDefinition | ReduceDefinition | KernelDefinition | PlainDefinition;
 
 export const SOURCE: PlainDefinition = { kind: "source", name: "source", derivative: null };
 export const CONSTANT: PlainDefinition = { kind: "constant", name: "constant", derivative: null };
 export const IOTA: PlainDefinition = { kind: "iota", name: "iota", derivative: null };
+
+/** An output of a kernel; the attribute is its number. The backward walk collects the gradients of all of them. */
+export const RESULT: PlainDefinition = { kind: "result", name: "result", derivative: null };
 
 /** The same value in memory of its own. Copies with different attributes are never merged. */
 export const COPY: ElementwiseDefinition = {

@@ -5,7 +5,16 @@ import { castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { type Condition, constantIndex, type Index, valueIndex } from "./index-expression.ts";
-import { CONSTANT, COPY, type Definition, type Node, type Recomputation, SOURCE } from "./node.ts";
+import {
+  CONSTANT,
+  COPY,
+  type Definition,
+  IOTA,
+  type KernelProgram,
+  type Node,
+  type Recomputation,
+  SOURCE,
+} from "./node.ts";
 import type { Storage } from "./storage.ts";
 
 /** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
@@ -97,13 +106,16 @@ export interface Capture {
   readonly destinations: readonly Destination[];
 }
 
-const definitionIds = new Map<Definition, number>();
+const definitionIds = new WeakMap<Definition | KernelProgram, number>();
+let nextDefinition = 1;
 
 function definitionId(definition: Definition): number {
-  let id = definitionIds.get(definition);
+  // Kernels that differ in their derivative alone compute the same.
+  const meaning = definition.kind === "kernel" ? definition.program : definition;
+  let id = definitionIds.get(meaning);
   if (id === undefined) {
-    id = definitionIds.size + 1;
-    definitionIds.set(definition, id);
+    id = nextDefinition++;
+    definitionIds.set(meaning, id);
   }
   return id;
 }
@@ -112,7 +124,7 @@ const dtypeIds: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3, bool: 
 
 let keyBuffer = new Float64Array(1 << 12);
 
-/** Whether the node's value is at hand. Throws where it was overwritten or disposed of. */
+/** Whether the node's value is at hand. Throws where it was overwritten, disposed of, or could not be computed. */
 export function isRealized(node: Node): boolean {
   const { storage } = node;
   if (storage === null) return false;
@@ -122,6 +134,7 @@ export function isRealized(node: Node): boolean {
       `a tensor of shape ${formatShape(node.shape)} that this result depends on was disposed of.`,
     );
   }
+  if (storage.failure !== null) throw storage.failure;
   if (storage.version !== node.version) {
     throw new StaleTensorError(
       `this tensor depends on an old value of shape ${formatShape(node.shape)} that a later step has overwritten. ` +
@@ -274,16 +287,24 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
     dtype: DType,
     attributes: readonly number[],
     leaf: Leaf | null,
+    bound: ((inputs: readonly Value[]) => readonly Value[]) | null = null,
   ): Value => {
     const leafKey = leaf === null ? "" : `${leaf.kind}${leaf.index}`;
     const mark = definition === CONSTANT ? null : again;
     const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
     const same = known.get(key);
     if (same !== undefined) return same;
-    const value = new Value(next++, definition, inputs, shape, dtype, attributes, leaf, mark);
+    const own = bound === null ? inputs : bound(inputs);
+    const value = new Value(next++, definition, own, shape, dtype, attributes, leaf, mark);
     known.set(key, value);
     return value;
   };
+  const makeKernel = (node: Node, inputs: readonly Value[]): Value =>
+    make(node.definition, inputs, node.shape, node.dtype, node.attributes, null, () =>
+      bindableInputs(node, inputs, (input, distinct) =>
+        make(COPY, [input], input.shape, input.dtype, [distinct ? -0.5 - next : -0.5], null),
+      ),
+    );
   const buffersByNode = new Map<Node, number>();
   const storages = new Map<Storage, number>();
   captured.buffers.forEach(({ storage, node }, i) => {
@@ -313,8 +334,10 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         again = { pass, after: values.get(recomputation.after) ?? null };
       }
       value =
-        (optimize ? simplify(node, inputs, make) : null) ??
-        make(node.definition, inputs, node.shape, node.dtype, node.attributes, null);
+        node.definition.kind === "kernel"
+          ? makeKernel(node, inputs)
+          : ((optimize ? simplify(node, inputs, make) : null) ??
+            make(node.definition, inputs, node.shape, node.dtype, node.attributes, null));
       again = null;
     }
     values.set(node, value);
@@ -338,6 +361,27 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
     storages: captured.buffers.map((b) => storages.get(b.storage) as number),
     offsets: captured.buffers.map((b) => b.offset),
   };
+}
+
+/** A kernel's inputs as values that can be bound: each with bytes, none of them writable twice. */
+function bindableInputs(
+  node: Node,
+  inputs: readonly Value[],
+  copy: (input: Value, distinct: boolean) => Value,
+): readonly Value[] {
+  if (node.definition.kind !== "kernel") throw internal("not a kernel");
+  const { program } = node.definition;
+  const initial = new Set(program.outputs(node.inputs, node.attributes).map((output) => output.initial));
+  const taken = new Set<Value>();
+  return inputs.map((input, i) => {
+    // The kernel overwrites it.
+    if (initial.has(i)) return copy(input, true);
+    const base = sameBytes(input);
+    const twice = taken.has(base) && base.leaf === null;
+    taken.add(base);
+    const none = base.leaf?.kind === "scalar" || base.definition === CONSTANT || base.definition === IOTA;
+    return none || twice ? copy(input, twice) : input;
+  });
 }
 
 /** The value whose bytes, in the same order, `value` has: aliases and reshapes seen through. */

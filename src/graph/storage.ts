@@ -21,6 +21,8 @@ export class Storage {
   /** Counts in-place overwrites: a node that remembers another version is stale. */
   version = 0;
   disposed = false;
+  /** Why the value could not be computed. */
+  failure: unknown = null;
   /** Several tensors live here (an Arena): no single one may free it. */
   shared = false;
   /** Those tensors. */

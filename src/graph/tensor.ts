@@ -1,12 +1,12 @@
 // The user's handle on a node of the graph, and the one function that records nodes.
 
 import type * as access from "../access.ts";
-import type { DType } from "../dtype.ts";
+import { type DType, isFloat } from "../dtype.ts";
 import { DisposedTensorError, DTypeError, WgradError } from "../errors.ts";
 import type * as ops from "../ops/methods.ts";
 import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
-import { type Definition, Node, type Segment, sourceNode } from "./node.ts";
+import { type Definition, type KernelDefinition, Node, RESULT, type Segment, sourceNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
 
 /** Functions of a tensor as methods: the first argument becomes `this`. */
@@ -199,4 +199,26 @@ export function record(
   const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad);
   node.segment = segment;
   return new Tensor(node);
+}
+
+/** Records a kernel and returns its outputs. Shapes and dtypes have been checked by the caller. */
+export function recordKernel(
+  definition: KernelDefinition,
+  inputs: readonly Tensor[],
+  attributes: readonly number[] = none,
+): Tensor[] {
+  const nodes = inputs.map((x) => x.node);
+  const requiresGrad = gradEnabled && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
+  const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad);
+  kernel.segment = segment;
+  return definition.program
+    .outputs(nodes, attributes)
+    .map(({ shape, dtype }, i) => new Tensor(resultNode(kernel, i, shape, dtype)));
+}
+
+/** Output `i` of a kernel's node. */
+export function resultNode(kernel: Node, i: number, shape: Shape, dtype: DType): Node {
+  const node = new Node(RESULT, [kernel], shape, dtype, [i], kernel.requiresGrad && isFloat(dtype));
+  node.segment = kernel.segment;
+  return node;
 }

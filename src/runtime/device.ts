@@ -68,6 +68,8 @@ export interface Run {
   readonly outputs: readonly (DeviceMemory | null)[];
   /** Outputs to read back in the same submit. */
   readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
+  /** Told when the run turns out to be impossible after all. */
+  readonly fail?: (error: unknown) => void;
 }
 
 export class Device {
@@ -313,6 +315,7 @@ export class Device {
             this.#download(staging, (run.reads[i] as { bytes: number }).bytes).then(waiter.resolve, waiter.reject);
         });
       } catch (error) {
+        run.fail?.(error);
         for (const w of waiters) w.reject(error);
         if (waiters.length === 0) this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
       }

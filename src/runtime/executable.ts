@@ -18,6 +18,10 @@ export interface ExecutableStep {
     readonly wgsl: string;
     readonly workgroups: readonly [number, number, number];
     readonly scalars: readonly unknown[];
+    /** Name of the entry point, where it is not `main`. */
+    readonly entry?: string;
+    /** Lines of the text before those that its author wrote. */
+    readonly preamble?: number;
   };
   readonly bindings: readonly ExecutableBinding[];
   /** Offset of the kernel's numbers in the scalar block; -1 without. */

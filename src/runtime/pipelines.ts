@@ -1,6 +1,6 @@
 // Pipelines, compiled asynchronously and in parallel, one per shader text.
 
-import { WgradError } from "../errors.ts";
+import { ShaderError } from "../errors.ts";
 import { SHADER_STAGE_COMPUTE } from "./constants.ts";
 import type { ExecutableStep } from "./executable.ts";
 
@@ -31,8 +31,15 @@ export class PipelineCache {
     let entry = this.#entries.get(wgsl);
     if (entry !== undefined) return entry;
     const layout = this.#layout(step);
+    // Mistakes are told to whoever waits for the pipeline, not to all the page.
+    this.#device.pushErrorScope("validation");
     const module = this.#device.createShaderModule({ code: wgsl, label: name });
-    const descriptor = { label: name, layout: layout.pipeline, compute: { module, entryPoint: "main" } };
+    this.#device.popErrorScope().catch(() => undefined);
+    const descriptor = {
+      label: name,
+      layout: layout.pipeline,
+      compute: { module, entryPoint: step.kernel.entry ?? "main" },
+    };
     const made = this.#device.createComputePipelineAsync(descriptor);
     const created: PipelineEntry = {
       pipeline: null,
@@ -45,9 +52,7 @@ export class PipelineCache {
           created.pipeline ??= pipeline;
         },
         async (error: unknown) => {
-          const info = await module.getCompilationInfo();
-          const lines = info.messages.map((m) => `line ${m.lineNum}:${m.linePos}: ${m.message}`).join("\n");
-          throw new WgradError(`shader "${name}" does not compile: ${lines || String(error)}`, { op: name });
+          throw await shaderError(step.kernel, module, error);
         },
       ),
     };
@@ -75,4 +80,25 @@ export class PipelineCache {
     }
     return layout;
   }
+}
+
+/** What is wrong with a shader, in lines of the text that its author wrote. */
+async function shaderError(
+  { name, preamble = 0 }: ExecutableStep["kernel"],
+  module: GPUShaderModule,
+  error: unknown,
+): Promise<ShaderError> {
+  const { messages } = await module.getCompilationInfo();
+  const found = messages
+    .filter(({ type }) => type === "error")
+    .map(({ lineNum, linePos, message }) => ({ line: Math.max(lineNum - preamble, 0), column: linePos, message }));
+  const first = found[0];
+  const lines = found.map(({ line, column, message }) => `line ${line}, column ${column}: ${message}`);
+  const reason = lines.length > 0 ? lines.join("\n") : error instanceof Error ? error.message : String(error);
+  return new ShaderError(`the shader of kernel "${name}" does not compile: ${reason}`, {
+    op: name,
+    kernel: name,
+    line: first?.line ?? 0,
+    column: first?.column ?? 0,
+  });
 }

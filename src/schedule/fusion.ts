@@ -3,7 +3,8 @@
 import { isFloat } from "../dtype.ts";
 import { internal } from "../errors.ts";
 import { type Condition, type Index, variable, visitVariables } from "../graph/index-expression.ts";
-import { inputCoordinates, type Program, sameBytes, type Value } from "../graph/program.ts";
+import { RESULT } from "../graph/node.ts";
+import { inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { type Contraction, type Factor, Group, type Home, type Reduction, reductionVariables } from "./group.ts";
 
@@ -81,6 +82,10 @@ class Fuser {
   readonly #reductions = new Map<Value, Reduction>();
   readonly #absorbed = new Set<Value>();
   readonly #leaves = new Map<Value, ReadonlySet<Value>>();
+  /** Groups of hand-written kernels. */
+  readonly #kernels = new Map<Value, Group>();
+  /** Numbers of outputs that nobody reads: apart from those of a program's values. */
+  #nextUnread = -1_000_000;
 
   constructor(program: Program, options: FusionOptions) {
     this.#program = program;
@@ -100,8 +105,10 @@ class Fuser {
 
   run(): Fusion {
     for (const { value } of this.#program.outputs) this.#require(value);
-    for (const value of this.#order)
+    for (const value of this.#order) {
       if (value.definition.kind === "pack") for (const input of value.inputs) this.#require(input);
+      if (value.definition.kind === "kernel") for (const input of value.inputs) this.#requireBytes(input);
+    }
     for (const value of [...this.#order].reverse())
       if (value.definition.kind === "reduce" && !this.#absorbed.has(value)) this.#describe(value);
     for (const value of this.#order) this.#place(value);
@@ -117,6 +124,12 @@ class Fuser {
     // A leaf has bytes, but of its own: the view copies them.
     if (base.leaf !== null || base.definition.kind === "pack") base = value;
     this.#producers.set(value, base);
+    if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
+  }
+
+  /** As `#require`, for whoever binds the bytes: a leaf's own will do. */
+  #requireBytes(value: Value): void {
+    const base = sameBytes(value);
     if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
   }
 
@@ -203,6 +216,10 @@ class Fuser {
     } else if (kind === "pack") {
       this.#reaches.set(value, union(value.inputs.map((v) => this.#reach(this.#producers.get(v) ?? v))));
       this.#leaves.set(value, new Set([value]));
+    } else if (kind === "kernel") {
+      this.#placeKernel(value);
+    } else if (kind === "result") {
+      this.#placeResult(value);
     } else {
       this.#limitLeaves(value);
       const reach = union([...value.inputs.map((v) => this.#reach(v)), this.#waits(value)]);
@@ -212,6 +229,38 @@ class Fuser {
       if (inside !== null) this.#settle(value, inside);
       else if (this.#required.has(value)) this.#settle(value, this.#mapHome(value, reach));
     }
+  }
+
+  /** A hand-written kernel is a group of its own: what it reads has bytes. */
+  #placeKernel(value: Value): void {
+    const { definition, inputs, attributes } = value;
+    if (definition.kind !== "kernel") throw internal("not a kernel");
+    const bound = inputs.map(sameBytes);
+    const group = this.#newGroup("kernel", [1], [], null, 1);
+    const outputs = definition.program
+      .outputs(inputs, attributes)
+      .map(
+        ({ shape, dtype }, i) =>
+          this.#resultOf(value, i) ?? new Value(this.#nextUnread--, RESULT, [], shape, dtype, [i], null),
+      );
+    for (const output of outputs) if (output.inputs.length === 0) group.stored.push(output);
+    group.handWritten = { program: definition.program, attributes, inputs, bound, outputs };
+    for (const base of bound) group.reads.add(base);
+    for (const g of union([...bound.map((v) => this.#reach(v)), this.#waits(value)])) group.after.add(g);
+    this.#kernels.set(value, group);
+  }
+
+  #resultOf(kernel: Value, i: number): Value | undefined {
+    return this.#usersOf(kernel).find((user) => user.attributes[0] === i);
+  }
+
+  #placeResult(value: Value): void {
+    const group = this.#kernels.get(value.inputs[0] as Value);
+    if (group === undefined) throw internal("a result without its kernel");
+    // Variables that no other kernel has: nothing is computed on the way.
+    this.#homes.set(value, { group, domain: "outer", coordinates: value.shape.map((n, i) => variable(`k${i}`, n)) });
+    this.#reaches.set(value, new Set([group]));
+    this.#leaves.set(value, new Set([value]));
   }
 
   #settle(value: Value, home: Home): void {
@@ -255,6 +304,7 @@ class Fuser {
   #findHome(value: Value, reach: ReadonlySet<Group>): Home | null {
     const candidates = [...reach].sort((a, b) => b.id - a.id);
     for (const group of candidates) {
+      if (group.kind === "kernel") continue;
       if (candidates.some((other) => other !== group && other.dependsOn(group))) continue;
       if (!this.#fits(group, value)) continue;
       if (sizeOf(value.shape) === group.rows) {
@@ -420,7 +470,11 @@ class Fuser {
       if (this.#required.has(value)) this.#stored.add(value);
       return;
     }
-    if (this.#absorbed.has(value)) return;
+    if (this.#absorbed.has(value) || kind === "kernel") return;
+    if (kind === "result") {
+      this.#stored.add(value);
+      return;
+    }
     if (this.#required.has(value) || (!this.#options.fuse && this.#usersOf(value).length > 0)) {
       this.#store(value);
       return;
@@ -553,7 +607,7 @@ function dependencies(value: Value, coordinates: readonly Index[], found: Set<st
   seen.add(key);
   const note = (index: Index) => visitVariables(index, (name) => found.add(name));
   const { kind } = value.definition;
-  if (value.leaf !== null || kind === "reduce" || kind === "pack" || kind === "iota") {
+  if (value.leaf !== null || kind === "reduce" || kind === "pack" || kind === "iota" || kind === "result") {
     for (const c of coordinates) note(c);
     return;
   }

@@ -10,6 +10,7 @@ import {
 } from "../graph/index-expression.ts";
 import type { ReduceDefinition } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
+import type { HandWritten } from "../shaders/hand-written.ts";
 import { type Shape, sizeOf, stridesOf } from "../shape.ts";
 
 /** A reduction spelled out: what is combined, where it is read, over which loop variables. */
@@ -58,7 +59,7 @@ export interface Factor {
 
 export class Group {
   readonly id: number;
-  readonly kind: "map" | "row" | "contraction";
+  readonly kind: "map" | "row" | "contraction" | "kernel";
   readonly outer: readonly number[];
   readonly inner: readonly number[];
   readonly reductions: Reduction[] = [];
@@ -70,6 +71,8 @@ export class Group {
   /** What is read from buffers, to stay within the binding limit. */
   readonly reads: Set<Value> = new Set();
   readonly stored: Value[] = [];
+  /** What a group of kind "kernel" runs. */
+  handWritten: HandWritten | null = null;
 
   constructor(
     id: number,

@@ -7,6 +7,7 @@ import { SOURCE } from "../graph/node.ts";
 import { inputCoordinates, type Output, type Program, Value } from "../graph/program.ts";
 import type { Executable, ExecutableStep, Place } from "../runtime/executable.ts";
 import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import { type HandWritten, writeHandWritten } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
 import { mapSchedule, writeMap } from "../shaders/map.ts";
 import { rowSchedule, writeRows } from "../shaders/row.ts";
@@ -71,6 +72,8 @@ class Planner {
   readonly #places = new Map<Value, Place>();
   /** Sums of parts, between the two kernels of a split group. */
   readonly #partials = new Map<Value, Home>();
+  /** What a kernel's output starts with, to that output: the same bytes. */
+  readonly #initials = new Map<Value, Value>();
   #nextId = -1;
 
   constructor(program: Program, fusion: Fusion, options: PlanOptions) {
@@ -93,7 +96,9 @@ class Planner {
     }
     for (const group of groups) {
       const reads = this.#readsOf(group);
-      if (reads.size + group.stored.filter((v) => !reads.has(v)).length > this.#options.device.bindings) return null;
+      if (group.handWritten !== null) this.#noteInitials(group.handWritten);
+      else if (reads.size + group.stored.filter((v) => !reads.has(v)).length > this.#options.device.bindings)
+        return null;
       this.#readers.set(group, reads);
       group.after.clear();
       for (const value of reads)
@@ -121,8 +126,15 @@ class Planner {
     return [...found].filter((v) => v.definition.kind === "pack");
   }
 
+  #noteInitials({ program, attributes, inputs, bound, outputs }: HandWritten): void {
+    program.outputs(inputs, attributes).forEach(({ initial }, i) => {
+      if (initial !== undefined) this.#initials.set(bound[initial] as Value, outputs[i] as Value);
+    });
+  }
+
   /** What a group's kernel reads from buffers. */
   #readsOf(group: Group): Set<Value> {
+    if (group.handWritten !== null) return new Set(group.handWritten.bound);
     const reads = new Set<Value>();
     const seen = new Set<Value>();
     const own = new Set(group.reductions.map((r) => r.value));
@@ -273,6 +285,7 @@ class Planner {
         producer.leaf === null &&
         producer.definition.kind !== "pack" &&
         writers.length === 1 &&
+        ![...this.#initials.values()].includes(producer) &&
         this.#canOverwrite(groups, writers[0] as Group, producer, storage, index);
       if (inPlace) this.#places.set(producer, place);
       else this.#copyAtEnd(producer, place, output);
@@ -312,6 +325,7 @@ class Planner {
   /** Whether `leaf` is read only at the element that `value` writes, by the invocation that writes it. */
   #readsOwnElement(group: Group, value: Value, leaf: Value): boolean {
     const home = this.#fusion.homes.get(value);
+    if (group.kind === "kernel") return false;
     if (home === undefined || (group.kind === "contraction" && home.domain !== "outer")) return false;
     const linear = (shape: readonly number[], at: readonly Index[]) => linearOf(shape, at).key;
     const own = linear(value.shape, home.coordinates);
@@ -350,7 +364,7 @@ class Planner {
     const blocksOf = (values: Iterable<Value>): number[] => {
       const found: number[] = [];
       for (const value of values) {
-        const base = packOf.get(value)?.pack ?? value;
+        const base = packOf.get(value)?.pack ?? this.#initials.get(value) ?? value;
         if (base.leaf !== null || this.#places.has(base)) continue;
         let block = known.get(base);
         if (block === undefined) {
@@ -375,7 +389,8 @@ class Planner {
   #placeTemporaries(order: readonly Group[]): { workspace: number; liveBytes: number } {
     const position = new Map<Group, number>(order.map((g, i) => [g, i]));
     const intervals = new Map<Value, { start: number; end: number; bytes: number }>();
-    const touch = (value: Value, at: number) => {
+    const touch = (touched: Value, at: number) => {
+      const value = this.#initials.get(touched) ?? touched;
       const interval = intervals.get(value);
       if (interval === undefined) intervals.set(value, { start: at, end: at, bytes: bytesFor(value) });
       else {
@@ -418,7 +433,8 @@ class Planner {
 
   #finish(order: readonly Group[], placed: { workspace: number; liveBytes: number }): Plan {
     const regions = this.#packRegions();
-    const placeOf = (value: Value): Place => {
+    const placeOf = (of: Value): Place => {
+      const value = this.#initials.get(of) ?? of;
       const region = regions.get(value);
       if (region !== undefined) return offsetPlace(placeOf(region.pack), region.offset);
       if (value.leaf?.kind === "buffer") return { kind: "leaf", index: value.leaf.index };
@@ -471,6 +487,7 @@ class Planner {
 
   #writeKernel(group: Group): Kernel {
     const { device } = this.#options;
+    if (group.handWritten !== null) return writeHandWritten(group.handWritten, device);
     const homeOf = (value: Value): Home => this.#fusion.homes.get(value) ?? this.#partials.get(value) ?? fail(value);
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
       const home = homeOf(value);

@@ -25,11 +25,14 @@ export interface Stored {
   readonly coordinates: readonly Index[];
 }
 
+/** What writes a kernel's shader; "kernel" is written by hand. */
+export type KernelFamily = "map" | "row" | "contraction" | "kernel";
+
 /** One shader with all that a dispatch needs but the buffers. */
 export interface Kernel {
   /** What it computes: `matmul+add+relu f32[128,64]`. Also its label on the GPU. */
   readonly name: string;
-  readonly family: "map" | "row" | "contraction";
+  readonly family: KernelFamily;
   /** Names of the ops fused into it. */
   readonly fused: readonly string[];
   readonly wgsl: string;
@@ -40,6 +43,10 @@ export interface Kernel {
   readonly scalars: readonly { readonly index: number; readonly dtype: DType }[];
   /** Estimated arithmetic operations. */
   readonly flops: number;
+  /** Name of the entry point, where it is not `main`. */
+  readonly entry?: string;
+  /** Lines of the shader before those that its author wrote. */
+  readonly preamble?: number;
 }
 
 /** Workgroups of a flat grid, folded where it exceeds the limit per dimension. */

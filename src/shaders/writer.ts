@@ -49,9 +49,13 @@ export function elementOf(dtype: DType): Element {
   return dtype === "f16" ? "f32" : dtype;
 }
 
-function storedElement(dtype: DType): string {
+/** The type that values of a dtype are stored in. */
+export function storedElement(dtype: DType): string {
   return dtype === "bool" ? "u32" : dtype;
 }
+
+/** Bits of NaN and the infinities, which compilers must not know: see `literal`. */
+export const SPECIAL_BITS = "var<private> special_bits: vec3<u32> = vec3<u32>(0x7fc00000u, 0x7f800000u, 0xff800000u);";
 
 /** A number as WGSL expression of an element type. */
 export function literal(value: number, element: Element): string {
@@ -547,9 +551,7 @@ export class Writer {
       `// ${comment}`,
       ...declarations,
       ...scalars,
-      ...(this.#special
-        ? ["var<private> special_bits: vec3<u32> = vec3<u32>(0x7fc00000u, 0x7f800000u, 0xff800000u);"]
-        : []),
+      ...(this.#special ? [SPECIAL_BITS] : []),
       ...this.#globals,
       ...this.#helpers,
       "",

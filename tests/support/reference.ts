@@ -8,7 +8,7 @@ import {
   linearIndex,
   variable,
 } from "../../src/graph/index-expression.ts";
-import type { Node } from "../../src/graph/node.ts";
+import type { KernelOutput, Node } from "../../src/graph/node.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { type Shape, sizeOf, stridesOf } from "../../src/shape.ts";
 
@@ -83,9 +83,30 @@ function evaluate(node: Node, values: Values): Float64Array {
       });
       return result;
     }
+    case "kernel": {
+      const { program } = definition;
+      if (program.reference === null) throw new Error(`the kernel ${program.name} has no reference`);
+      const outputs = program.outputs(node.inputs, node.attributes);
+      const results = program.reference(inputs, { inputs: node.inputs, outputs, attributes: node.attributes });
+      return Float64Array.from(
+        results.flatMap((values, i) => [...rounded(values, (outputs[i] as KernelOutput).dtype)]),
+      );
+    }
+    case "result":
+      return resultOf(node, inputs[0] as Float64Array);
     default:
       return definition satisfies never;
   }
+}
+
+/** One output of a kernel, whose value is all of them one behind the other. */
+function resultOf(node: Node, all: Float64Array): Float64Array {
+  const { definition, inputs, attributes } = node.inputs[0] as Node;
+  if (definition.kind !== "kernel") throw new Error(`a result of ${definition.name}`);
+  const sizes = definition.program.outputs(inputs, attributes).map(({ shape }) => sizeOf(shape));
+  const number = node.attributes[0] as number;
+  const start = sizes.slice(0, number).reduce((sum, size) => sum + size, 0);
+  return all.slice(start, start + (sizes[number] as number));
 }
 
 /** What a source's host bytes stand for. */

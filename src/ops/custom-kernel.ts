@@ -1,0 +1,266 @@
+// customKernel: WGSL of one's own as an op, in the same graph and submit as everything else.
+
+import { checkDType, type DType, isFloat } from "../dtype.ts";
+import { ShapeError, WgradError } from "../errors.ts";
+import type { KernelDefinition, KernelOutput, KernelProgram } from "../graph/node.ts";
+import { recordKernel, Tensor } from "../graph/tensor.ts";
+import { checkShape, formatShape, type Shape, sameShape } from "../shape.ts";
+import { cast, checkOptions, checkWhole, constant, expectTensor, printed } from "./define.ts";
+import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
+import { detach } from "./memory.ts";
+import { expand } from "./views.ts";
+
+/** What a kernel leaves behind. */
+export interface CustomOutput {
+  readonly shape: Shape;
+  /** f32 unless told. */
+  readonly dtype?: DType;
+  /** What the output holds before the kernel runs: a number everywhere, or a tensor's content. Else undefined. */
+  readonly initial?: number | Tensor;
+}
+
+/** Tensors as a list, named a, b, c, …, or by name. */
+export type CustomInputs = readonly Tensor[] | Readonly<Record<string, Tensor>>;
+/** One output, named out; a list, named out0, out1, …; or outputs by name. A tensor stands for its shape and dtype. */
+export type CustomOutputs =
+  | (CustomOutput | Tensor)
+  | readonly (CustomOutput | Tensor)[]
+  | Readonly<Record<string, CustomOutput | Tensor>>;
+
+/** Tensors in the same structure as the inputs or outputs. */
+export type TensorsLike<Structure> = Structure extends CustomOutput | Tensor
+  ? Tensor
+  : Structure extends readonly unknown[]
+    ? Tensor[]
+    : { [Name in keyof Structure]: Tensor };
+
+/** Gradients of the inputs: a list or by name, null where there is none; a tensor alone for the only input. */
+export type InputGradients = Tensor | readonly (Tensor | null)[] | Readonly<Record<string, Tensor | null>>;
+
+export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extends CustomOutputs> {
+  /** What the kernel is called, in errors, reports and on the GPU. */
+  readonly name: string;
+  readonly wgsl: string;
+  readonly inputs: Inputs;
+  readonly outputs: Outputs;
+  /** How many workgroups run: a number, or per dimension. */
+  readonly workgroups: number | readonly number[];
+  /** Invocations per workgroup for a text without `@compute`; 64 unless told. */
+  readonly workgroupSize?: number;
+  readonly backward?: (
+    gradients: TensorsLike<Outputs>,
+    inputs: TensorsLike<Inputs>,
+    outputs: TensorsLike<Outputs>,
+  ) => InputGradients;
+}
+
+const OPTIONS = ["name", "wgsl", "inputs", "outputs", "workgroups", "workgroupSize", "backward"];
+const OUTPUT_OPTIONS = ["shape", "dtype", "initial"];
+const LETTERS = "abcdefghijklmnopqrstuvwxyz";
+
+/** Programs by all that they depend on, so that a kernel called again finds its plan. */
+const programs = new Map<string, KernelProgram>();
+const MOST_PROGRAMS = 512;
+
+/** Values with their names, and how to put others into the same structure. */
+interface Named<T> {
+  readonly names: readonly string[];
+  readonly values: readonly T[];
+  readonly like: (tensors: readonly Tensor[]) => unknown;
+}
+
+function isOutput(value: CustomOutputs): value is CustomOutput | Tensor {
+  return Array.isArray((value as CustomOutput).shape);
+}
+
+function named<T>(op: string, what: string, given: unknown, listName: (i: number) => string): Named<T> {
+  if (Array.isArray(given))
+    return { names: given.map((_, i) => listName(i)), values: given, like: (tensors) => [...tensors] };
+  if (typeof given !== "object" || given === null || given instanceof Tensor)
+    throw new TypeError(`${op}: ${what} must be a list or an object by name, got ${printed(given)}.`);
+  const names = Object.keys(given);
+  const wrong = names.find((name) => !/^[A-Za-z]\w*$/.test(name));
+  if (wrong !== undefined)
+    throw new WgradError(`${op}: names of ${what} are those of variables in WGSL, got ${JSON.stringify(wrong)}.`, {
+      op,
+    });
+  return {
+    names,
+    values: Object.values(given) as T[],
+    like: (tensors) => Object.fromEntries(names.map((name, i) => [name, tensors[i] as Tensor])),
+  };
+}
+
+function namedOutputs(op: string, outputs: CustomOutputs): Named<CustomOutput | Tensor> {
+  if (typeof outputs === "object" && outputs !== null && isOutput(outputs))
+    return { names: ["out"], values: [outputs], like: (tensors) => tensors[0] };
+  const list = named<CustomOutput | Tensor>(op, "outputs", outputs, (i) => `out${i}`);
+  if (list.values.length === 0) throw new WgradError(`${op}: a kernel has at least one output, got none.`, { op });
+  return list;
+}
+
+function checkWorkgroups(op: string, workgroups: number | readonly number[]): number | [number, number, number] {
+  if (typeof workgroups === "number") return checkWhole(op, "workgroups", workgroups, 1);
+  if (!Array.isArray(workgroups) || workgroups.length < 1 || workgroups.length > 3)
+    throw new RangeError(`${op}: workgroups must be a number or up to three, got ${printed(workgroups)}.`);
+  const [x, y = 1, z = 1] = workgroups.map((n) => checkWhole(op, "workgroups", n, 1));
+  return [x as number, y, z];
+}
+
+/** The content that an output starts with, as a tensor of its shape and dtype. */
+function initialContent(op: string, name: string, { shape, dtype, initial }: Required<CustomOutput>): Tensor {
+  if (typeof initial === "number") return expand(constant(initial, dtype), shape);
+  const content = detach(expectTensor(op, initial, `the initial content of ${name}`));
+  if (content.dtype === dtype && sameShape(content.shape, shape)) return content;
+  throw new ShapeError(
+    `${op}: the initial content of ${name} must be ${dtype}${formatShape(shape)}, got ${content.dtype}${formatShape(content.shape)}.`,
+    { op, shapes: [content.shape, shape] },
+  );
+}
+
+/** Gradients in the order of the inputs, checked. */
+function orderGradients(
+  op: string,
+  given: unknown,
+  inputs: readonly Tensor[],
+  names: readonly string[],
+): (Tensor | null)[] {
+  const list: unknown[] =
+    given instanceof Tensor
+      ? [given]
+      : Array.isArray(given)
+        ? given
+        : names.map((name) => (given as Record<string, unknown> | null | undefined)?.[name] ?? null);
+  if (list.length !== inputs.length)
+    throw new WgradError(
+      `${op}: backward must return a gradient (or null) for each of ${inputs.length} inputs, got ${list.length}.`,
+      { op },
+    );
+  return list.map((gradient, i) => {
+    const input = inputs[i] as Tensor;
+    if (gradient === null || gradient === undefined || !isFloat(input.dtype)) return null;
+    const g = expectTensor(op, gradient, `the gradient of ${names[i]}`);
+    if (!sameShape(g.shape, input.shape))
+      throw new ShapeError(
+        `${op}: the gradient of ${names[i]} must have its shape, got ${formatShape(g.shape)} for ${formatShape(input.shape)}.`,
+        { op, shapes: [g.shape, input.shape] },
+      );
+    return cast(g, input.dtype);
+  });
+}
+
+function makeProgram(
+  op: string,
+  source: KernelSource,
+  inputCount: number,
+  outputs: readonly KernelOutput[],
+  workgroups: number | [number, number, number],
+): KernelProgram {
+  const initials = outputs.flatMap(({ initial }) => (initial === undefined ? [] : [null]));
+  return {
+    name: op,
+    inputs: [...source.names.slice(0, inputCount), ...initials],
+    outputs: () => outputs,
+    write: (_call, { maxWorkgroups }) => {
+      if (typeof workgroups === "number" && workgroups > maxWorkgroups && !source.folds) {
+        throw new WgradError(
+          `${op}: a device runs at most ${maxWorkgroups} workgroups per dimension, got ${workgroups}. Give [x, y, z], or count rows with num_workgroups.`,
+          { op },
+        );
+      }
+      const { wgsl, entry, preamble, types } = source;
+      return { wgsl, entry, preamble, types, workgroups };
+    },
+    reference: null,
+  };
+}
+
+/**
+ * Runs a WGSL kernel of one's own as an op: one dispatch, in the same graph, plan and submit as everything around it.
+ *
+ * Tensors are bound by name. Without `@compute` the text is the body of a shader that knows `index` (the invocation's number),
+ * `group` and `local` (its workgroup and its number in it), all u32; there may be more invocations than asked for, so check `index`. With
+ * `@compute` it is a whole shader, which may declare its bindings itself (inputs come first, then outputs). bool is stored as u32.
+ *
+ * `backward(gradients, inputs, outputs)` gets tensors in the structure of `outputs` and `inputs` and returns the inputs' gradients,
+ * written in ops or more kernels; without it, differentiating through the kernel throws. Throws a WgradError, ShapeError or DTypeError
+ * where text, names, shapes or dtypes don't fit; a mistake in the WGSL rejects the read with a ShaderError that has line and column.
+ *
+ * ```js
+ * const squared = (x) => customKernel({
+ *   name: "squared",
+ *   inputs: { x },
+ *   outputs: { shape: x.shape }, // dtype f32; or by name: { out: { shape, dtype }, … }
+ *   workgroups: Math.ceil(x.numel / 64),
+ *   wgsl: `if (index < ${x.numel}) { out[index] = x[index] * x[index]; }`,
+ *   backward: (g, { x }) => ({ x: g.mul(x).mul(2) }),
+ * });
+ * ```
+ */
+export function customKernel<Inputs extends CustomInputs, Outputs extends CustomOutputs>(
+  options: CustomKernelOptions<Inputs, Outputs>,
+): TensorsLike<Outputs> {
+  checkOptions("customKernel", options, OPTIONS);
+  const { name, wgsl, backward } = options;
+  if (typeof name !== "string" || name === "") throw new TypeError(`customKernel: needs a name, got ${printed(name)}.`);
+  const op = `customKernel ${name}`;
+  if (typeof wgsl !== "string") throw new TypeError(`${op}: wgsl must be a string, got ${printed(wgsl)}.`);
+  const inputs = named<Tensor>(op, "inputs", options.inputs, (i) => LETTERS[i] ?? `in${i}`);
+  inputs.values.forEach((x, i) => {
+    expectTensor(op, x, `input ${inputs.names[i]}`);
+  });
+  const specs = namedOutputs(op, options.outputs);
+  const workgroups = checkWorkgroups(op, options.workgroups);
+  const size = options.workgroupSize;
+  if (size !== undefined) checkWhole(op, "workgroupSize", size, 1);
+  const contents: Tensor[] = [];
+  const outputs = specs.values.map((given, i): KernelOutput => {
+    const label = specs.names[i] as string;
+    const spec: CustomOutput = given instanceof Tensor ? { shape: given.shape, dtype: given.dtype } : given;
+    checkOptions(op, spec, OUTPUT_OPTIONS);
+    const shape = checkShape(op, spec.shape);
+    const dtype = checkDType(op, spec.dtype ?? "f32");
+    if (spec.initial === undefined) return { name: label, shape, dtype };
+    contents.push(initialContent(op, label, { shape, dtype, initial: spec.initial }));
+    return { name: label, shape, dtype, initial: inputs.values.length + contents.length - 1 };
+  });
+  const key = JSON.stringify([
+    name,
+    wgsl,
+    workgroups,
+    size,
+    inputs.names,
+    inputs.values.map((x) => x.dtype),
+    outputs.map((o) => [o.name, o.shape, o.dtype, o.initial]),
+  ]);
+  let program = programs.get(key);
+  if (program === undefined) {
+    const operands: Operand[] = [
+      ...inputs.values.map((x, i): Operand => ({ name: inputs.names[i] as string, dtype: x.dtype, role: "input" })),
+      ...outputs.map((o): Operand => ({ name: o.name, dtype: o.dtype, role: "output" })),
+    ];
+    const source = readKernelSource(op, wgsl, operands, size);
+    const declared = outputs.map((o, i) => ({ ...o, name: source.names[inputs.values.length + i] as string }));
+    program = makeProgram(name, source, inputs.values.length, declared, workgroups);
+    if (programs.size >= MOST_PROGRAMS) programs.delete(programs.keys().next().value as string);
+    programs.set(key, program);
+  }
+  const definition: KernelDefinition = {
+    kind: "kernel",
+    name,
+    program,
+    derivative: (gradients, results, tensors) => {
+      if (backward === undefined)
+        throw new WgradError(`${op}: has no backward, so no gradient. Give it one, or x.detach() its inputs.`, { op });
+      const given = gradients.map((g, i) => g ?? expand(constant(0), (outputs[i] as KernelOutput).shape));
+      const own = tensors.slice(0, inputs.values.length);
+      const found = backward(
+        specs.like(given) as TensorsLike<Outputs>,
+        inputs.like(own) as TensorsLike<Inputs>,
+        specs.like(results) as TensorsLike<Outputs>,
+      );
+      return [...orderGradients(op, found, own, inputs.names), ...contents.map(() => null)];
+    },
+  };
+  return specs.like(recordKernel(definition, [...inputs.values, ...contents])) as TensorsLike<Outputs>;
+}

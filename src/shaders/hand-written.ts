@@ -1,0 +1,82 @@
+// Hand-written kernels: a shader's text completed by its bindings.
+
+import { WgradError } from "../errors.ts";
+import type { KernelProgram } from "../graph/node.ts";
+import type { Value } from "../graph/program.ts";
+import { formatShape, sizeOf } from "../shape.ts";
+import { type DeviceTraits, foldGrid, type Kernel } from "./kernel.ts";
+import { SPECIAL_BITS, storedElement } from "./writer.ts";
+
+/** A shader written by hand with the values that it is run on. */
+export interface HandWritten {
+  readonly program: KernelProgram;
+  readonly attributes: readonly number[];
+  /** The program's inputs, as the graph types them. */
+  readonly inputs: readonly Value[];
+  /** The values whose bytes they are: stored ones and leaves. */
+  readonly bound: readonly Value[];
+  readonly outputs: readonly Value[];
+}
+
+/** Throws a WgradError where the kernel needs more bindings or workgroups than the device has. */
+export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kernel {
+  const { program, attributes, inputs, bound } = call;
+  const { name: op } = program;
+  const outputs = program.outputs(inputs, attributes);
+  const text = program.write({ inputs, outputs, attributes }, device);
+  const initial = new Set(outputs.map((output) => output.initial));
+  const bindings: { name: string; value: Value; access: "read" | "read_write" }[] = [];
+  program.inputs.forEach((name, i) => {
+    const value = bound[i] as Value;
+    // What lies in memory that kernels share is bound for writing, whoever reads it: one buffer has one usage in a dispatch.
+    if (name !== null && !initial.has(i))
+      bindings.push({ name, value, access: value.leaf === null ? "read_write" : "read" });
+  });
+  outputs.forEach(({ name }, i) => {
+    bindings.push({ name, value: call.outputs[i] as Value, access: "read_write" });
+  });
+  if (bindings.length > device.bindings) {
+    throw new WgradError(
+      `${op}: a kernel binds at most ${device.bindings} tensors on this device, got ${bindings.length}. Fewer would fit, or two kernels.`,
+      { op },
+    );
+  }
+  const declarations = bindings.map(({ name, value, access }, i) => {
+    const type = text.types?.[name] ?? `array<${storedElement(value.dtype)}>`;
+    return `@group(0) @binding(${i}) var<storage, ${access}> ${name}: ${type};`;
+  });
+  if (text.wgsl.includes("special_bits")) declarations.push(SPECIAL_BITS);
+  const enabled = new Set(text.enable);
+  if (bindings.some(({ value }) => value.dtype === "f16")) enabled.add("f16");
+  const first = call.outputs[0];
+  const label = first === undefined ? op : `${op} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
+  const head = [...[...enabled].map((extension) => `enable ${extension};`), `// ${label}`];
+  // Directives stand in front of all declarations.
+  const directed = /^\s*(?:enable|requires|diagnostic)\b/m.test(text.wgsl);
+  const lines = directed ? [...head, text.wgsl, ...declarations] : [...head, ...declarations, text.wgsl];
+  return {
+    name: label,
+    family: "kernel",
+    fused: [op],
+    wgsl: `${lines.join("\n")}\n`,
+    workgroups: gridOf(op, text.workgroups, device),
+    bindings: bindings.map(({ value, access }) => ({ value, access })),
+    scalars: [],
+    ...(text.entry === undefined ? {} : { entry: text.entry }),
+    flops: text.flops ?? outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    preamble: (directed ? head.length : head.length + declarations.length) + (text.preamble ?? 0),
+  };
+}
+
+function gridOf(
+  op: string,
+  workgroups: number | readonly [number, number, number],
+  { maxWorkgroups }: DeviceTraits,
+): readonly [number, number, number] {
+  if (typeof workgroups === "number") return foldGrid(workgroups, maxWorkgroups);
+  if (workgroups.every((n) => n <= maxWorkgroups)) return workgroups;
+  throw new WgradError(
+    `${op}: a device runs at most ${maxWorkgroups} workgroups per dimension, got ${formatShape(workgroups)}. Spread them over the dimensions.`,
+    { op },
+  );
+}
