@@ -144,6 +144,11 @@ export function isRealized(node: Node): boolean {
   return true;
 }
 
+/** What a node's value is computed from: further inputs of an alias are there for its derivative only. */
+function valueInputs(node: Node): readonly Node[] {
+  return node.definition.kind === "alias" && node.inputs.length > 1 ? node.inputs.slice(0, 1) : node.inputs;
+}
+
 /** Flattens the graph behind `requests` in topological order and makes its key. */
 export function capture(requests: readonly Request[]): Capture {
   const positions = new Map<Node, number>();
@@ -208,7 +213,7 @@ export function capture(requests: readonly Request[]): Capture {
       pushShape(node.shape);
       push(node.attributes.length);
       for (const a of node.attributes) push(a);
-      for (const input of node.inputs) push(positions.get(input) as number);
+      for (const input of valueInputs(node)) push(positions.get(input) as number);
       const { recomputation } = node;
       if (recomputation !== null) {
         let pass = recomputations.get(recomputation);
@@ -235,7 +240,7 @@ export function capture(requests: readonly Request[]): Capture {
       }
       let ready = true;
       if (!isRealized(top)) {
-        const { inputs } = top;
+        const inputs = valueInputs(top);
         for (let i = inputs.length - 1; i >= 0; i--) {
           const input = inputs[i] as Node;
           if (!positions.has(input)) {
@@ -327,7 +332,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
       const storage = storages.get(node.storage as Storage) as number;
       value = make(SOURCE, [], node.shape, node.dtype, [], { kind: "buffer", index: buffer, storage });
     } else {
-      const inputs = node.inputs.map((input) => values.get(input) as Value);
+      const inputs = valueInputs(node).map((input) => values.get(input) as Value);
       const { recomputation } = node;
       if (recomputation !== null) {
         const pass = captured.recomputations.get(recomputation) as number;

@@ -51,6 +51,7 @@ export { alphaDropout, dropout, dropout2d } from "./dropout.ts";
 export { exp, exp2, expm1, hypot, log, log1p, log2, log10, reciprocal, rsqrt, sqrt, square } from "./exponential.ts";
 export { amax, amin, argmax, argmin, max, min } from "./extremes.ts";
 export { gelu, silu } from "./gelu.ts";
+export { gru, gruCell } from "./gru.ts";
 export { acosh, asinh, atanh, cosh, sinh, tanh } from "./hyperbolic.ts";
 export { col2im, fold, im2col, pixelShuffle, pixelUnshuffle, unfold2d } from "./image-layout.ts";
 export { embedding, gather, indexSelect, maskedFill, take, takeAlongDim } from "./indexing.ts";
@@ -81,6 +82,7 @@ export {
   poissonNllLoss,
   smoothL1Loss,
 } from "./losses.ts";
+export { lstm, lstmCell } from "./lstm.ts";
 export { diag, diagEmbed, diagonal, oneHot, rot90, tril, triu } from "./matrix-parts.ts";
 export {
   broadcastTo,
@@ -116,6 +118,7 @@ export { bernoulli, randLike, randnLike } from "./random.ts";
 export { cosineEmbeddingLoss, hingeEmbeddingLoss, marginRankingLoss, tripletMarginLoss } from "./ranking-losses.ts";
 export { all, any, countNonzero, logsumexp, mean, nanmean, nansum, prod, std, sum, variance } from "./reduction-ops.ts";
 export { interpolate } from "./resizing.ts";
+export { rnn, rnnCell } from "./rnn.ts";
 export { abs, ceil, copysign, fmod, frac, remainder, round, sign } from "./rounding.ts";
 export { indexAdd, scatter, scatterAdd, scatterReduce } from "./scattering.ts";
 export { logSigmoid, sigmoid, softplus } from "./sigmoid.ts";

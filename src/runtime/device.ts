@@ -491,7 +491,10 @@ export class Device {
     index: number,
     rangeOf: (place: Place) => Range,
   ): GPUBindGroup {
-    const ranges = step.bindings.map((b) => rangeOf(b.place));
+    const ranges = step.bindings.map((b): Range => {
+      const range = rangeOf(b.place);
+      return b.offset === 0 ? range : { buffer: range.buffer, offset: range.offset + b.offset };
+    });
     let key = "";
     for (const r of ranges) key += `${r.buffer.id}:${r.offset},`;
     const known = prepared.groups[index] as { key: string; group: GPUBindGroup }[];

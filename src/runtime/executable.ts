@@ -8,6 +8,8 @@ export type Place =
 
 export interface ExecutableBinding {
   readonly place: Place;
+  /** Where in the place the binding starts, in bytes: a multiple of 256. */
+  readonly offset: number;
   readonly bytes: number;
   readonly access: "read" | "read_write";
 }

@@ -456,9 +456,10 @@ class Planner {
           });
           scalarBytes += Math.ceil((4 * kernel.scalars.length) / SLOT_ALIGNMENT) * SLOT_ALIGNMENT;
         }
-        const bindings = kernel.bindings.map(({ value, access }) => ({
+        const bindings = kernel.bindings.map(({ value, access, start }) => ({
           place: placeOf(value),
-          bytes: bytesFor(value),
+          offset: start * bytesOf(value.dtype),
+          bytes: bytesFor(value) - start * bytesOf(value.dtype),
           access,
         }));
         const bytes = kernel.bindings.reduce((sum, b) => sum + sizeOf(b.value.shape) * bytesOf(b.value.dtype), 0);
@@ -496,9 +497,10 @@ class Planner {
     const written = new Set(group.stored);
     const isStored = (value: Value) => this.#isStored(value) && !written.has(value);
     const vectors = new Set<Value>();
+    const starts = new Map<Value, number>();
     for (;;) {
-      const known = vectors.size;
-      const writer = new Writer({ isStored }, written, vectors);
+      const known = vectors.size + starts.size;
+      const writer = new Writer({ isStored }, written, vectors, starts);
       // A slot that the kernel overwrites in place is one binding for reading and writing.
       this.#shareSlots(writer, group);
       let shape: { workgroups: [number, number, number]; workgroupSize: number };
@@ -516,7 +518,12 @@ class Planner {
           device,
         );
       }
-      if (vectors.size > known) continue;
+      // Kernels that differ only in the part of a buffer that they read become one shader: the offset goes into the binding.
+      for (const [value, lowest] of writer.lowest) {
+        const unit = SLOT_ALIGNMENT / bytesOf(value.dtype);
+        if (lowest >= unit && !written.has(value)) starts.set(value, Math.floor(lowest / unit) * unit);
+      }
+      if (vectors.size + starts.size > known) continue;
       const name = nameOf(group, writer.fused);
       return {
         name,
@@ -524,7 +531,11 @@ class Planner {
         fused: writer.fused,
         wgsl: writer.finish(name, shape.workgroupSize),
         workgroups: shape.workgroups,
-        bindings: [...writer.bindings.values()].map(({ value, access }) => ({ value, access })),
+        bindings: [...writer.bindings.values()].map(({ value, access }) => ({
+          value,
+          access,
+          start: starts.get(value) ?? 0,
+        })),
         scalars: writer.scalars,
         flops: flopsOf(group, writer),
       };

@@ -60,7 +60,7 @@ export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kerne
     fused: [op],
     wgsl: `${lines.join("\n")}\n`,
     workgroups: gridOf(op, text.workgroups, device),
-    bindings: bindings.map(({ value, access }) => ({ value, access })),
+    bindings: bindings.map(({ value, access }) => ({ value, access, start: 0 })),
     scalars: [],
     ...(text.entry === undefined ? {} : { entry: text.entry }),
     flops: text.flops ?? outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),

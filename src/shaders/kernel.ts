@@ -37,8 +37,12 @@ export interface Kernel {
   readonly fused: readonly string[];
   readonly wgsl: string;
   readonly workgroups: readonly [number, number, number];
-  /** Buffers in binding order. */
-  readonly bindings: readonly { readonly value: Value; readonly access: "read" | "read_write" }[];
+  /** Buffers in binding order; `start` is the element that the binding begins with. */
+  readonly bindings: readonly {
+    readonly value: Value;
+    readonly access: "read" | "read_write";
+    readonly start: number;
+  }[];
   /** Scalars in the order of the uniform block. */
   readonly scalars: readonly { readonly index: number; readonly dtype: DType }[];
   /** Estimated arithmetic operations. */

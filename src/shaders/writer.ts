@@ -123,6 +123,10 @@ export class Writer {
   readonly bindings: Map<Value, Binding> = new Map();
   /** Buffers that are read or written four elements at a time. */
   readonly vectors: Set<Value>;
+  /** Elements that the bindings of some buffers begin with: nothing in front of them is read. */
+  readonly #starts: ReadonlyMap<Value, number>;
+  /** The first element that is read from each buffer. */
+  readonly lowest: Map<Value, number> = new Map();
   readonly scalars: { readonly index: number; readonly dtype: DType }[] = [];
   readonly fused: string[] = [];
   /** Leaves that are overwritten in place: the same binding as what is written. */
@@ -139,10 +143,16 @@ export class Writer {
   /** Reads at known residues mod 4 share one vec4 load: pays where neighbours are read too (unrolled sums). */
   quads = false;
 
-  constructor(access: Access, written: ReadonlySet<Value>, vectors: Set<Value>) {
+  constructor(
+    access: Access,
+    written: ReadonlySet<Value>,
+    vectors: Set<Value>,
+    starts: ReadonlyMap<Value, number> = new Map(),
+  ) {
     this.#access = access;
     this.#written = written;
     this.vectors = vectors;
+    this.#starts = starts;
     this.open();
   }
 
@@ -347,6 +357,8 @@ export class Writer {
       case "alias":
       case "gather": {
         const condition = this.condition(inner.conditions);
+        // Nothing is read where nothing can be: a gradient that one step of many gets, seen by all of them.
+        if (condition?.code === "false") return this.#fill(inner.fill, element);
         const source = this.value(value.inputs[0] as Value, inner.coordinates[0] as Index[]);
         return condition === null ? source : this.#mask(source, condition, inner.fill, element);
       }
@@ -370,6 +382,11 @@ export class Writer {
 
   #widen(operand: Operand, width: 1 | 4, element: Element): string {
     return operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
+  }
+
+  #fill(fill: number, element: Element): Operand {
+    if (!Number.isFinite(fill)) this.#special = true;
+    return { code: literal(fill, element), width: 1, depth: 0 };
   }
 
   #mask(source: Operand, condition: Operand, fill: number, element: Element): Operand {
@@ -432,8 +449,11 @@ export class Writer {
   #load(value: Value, coordinates: readonly Index[]): Operand {
     const wanted = linearIndex(coordinates, stridesOf(value.shape));
     // Only a masked element, or a loop that never runs, is asked for in front of the buffer.
-    const linear = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
+    const inside = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
     const name = this.bind(value);
+    const bound = this.#bound(value);
+    this.lowest.set(bound, Math.min(this.lowest.get(bound) ?? Number.POSITIVE_INFINITY, inside.min));
+    const linear = addIndex(inside, constantIndex(-(this.#starts.get(bound) ?? 0)));
     if (!hasLane(linear)) return this.#loadOne(value, name, linear);
     const base = atLane(linear, 0);
     if (linear.key === addIndex(base, lane).key && divisibleByFour(base)) {
