@@ -246,7 +246,7 @@ class Fuser {
     for (const output of outputs) if (output.inputs.length === 0) group.stored.push(output);
     group.handWritten = { program: definition.program, attributes, inputs, bound, outputs };
     for (const base of bound) group.reads.add(base);
-    for (const g of union([...bound.map((v) => this.#reach(v)), this.#waits(value)])) group.after.add(g);
+    for (const g of union([...bound.map((v) => this.#reach(v)), this.#waits(value)])) group.runAfter(g);
     this.#kernels.set(value, group);
   }
 
@@ -265,7 +265,7 @@ class Fuser {
 
   #settle(value: Value, home: Home): void {
     this.#homes.set(value, home);
-    for (const g of this.#reach(value)) if (g !== home.group) home.group.after.add(g);
+    for (const g of this.#reach(value)) home.group.runAfter(g);
     for (const leaf of this.#leaves.get(value) ?? [])
       if (this.#homes.get(leaf)?.group !== home.group) home.group.reads.add(leaf);
     this.#reaches.set(value, new Set([home.group]));

@@ -66,8 +66,9 @@ export class Group {
   readonly contraction: Contraction | null;
   /** Parts into which a long reduction is split, each summed by a kernel of its own first. */
   readonly parts: number;
-  /** Groups that must run before. */
-  readonly after: Set<Group> = new Set();
+  readonly #after = new Set<Group>();
+  readonly #ancestors = new Set<Group>();
+  readonly #descendants = new Set<Group>();
   /** What is read from buffers, to stay within the binding limit. */
   readonly reads: Set<Value> = new Set();
   readonly stored: Value[] = [];
@@ -115,18 +116,35 @@ export class Group {
     return delinearize(linearIndex(first.element, stridesOf(first.elementShape)), shape);
   }
 
-  /** Whether this group runs, directly or not, after `other`. */
-  dependsOn(other: Group): boolean {
-    if (this === other) return true;
-    const seen = new Set<Group>([this]);
-    const stack = [...this.after];
-    for (let g = stack.pop(); g !== undefined; g = stack.pop()) {
-      if (g === other) return true;
-      if (seen.has(g)) continue;
-      seen.add(g);
-      stack.push(...g.after);
+  /** Groups that must run before, as they were named. */
+  get after(): ReadonlySet<Group> {
+    return this.#after;
+  }
+
+  /** Lets this group run after `other`. */
+  runAfter(other: Group): void {
+    if (other === this || this.#after.has(other)) return;
+    this.#after.add(other);
+    if (this.#ancestors.has(other)) return;
+    // The question is asked far more often than the answer changes: all that follow from here learn of all that came before.
+    for (const late of [this, ...this.#descendants]) {
+      for (const early of [other, ...other.#ancestors]) {
+        late.#ancestors.add(early);
+        early.#descendants.add(late);
+      }
     }
-    return false;
+  }
+
+  /** Forgets all that was said of the order. To be called on every group before the order is told anew. */
+  forgetOrder(): void {
+    this.#after.clear();
+    this.#ancestors.clear();
+    this.#descendants.clear();
+  }
+
+  /** Whether this group runs, directly or not, after `other`, or is it. */
+  dependsOn(other: Group): boolean {
+    return this === other || this.#ancestors.has(other);
   }
 }
 

@@ -94,15 +94,14 @@ class Planner {
         value.inputs.flatMap((input) => this.#writers.get(this.#producer(input)) ?? []),
       );
     }
+    for (const group of groups) group.forgetOrder();
     for (const group of groups) {
       const reads = this.#readsOf(group);
       if (group.handWritten !== null) this.#noteInitials(group.handWritten);
       else if (reads.size + group.stored.filter((v) => !reads.has(v)).length > this.#options.device.bindings)
         return null;
       this.#readers.set(group, reads);
-      group.after.clear();
-      for (const value of reads)
-        for (const writer of this.#writers.get(value) ?? []) if (writer !== group) group.after.add(writer);
+      for (const value of reads) for (const writer of this.#writers.get(value) ?? []) group.runAfter(writer);
     }
     this.#delay(groups);
     this.#placeOutputs(groups);
@@ -177,7 +176,7 @@ class Planner {
         const writers = this.#writers.get(value);
         if (writers === undefined) value.inputs.forEach(wait);
         // Against the order it could close a circle.
-        else for (const writer of writers) if ((position.get(writer) ?? at) < at) group.after.add(writer);
+        else for (const writer of writers) if ((position.get(writer) ?? at) < at) group.runAfter(writer);
       };
       const seen = new Set<Value>();
       const visit = (value: Value) => {
@@ -310,7 +309,7 @@ class Planner {
     const readers = groups.filter((g) => g !== group && leaves(g).length > 0);
     // A reader that needs what this group computes would have to run both before and after it.
     if (readers.some((r) => r.dependsOn(group))) return false;
-    for (const reader of readers) group.after.add(reader);
+    for (const reader of readers) group.runAfter(reader);
     return true;
   }
 
