@@ -1,7 +1,7 @@
 // The engine: turns what is asked for into programs, finds or builds their plans, and runs them on the device.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, internal, WgradError } from "./errors.ts";
+import { DeviceLostError, DTypeError, internal, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { buildProgram, type Capture, capture, isRealized, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
@@ -456,6 +456,13 @@ function forgetOldPlans(on: Device, keep: Plan): void {
 /** Builds the plan of a capture for a device. */
 export function planOf(captured: Capture, promoted: readonly boolean[], device: DeviceTraits): Plan {
   const plan = buildPlan(buildProgram(captured, promoted, optimize), { device, fuse: optimize });
+  const half = device.f16 ? undefined : plan.steps.find((s) => s.kernel.bindings.some((b) => b.value.dtype === "f16"));
+  if (half !== undefined) {
+    throw new DTypeError(
+      `"${half.kernel.name}" stores f16, which this device does not have (WebGPU's feature shader-f16). Use f32 here.`,
+      { op: half.kernel.name },
+    );
+  }
   return { ...plan, promoted: promoted.flatMap((yes, i) => (yes ? [i] : [])) };
 }
 

@@ -225,7 +225,7 @@ export function writeContraction(
   const guard = (l: number): string | null => {
     const all = [...guards];
     if (groupsN * width * columns * 4 > n) all.push(`column * ${4 * columns} + j * 4 + ${n % 4 === 0 ? 0 : l} < ${n}`);
-    return all.length === 0 ? null : all.join(" && ");
+    return all.length === 0 ? null : all.map((part) => `(${part})`).join(" & ");
   };
   for (const { value, linear, operand } of finished) writer.store(value, linear, operand, guard);
   for (const head of heads2.reverse()) writer.close(head);

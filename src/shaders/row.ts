@@ -218,7 +218,7 @@ export function writeRows(
     for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => inside);
     writer.close(loop);
   }
-  const once = lanes > 1 ? (inside === null ? "share == 0" : `share == 0 && ${inside}`) : inside;
+  const once = lanes > 1 ? (inside === null ? "share == 0" : `(share == 0) & (${inside})`) : inside;
   const results = outputs
     .filter((o) => o.domain === "outer")
     .map(({ value, coordinates }) => {

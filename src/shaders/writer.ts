@@ -310,18 +310,20 @@ export class Writer {
       const depth = Math.max(...lanes.map((l) => l?.depth ?? 0));
       return { code: `vec4<bool>(${lanes.map((l) => l?.code ?? "true").join(", ")})`, width: 4, depth };
     }
-    let depth = 0;
-    const parts: string[] = [];
-    for (const c of open) {
-      depth = Math.max(depth, this.#depthOf(c.index));
-      const text = this.index(c.index);
-      if (c.kind === "divisible") parts.push(`${text} % ${c.divisor} == 0`);
-      else {
-        if (c.index.min < c.low) parts.push(`${text} >= ${c.low}`);
-        if (c.index.max >= c.high) parts.push(`${text} < ${c.high}`);
-      }
-    }
-    return { code: parts.length === 1 ? `(${parts[0]})` : `(${parts.join(" && ")})`, width: 1, depth };
+    const parts = open.map((c) => this.#demand(c));
+    const depth = Math.max(...parts.map((p) => p.depth));
+    // `&&` would branch, and SwiftShader compiles branches inside nested loops in exponential time.
+    return { code: parts.map((p) => p.code).join(" & "), width: 1, depth };
+  }
+
+  /** One demand on an index without the lane, as the name of a bool. */
+  #demand(c: Condition): Operand {
+    const key = `?${c.kind === "divisible" ? `%${c.divisor}` : `${c.low}…${c.high}`} ${c.index.key}`;
+    const known = this.#recall(key);
+    if (known !== undefined) return known;
+    const text = this.index(c.index);
+    const depth = this.#depthOf(c.index);
+    return this.#remember(key, { code: this.#let("c", demanded(c, text), depth), width: 1, depth });
   }
 
   /** The value of a node's element at `coordinates`; four elements where the coordinates contain the lane. */
@@ -604,4 +606,14 @@ export function atLane(index: Index, i: number): Index {
 
 function divisibleByFour(index: Index): boolean {
   return index.constant % 4 === 0 && index.terms.every((t) => t.factor % 4 === 0);
+}
+
+/** A demand on the index that `text` computes. */
+function demanded(c: Condition, text: string): string {
+  if (c.kind === "divisible") return `(${text}) % ${c.divisor} == 0`;
+  const [low, high] = [c.index.min < c.low, c.index.max >= c.high];
+  // What is negative is large as u32.
+  if (low && high && c.low === 0) return `u32(${text}) < ${c.high}u`;
+  const parts = [...(low ? [`(${text} >= ${c.low})`] : []), ...(high ? [`(${text} < ${c.high})`] : [])];
+  return parts.join(" & ");
 }

@@ -3,9 +3,10 @@
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { DTypeError } from "../../src/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
-import { compile, type DType, manualSeed, ones, randn, type Tensor, tensor, zeros } from "../../src/tensor.ts";
+import { compile, type DType, init, manualSeed, ones, randn, type Tensor, tensor, zeros } from "../../src/tensor.ts";
 
 interface Case {
   name: string;
@@ -28,7 +29,8 @@ interface Golden {
 }
 
 const golden = JSON.parse(readFileSync("tests/reference/data/layers.json", "utf8")) as Golden;
-const bytes = readFileSync("tests/reference/data/layers.bin");
+const file = readFileSync("tests/reference/data/layers.bin");
+const bytes = new DataView(file.buffer, file.byteOffset, file.byteLength);
 
 interface Stored {
   shape: number[];
@@ -41,7 +43,7 @@ function stored(index: number): Stored {
   if (entry === undefined) throw new Error(`no array ${index}`);
   const count = entry.shape.reduce((n, size) => n * size, 1);
   const read = (i: number): number =>
-    entry.dtype === "f32" ? bytes.readFloatLE(entry.offset + 4 * i) : bytes.readInt32LE(entry.offset + 4 * i);
+    entry.dtype === "f32" ? bytes.getFloat32(entry.offset + 4 * i, true) : bytes.getInt32(entry.offset + 4 * i, true);
   return { shape: entry.shape, dtype: entry.dtype, values: Array.from({ length: count }, (_, i) => read(i)) };
 }
 
@@ -271,7 +273,16 @@ modules("dropout: on in training, off in evaluation", async () => {
 
 modules("a half-precision model", async () => {
   const model = new nn.Linear(4, 2).to("f16");
-  assert.is(model.forward(ones([1, 4], { dtype: "f16" })).dtype, "f16");
+  const y = model.forward(ones([1, 4], { dtype: "f16" }));
+  assert.is(y.dtype, "f16");
+  const device = await init();
+  if (device.gpu.features.has("shader-f16")) {
+    assert.ok((await y.data()).every(Number.isFinite));
+    return;
+  }
+  const error = (await y.data().catch((e: unknown) => e)) as Error;
+  assert.instance(error, DTypeError);
+  assert.match(error.message, /f16, which this device does not have/);
 });
 
 modules.run();

@@ -80,6 +80,9 @@ export function classification(
   });
 }
 
+/** Devices may take smaller numbers for 0. */
+const SMALLEST_NORMAL = 2 ** -126;
+
 /**
  * The first element that is not within `absolute + relative * |expected|`, as a sentence; null when all are. NaN matches
  * NaN only, an infinity the same infinity only.
@@ -97,7 +100,7 @@ export function mismatch(
   for (let i = 0; i < expected.length; i++) {
     const [a, e] = [got[i] ?? 0, expected[i] ?? 0];
     const difference = Math.abs(a - e);
-    const tolerance = absolute + relative * Math.abs(e);
+    const tolerance = absolute + relative * Math.abs(e) + SMALLEST_NORMAL;
     if (a === e || (Number.isNaN(a) && Number.isNaN(e)) || (Number.isFinite(e) && difference <= tolerance)) continue;
     wrong += 1;
     worst = Math.max(worst, Number.isFinite(difference) ? difference : Number.POSITIVE_INFINITY);
