@@ -1,5 +1,5 @@
 // How long each kernel of a step takes on the device, by timestamps around passes of one dispatch each.
-import { init, synchronize } from "wgrad";
+import { init, realize, synchronize } from "wgrad";
 import { quantile } from "./quantile.ts";
 import type { Row } from "./rows/row.ts";
 
@@ -33,11 +33,13 @@ export async function kernelTimes(row: Row, steps: number): Promise<KernelTimes 
   const device = await init();
   if (!device.gpu.features.has("timestamp-query")) return null;
   const timer = new DispatchTimer(device.gpu);
-  const { plain } = row.prepare();
+  const { step: take } = row.wgrad((step) => step);
   const runs: Dispatch[][] = [];
   for (let i = 0; i <= steps; i++) {
-    plain().dispose();
+    const results = take();
+    void realize(...results);
     await synchronize(0);
+    for (const result of results) result.dispose();
     runs.push(await timer.take());
   }
   device.destroy();

@@ -1,12 +1,15 @@
 // The command line of the benchmark.
 import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { type EngineName, engineNames } from "./engines/engine.ts";
 import { rows } from "./rows/index.ts";
 import type { Row } from "./rows/row.ts";
 
 export interface Options {
   readonly rows: readonly Row[];
-  readonly steps: number;
+  readonly engines: readonly EngineName[];
+  readonly rounds: number;
+  readonly seconds: number;
   readonly out: string;
   readonly kernels: boolean;
 }
@@ -14,58 +17,65 @@ export interface Options {
 /** A mistake of whoever called the program: exit code 2 and one line. */
 export class UsageError extends Error {}
 
-export const usage: string = `Verifies what wgrad computes, then measures how fast.
+export const usage: string = `Compares what wgrad, TensorFlow.js and jax-js compute, then measures how fast, on the same device.
 
-Usage: npm run bench -- [options]
+Usage: npm run bench -- [options] [ROW…]
 
-  --only ROW   run this row, or those whose name begins so; may be repeated   (default: all)
-  --steps N    timed steps                                                    (default 50)
-  --kernels    also show how long each kernel of a step takes, and took the first time
-  --out FILE   file for the results                                           (default bench/results.json)
+  ROW          run this row, or those whose name begins so     (default: all)
+  --engine E   run this engine; may be repeated                (default: all)
+  --rounds N   turns that every engine gets                    (default 10)
+  --seconds N  time per engine and row                         (default 4)
+  --kernels    show how long each kernel of wgrad's step takes, instead of comparing engines
+  --out FILE   file for the results                            (default bench/results.json)
   --help       show this
 
 Rows: ${rows.map(({ name }) => name).join(", ")}.
+Engines: ${engineNames.join(", ")}.
 
-Each row is verified in one process and timed in another, both without what the driver may have cached on disk.
-  step       median and 90th percentile of a plain step, including the wait for the device
-  loop       a plain step in a loop that lets two steps run ahead
-  compiled   median of a compiled step, including the wait
-  JS         the synchronous part of a plain and of a compiled step
-  first      the first step of a process: tensors made, kernels planned and compiled, everything computed
-  pipelines  shaders that the row needs in all`;
+Every engine has a process of its own per row, without what the driver may have cached on disk. After its first step its results are
+compared with the others'; then the engines are timed in turns, a few steps at a time.
+  step ms     median of a step, including the wait for the device (or for the results in JavaScript where the row says so)
+  JS ms       the part before waiting: recording or replaying, submitting
+  first s     from opening the device to the end of the first step: tensors made, kernels compiled, everything computed
+  peak MB     most bytes of GPU buffers at a time`;
 
 /** Reads the options; null when help was asked for. @throws UsageError on a wrong option or value. */
 export function readOptions(args: readonly string[]): Options | null {
-  const values = parsed(args);
+  const { values, positionals } = parsed(args);
   if (values.help === true) return null;
   return {
-    rows: chosen(values.only ?? []),
-    steps: whole("steps", values.steps ?? "50"),
+    rows: chosen(positionals),
+    engines: (values.engine ?? engineNames).map(engineOf),
+    rounds: whole("rounds", values.rounds ?? "10"),
+    seconds: whole("seconds", values.seconds ?? "4"),
     out: file("out", values.out ?? "bench/results.json"),
     kernels: values.kernels === true,
   };
 }
 
 interface Values {
-  readonly only?: string[];
-  readonly steps?: string;
+  readonly engine?: string[];
+  readonly rounds?: string;
+  readonly seconds?: string;
   readonly out?: string;
   readonly kernels?: boolean;
   readonly help?: boolean;
 }
 
-function parsed(args: readonly string[]): Values {
+function parsed(args: readonly string[]): { readonly values: Values; readonly positionals: readonly string[] } {
   try {
     return parseArgs({
       args: [...args],
       options: {
-        only: { type: "string", multiple: true },
-        steps: { type: "string" },
+        engine: { type: "string", multiple: true },
+        rounds: { type: "string" },
+        seconds: { type: "string" },
         out: { type: "string" },
         kernels: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
-    }).values;
+      allowPositionals: true,
+    });
   } catch (error) {
     const [first = "wrong options"] = error instanceof Error ? error.message.split(/\.\s|\n/) : [];
     throw new UsageError(`${first.replace(/\.$/, "")}.`);
@@ -75,9 +85,15 @@ function parsed(args: readonly string[]): Values {
 function chosen(names: readonly string[]): readonly Row[] {
   for (const name of names) {
     if (name !== "" && rows.some((row) => row.name.startsWith(name))) continue;
-    throw new UsageError(`--only: there is no row "${name}". The rows are ${rows.map((row) => row.name).join(", ")}.`);
+    throw new UsageError(`there is no row "${name}". The rows are ${rows.map((row) => row.name).join(", ")}.`);
   }
   return names.length === 0 ? rows : rows.filter((row) => names.some((name) => row.name.startsWith(name)));
+}
+
+function engineOf(name: string): EngineName {
+  const engine = engineNames.find((candidate) => candidate === name);
+  if (engine !== undefined) return engine;
+  throw new UsageError(`--engine: there is no engine "${name}". The engines are ${engineNames.join(", ")}.`);
 }
 
 function whole(name: string, text: string): number {

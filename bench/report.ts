@@ -1,20 +1,26 @@
-// What the benchmark shows: the table, the kernels, and the machine that the numbers belong to.
-import { createRequire } from "node:module";
+// What the benchmark shows in the terminal and keeps as JSON.
+import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
+import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
+import { type EngineName, enginePackages, engineTitles } from "./engines/engine.ts";
 import type { KernelTimes } from "./kernel-times.ts";
-import type { Measurement } from "./measure.ts";
+import type { Row, Target } from "./rows/row.ts";
+import type { Measurement, Outcome, RowResult } from "./team.ts";
 
-/** A row's results; `measurement` is null where it could not be verified or timed. */
-export interface Result {
+/** A row's results as they are kept. */
+export interface RowReport {
   readonly name: string;
   readonly title: string;
-  readonly flops: number;
-  readonly verified: string | null;
-  readonly problem: string | null;
-  readonly measurement: Measurement | null;
-  /** Null where they were not asked for, or the device has no timestamps. */
-  readonly kernels: KernelTimes | null;
+  readonly flops: number | null;
+  readonly target: Target | null;
+  readonly verified: string;
+  readonly engines: Readonly<Partial<Record<EngineName, Outcome>>>;
+  /** The best peer's median divided by wgrad's; null without a peer. */
+  readonly ratio: number | null;
+  readonly bestPeer: EngineName | null;
+  /** What was asked for and not reached; empty where all was. */
+  readonly missed: readonly string[];
 }
 
 export interface Machine {
@@ -25,12 +31,15 @@ export interface Machine {
   readonly load: number;
   readonly platform: string;
   readonly node: string;
-  readonly webgpu: string;
-  readonly wgrad: string;
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 export function machine(): Machine {
-  const webgpu = createRequire(import.meta.url)("webgpu/package.json") as { version: string };
+  const version = (name: string): string => {
+    // Not every package lets its manifest be imported.
+    const text = readFileSync(join("node_modules", name, "package.json"), "utf8");
+    return (JSON.parse(text) as { version: string }).version;
+  };
   return {
     date: new Date().toISOString(),
     cpu: cpus()[0]?.model ?? "unknown",
@@ -38,36 +47,82 @@ export function machine(): Machine {
     load: loadavg()[0] ?? 0,
     platform: `${process.platform} ${process.arch}`,
     node: process.versions.node,
-    webgpu: webgpu.version,
-    wgrad: manifest.version,
+    versions: {
+      wgrad: manifest.version,
+      "TensorFlow.js": version(enginePackages.tensorflow),
+      "jax-js": version(enginePackages.jax),
+      "webgpu (Dawn)": version("webgpu"),
+    },
   };
 }
 
-const columns: readonly (readonly [title: string, cell: (m: Measurement) => string])[] = [
-  ["step ms", (m) => digits(m.plain.median)],
-  ["p90", (m) => digits(m.plain.p90)],
-  ["loop", (m) => digits(m.loopMs)],
-  ["compiled", (m) => digits(m.compiled.median)],
-  ["GFLOP/s", (m) => digits(m.gflops)],
-  ["JS ms", (m) => digits(m.plain.js)],
-  ["compiled", (m) => digits(m.compiled.js)],
-  ["first ms", (m) => m.firstStepMs.toFixed(0)],
-  ["dispatches", (m) => digits(m.dispatchesPerStep)],
-  ["submits", (m) => digits(m.submitsPerStep)],
+export function reportOf({ row, verified, outcomes }: RowResult): RowReport {
+  const { name, title, flops, target } = row;
+  const peers = (["tensorflow", "jax"] as const).filter((engine) => measured(outcomes.get(engine)) !== null);
+  const median = (engine: EngineName): number => measured(outcomes.get(engine))?.median ?? Number.POSITIVE_INFINITY;
+  const [bestPeer = null] = peers.sort((a, b) => median(a) - median(b));
+  const ours = measured(outcomes.get("wgrad"));
+  const ratio = bestPeer === null || ours === null ? null : median(bestPeer) / ours.median;
+  const missed = ours === null ? ["not measured"] : missedTargets(row, ours, ratio);
+  return { name, title, flops, target, verified, engines: Object.fromEntries(outcomes), ratio, bestPeer, missed };
+}
+
+function missedTargets({ target }: Row, ours: Measurement, ratio: number | null): string[] {
+  if (target === null) return [];
+  const missed: string[] = [];
+  if (ratio !== null && !(ratio >= target.ratio)) missed.push(`${digits(ratio)}× < ${target.ratio}×`);
+  for (const count of ["dispatches", "submits"] as const) {
+    const most = target[count];
+    if (most !== undefined && !(ours[count] <= most)) missed.push(`${digits(ours[count])} ${count} > ${most}`);
+  }
+  if (target.firstMs !== undefined && !(ours.firstMs <= target.firstMs)) {
+    missed.push(`first step ${(ours.firstMs / 1000).toFixed(1)} s > ${target.firstMs / 1000} s`);
+  }
+  return missed;
+}
+
+export function measured(outcome: Outcome | undefined): Measurement | null {
+  return outcome !== undefined && "measurement" in outcome ? outcome.measurement : null;
+}
+
+const columns: readonly (readonly [title: string, cell: (m: Measurement, row: RowReport) => string])[] = [
+  ["step ms", (m) => digits(m.median)],
+  ["p90", (m) => digits(m.p90)],
+  ["JS ms", (m) => digits(m.js)],
+  ["first s", (m) => (m.firstMs / 1000).toFixed(2)],
+  ["dispatches", (m) => digits(m.dispatches)],
+  ["submits", (m) => digits(m.submits)],
   ["pipelines", (m) => String(m.pipelines)],
+  ["peak MB", (m) => digits(m.peakBytes / 1e6)],
+  ["GFLOP/s", (m, { flops }) => (flops === null ? "" : digits(flops / m.median / 1e6))],
 ];
 
-export function table(results: readonly Result[]): string {
+/** A row as lines for the terminal: one per engine, then what was asked for. */
+export function rowTable(report: RowReport): string {
   const lines = [["", ...columns.map(([title]) => title)]];
-  for (const { title, measurement } of results) {
-    if (measurement !== null) lines.push([title, ...columns.map(([, cell]) => cell(measurement))]);
+  const problems: string[] = [];
+  for (const [engine, outcome] of Object.entries(report.engines)) {
+    const title = engineTitles[engine as EngineName];
+    if ("problem" in outcome) problems.push(`  ${title}: ${outcome.problem}`);
+    else lines.push([title, ...columns.map(([, cell]) => cell(outcome.measurement, report))]);
   }
-  const widths = columns.map((_, i) => Math.max(...lines.map((line) => (line[i + 1] ?? "").length)));
-  const first = Math.max(...lines.map((line) => (line[0] ?? "").length));
-  return lines
-    .map(([name = "", ...cells]) => [name.padEnd(first), ...cells.map((cell, i) => cell.padStart(widths[i] ?? 0))])
-    .map((cells) => cells.join("  "))
-    .join("\n");
+  const widths = lines[0]?.map((_, i) => Math.max(...lines.map((line) => (line[i] ?? "").length))) ?? [];
+  const body = lines.map((line) =>
+    line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
+  );
+  return [
+    `${report.title}   (${report.verified})`,
+    ...body.map((line) => `  ${line}`),
+    ...problems,
+    `  ${verdict(report)}`,
+  ].join("\n");
+}
+
+/** The ratio against the best peer, and whether that and the counts are what was asked for. */
+export function verdict({ ratio, bestPeer, target, missed }: RowReport): string {
+  const against = ratio === null || bestPeer === null ? "" : `${digits(ratio)}× of ${engineTitles[bestPeer]}`;
+  if (target === null) return against;
+  return missed.length === 0 ? `✓ ${against} (asked: ${target.ratio}×)` : `✗ ${against}: ${missed.join(", ")}`;
 }
 
 /** The kernels of a step with their share of its device time. */
@@ -92,7 +147,7 @@ export function kernelTable({ step, once }: KernelTimes): string {
 }
 
 /** Three significant digits, without an exponent. */
-function digits(value: number): string {
+export function digits(value: number): string {
   if (value === 0 || Number.isInteger(value)) return String(value);
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toFixed(Math.min(decimals, 4));

@@ -1,7 +1,24 @@
 // All rows, in the order of the table.
+import { convNet, residualNet } from "./conv-net.ts";
+import { elementwise } from "./elementwise.ts";
+import { gpt } from "./gpt.ts";
+import { inference } from "./inference.ts";
 import { lenet } from "./lenet.ts";
 import { matmul } from "./matmul.ts";
-import { mlp } from "./mlp.ts";
+import { mlp, wideMlp } from "./mlp.ts";
 import type { Row } from "./row.ts";
+import { layerNorm, softmax } from "./row-ops.ts";
 
-export const rows: readonly Row[] = [...matmul, mlp, lenet];
+export const rows: readonly Row[] = [
+  ...matmul,
+  softmax,
+  layerNorm,
+  elementwise,
+  mlp,
+  wideMlp,
+  lenet,
+  convNet,
+  residualNet,
+  gpt,
+  ...inference,
+];
