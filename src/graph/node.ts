@@ -119,7 +119,7 @@ export interface KernelText {
 /** What a kernel computes: everything that a plan depends on. */
 export interface KernelProgram {
   readonly name: string;
-  /** Names of the inputs' bindings; null where an input has none (the initial content of an output). */
+  /** Names of the inputs' bindings, as many as there may be; null where an input has none (the initial content of an output). */
   readonly inputs: readonly (string | null)[];
   readonly outputs: (inputs: readonly ValueType[], attributes: readonly number[]) => readonly KernelOutput[];
   readonly write: (call: KernelCall, device: DeviceTraits) => KernelText;

@@ -120,6 +120,7 @@ export { all, any, countNonzero, logsumexp, mean, nanmean, nansum, prod, std, su
 export { interpolate } from "./resizing.ts";
 export { rnn, rnnCell } from "./rnn.ts";
 export { abs, ceil, copysign, fmod, frac, remainder, round, sign } from "./rounding.ts";
+export { cummax, cummin, cumprod, cumsum, logcumsumexp } from "./scans.ts";
 export { indexAdd, scatter, scatterAdd, scatterReduce } from "./scattering.ts";
 export { logSigmoid, sigmoid, softplus } from "./sigmoid.ts";
 export { logSoftmax, softmax, softmin } from "./softmax.ts";

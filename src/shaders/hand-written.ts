@@ -27,9 +27,9 @@ export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kerne
   const initial = new Set(outputs.map((output) => output.initial));
   const bindings: { name: string; value: Value; access: "read" | "read_write" }[] = [];
   program.inputs.forEach((name, i) => {
-    const value = bound[i] as Value;
+    const value = bound[i];
     // What lies in memory that kernels share is bound for writing, whoever reads it: one buffer has one usage in a dispatch.
-    if (name !== null && !initial.has(i))
+    if (value !== undefined && name !== null && !initial.has(i))
       bindings.push({ name, value, access: value.leaf === null ? "read_write" : "read" });
   });
   outputs.forEach(({ name }, i) => {

@@ -1,0 +1,26 @@
+// Runs graphs by the kernels that a GPU would get, whatever device is there: software devices have schedules of their own.
+
+import { decode } from "../../src/dtype.ts";
+import { currentTraits, dataBytes, makeJob, planOf, start } from "../../src/engine.ts";
+import { capture } from "../../src/graph/program.ts";
+import { Storage } from "../../src/graph/storage.ts";
+import { sizeOf } from "../../src/shape.ts";
+import { init, type Tensor } from "../../src/tensor.ts";
+
+/** The tensors' values, computed for a device of class "gpu"; the tensors themselves stay as they are. */
+export async function dataAsGpu(...tensors: Tensor[]): Promise<ArrayLike<number>[]> {
+  await init();
+  const captured = capture(tensors.map(({ node }) => ({ node, slot: null })));
+  const plan = planOf(
+    captured,
+    captured.constants.map(() => false),
+    { ...currentTraits(), kind: "gpu" },
+  );
+  const bytes = await new Promise<ArrayBuffer[]>((resolve, reject) => {
+    const outputs = tensors.map(({ node }) => new Storage(dataBytes(node), null));
+    const reads = tensors.map((_, i) => i);
+    const job = makeJob(captured, outputs, reads, (found) => void Promise.all(found).then(resolve, reject), reject);
+    start({ ...job, plan });
+  });
+  return tensors.map(({ dtype, shape }, i) => decode(bytes[i] as ArrayBuffer, dtype, sizeOf(shape)));
+}
