@@ -2,7 +2,14 @@
 
 import { isFloat } from "../dtype.ts";
 import { internal } from "../errors.ts";
-import { type Condition, type Index, variable, visitVariables } from "../graph/index-expression.ts";
+import {
+  type Condition,
+  constantIndex,
+  type Index,
+  substitute,
+  variable,
+  visitVariables,
+} from "../graph/index-expression.ts";
 import { RESULT } from "../graph/node.ts";
 import { inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
@@ -15,6 +22,8 @@ export interface FusionOptions {
   readonly strict: boolean;
   /** false: every op is a kernel of its own, for comparisons. */
   readonly fuse: boolean;
+  /** Values that joined a kernel which then bound too many buffers: they stay out of those that compute their inputs. */
+  readonly apart?: ReadonlySet<Value>;
 }
 
 /** Where the bytes of a stored value go. */
@@ -225,7 +234,9 @@ class Fuser {
       const reach = union([...value.inputs.map((v) => this.#reach(v)), this.#waits(value)]);
       this.#reaches.set(value, reach);
       const inside =
-        this.#options.fuse && (kind === "elementwise" || kind === "gather") ? this.#findHome(value, reach) : null;
+        this.#options.fuse && (kind === "elementwise" || kind === "gather") && !this.#options.apart?.has(value)
+          ? this.#findHome(value, reach)
+          : null;
       if (inside !== null) this.#settle(value, inside);
       else if (this.#required.has(value)) this.#settle(value, this.#mapHome(value, reach));
     }
@@ -285,12 +296,25 @@ class Fuser {
       for (const input of inputs) {
         if (leaves.size <= most) break;
         if (this.#homes.has(input) || input.leaf !== null || this.#outsideLeaves(input).size <= 1) continue;
-        this.#required.add(input);
-        this.#settle(input, this.#mapHome(input, this.#reach(input)));
+        this.#storeBeneath(input);
         leaves = union(value.inputs.map((v) => this.#outsideLeaves(v)));
       }
     }
     this.#leaves.set(value, leaves);
+  }
+
+  /** Lets `value` be stored; of a view what it shows, which may be much smaller. */
+  #storeBeneath(value: Value): void {
+    const { kind } = value.definition;
+    const input = value.inputs[0];
+    if ((kind === "view" || kind === "alias") && input !== undefined && !this.#homes.has(value)) {
+      this.#storeBeneath(input);
+      this.#leaves.set(value, this.#outsideLeaves(input));
+      this.#reaches.set(value, this.#reach(input));
+    } else if (!this.#homes.has(value) && value.leaf === null) {
+      this.#required.add(value);
+      this.#settle(value, this.#mapHome(value, this.#reach(value)));
+    }
   }
 
   #fits(group: Group, value: Value): boolean {
@@ -660,9 +684,17 @@ function findContraction(reduction: Reduction): Contraction | null {
     if (side === null) return null;
     sides[side].push(c);
   }
+  // A factor that is the same along a dim may be stored with it: one place is as good as any.
+  const along = (sides: typeof described, foreign: readonly number[]) => {
+    const first = new Map(foreign.map((i) => [`o${i}`, constantIndex(0)]));
+    return sides.map(({ factor }) => ({
+      value: factor.value,
+      coordinates: factor.coordinates.map((c) => substitute(c, first)),
+    }));
+  };
   return {
-    a: a.map((d) => d.factor),
-    b: b.map((d) => d.factor),
+    a: along(a, n),
+    b: along(b, m),
     aConditions: sides[0],
     bConditions: sides[1],
     m,

@@ -49,15 +49,20 @@ export function bytesFor(value: { readonly shape: readonly number[]; readonly dt
 export const SLOT_ALIGNMENT = 256;
 
 export function buildPlan(program: Program, options: PlanOptions): Plan {
+  const { bindings } = options.device;
+  const apart = new Set<Value>();
   const attempts = [
-    { bindings: options.device.bindings, strict: false, fuse: options.fuse },
-    { bindings: options.device.bindings, strict: true, fuse: options.fuse },
-    { bindings: options.device.bindings - 2, strict: true, fuse: options.fuse },
-    { bindings: options.device.bindings, strict: true, fuse: false },
+    { bindings, strict: false, fuse: options.fuse },
+    // Each of these keeps out of wide kernels what the one before has found too much.
+    ...Array.from({ length: 6 }, () => ({ bindings, strict: true, fuse: options.fuse, apart })),
+    { bindings: bindings - 2, strict: true, fuse: options.fuse },
+    { bindings, strict: true, fuse: false },
   ];
   for (const attempt of attempts) {
-    const plan = new Planner(program, fuse(program, attempt), options).build();
+    const planner = new Planner(program, fuse(program, attempt), options);
+    const plan = planner.build();
     if (plan !== null) return plan;
+    for (const value of planner.excess) apart.add(value);
   }
   throw internal("no plan fits the device's storage buffer limit");
 }
@@ -98,16 +103,40 @@ class Planner {
     for (const group of groups) {
       const reads = this.#readsOf(group);
       if (group.handWritten !== null) this.#noteInitials(group.handWritten);
-      else if (reads.size + group.stored.filter((v) => !reads.has(v)).length > this.#options.device.bindings)
-        return null;
+      else this.#noteExcess(group, reads);
       this.#readers.set(group, reads);
       for (const value of reads) for (const writer of this.#writers.get(value) ?? []) group.runAfter(writer);
     }
+    if (this.#wide) return null;
     this.#delay(groups);
     this.#placeOutputs(groups);
     const order = this.#order(groups);
     const placed = this.#placeTemporaries(order);
     return this.#finish(order, placed);
+  }
+
+  /** After a build that failed: values without which the kernels would fit the device's limit. */
+  readonly excess: Set<Value> = new Set();
+  #wide = false;
+
+  /** Looks whether a kernel binds more than it may, and what it should not compute: what nothing else in it needs, small values first. */
+  #noteExcess(group: Group, reads: ReadonlySet<Value>): void {
+    let excess = reads.size + group.stored.filter((v) => !reads.has(v)).length - this.#options.device.bindings;
+    if (excess <= 0) return;
+    this.#wide = true;
+    const needed = new Set<Value>();
+    const visit = (value: Value) => {
+      for (const input of value.inputs) {
+        if (needed.has(input)) continue;
+        needed.add(input);
+        visit(input);
+      }
+    };
+    group.stored.forEach(visit);
+    for (const r of group.reductions) visit(r.body);
+    const ends = group.stored.filter((v) => !needed.has(v) && v.definition.kind === "elementwise");
+    ends.sort((a, b) => sizeOf(a.shape) - sizeOf(b.shape));
+    for (const value of ends) if (excess-- > 0) this.excess.add(value);
   }
 
   #producer(value: Value): Value {
@@ -503,6 +532,7 @@ class Planner {
       // A slot that the kernel overwrites in place is one binding for reading and writing.
       this.#shareSlots(writer, group);
       let shape: { workgroups: [number, number, number]; workgroupSize: number };
+
       if (group.kind === "map") shape = writeMap(writer, group.rows, outputs, mapSchedule(group.rows, device), device);
       else if (group.kind === "row")
         shape = writeRows(writer, group, outputs, rowSchedule(group, isStored, device), device);

@@ -1,0 +1,98 @@
+// Plans of training steps without a device, for the limits that a test names.
+
+import { gatherRequests, planOf, takeLosses, unmarkAssigned } from "../../src/engine.ts";
+import { capture } from "../../src/graph/program.ts";
+import { type Trace, withTrace } from "../../src/graph/trace.ts";
+import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
+import type { Plan } from "../../src/schedule/plan.ts";
+import { type DeviceTraits, GUARANTEED } from "../../src/shaders/kernel.ts";
+
+/** The plan that `step` would run; nothing is computed. */
+export function planStep(step: () => Tensor | Tensor[], traits: Partial<DeviceTraits> = {}): Plan {
+  const trace: Trace = { effects: [], unsettled: false };
+  const results = [withTrace(trace, step)].flat();
+  takeLosses();
+  const { requests, assigned } = gatherRequests(results.map((t) => t.node));
+  for (const tensor of assigned) unmarkAssigned(tensor);
+  const captured = capture(requests);
+  return planOf(
+    captured,
+    captured.constants.map(() => false),
+    { ...GUARANTEED, ...traits },
+  );
+}
+
+/** The loss of a classifier and the gradients of all its parameters, which are zeros in memory. */
+export function classifierStep(
+  model: nn.Module & { forward(x: Tensor): Tensor },
+  input: Tensor,
+  examples: number,
+): () => Tensor[] {
+  const target = tensor(new Int32Array(examples));
+  const parameters = [...model.parameters()];
+  // As they are behind the first step, with no random numbers to draw.
+  for (const t of [...parameters, ...model.buffers()]) {
+    unmarkAssigned(t);
+    t.replaceNode(tensor(new Float32Array(t.numel), { shape: t.shape, dtype: t.dtype }).node);
+  }
+  return () => {
+    const loss = crossEntropy(model.forward(input), target);
+    return [loss, ...grad(loss, parameters)];
+  };
+}
+
+/** A block of a Transformer with 4 heads. */
+export class Block extends nn.Module {
+  readonly first: nn.LayerNorm;
+  readonly attention: nn.Linear;
+  readonly projection: nn.Linear;
+  readonly second: nn.LayerNorm;
+  readonly up: nn.Linear;
+  readonly down: nn.Linear;
+  readonly #wide: number;
+
+  constructor(wide: number) {
+    super();
+    this.#wide = wide;
+    this.first = new nn.LayerNorm([wide]);
+    this.attention = new nn.Linear(wide, 3 * wide);
+    this.projection = new nn.Linear(wide, wide);
+    this.second = new nn.LayerNorm([wide]);
+    this.up = new nn.Linear(wide, 4 * wide);
+    this.down = new nn.Linear(4 * wide, wide);
+  }
+
+  override forward(x: Tensor): Tensor {
+    const [batch, length] = x.shape as [number, number];
+    const heads = this.attention
+      .forward(this.first.forward(x))
+      .reshape([batch, length, 3, 4, this.#wide / 4])
+      .permute([2, 0, 3, 1, 4]);
+    const [q, k, v] = heads.unbind() as [Tensor, Tensor, Tensor];
+    const seen = q.scaledDotProductAttention(k, v, { isCausal: true }).permute([0, 2, 1, 3]).reshape(x.shape);
+    const y = x.add(this.projection.forward(seen));
+    return y.add(this.down.forward(this.up.forward(this.second.forward(y)).gelu()));
+  }
+}
+
+/** A GPT with logits [batch · length, 64]. */
+export class Gpt extends nn.Module {
+  readonly tokens: nn.Embedding;
+  readonly blocks: nn.ModuleList;
+  readonly head: nn.Linear;
+  readonly #run: (block: Block, x: Tensor) => Tensor;
+
+  constructor(layers: number, wide: number, run: (block: Block, x: Tensor) => Tensor) {
+    super();
+    this.tokens = new nn.Embedding(64, wide);
+    this.blocks = new nn.ModuleList(Array.from({ length: layers }, () => new Block(wide)));
+    this.head = new nn.Linear(wide, 64);
+    this.#run = run;
+  }
+
+  override forward(x: Tensor): Tensor {
+    let h = this.tokens.forward(x);
+    for (const block of this.blocks) h = this.#run(block as Block, h);
+    return this.head.forward(h).reshape([-1, 64]);
+  }
+}
