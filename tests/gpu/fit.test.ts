@@ -1,7 +1,4 @@
-// fit: losses, validation, early stopping, schedules, checkpoints, abortion and modes.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// fit: losses, validation, early stopping, schedules, abortion and modes.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DataLoader, HostRandom, TensorDataset } from "../../src/data/index.ts";
@@ -9,7 +6,6 @@ import { WgradError } from "../../src/errors.ts";
 import { type EpochSummary, type FitOptions, fit } from "../../src/fit.ts";
 import * as metrics from "../../src/metrics/index.ts";
 import * as nn from "../../src/nn/index.ts";
-import { checkpointTo, loadCheckpoint } from "../../src/node.ts";
 import * as optim from "../../src/optim/index.ts";
 import { crossEntropy, manualSeed, mseLoss, type Tensor, tensor } from "../../src/tensor.ts";
 
@@ -228,35 +224,6 @@ around("schedules step by epoch, by step, or on a plateau", async () => {
   const cycle = await rates((o) => new optim.lr.OneCycleLR(o, 1, { totalSteps: 4, cycleMomentum: false }), 2);
   assert.ok(Math.abs((cycle[0] ?? 1) - 0.04) <= 1e-12);
   assert.ok(Math.abs((cycle[1] ?? 1) - 0.283) <= 1e-3, `${cycle}`);
-});
-
-around("checkpoints are saved every epoch, or when the model is best", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "wgrad-fit-"));
-  try {
-    const model = new Line();
-    const [last, best] = [join(folder, "last"), join(folder, "best")];
-    const saveLast = checkpointTo(last);
-    const saveBest = checkpointTo(best, { onlyBest: true });
-    const options = scripted(model, [2, 1, 3, 2.5], {
-      earlyStopping: { patience: 9, monitor: "score" },
-      checkpoint: async (state) => {
-        await saveLast(state);
-        await saveBest(state);
-      },
-    });
-    await fit(model, options);
-    type Saved = { epoch: number; history: { metrics: { score: number } }[]; model: { w: Tensor } };
-    const saved = await loadCheckpoint<Saved>(last);
-    assert.equal([saved.epoch, saved.history.map(({ metrics: { score } }) => score)], [3, [2, 1, 3, 2.5]]);
-    assert.equal(await saved.model.w.tolist(), [1 - 0.5 ** 4]);
-    const restored = new Line();
-    const optimizer = new optim.SGD(restored.parameters(), { lr: 1 });
-    assert.is((await loadCheckpoint<Saved>(best, { model: restored, optimizer })).epoch, 2);
-    assert.equal(await restored.w.tolist(), [1 - 0.5 ** 3]);
-    assert.is(optimizer.paramGroups[0]?.lr, 0.25);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 });
 
 around("a callback may end the training", async () => {

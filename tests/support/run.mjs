@@ -1,5 +1,6 @@
-// Checks types, style and build, then runs the test files: node tests/support/run.mjs [part of a file's name …]
-// Ends with the line "N passed, N failed" and exit code 1 if anything failed. With names given it runs those files only.
+// Checks types, style and build, then runs the test files in Node and those with a GPU in Chromium, too:
+// node tests/support/run.mjs [--chromium] [part of a file's name …]. With names given it runs those files only, in Node or,
+// with --chromium, in Chromium. Ends with the line "N passed, N failed" and exit code 1 if anything failed.
 
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
@@ -7,6 +8,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { NODE_OPTIONS, ROOT } from "../../scripts/bundle.mjs";
+import { findChromium } from "../../scripts/chromium.mjs";
+import { bundleForChromium, isForChromium, needsNode, openChromium } from "./chromium.mjs";
 
 const TESTS = join(ROOT, "tests");
 /** A folder of this run's own: another run may be on its way. */
@@ -15,10 +18,13 @@ const BUILD = join(ROOT, "build/tests", String(process.pid));
 const AT_ONCE = 2;
 const SECONDS_PER_FILE = Number(process.env.WGRAD_TEST_SECONDS ?? 900);
 const SHOWN_LINES = 150;
+/** What uvu colours its words with. */
+const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, "g");
 /** A line of a stack trace that isn't about this repository's files. */
 const FOREIGN_FRAME = /^\s+at .*(?:node_modules\/|\(node:|at node:|async Timeout\.exec)/;
 
-const filters = process.argv.slice(2);
+const filters = process.argv.slice(2).filter((word) => word !== "--chromium");
+const chromiumOnly = process.argv.includes("--chromium");
 const files = testFiles().filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
 if (files.length === 0) {
   console.error(
@@ -27,19 +33,23 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const counts = { passed: 0, failed: 0, skipped: 0 };
+/** By where tests ran. */
+const counts = { Node: emptyCounts(), Chromium: emptyCounts() };
+let place = "Node";
+let chromium = null;
 const started = performance.now();
 const running = new Set();
 process.once("exit", () => rmSync(BUILD, { recursive: true, force: true }));
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => {
     for (const child of running) kill(child);
+    chromium?.close().catch(() => undefined);
     process.exit(signal === "SIGINT" ? 130 : 143);
   });
 }
 
 const node = process.execPath;
-if (filters.length === 0) {
+if (filters.length === 0 && !chromiumOnly) {
   await Promise.all([
     check("types", [node, "node_modules/typescript/bin/tsc", "--noEmit", "--pretty", "false"]),
     check("lint", [
@@ -52,19 +62,83 @@ if (filters.length === 0) {
     ]),
   ]);
 }
-if (filters.length === 0 || files.some((file) => /^(pack|browser)\//.test(file))) {
-  await check("build", [node, "scripts/build.mjs"]);
+if (!chromiumOnly) {
+  if (filters.length === 0 || files.some((file) => /^(pack|browser)\//.test(file))) {
+    await check("build", [node, "scripts/build.mjs"]);
+  }
+  await runAll(await bundle(files), runFile);
 }
-const queue = await bundle(files);
-const worker = async () => {
-  for (let file = queue.shift(); file !== undefined; file = queue.shift()) await runFile(file);
-};
-await Promise.all(Array.from({ length: AT_ONCE }, worker));
+if (chromiumOnly || filters.length === 0) await runInChromium(files.filter(isForChromium));
 
 console.log(`\n${((performance.now() - started) / 1000).toFixed(1)} s`);
-const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
-console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
-process.exitCode = counts.failed > 0 ? 1 : 0;
+const total = emptyCounts();
+for (const [name, part] of Object.entries(counts)) {
+  if (part.passed + part.failed + part.skipped === 0) continue;
+  console.log(`${name}: ${sentence(part)}`);
+  for (const key of Object.keys(total)) total[key] += part[key];
+}
+console.log(sentence(total));
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+function emptyCounts() {
+  return { passed: 0, failed: 0, skipped: 0 };
+}
+
+function sentence({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+async function runAll(queue, run) {
+  const worker = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) await run(file);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** The same files in Chromium. Where there is none they are skipped, one by one, and counted. */
+async function runInChromium(names) {
+  place = "Chromium";
+  const start = performance.now();
+  const skip = (file, why) => report(shortName(file), { ...emptyCounts(), skipped: 1 }, performance.now(), why);
+  const path = findChromium();
+  if (path === null) {
+    for (const file of names) skip(file, "no Chromium on this machine");
+    return;
+  }
+  const wanted = names.filter((file) => needsNode(file) === undefined);
+  for (const file of names) if (!wanted.includes(file)) skip(file, `needs Node: ${needsNode(file)}`);
+  const folder = join(BUILD, "chromium");
+  const problems = await bundleForChromium(wanted, folder);
+  for (const [file, problem] of problems) report(shortName(file), { ...emptyCounts(), failed: 1 }, start, problem);
+  try {
+    chromium = await openChromium(folder);
+  } catch (error) {
+    report(
+      "start",
+      { ...emptyCounts(), failed: 1 },
+      start,
+      `Chromium (${path}) could not be started: ${error.message}`,
+    );
+    return;
+  }
+  try {
+    console.log(`Chromium ${chromium.version}`);
+    await runAll(
+      wanted.filter((file) => !problems.has(file)),
+      async (file) => {
+        const begun = performance.now();
+        const ran = await chromium.run(file.replace(/\.ts$/, ".mjs"), SECONDS_PER_FILE);
+        judge(file, { ...ran, output: ran.output.replaceAll(COLOURS, ""), code: null }, begun);
+      },
+    );
+  } finally {
+    await chromium.close();
+  }
+}
+
+function shortName(file) {
+  return file.replace(/\.test\.ts$/, "");
+}
 
 /** Test files relative to tests/, those that need no GPU first. */
 function testFiles() {
@@ -91,7 +165,7 @@ async function bundle(names) {
       await build({ ...options, entryPoints: entries([name]) });
       bundled.push(name);
     } catch (error) {
-      report(name.replace(/\.test\.ts$/, ""), { passed: 0, failed: 1, skipped: 0 }, start, error.message);
+      report(shortName(name), { passed: 0, failed: 1, skipped: 0 }, start, error.message);
     }
   }
   return bundled;
@@ -109,7 +183,11 @@ async function runFile(file) {
   const start = performance.now();
   const path = join(BUILD, file.replace(/\.ts$/, ".mjs"));
   // Tests of who frees what may call the garbage collector.
-  const { code, output, problem } = await execute([node, "--enable-source-maps", "--expose-gc", path]);
+  judge(file, await execute([node, "--enable-source-maps", "--expose-gc", path]), start);
+}
+
+/** Counts a file's tests by what it printed; `code` is the exit code, null where there is no process. */
+function judge(file, { code, output, problem }, start) {
   const result = readCounts(output);
   const problems = [];
   const forgotten = suitesNotRun(readFileSync(join(TESTS, file), "utf8"));
@@ -117,12 +195,13 @@ async function runFile(file) {
   if (problem !== null) problems.push(problem);
   else if (result === null) problems.push(`the process ended (exit code ${code}) before its tests were finished`);
   else if (result.passed + result.failed === 0) problems.push("no test ran");
-  else if (code !== 0 && result.failed === 0) problems.push(`all tests passed, but the exit code is ${code}`);
-  const { passed, failed, skipped } = result ?? { passed: 0, failed: 0, skipped: 0 };
+  else if (code !== null && code !== 0 && result.failed === 0)
+    problems.push(`all tests passed, but the exit code is ${code}`);
+  const { passed, failed, skipped } = result ?? emptyCounts();
   // Whatever is wrong with a file as a whole is one failure, unless tests of it have failed already.
-  const total = { passed, failed: failed > 0 ? failed : Math.min(problems.length, 1), skipped };
+  const all = { passed, failed: failed > 0 ? failed : Math.min(problems.length, 1), skipped };
   const details = [output, ...problems.map((line) => `  ${line}`)].join("\n");
-  report(file.replace(/\.test\.ts$/, ""), total, start, total.failed > 0 ? details : "");
+  report(shortName(file), all, start, all.failed > 0 ? details : "");
 }
 
 /** What uvu prints last; null where it didn't get there. */
@@ -185,14 +264,18 @@ function kill(child) {
 }
 
 function report(name, { passed, failed, skipped }, start, details) {
-  counts.passed += passed;
-  counts.failed += failed;
-  counts.skipped += skipped;
-  const parts = [`${passed} passed`];
+  counts[place].passed += passed;
+  counts[place].failed += failed;
+  counts[place].skipped += skipped;
+  const parts = [];
+  if (passed > 0 || skipped === 0) parts.push(`${passed} passed`);
   if (failed > 0) parts.push(`${failed} failed`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`${failed > 0 ? "✗" : "✓"} ${name.padEnd(32)} ${parts.join(", ").padEnd(12)} ${seconds.padStart(7)} s`);
+  const sign = failed > 0 ? "✗" : passed > 0 ? "✓" : "–";
+  const title = place === "Node" ? name : `${place.toLowerCase()} ${name}`;
+  const why = failed === 0 && details !== "" ? `  ${details}` : "";
+  console.log(`${sign} ${title.padEnd(40)} ${parts.join(", ").padEnd(12)} ${seconds.padStart(7)} s${why}`);
   if (failed === 0) return;
   const lines = details
     .trimEnd()

@@ -1,0 +1,111 @@
+// A real Chromium for tests and reports: where it is, the flags that give it WebGPU without a GPU, and a server for its pages.
+
+import { accessSync, constants, createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { delimiter, extname, join, normalize } from "node:path";
+
+/** WebGPU on SwiftShader, and no traffic of the browser's own. */
+const FLAGS = [
+  "--no-sandbox",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
+const PLACES = {
+  darwin: [
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+  ],
+  win32: ["C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe"],
+};
+
+/** The path of an installed Chromium or Chrome: the one in $CHROMIUM, else the first one found; null where there is none. */
+export function findChromium() {
+  const given = process.env.CHROMIUM;
+  if (given !== undefined && given !== "") return isProgram(given) ? given : null;
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  const candidates = [
+    ...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))),
+    ...(PLACES[process.platform] ?? []),
+  ];
+  return candidates.find(isProgram) ?? null;
+}
+
+function isProgram(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Starts Chromium without a window.
+ * @param options `path`: which one (default: the one found); `flags`: more of Chromium's own flags
+ * @returns playwright's Browser
+ */
+export async function launchChromium({ path = findChromium(), flags = [] } = {}) {
+  if (path === null) throw new Error("there is no Chromium on this machine; $CHROMIUM may name one");
+  const { chromium } = await import("playwright-core");
+  return chromium.launch({ executablePath: path, args: [...FLAGS, ...flags] });
+}
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json",
+  ".map": "application/json",
+  ".png": "image/png",
+  ".svg": "image/svg+xml",
+};
+
+/**
+ * Serves folders on localhost, where pages may use WebGPU.
+ * @param folders from a path's beginning to a folder (`{ "/data/": "tests/data" }`); the longest beginning that fits wins
+ * @param options `port` (default: a free one)
+ * @returns `{ origin, close() }`
+ */
+export async function serve(folders, { port = 0 } = {}) {
+  const beginnings = Object.keys(folders).sort((a, b) => b.length - a.length);
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname));
+    const beginning = beginnings.find((b) => path.startsWith(b));
+    let file = beginning === undefined ? null : join(folders[beginning], path.slice(beginning.length));
+    let stats = file === null ? undefined : statSync(file, { throwIfNoEntry: false });
+    if (stats?.isDirectory()) {
+      file = join(file, "index.html");
+      stats = statSync(file, { throwIfNoEntry: false });
+    }
+    if (!stats?.isFile()) {
+      response.writeHead(404, { "content-type": "text/plain" }).end("there is no such file\n");
+      return;
+    }
+    response.writeHead(200, {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "content-length": stats.size,
+      "cache-control": "no-store",
+    });
+    if (request.method === "HEAD") response.end();
+    else createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "localhost", resolve);
+  });
+  return {
+    origin: `http://localhost:${server.address().port}`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
