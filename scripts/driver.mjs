@@ -1,4 +1,4 @@
-// Which software Vulkan driver a Linux system needs, and how it is installed there. Pure: reads nothing, runs nothing.
+// Which software Vulkan driver and which browser a Linux system needs, and how they are installed there. Pure: reads nothing, runs nothing.
 
 /** Where the additional Debian suite is written down. */
 export const BACKPORTS_FILE = "/etc/apt/sources.list.d/wgrad-backports.sources";
@@ -41,6 +41,16 @@ export function driverPlan(os, sources) {
     file = { path: BACKPORTS_FILE, text: formatStanza({ ...base, Types: "deb", Suites: suite, Components: "main" }) };
   }
   return { file, commands: [update, install(["-t", suite])] };
+}
+
+/** How to install Chromium, in `driverPlan`'s form. */
+export function browserPlan(os) {
+  if (os.ID === "debian") {
+    const install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"];
+    return { file: null, commands: [["apt-get", "update"], install] };
+  }
+  // Ubuntu's own package only asks for a snap, which containers do not have.
+  return { hint: "Install Chrome or Chromium with WebGPU, and name it in $CHROMIUM where it is not in the path." };
 }
 
 /** The same, as lines for a shell of a user who may use sudo. */

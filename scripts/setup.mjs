@@ -1,12 +1,13 @@
-// Set-up: installs the npm packages and, where no WebGPU adapter is found on Debian or Ubuntu, the software driver.
-// Runs before there is any package, asks for nothing, and does nothing that was done before.
+// Set-up: installs the npm packages and, where no WebGPU adapter is found on Debian or Ubuntu, the software driver; with
+// --browser also Chromium, where it can. Runs before there is any package, asks for nothing, and does nothing that was done before.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { asShell, driverPlan, parseOsRelease } from "./driver.mjs";
+import { findChromium } from "./chromium.mjs";
+import { asShell, browserPlan, driverPlan, parseOsRelease } from "./driver.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Waits for another apt to end, tries downloads again, and is quiet. */
@@ -17,6 +18,7 @@ const lock = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8"));
 checkNode();
 installPackages();
 findAdapter();
+if (process.argv.includes("--browser")) findBrowser();
 
 function checkNode() {
   if (Number(process.versions.node.split(".")[0]) >= 20) return;
@@ -144,6 +146,27 @@ function installDriver() {
   // A broken source of somebody else's fails an update, too; whether the packages can be had, the install tells.
   run([...prefix, ...update, ...APT_OPTIONS], "", null);
   run([...prefix, "env", "DEBIAN_FRONTEND=noninteractive", ...install, ...APT_OPTIONS], "", plan);
+}
+
+/** Brings Chromium for the tests in it; they are skipped where that can't be done. */
+function findBrowser() {
+  if (process.env.CHROMIUM || findChromium() !== null) return;
+  const plan =
+    process.platform === "linux"
+      ? browserPlan(parseOsRelease(read("/etc/os-release")))
+      : { hint: "Install Chrome, or name a Chromium in $CHROMIUM." };
+  const prefix = rootPrefix();
+  if (plan.hint === undefined && prefix !== null) {
+    say("installing Chromium with apt-get, for the tests in a browser; this can take some minutes");
+    const [update, install] = plan.commands;
+    spawnSync(prefix[0] ?? "env", [...prefix.slice(1), ...update, ...APT_OPTIONS], { stdio: "ignore" });
+    const words = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", ...install, ...APT_OPTIONS];
+    const result = spawnSync(words[0], words.slice(1), { encoding: "utf8", maxBuffer: 1 << 26 });
+    if (findChromium() !== null) return;
+    process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}`.split("\n").slice(-10).join("\n"));
+  }
+  const how = plan.hint ?? `Run: ${asShell({ file: null, commands: plan.commands }).join(" && ")}`;
+  say(`there is no Chromium, so the tests in a browser will be skipped. ${how}`);
 }
 
 /** What goes before a command that needs root; null where this user has no way that asks for nothing. */

@@ -15,6 +15,7 @@ interface Driver {
   BACKPORTS_FILE: string;
   parseOsRelease(text: string): Record<string, string>;
   driverPlan(os: Record<string, string>, sources: string[]): Plan;
+  browserPlan(os: Record<string, string>): Plan;
   asShell(plan: Plan): string[];
 }
 
@@ -125,6 +126,12 @@ test("the commands for doing it by hand can be pasted into a shell", () => {
       `'Components: main' 'Signed-By: /usr/share/keyrings/example.gpg' | sudo tee ${driver.BACKPORTS_FILE}`,
   );
   assert.match(lines[2] ?? "", /^sudo apt-get install -y -t bookworm-backports mesa-vulkan-drivers libvulkan1$/);
+});
+
+test("Debian gets Chromium from its own archive; Ubuntu, whose package asks for a snap, a hint", () => {
+  const { commands } = driver.browserPlan(debian12);
+  assert.equal(commands?.at(-1), ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]);
+  assert.match(driver.browserPlan({ ID: "ubuntu", ID_LIKE: "debian" }).hint ?? "", /\$CHROMIUM/);
 });
 
 test.run();
