@@ -3,10 +3,17 @@
 import { flush, markAssigned, unmarkAssigned } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { sourceNode } from "./graph/node.ts";
-import { Storage } from "./graph/storage.ts";
+import { type Slot, Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { pack, slotLength } from "./ops/memory.ts";
-import { formatShape, sameShape } from "./shape.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
+
+/** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */
+export function stateTensor(shape: Shape, initial: number): Tensor {
+  // Memory that nobody wrote to is zero.
+  const storage = new Storage(sizeOf(shape) * 4, initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial));
+  return new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape });
+}
 
 /** A buffer that holds several f32 leaves; `flat` is the vector over all of it. */
 export class Arena {
@@ -16,8 +23,8 @@ export class Arena {
   readonly #offsets: readonly number[];
   readonly #length: number;
 
-  /** Moves `tensors` (f32 leaves, each once) into one buffer; they keep working as before. */
-  constructor(tensors: readonly Tensor[]) {
+  /** Moves `tensors` (f32 leaves, each once) into one buffer; they keep working as before. With `initial` given, all elements become that. */
+  constructor(tensors: readonly Tensor[], initial: number | null = null) {
     if (new Set(tensors).size !== tensors.length)
       throw new WgradError("Arena: each tensor may appear once.", { op: "Arena" });
     let length = 0;
@@ -30,18 +37,19 @@ export class Arena {
     });
     this.#tensors = tensors;
     this.#length = length;
-    const storage = new Storage(length * 4, null);
+    this.flat = stateTensor([length], initial ?? 0);
+    const { storage } = this.flat.slot as Slot;
     storage.shared = true;
     storage.members = tensors;
     tensors.forEach((t, i) => {
-      const value = t.node;
+      const offset = 4 * (this.#offsets[i] as number);
+      const value = initial === null ? t.node : sourceNode(storage, offset, t.shape, "f32");
       unmarkAssigned(t);
-      t.slot = { storage, offset: 4 * (this.#offsets[i] as number), shape: t.shape };
+      t.slot = { storage, offset, shape: t.shape };
       t.replaceNode(value);
-      markAssigned(t);
+      if (initial === null) markAssigned(t);
     });
-    this.flat = new Tensor(sourceNode(storage, 0, [length], "f32"), { storage, offset: 0, shape: [length] });
-    flush([], null);
+    if (initial === null) flush([], null);
   }
 
   /** Values of the tensors' shapes (their gradients, say) as one vector in the same layout. */
@@ -52,11 +60,5 @@ export class Arena {
         throw new WgradError(`internal: Arena.collect got ${formatShape(value.shape)} for ${formatShape(shape)}`);
     });
     return pack(values, this.#offsets, this.#length);
-  }
-
-  /** A new vector of zeros in the same layout, with state of its own. */
-  like(): Tensor {
-    const storage = new Storage(this.#length * 4, null);
-    return new Tensor(sourceNode(storage, 0, [this.#length], "f32"), { storage, offset: 0, shape: [this.#length] });
   }
 }

@@ -10,7 +10,7 @@ import * as methods from "./ops/methods.ts";
 import type { Device, DeviceOptions } from "./runtime/device.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
-export { Arena } from "./arena.ts";
+export { Arena, stateTensor } from "./arena.ts";
 export { checkpoint } from "./autograd/checkpoint.ts";
 export { checkGradients } from "./check-gradients.ts";
 export { compile } from "./compile.ts";

@@ -31,21 +31,21 @@ function fill(tensor: Tensor, value: () => Tensor | number): Tensor {
   return wg.noGrad(() => tensor.assign(value()));
 }
 
+/** scale x + shift, with numbers that are data: layers of all sizes share a kernel. */
+function transform(x: Tensor, scale: number, shift: number): Tensor {
+  return x.mul(wg.scalar(() => scale)).add(wg.scalar(() => shift));
+}
+
 /** U(a, b), by default U(0, 1). */
 export function uniform(tensor: Tensor, options: { a?: number; b?: number } = {}): Tensor {
   const { a = 0, b = 1 } = options;
-  return fill(tensor, () =>
-    wg
-      .rand(tensor.shape)
-      .mul(b - a)
-      .add(a),
-  );
+  return fill(tensor, () => transform(wg.rand(tensor.shape), b - a, a));
 }
 
 /** N(mean, std²), by default N(0, 1). */
 export function normal(tensor: Tensor, options: { mean?: number; std?: number } = {}): Tensor {
   const { mean = 0, std = 1 } = options;
-  return fill(tensor, () => wg.randn(tensor.shape).mul(std).add(mean));
+  return fill(tensor, () => transform(wg.randn(tensor.shape), std, mean));
 }
 
 /** Every element is `value`. */

@@ -1,6 +1,6 @@
 // Flat groups: the parameters and the state of a group laid out as vectors, so that one elementwise update serves all.
 
-import { Arena, full, noGrad, scalar, type Tensor, tensor, where } from "../tensor.ts";
+import { Arena, noGrad, scalar, stateTensor, type Tensor, tensor, where } from "../tensor.ts";
 
 type Flat = Pick<Arena, "flat" | "collect">;
 
@@ -36,8 +36,10 @@ export class FlatGroup<S extends string> {
 
   /** Makes the state tensors of the given name, unless they are there; returns one per parameter. */
   addState(slot: S, initial: number): Tensor[] {
-    const tensors = this.params.map(({ shape }) => full(shape, initial));
-    this.#state.set(slot, flatten(tensors));
+    const tensors = this.params.map(({ shape }) => stateTensor(shape, initial));
+    const [only] = tensors;
+    const alone = tensors.length === 1 && only !== undefined;
+    this.#state.set(slot, alone ? flatten(tensors) : new Arena(tensors, initial));
     return tensors;
   }
 

@@ -543,7 +543,7 @@ class Planner {
           group,
           contraction,
           outputs,
-          contractionSchedule(group, contraction, device),
+          contractionSchedule(group, contraction, isStored, device),
           device,
         );
       }
@@ -558,7 +558,7 @@ class Planner {
         name,
         family: group.kind,
         fused: writer.fused,
-        wgsl: writer.finish(name, shape.workgroupSize),
+        wgsl: writer.finish(labelOf(group, writer.fused), shape.workgroupSize),
         workgroups: shape.workgroups,
         bindings: [...writer.bindings.values()].map(({ value, access }) => ({
           value,
@@ -625,13 +625,18 @@ function divisorNear(n: number, most: number): number {
   return 1;
 }
 
-function nameOf(group: Group, fused: readonly string[]): string {
+/** What a kernel computes, for whatever size. */
+function labelOf(group: Group, fused: readonly string[]): string {
   const parts: string[] = [];
   if (group.kind === "contraction") parts.push("contraction");
   else parts.push(...new Set(group.reductions.map((r) => r.definition.name)));
   parts.push(...fused);
+  return parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
+}
+
+function nameOf(group: Group, fused: readonly string[]): string {
   const first = group.stored[0];
-  const label = parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
+  const label = labelOf(group, fused);
   return first === undefined ? label : `${label} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
 }
 

@@ -12,9 +12,10 @@ import {
   substitute,
   variable,
 } from "../graph/index-expression.ts";
+import { inputCoordinates, type Value } from "../graph/program.ts";
 import type { Contraction, Factor, Group } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
-import type { DeviceTraits, Stored } from "./kernel.ts";
+import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
 import { lane, type Operand, type Writer } from "./writer.ts";
 
 /** The tile that an invocation computes, and how invocations form workgroups. */
@@ -44,33 +45,48 @@ export function orient(contraction: Contraction, stored: Stored): Contraction {
   return { a: b, b: a, aConditions: bConditions, bConditions: aConditions, m: n, n: m, batch };
 }
 
-/** The summed axis to unroll: one that both factors, or one of them, read contiguously, and that four divides. */
-function unrolledAxis(group: Group, contraction: Contraction): number {
-  const score = (axis: number): number => {
-    if ((group.inner[axis] as number) % 4 !== 0) return -1;
-    let contiguous = 0;
-    for (const { value, coordinates } of [...contraction.a, ...contraction.b]) {
-      if (coordinates.length !== value.shape.length) continue;
+/** How many of the factors are read contiguously along a summed axis. */
+function contiguous(factors: readonly Factor[], axis: number, isStored: (value: Value) => boolean): number {
+  const visit = (value: Value, coordinates: readonly Index[]): boolean => {
+    if (value.leaf !== null || isStored(value) || value.inputs.length === 0) {
+      if (coordinates.length !== value.shape.length) return false;
       const linear = linearIndex(coordinates, stridesOf(value.shape));
-      if (linear.terms.some((t) => t.factor === 1 && t.atom.key === `r${axis}`)) contiguous++;
+      return linear.terms.some((t) => t.factor === 1 && t.atom.key === `r${axis}`);
     }
-    return contiguous;
+    const inner = inputCoordinates(value, coordinates);
+    return value.inputs.some((input, i) => visit(input, inner.coordinates[i] as Index[]));
   };
+  return factors.filter(({ value, coordinates }) => visit(value, coordinates)).length;
+}
+
+/** The summed axis to unroll: one that both factors, or one of them, read contiguously, and that four divides. */
+function unrolledAxis(group: Group, { a, b }: Contraction, isStored: (value: Value) => boolean): number {
+  const score = (axis: number): number =>
+    (group.inner[axis] as number) % 4 === 0 ? contiguous([...a, ...b], axis, isStored) : -1;
   let best = group.inner.length - 1;
   for (let axis = group.inner.length - 2; axis >= 0; axis--) if (score(axis) > score(best)) best = axis;
   return best;
 }
 
-export function contractionSchedule(group: Group, c: Contraction, device: DeviceTraits): ContractionSchedule {
+export function contractionSchedule(
+  group: Group,
+  c: Contraction,
+  isStored: (value: Value) => boolean,
+  device: DeviceTraits,
+): ContractionSchedule {
   const size = (dims: readonly number[]) => dims.reduce((p, i) => p * (group.outer[i] as number), 1);
   const [m, n, batch] = [size(c.m), size(c.n), size(c.batch)];
-  const axis = unrolledAxis(group, c);
+  const axis = unrolledAxis(group, c, isStored);
   const unroll = (group.inner[axis] as number) % 4 === 0 ? 4 : 1;
   if (device.kind === "software") {
-    // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup.
+    // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup. Drivers take long to compile: nothing is unrolled.
     const lanes = device.subgroupSize;
-    if (lanes > 0) return { rows: Math.min(lanes, m), columns: 1, axis, unroll, spread: true, width: lanes, height: 1 };
-    return { rows: Math.min(4, m), columns: 1, axis, unroll, spread: false, width: 8, height: 1 };
+    if (lanes === 0) return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, width: 8, height: 1 };
+    // Columns that are read with a stride cost more, and more rows share them.
+    let shares = contiguous(c.b, axis, isStored) > 0 ? 4 : 2;
+    const tiles = () => Math.ceil(m / (lanes * shares)) * Math.ceil(n / (4 * lanes)) * batch;
+    while (shares > 1 && (tiles() < 16 || lanes * shares >= 2 * m)) shares /= 2;
+    return { rows: Math.min(lanes * shares, m), columns: 1, axis, unroll: 1, spread: true, width: lanes, height: 1 };
   }
   // Larger tiles reuse more of what they load; smaller ones keep all of the device busy.
   let rows = Math.min(8, m);
@@ -109,7 +125,7 @@ export function writeContraction(
   writer.line(`let row = (tile / ${groupsN} % ${groupsM}) * ${height} + i32(local) / ${width};`);
   if (spread) {
     writer.enable("subgroups");
-    writer.line(`let share = min(i32(lane), ${rows - 1});`);
+    writer.line(`let share = min(i32(lane), ${Math.min(rows, width) - 1});`);
     writer.declare("share");
   }
   writer.declare("column");
@@ -175,7 +191,7 @@ export function writeContraction(
     const step = k === axis ? unroll : 1;
     writer.open();
     writer.declare(`k${k}`);
-    heads.push(`for (var k${k} = 0; k${k} < ${size / step}; k${k}++)`);
+    heads.push(`for (var k${k} = 0; k${k} < ${rounds(size / step, device)}; k${k}++)`);
     base.set(`r${k}`, scaleIndex(variable(`k${k}`, size / step), step));
   }
   const innerAt = (u: Index): Map<string, Index> => {
@@ -184,7 +200,7 @@ export function writeContraction(
     return inner;
   };
   writer.quads = unroll === 4;
-  const left = leftRows(writer, rows, unroll, spread, (i, u) =>
+  const left = leftRows(writer, schedule, (i, u) =>
     factor(contraction.a, contraction.aConditions, valuesAt(i, null, innerAt(u))),
   );
   for (let u = 0; u < unroll; u++) {
@@ -205,7 +221,7 @@ export function writeContraction(
   // The epilogue is written once and loops over the tile: unrolled, it would be most of the shader.
   const results = Array.from({ length: rows * columns }, (_, k) => accumulator(Math.floor(k / columns), k % columns));
   writer.line(`var results = array<vec4<f32>, ${rows * columns}>(${results.join(", ")});`);
-  const heads2 = [`for (var i = 0; i < ${rows}; i++)`, `for (var j = 0; j < ${columns}; j++)`];
+  const heads2 = [`for (var i = 0; i < ${rounds(rows, device)}; i++)`, `for (var j = 0; j < ${columns}; j++)`];
   for (const name of ["i", "j"]) {
     writer.open();
     writer.declare(name);
@@ -236,20 +252,23 @@ export function writeContraction(
 /** Code of the left factor's element in row i at unrolled step u. */
 function leftRows(
   writer: Writer,
-  rows: number,
-  unroll: number,
-  spread: boolean,
+  { rows, unroll, spread, width }: ContractionSchedule,
   load: (i: Index, u: Index) => Operand,
 ): (i: number, u: number) => string {
   if (!spread) return (i, u) => load(constantIndex(i), constantIndex(u)).code;
-  // Four steps at once: the lanes of a vec4 are steps of the sum here.
-  const own = load(variable("share", rows), unroll === 4 ? lane : constantIndex(0));
-  const wide = own.width === 4;
-  const names = Array.from({ length: rows }, (_, i) => {
-    const name = writer.fresh("a");
-    writer.line(`let ${name} = subgroupBroadcast(${own.code}, ${i}u);`);
-    return name;
-  });
+  const names: string[] = [];
+  let wide = false;
+  for (let first = 0; first < rows; first += width) {
+    const share = addIndex(variable("share", Math.min(rows, width)), constantIndex(first));
+    // Four steps at once: the lanes of a vec4 are steps of the sum here.
+    const own = load(share, unroll === 4 ? lane : constantIndex(0));
+    wide = own.width === 4;
+    for (let i = 0; i < width && first + i < rows; i++) {
+      const name = writer.fresh("a");
+      writer.line(`let ${name} = subgroupBroadcast(${own.code}, ${i}u);`);
+      names.push(name);
+    }
+  }
   return (i, u) => (wide ? `${names[i]}.${"xyzw"[u]}` : (names[i] as string));
 }
 

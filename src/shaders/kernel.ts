@@ -60,5 +60,13 @@ export function foldGrid(groups: number, most: number): [number, number, number]
   return [Math.ceil(groups / y), y, 1];
 }
 
+/**
+ * A loop's number of rounds. Software drivers unroll every loop whose length they know, and compile the result for seconds: they are
+ * told a length that they can't know (a grid's third dimension is always 1).
+ */
+export function rounds(count: number, device: DeviceTraits): string {
+  return device.kind === "software" && count > 1 ? `${count} * i32(groups.z)` : String(count);
+}
+
 /** The flat number of the workgroup, for folded grids. */
 export const FLAT_GROUP = "i32(group_id.x + group_id.y * groups.x)";

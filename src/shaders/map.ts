@@ -1,5 +1,6 @@
 // Map kernels: every element of some outputs as a function of its index.
 
+import { internal } from "../errors.ts";
 import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
 import { stridesOf } from "../shape.ts";
 import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
@@ -19,6 +20,10 @@ export function mapSchedule(elements: number, device: DeviceTraits): MapSchedule
   const vectors = elements / vector;
   // A CPU wants neighbours in one invocation, a GPU wants them in neighbouring invocations.
   return { vector, perThread: device.kind === "software" && vectors >= 8 * 8 * WORKGROUP ? 8 : 1 };
+}
+
+function failOutput(): never {
+  throw internal("a map kernel without outputs");
 }
 
 /** Writes the kernel's body and returns its workgroups. */
@@ -44,8 +49,10 @@ export function writeMap(
     return { value, at: linearIndex(coordinates, stridesOf(value.shape)), operand: writer.value(value, coordinates) };
   });
   for (const { value, at, operand } of results) writer.store(value, at, operand);
+  // Asking the buffer for its length keeps sizes out of the text, so that equal work on other sizes shares a pipeline.
+  const count = `i32(arrayLength(&${writer.bind(outputs[0]?.value ?? failOutput())}))`;
   writer.close(
-    perThread === 1 ? `if (t < ${vectors})` : `for (var t = first; t < min(first + ${perThread}, ${vectors}); t++)`,
+    perThread === 1 ? `if (t < ${count})` : `for (var t = first; t < min(first + ${perThread}, ${count}); t++)`,
   );
   return { workgroups: foldGrid(Math.ceil(threads / WORKGROUP), device.maxWorkgroups), workgroupSize: WORKGROUP };
 }

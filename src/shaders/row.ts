@@ -13,7 +13,7 @@ import type { Value } from "../graph/program.ts";
 import { inputCoordinates } from "../graph/program.ts";
 import type { Group, Reduction } from "../schedule/group.ts";
 import { stridesOf } from "../shape.ts";
-import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
+import { type DeviceTraits, FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
 import { elementOf, lane, literal, type Operand, type Writer, wgslContext } from "./writer.ts";
 
 /** How rows are spread over invocations. */
@@ -137,7 +137,9 @@ export function writeRows(
   });
   const at = (coordinates: readonly Index[], values: ReadonlyMap<string, Index>) =>
     coordinates.map((c) => substitute(c, values));
-  const loop = lanes === 1 ? `for (var k = 0; k < ${units}; k++)` : `for (var k = share; k < ${units}; k += ${lanes})`;
+  const first = lanes === 1 ? "0" : "share";
+  const step = lanes === 1 ? "k++" : `k += ${lanes}`;
+  const loop = `for (var k = ${first}; k < ${rounds(units, device)}; ${step})`;
 
   const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
   for (const step of steps) {

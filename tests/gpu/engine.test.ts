@@ -25,6 +25,7 @@ import {
   scalar,
   scope,
   setOptimize,
+  stateTensor,
   submit,
   type Tensor,
   tensor,
@@ -65,7 +66,7 @@ function network(seed = 1): {
   for (const p of parameters) p.requiresGrad = true;
   const [w1, b1, w2] = parameters as [Tensor, Tensor, Tensor];
   const arena = new Arena(parameters);
-  const momentum = arena.like();
+  const momentum = stateTensor([arena.flat.numel], 0);
   let count = 0;
   const step = (x: Tensor, y: Tensor) => {
     const predicted = matmul(add(matmul(x, w1.t()), b1).relu(), w2.t());
