@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FOLDER = join(dirname(dirname(fileURLToPath(import.meta.url))), "tests/reference");
-const SCRIPTS = ["mlp", "cnn", "ops", "optimizers", "schedules", "layers"];
+const SCRIPTS = ["mlp", "cnn", "ops", "optimizers", "schedules", "layers", "sequences"];
 const VERSION = "1.13";
 
 const wanted = process.argv.slice(2);

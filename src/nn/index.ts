@@ -1,6 +1,7 @@
 // nn: modules, layers, losses, initializers and utilities.
 
 export * from "./activations.ts";
+export * from "./attention.ts";
 export * from "./batch-norm.ts";
 export * from "./containers.ts";
 export * from "./conv.ts";
@@ -13,6 +14,9 @@ export * from "./module.ts";
 export * from "./norm.ts";
 export { Parameter, parameter } from "./parameter.ts";
 export * from "./pooling.ts";
+export * from "./recurrent.ts";
+export * from "./recurrent-cells.ts";
 export * from "./reshape.ts";
 export type { StateDict } from "./state.ts";
+export * from "./transformer.ts";
 export * as utils from "./utils.ts";

@@ -531,6 +531,7 @@ class Planner {
       const writer = new Writer({ isStored }, written, vectors, starts);
       // A slot that the kernel overwrites in place is one binding for reading and writing.
       this.#shareSlots(writer, group);
+      this.#joinParts(writer, group);
       let shape: { workgroups: [number, number, number]; workgroupSize: number };
 
       if (group.kind === "map") shape = writeMap(writer, group.rows, outputs, mapSchedule(group.rows, device), device);
@@ -579,6 +580,18 @@ class Planner {
         if (read.leaf?.kind === "buffer" && this.#sameLeaf(read, place.index) && this.#sameStorage(read, place.index))
           writer.share(read, value);
       }
+    }
+  }
+
+  /** A packed value that is read beside its pack is read as a part of it. */
+  #joinParts(writer: Writer, group: Group): void {
+    const reads = this.#readers.get(group) ?? new Set<Value>();
+    for (const pack of reads) {
+      if (pack.definition.kind !== "pack" || pack.leaf !== null) continue;
+      pack.inputs.forEach((input, i) => {
+        const producer = this.#producer(input);
+        if (reads.has(producer)) writer.within(producer, pack, pack.attributes[i] as number);
+      });
     }
   }
 

@@ -131,6 +131,7 @@ export class Writer {
   readonly fused: string[] = [];
   /** Leaves that are overwritten in place: the same binding as what is written. */
   readonly #shared = new Map<Value, Value>();
+  readonly #parts = new Map<Value, { readonly whole: Value; readonly offset: number }>();
   readonly #access: Access;
   readonly #written: ReadonlySet<Value>;
   readonly #scopes: Scope[] = [];
@@ -416,9 +417,14 @@ export class Writer {
     this.#shared.set(read, written);
   }
 
+  /** `part` is read as the elements of `whole` from `offset` on: two bindings of the same bytes are not allowed. */
+  within(part: Value, whole: Value, offset: number): void {
+    this.#parts.set(part, { whole, offset });
+  }
+
   /** The value whose binding stands for `value`. */
   #bound(value: Value): Value {
-    return this.#shared.get(value) ?? value;
+    return this.#shared.get(value) ?? this.#parts.get(value)?.whole ?? value;
   }
 
   /** The name of the buffer that holds `value`. */
@@ -454,8 +460,9 @@ export class Writer {
     const inside = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
     const name = this.bind(value);
     const bound = this.#bound(value);
-    this.lowest.set(bound, Math.min(this.lowest.get(bound) ?? Number.POSITIVE_INFINITY, inside.min));
-    const linear = addIndex(inside, constantIndex(-(this.#starts.get(bound) ?? 0)));
+    const place = addIndex(inside, constantIndex(this.#parts.get(value)?.offset ?? 0));
+    this.lowest.set(bound, Math.min(this.lowest.get(bound) ?? Number.POSITIVE_INFINITY, place.min));
+    const linear = addIndex(place, constantIndex(-(this.#starts.get(bound) ?? 0)));
     if (!hasLane(linear)) return this.#loadOne(value, name, linear);
     const base = atLane(linear, 0);
     if (linear.key === addIndex(base, lane).key && divisibleByFour(base)) {

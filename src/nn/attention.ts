@@ -1,0 +1,258 @@
+// Multi-head attention with PyTorch's parameters and masks.
+
+import { ShapeError, WgradError } from "../errors.ts";
+import { arange, cat, dropout, linear, scaledDotProductAttention, type Tensor, where, zeros } from "../tensor.ts";
+import { probability, whole } from "./check.ts";
+import * as init from "./init.ts";
+import { Linear } from "./linear.ts";
+import { Module } from "./module.ts";
+
+export interface MultiheadAttentionOptions {
+  /** Probability with which, in training, an attention weight is dropped. Default 0. */
+  dropout?: number;
+  /** Biases of all projections. Default true. */
+  bias?: boolean;
+  /** Adds a learned key and value to every sequence. Default false. */
+  addBiasKv?: boolean;
+  /** Adds a key and value of zeros to every sequence. Default false. */
+  addZeroAttn?: boolean;
+  /** Size of the keys. Default embedDim. */
+  kdim?: number;
+  /** Size of the values. Default embedDim. */
+  vdim?: number;
+  /** Inputs and outputs are [N, L, E] instead of [L, N, E]. Default false. */
+  batchFirst?: boolean;
+}
+
+export interface AttentionForwardOptions {
+  /** [N, S]: keys that are hidden (bool: true), or numbers added to their scores. */
+  keyPaddingMask?: Tensor | null;
+  /** Returns the weights as well; they cost nothing as long as nobody reads them. Default true. */
+  needWeights?: boolean;
+  /** [L, S] or [N · numHeads, L, S]: true where attention is *hidden*, or numbers added to the scores. */
+  attnMask?: Tensor | null;
+  /** The mean of the heads' weights, [N, L, S], instead of each, [N, numHeads, L, S]. Default true. */
+  averageAttnWeights?: boolean;
+  /** Query i attends to keys 0 … i only; with an attnMask, that mask counts. Default false. */
+  isCausal?: boolean;
+}
+
+/**
+ * Heads of `scaledDotProductAttention` side by side: queries, keys and values are projected (`in_proj_weight` [3·E, E], or `q_proj_weight`,
+ * `k_proj_weight`, `v_proj_weight` where sizes differ; Xavier-uniform), the heads' results joined and projected by `out_proj` (Vaswani et al.
+ * 2017).
+ */
+export class MultiheadAttention extends Module {
+  readonly embedDim: number;
+  readonly numHeads: number;
+  readonly dropout: number;
+  readonly batchFirst: boolean;
+  readonly addZeroAttn: boolean;
+  readonly kdim: number;
+  readonly vdim: number;
+  in_proj_weight: Tensor | null = null;
+  q_proj_weight: Tensor | null = null;
+  k_proj_weight: Tensor | null = null;
+  v_proj_weight: Tensor | null = null;
+  in_proj_bias: Tensor | null;
+  bias_k: Tensor | null;
+  bias_v: Tensor | null;
+  out_proj: Linear;
+
+  constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
+    super();
+    const name = "MultiheadAttention";
+    this.embedDim = whole(name, "embedDim", embedDim);
+    this.numHeads = whole(name, "numHeads", numHeads);
+    if (embedDim % numHeads !== 0) {
+      throw new RangeError(`${name}: embedDim must be a multiple of numHeads, got ${embedDim} and ${numHeads}.`);
+    }
+    this.dropout = probability(name, "dropout", options.dropout ?? 0);
+    this.batchFirst = options.batchFirst ?? false;
+    this.addZeroAttn = options.addZeroAttn ?? false;
+    this.kdim = whole(name, "kdim", options.kdim ?? embedDim);
+    this.vdim = whole(name, "vdim", options.vdim ?? embedDim);
+    const make = (...shape: number[]): Tensor => zeros(shape, { requiresGrad: true });
+    if (this.kdim === embedDim && this.vdim === embedDim) this.in_proj_weight = make(3 * embedDim, embedDim);
+    else {
+      this.q_proj_weight = make(embedDim, embedDim);
+      this.k_proj_weight = make(embedDim, this.kdim);
+      this.v_proj_weight = make(embedDim, this.vdim);
+    }
+    const bias = options.bias ?? true;
+    this.in_proj_bias = bias ? make(3 * embedDim) : null;
+    const added = options.addBiasKv ?? false;
+    this.bias_k = added ? make(1, 1, embedDim) : null;
+    this.bias_v = added ? make(1, 1, embedDim) : null;
+    this.out_proj = new Linear(embedDim, embedDim, { bias });
+    this.resetParameters();
+  }
+
+  /** Draws the projections anew; biases are 0. */
+  resetParameters(): void {
+    for (const weight of [this.in_proj_weight, this.q_proj_weight, this.k_proj_weight, this.v_proj_weight]) {
+      if (weight !== null) init.xavierUniform(weight);
+    }
+    if (this.in_proj_bias !== null) init.zeros(this.in_proj_bias);
+    if (this.out_proj.bias !== null) init.zeros(this.out_proj.bias);
+    for (const extra of [this.bias_k, this.bias_v]) if (extra !== null) init.xavierNormal(extra);
+  }
+
+  /**
+   * Queries [L, N, E], keys [S, N, kdim], values [S, N, vdim] (without N for one sequence; N first with `batchFirst`) → [output, weights or
+   * null]: [L, N, E] and [N, L, S]. A query all of whose keys are hidden gives NaN. Throws a ShapeError where sizes don't fit.
+   */
+  override forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    options: AttentionForwardOptions = {},
+  ): [Tensor, Tensor | null] {
+    this.#check(query, key, value);
+    const batched = query.ndim === 3;
+    // One tensor in three roles is projected once.
+    const turned = new Map<Tensor, Tensor>();
+    for (const x of [query, key, value]) {
+      turned.set(x, batched ? (this.batchFirst ? x : x.transpose(0, 1)) : x.unsqueeze(0));
+    }
+    const inputs = [query, key, value].map((x) => turned.get(x) as Tensor) as [Tensor, Tensor, Tensor];
+    let [q, k, v] = this.#project(...inputs);
+    const batch = q.shape[0] as number;
+    const length = k.shape[1] as number;
+    let extra = 0;
+    const append = (toKeys: Tensor, toValues: Tensor): void => {
+      const shape = [batch, 1, this.embedDim];
+      k = cat([k, toKeys.expand(shape)], { dim: 1 });
+      v = cat([v, toValues.expand(shape)], { dim: 1 });
+      extra++;
+    };
+    if (this.bias_k !== null && this.bias_v !== null) append(this.bias_k, this.bias_v);
+    if (this.addZeroAttn) append(zeros([1, 1, this.embedDim]), zeros([1, 1, this.embedDim]));
+    const heads = [q, k, v].map((x) =>
+      x.reshape([batch, x.shape[1] as number, this.numHeads, -1]).permute([0, 2, 1, 3]),
+    ) as [Tensor, Tensor, Tensor];
+    const mask = this.#mask(batch, q.shape[1] as number, length, extra, options);
+    const dropoutP = this.training ? this.dropout : 0;
+    const causal = options.isCausal === true && mask === null;
+    const weights = (): Tensor => attentionWeights(heads[0], heads[1], mask, causal);
+    let attended: Tensor;
+    let seen: Tensor | null = null;
+    if (options.needWeights ?? true) seen = weights();
+    if (seen !== null && dropoutP > 0) {
+      // What is returned is what was used.
+      seen = dropout(seen, dropoutP, { training: true });
+      attended = seen.matmul(heads[2]);
+    } else attended = scaledDotProductAttention(...heads, { attnMask: mask, dropoutP, isCausal: causal });
+    const joined = this.out_proj.forward(attended.permute([0, 2, 1, 3]).reshape([batch, -1, this.embedDim]));
+    const output = batched ? (this.batchFirst ? joined : joined.transpose(0, 1)) : joined.squeeze({ dim: 0 });
+    if (seen === null) return [output, null];
+    const shown = (options.averageAttnWeights ?? true) ? seen.mean(1) : seen;
+    return [output, batched ? shown : shown.squeeze({ dim: 0 })];
+  }
+
+  #check(query: Tensor, key: Tensor, value: Tensor): void {
+    const op = "MultiheadAttention";
+    const shapes = [query.shape, key.shape, value.shape];
+    const rank = query.ndim;
+    const [batchDim, keyDim] = rank === 2 ? [-1, 0] : this.batchFirst ? [0, 1] : [1, 0];
+    const sizes = [this.embedDim, this.kdim, this.vdim];
+    const fits =
+      (rank === 2 || rank === 3) &&
+      [query, key, value].every(
+        (x, i) =>
+          x.ndim === rank &&
+          x.shape[rank - 1] === sizes[i] &&
+          (batchDim < 0 || x.shape[batchDim] === query.shape[batchDim]),
+      ) &&
+      key.shape[keyDim] === value.shape[keyDim];
+    if (fits) return;
+    const form = (size: number, name: string): string =>
+      this.batchFirst ? `[N, ${name}, ${size}]` : `[${name}, N, ${size}]`;
+    throw new ShapeError(
+      `${op}: needs queries ${form(this.embedDim, "L")}, keys ${form(this.kdim, "S")} and values ${form(this.vdim, "S")} (or all without N), got ${shapes.map((s) => `[${s}]`).join(", ")}.`,
+      { op, shapes },
+    );
+  }
+
+  #project(query: Tensor, key: Tensor, value: Tensor): [Tensor, Tensor, Tensor] {
+    const { embedDim: size, in_proj_weight: packed, in_proj_bias: bias } = this;
+    const biasOf = (first: number, count: number): Tensor | null =>
+      bias === null ? null : bias.narrow(0, first * size, count * size);
+    if (packed === null) {
+      const own = [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight] as [Tensor, Tensor, Tensor];
+      return [query, key, value].map((x, i) => linear(x, own[i] as Tensor, { bias: biasOf(i, 1) })) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
+    }
+    const part = (x: Tensor, first: number, count: number): Tensor[] => {
+      const weight = count === 3 ? packed : packed.narrow(0, first * size, count * size);
+      const all = linear(x, weight, { bias: count === 3 ? bias : biasOf(first, count) });
+      return count === 1 ? [all] : all.split(size, { dim: -1 });
+    };
+    if (query === key && key === value) return part(query, 0, 3) as [Tensor, Tensor, Tensor];
+    const [q] = part(query, 0, 1) as [Tensor];
+    const [k, v] = (key === value ? part(key, 1, 2) : [...part(key, 1, 1), ...part(value, 2, 1)]) as [Tensor, Tensor];
+    return [q, k, v];
+  }
+
+  /** The masks as `scaledDotProductAttention` takes them: true where attention is allowed, or numbers to add; null without. */
+  #mask(batch: number, queries: number, keys: number, extra: number, options: AttentionForwardOptions): Tensor | null {
+    const op = "MultiheadAttention";
+    const hidden: Tensor[] = [];
+    const { attnMask, keyPaddingMask } = options;
+    if (attnMask) {
+      const perHead = attnMask.ndim === 3;
+      const wanted = perHead ? [batch * this.numHeads, queries, keys] : [queries, keys];
+      checkMask(op, "attnMask", attnMask, wanted);
+      hidden.push(perHead ? attnMask.reshape([batch, this.numHeads, queries, keys]) : attnMask);
+    } else if (options.isCausal === true && (keyPaddingMask || extra > 0)) {
+      hidden.push(arange(keys).gt(arange(queries).unsqueeze(1)));
+    }
+    if (keyPaddingMask) {
+      const mask = keyPaddingMask.ndim === 1 ? keyPaddingMask.unsqueeze(0) : keyPaddingMask;
+      checkMask(op, "keyPaddingMask", mask, [batch, keys]);
+      hidden.push(mask.reshape([batch, 1, 1, keys]));
+    }
+    if (hidden.length === 0) return null;
+    const open = hidden.map((mask) => {
+      // The added keys are seen by all.
+      const wide = extra === 0 ? mask : mask.to(mask.dtype === "bool" ? "i32" : mask.dtype).pad([0, extra]);
+      return mask.dtype === "bool" ? wide.logicalNot() : wide;
+    });
+    return open.reduce((a, b) => {
+      if (a.dtype === "bool" && b.dtype === "bool") return a.logicalAnd(b);
+      return scores(a).add(scores(b));
+    });
+  }
+}
+
+/** A mask as numbers to add to scores. */
+function scores(allowed: Tensor): Tensor {
+  return allowed.dtype === "bool" ? where(allowed, 0, Number.NEGATIVE_INFINITY) : allowed;
+}
+
+/** softmax(q · kᵀ / √d + mask). */
+function attentionWeights(query: Tensor, key: Tensor, mask: Tensor | null, causal: boolean): Tensor {
+  const raw = query.matmul(key.transpose(-2, -1)).mul(1 / Math.sqrt(query.shape[query.ndim - 1] as number));
+  const [queries, keys] = raw.shape.slice(-2) as [number, number];
+  const allowed = causal ? arange(keys).le(arange(queries).unsqueeze(1)) : mask;
+  if (allowed === null) return raw.softmax(-1);
+  const masked = allowed.dtype === "bool" ? where(allowed, raw, Number.NEGATIVE_INFINITY) : raw.add(allowed);
+  return masked.softmax(-1);
+}
+
+function checkMask(op: string, name: string, mask: Tensor, wanted: number[]): void {
+  if (mask.ndim !== wanted.length || mask.shape.some((n, i) => n !== wanted[i])) {
+    throw new ShapeError(`${op}: ${name} must be [${wanted}], got [${mask.shape}].`, { op, shapes: [mask.shape] });
+  }
+  if (mask.dtype !== "bool" && mask.dtype !== "f32" && mask.dtype !== "f16") {
+    throw new WgradError(
+      `${op}: ${name} must be bool (true: hidden) or float, got ${mask.dtype}. mask.ne(0) makes a bool.`,
+      {
+        op,
+      },
+    );
+  }
+}

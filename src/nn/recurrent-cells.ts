@@ -1,0 +1,106 @@
+// Cells: one step of a recurrent layer, for loops of one's own.
+
+import { ShapeError } from "../errors.ts";
+import { gruCell, lstmCell, rnnCell, type Tensor, zeros } from "../tensor.ts";
+import { choice, whole } from "./check.ts";
+import * as init from "./init.ts";
+import { Module } from "./module.ts";
+
+/**
+ * What all cells share: `weight_ih` [G·H, I], `weight_hh` [G·H, H], `bias_ih` and `bias_hh` [G·H], all U(-1/√H, 1/√H) at first. Inputs are
+ * [B, I] or [I].
+ */
+abstract class RecurrentCell extends Module {
+  readonly inputSize: number;
+  readonly hiddenSize: number;
+  readonly bias: boolean;
+  weight_ih: Tensor;
+  weight_hh: Tensor;
+  bias_ih: Tensor | null;
+  bias_hh: Tensor | null;
+
+  constructor(inputSize: number, hiddenSize: number, gates: number, options: { bias?: boolean }) {
+    super();
+    const name = this.constructor.name;
+    this.inputSize = whole(name, "inputSize", inputSize);
+    this.hiddenSize = whole(name, "hiddenSize", hiddenSize);
+    this.bias = options.bias ?? true;
+    const make = (...shape: number[]): Tensor => zeros(shape, { requiresGrad: true });
+    this.weight_ih = make(gates * hiddenSize, inputSize);
+    this.weight_hh = make(gates * hiddenSize, hiddenSize);
+    this.bias_ih = this.bias ? make(gates * hiddenSize) : null;
+    this.bias_hh = this.bias ? make(gates * hiddenSize) : null;
+    this.resetParameters();
+  }
+
+  /** Draws all parameters anew. */
+  resetParameters(): void {
+    const bound = 1 / Math.sqrt(this.hiddenSize);
+    for (const parameter of this.parameters()) init.uniform(parameter, { a: -bound, b: bound });
+  }
+
+  protected weights(): { weightIh: Tensor; weightHh: Tensor; biasIh: Tensor | null; biasHh: Tensor | null } {
+    return { weightIh: this.weight_ih, weightHh: this.weight_hh, biasIh: this.bias_ih, biasHh: this.bias_hh };
+  }
+
+  /** Input and states with a batch dim; states that are not given are zeros. */
+  protected batched(input: Tensor, states: readonly (Tensor | null)[]): { x: Tensor; states: Tensor[] } {
+    const name = this.constructor.name;
+    if (input.ndim !== 1 && input.ndim !== 2) {
+      throw new ShapeError(
+        `${name}: the input must be [B, ${this.inputSize}] or [${this.inputSize}], got [${input.shape}].`,
+        { op: name, shapes: [input.shape] },
+      );
+    }
+    const x = input.ndim === 2 ? input : input.unsqueeze(0);
+    const given = (state: Tensor): Tensor => (input.ndim === 2 ? state : state.unsqueeze(0));
+    // Zeros and not nothing: the recurrent weights have a gradient then, if of zeros.
+    const none = zeros([x.shape[0] as number, this.hiddenSize]);
+    return { x, states: states.map((state) => (state === null ? none : given(state))) };
+  }
+
+  /** A result without the batch dim that the input hadn't. */
+  protected like(input: Tensor, result: Tensor): Tensor {
+    return input.ndim === 2 ? result : result.squeeze({ dim: 0 });
+  }
+}
+
+/** One step of an RNN: `forward(x, h?)` → h. */
+export class RNNCell extends RecurrentCell {
+  readonly nonlinearity: "tanh" | "relu";
+
+  constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean; nonlinearity?: "tanh" | "relu" } = {}) {
+    super(inputSize, hiddenSize, 1, options);
+    this.nonlinearity = choice("RNNCell", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
+  }
+
+  override forward(input: Tensor, h?: Tensor | null): Tensor {
+    const { x, states } = this.batched(input, [h ?? null]);
+    return this.like(input, rnnCell(x, states[0] ?? null, this.weights(), { nonlinearity: this.nonlinearity }));
+  }
+}
+
+/** One step of a GRU: `forward(x, h?)` → h. */
+export class GRUCell extends RecurrentCell {
+  constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
+    super(inputSize, hiddenSize, 3, options);
+  }
+
+  override forward(input: Tensor, h?: Tensor | null): Tensor {
+    const { x, states } = this.batched(input, [h ?? null]);
+    return this.like(input, gruCell(x, states[0] ?? null, this.weights()));
+  }
+}
+
+/** One step of an LSTM: `forward(x, [h, c]?)` → [h, c]. */
+export class LSTMCell extends RecurrentCell {
+  constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
+    super(inputSize, hiddenSize, 4, options);
+  }
+
+  override forward(input: Tensor, state?: readonly [Tensor, Tensor] | null): [Tensor, Tensor] {
+    const { x, states } = this.batched(input, state ?? [null, null]);
+    const [h, c] = lstmCell(x, states as [Tensor, Tensor], this.weights());
+    return [this.like(input, h), this.like(input, c)];
+  }
+}

@@ -1,0 +1,258 @@
+// Recurrent layers: stacks of RNN, LSTM and GRU layers in one or two directions, with PyTorch's parameters.
+
+import { ShapeError } from "../errors.ts";
+import { cat, dropout, gru, lstm, rnn, stack, type Tensor, zeros } from "../tensor.ts";
+import { choice, probability, whole } from "./check.ts";
+import * as init from "./init.ts";
+import { Module } from "./module.ts";
+
+export interface RecurrentOptions {
+  /** Layers, one on top of the other. Default 1. */
+  numLayers?: number;
+  /** Adds learned biases. Default true. */
+  bias?: boolean;
+  /** Inputs and outputs are [B, T, *] instead of [T, B, *]. Default false. */
+  batchFirst?: boolean;
+  /** Probability with which, in training, an output of any layer but the last is zeroed. Default 0. */
+  dropout?: number;
+  /** A second set of layers goes from the last step to the first; outputs stand side by side. Default false. */
+  bidirectional?: boolean;
+}
+
+/** The weights of one direction of one layer, as the ops take them. */
+interface Weights {
+  weightIh: Tensor;
+  weightHh: Tensor;
+  biasIh: Tensor | null;
+  biasHh: Tensor | null;
+  weightHr: Tensor | null;
+}
+
+/** What one direction of one layer gives: h of all steps, and the last states. */
+interface Run {
+  output: Tensor;
+  last: Tensor[];
+}
+
+/**
+ * What all recurrent layers share. Parameters of layer k are `weight_ih_lk` [G·H, I] and `weight_hh_lk` [G·H, H] with biases `bias_ih_lk`
+ * and `bias_hh_lk` [G·H] (`…_reverse` for the second direction), all U(-1/√H, 1/√H) at first.
+ */
+abstract class Recurrent extends Module {
+  readonly inputSize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly bias: boolean;
+  readonly batchFirst: boolean;
+  readonly dropout: number;
+  readonly bidirectional: boolean;
+  /** Size of the projected h; 0 without projection. */
+  readonly projSize: number;
+
+  constructor(inputSize: number, hiddenSize: number, gates: number, options: RecurrentOptions, projSize = 0) {
+    super();
+    const name = this.constructor.name;
+    this.inputSize = whole(name, "inputSize", inputSize);
+    this.hiddenSize = whole(name, "hiddenSize", hiddenSize);
+    this.numLayers = whole(name, "numLayers", options.numLayers ?? 1);
+    this.bias = options.bias ?? true;
+    this.batchFirst = options.batchFirst ?? false;
+    this.dropout = probability(name, "dropout", options.dropout ?? 0);
+    this.bidirectional = options.bidirectional ?? false;
+    this.projSize = whole(name, "projSize", projSize, 0);
+    if (projSize >= hiddenSize) {
+      throw new RangeError(`${name}: projSize must be less than hiddenSize, got ${projSize} and ${hiddenSize}.`);
+    }
+    const directions = this.bidirectional ? 2 : 1;
+    const rows = gates * hiddenSize;
+    const make = (key: string, ...shape: number[]): void => {
+      this.#properties[key] = zeros(shape, { requiresGrad: true });
+    };
+    for (let layer = 0; layer < this.numLayers; layer++) {
+      for (let direction = 0; direction < directions; direction++) {
+        const suffix = suffixOf(layer, direction);
+        make(`weight_ih_${suffix}`, rows, layer === 0 ? inputSize : this.outputSize * directions);
+        make(`weight_hh_${suffix}`, rows, this.outputSize);
+        if (this.bias) {
+          make(`bias_ih_${suffix}`, rows);
+          make(`bias_hh_${suffix}`, rows);
+        }
+        if (projSize > 0) make(`weight_hr_${suffix}`, projSize, hiddenSize);
+      }
+    }
+    this.resetParameters();
+  }
+
+  get #properties(): Record<string, unknown> {
+    return this as unknown as Record<string, unknown>;
+  }
+
+  /** Size of h. */
+  get outputSize(): number {
+    return this.projSize > 0 ? this.projSize : this.hiddenSize;
+  }
+
+  /** Draws all parameters anew. */
+  resetParameters(): void {
+    const bound = 1 / Math.sqrt(this.hiddenSize);
+    for (const parameter of this.parameters()) init.uniform(parameter, { a: -bound, b: bound });
+  }
+
+  #weights(layer: number, direction: number): Weights {
+    const suffix = suffixOf(layer, direction);
+    const at = (key: string): Tensor | null => (this.#properties[`${key}_${suffix}`] as Tensor | undefined) ?? null;
+    return {
+      weightIh: at("weight_ih") as Tensor,
+      weightHh: at("weight_hh") as Tensor,
+      biasIh: at("bias_ih"),
+      biasHh: at("bias_hh"),
+      weightHr: at("weight_hr"),
+    };
+  }
+
+  /** One direction of one layer over [T, B, I], from `state` (null: zeros). */
+  protected abstract walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run;
+
+  /** Sizes of the states: h's, and c's. */
+  protected abstract stateSizes(): { name: string; size: number }[];
+
+  /** All layers and directions over the input as given; states and results as [layers · directions, B, *]. */
+  protected walkAll(input: Tensor, states: readonly Tensor[] | null): Run {
+    const name = this.constructor.name;
+    const batched = input.ndim === 3;
+    const form = this.batchFirst ? "[B, T, I] or [T, I]" : "[T, B, I] or [T, I]";
+    if ((input.ndim !== 2 && !batched) || input.shape[input.ndim - 1] !== this.inputSize) {
+      throw new ShapeError(`${name}: the input must be ${form} with I = ${this.inputSize}, got [${input.shape}].`, {
+        op: name,
+        shapes: [input.shape],
+      });
+    }
+    const sequence = batched ? input : input.unsqueeze(1);
+    let x = batched && this.batchFirst ? sequence.transpose(0, 1) : sequence;
+    const directions = this.bidirectional ? 2 : 1;
+    const given = states === null ? null : this.#checkStates(states, x.shape[1] as number, batched);
+    const last: Tensor[][] = [];
+    for (let layer = 0; layer < this.numLayers; layer++) {
+      const outputs: Tensor[] = [];
+      for (let direction = 0; direction < directions; direction++) {
+        const place = layer * directions + direction;
+        const state = given?.map((s) => s.select(0, place)) ?? null;
+        const run = this.walk(x, state, this.#weights(layer, direction), direction === 1);
+        outputs.push(run.output);
+        last.push(run.last);
+      }
+      x = outputs.length === 1 ? (outputs[0] as Tensor) : cat(outputs, { dim: 2 });
+      if (layer < this.numLayers - 1) x = dropout(x, this.dropout, { training: this.training });
+    }
+    const finals = this.stateSizes().map((_, i) => {
+      const all = stack(last.map((states) => states[i] as Tensor));
+      return batched ? all : all.squeeze({ dim: 1 });
+    });
+    if (!batched) return { output: x.squeeze({ dim: 1 }), last: finals };
+    return { output: this.batchFirst ? x.transpose(0, 1) : x, last: finals };
+  }
+
+  #checkStates(states: readonly Tensor[], batch: number, batched: boolean): Tensor[] {
+    const name = this.constructor.name;
+    const count = this.numLayers * (this.bidirectional ? 2 : 1);
+    return this.stateSizes().map(({ name: state, size }, i) => {
+      const wanted = batched ? [count, batch, size] : [count, size];
+      const given = states[i];
+      if (given === undefined || given.ndim !== wanted.length || given.shape.some((n, d) => n !== wanted[d])) {
+        throw new ShapeError(
+          `${name}: ${state} must be [${wanted}] (layers · directions, batch, size), got ${given === undefined ? "nothing" : `[${given.shape}]`}.`,
+          { op: name },
+        );
+      }
+      return batched ? given : given.unsqueeze(1);
+    });
+  }
+}
+
+function suffixOf(layer: number, direction: number): string {
+  return `l${layer}${direction === 1 ? "_reverse" : ""}`;
+}
+
+/** h ← tanh(W x + b + W′ h + b′), or relu of it: `forward(x, h?)` → [output, h] (Elman 1990). */
+export class RNN extends Recurrent {
+  readonly nonlinearity: "tanh" | "relu";
+
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
+  ) {
+    super(inputSize, hiddenSize, 1, options);
+    this.nonlinearity = choice("RNN", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
+  }
+
+  protected override stateSizes(): { name: string; size: number }[] {
+    return [{ name: "h", size: this.hiddenSize }];
+  }
+
+  protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
+    const { weightHr: _none, ...rest } = weights;
+    const [output, h] = rnn(x, state?.[0] ?? null, rest, { reverse, nonlinearity: this.nonlinearity });
+    return { output, last: [h] };
+  }
+
+  /** x [T, B, I] and h [layers · directions, B, H] (zeros unless given) → outputs of the last layer [T, B, directions · H], and the last h. */
+  override forward(input: Tensor, h?: Tensor | null): [Tensor, Tensor] {
+    const { output, last } = this.walkAll(input, h === undefined || h === null ? null : [h]);
+    return [output, last[0] as Tensor];
+  }
+}
+
+/** Gated recurrent units: `forward(x, h?)` → [output, h] (Cho et al. 2014). The rows of the weights are the gates r, z, n. */
+export class GRU extends Recurrent {
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+    super(inputSize, hiddenSize, 3, options);
+  }
+
+  protected override stateSizes(): { name: string; size: number }[] {
+    return [{ name: "h", size: this.hiddenSize }];
+  }
+
+  protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
+    const { weightHr: _none, ...rest } = weights;
+    const [output, h] = gru(x, state?.[0] ?? null, rest, { reverse });
+    return { output, last: [h] };
+  }
+
+  /** x [T, B, I] and h [layers · directions, B, H] (zeros unless given) → outputs of the last layer [T, B, directions · H], and the last h. */
+  override forward(input: Tensor, h?: Tensor | null): [Tensor, Tensor] {
+    const { output, last } = this.walkAll(input, h === undefined || h === null ? null : [h]);
+    return [output, last[0] as Tensor];
+  }
+}
+
+/**
+ * Long short-term memory: `forward(x, [h, c]?)` → [output, [h, c]] (Hochreiter and Schmidhuber 1997). The rows of the weights are the gates
+ * i, f, g, o. With `projSize` P, `weight_hr_lk` [P, H] projects h to that size (Sak et al. 2014).
+ */
+export class LSTM extends Recurrent {
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {
+    super(inputSize, hiddenSize, 4, options, options.projSize ?? 0);
+  }
+
+  protected override stateSizes(): { name: string; size: number }[] {
+    return [
+      { name: "h", size: this.outputSize },
+      { name: "c", size: this.hiddenSize },
+    ];
+  }
+
+  protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
+    const [output, last] = lstm(x, state === null ? null : (state as [Tensor, Tensor]), weights, { reverse });
+    return { output, last };
+  }
+
+  /**
+   * x [T, B, I], h [layers · directions, B, H or P] and c [layers · directions, B, H] (zeros unless given) → outputs of the last layer
+   * [T, B, directions · (H or P)], and the last h and c.
+   */
+  override forward(input: Tensor, state?: readonly [Tensor, Tensor] | null): [Tensor, [Tensor, Tensor]] {
+    const { output, last } = this.walkAll(input, state ?? null);
+    return [output, last as [Tensor, Tensor]];
+  }
+}
