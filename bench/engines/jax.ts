@@ -10,22 +10,24 @@ export type JaxVersion = (jax: Jax) => Steps<JaxArray>;
 
 /** Loads jax-js. */
 export function importJax(): Promise<Jax> {
-  addIteratorMap();
+  addIteratorHelpers();
   return import("@jax-js/jax");
 }
 
-/** Its einsum maps over an iterator, which Node can do from version 22 on. */
-function addIteratorMap(): void {
+/** Its einsum maps and filters what an iterator yields, which Node can do from version 22 on. */
+function addIteratorHelpers(): void {
   const prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as object;
-  if ("map" in prototype) return;
-  Object.defineProperty(prototype, "map", {
-    configurable: true,
-    writable: true,
-    *value<T, U>(this: Iterable<T>, fn: (item: T, index: number) => U): Generator<U> {
-      let index = 0;
-      for (const item of this) yield fn(item, index++);
+  const helpers = {
+    *map<T, U>(this: Iterable<T>, fn: (item: T) => U): Generator<U> {
+      for (const item of this) yield fn(item);
     },
-  });
+    *filter<T>(this: Iterable<T>, fn: (item: T) => boolean): Generator<T> {
+      for (const item of this) if (fn(item)) yield item;
+    },
+  };
+  for (const [name, value] of Object.entries(helpers)) {
+    if (!(name in prototype)) Object.defineProperty(prototype, name, { configurable: true, writable: true, value });
+  }
 }
 
 /** Opens its WebGPU backend. */
