@@ -6,7 +6,7 @@ import { type EngineName, engineNames } from "./engines/engine.ts";
 import { bundleTensorFlow } from "./engines/tensorflow.ts";
 import { type KernelTimes, kernelTimes } from "./kernel-times.ts";
 import { type Options, readOptions, UsageError, usage } from "./options.ts";
-import { kernelTable, machine, measured, type RowReport, reportOf, rowTable, verdict } from "./report.ts";
+import { ceilingsLine, kernelTable, machine, measured, type RowReport, reportOf, rowTable, verdict } from "./report.ts";
 import { rows } from "./rows/index.ts";
 import type { Row } from "./rows/row.ts";
 import { runRow, withoutShaderCaches, workerMark } from "./team.ts";
@@ -62,7 +62,8 @@ async function showKernels(options: Options): Promise<void> {
   for (const row of options.rows) {
     const times = await kernelTimesApart(row, options.rounds);
     console.log(`\n${row.title}`);
-    console.log(times === null ? "  the device has no timestamp queries" : kernelTable(times));
+    console.log(times === null ? "  the device has no timestamps" : kernelTable(times));
+    if (times !== null) console.log(`ceilings: ${ceilingsLine(times.ceilings)}`);
   }
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
+import type { Ceilings } from "./ceilings.ts";
 import { type EngineName, enginePackages, engineTitles } from "./engines/engine.ts";
 import type { KernelTimes } from "./kernel-times.ts";
 import type { Row, Target } from "./rows/row.ts";
@@ -125,25 +126,43 @@ export function verdict({ ratio, bestPeer, target, missed }: RowReport): string 
   return missed.length === 0 ? `✓ ${against} (asked: ${target.ratio}×)` : `✗ ${against}: ${missed.join(", ")}`;
 }
 
-/** The kernels of a step with their share of its device time. */
-export function kernelTable({ step, once }: KernelTimes): string {
-  const total = step.reduce((sum, { ms }) => sum + ms, 0);
-  const firstTotal = [...step.map(({ firstMs }) => firstMs), ...once.map(({ ms }) => ms)].reduce((a, b) => a + b, 0);
-  const line = (ms: string, share: string, firstMs: number, name: string): string =>
-    `${ms.padStart(10)}${share.padStart(6)}${firstMs.toFixed(1).padStart(10)}  ${name}`;
+/** The device's ceilings in one line. */
+export function ceilingsLine(c: Ceilings): string {
   return [
-    `${"ms".padStart(10)}${"share".padStart(6)}${"first ms".padStart(10)}  kernel`,
-    ...step.map(({ name, ms, firstMs, workgroups }) =>
-      line(
-        ms.toFixed(3),
-        `${((100 * ms) / total).toFixed(0)}%`,
-        firstMs,
-        `${name}  ${workgroups.join("×")} workgroups`,
-      ),
-    ),
-    ...once.map(({ name, ms }) => line("", "", ms, `${name}  (first step only)`)),
-    line(total.toFixed(3), "", firstTotal, `all ${step.length}`),
-  ].join("\n");
+    ...c.copies.map(({ bytes, GBs }) => `copy of ${digits(bytes / 2 ** 20)} MiB ${digits(GBs)} GB/s`),
+    `fma ${digits(c.fmaGFLOPs)} GFLOP/s`,
+    `exp ${digits(c.expGs)} G/s`,
+    `launch ${digits(c.launchMicroseconds)} µs`,
+    `dispatch ${digits(c.dispatchMicroseconds)} µs`,
+    `submit and wait ${digits(c.submitMicroseconds)} µs`,
+    `readback of 4 bytes ${digits(c.readbackMicroseconds)} µs`,
+  ].join(", ");
+}
+
+/** The kernels of a step with their share of its device time and the part of the device's ceiling that they reach; * marks those over 5 %. */
+export function kernelTable({ kernels }: KernelTimes): string {
+  const total = kernels.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  const firstTotal = kernels.reduce((sum, { first }) => sum + (Number.isNaN(first) ? 0 : first), 0);
+  const lines = [["", "µs", "share", "ceiling", "by", "GB/s", "GFLOP/s", "first ms", "kernel"]];
+  for (const k of kernels) {
+    const share = k.microseconds / total;
+    lines.push([
+      share > 0.05 ? "*" : "",
+      k.microseconds.toFixed(0),
+      `${(100 * share).toFixed(1)} %`,
+      `${(100 * k.reached).toFixed(0)} %`,
+      k.limit,
+      digits(k.bytes / k.microseconds / 1e3),
+      digits(k.flops / k.microseconds / 1e3),
+      (k.first / 1e3).toFixed(1),
+      `${k.name}  [${k.workgroups.join("×")}]`,
+    ]);
+  }
+  lines.push(["", total.toFixed(0), "", "", "", "", "", (firstTotal / 1e3).toFixed(1), `all ${kernels.length}`]);
+  const widths = lines[0]?.map((_, i) => Math.max(...lines.map((line) => (line[i] ?? "").length))) ?? [];
+  return lines
+    .map((line) => line.map((cell, i) => (i === 8 ? cell : cell.padStart(widths[i] ?? 0))).join("  "))
+    .join("\n");
 }
 
 /** Three significant digits, without an exponent. */

@@ -4,6 +4,7 @@ import { currentTraits, planOf } from "./engine.ts";
 import { capture, isRealized } from "./graph/program.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { expectTensor } from "./ops/define.ts";
+import type { PlanStep } from "./schedule/plan.ts";
 import type { KernelFamily } from "./shaders/kernel.ts";
 
 /** One kernel of a plan. */
@@ -42,7 +43,13 @@ export function explain(...tensors: Tensor[]): PlanReport {
     captured.constants.map(() => false),
     currentTraits(),
   );
-  const kernels = plan.steps.map(({ kernel, bytes }) => ({
+  const kernels = plan.steps.map(kernelReport);
+  return report(kernels, plan.workspace, plan.liveBytes);
+}
+
+/** What there is to say of a plan's step. */
+export function kernelReport({ kernel, bytes }: PlanStep): KernelReport {
+  return {
     name: kernel.name,
     family: kernel.family,
     ops: kernel.fused,
@@ -50,8 +57,7 @@ export function explain(...tensors: Tensor[]): PlanReport {
     workgroups: kernel.workgroups,
     bytes,
     flops: kernel.flops,
-  }));
-  return report(kernels, plan.workspace, plan.liveBytes);
+  };
 }
 
 function report(kernels: readonly KernelReport[], workspaceBytes: number, liveBytes: number): PlanReport {

@@ -32,6 +32,8 @@ export type {
 export { customKernel } from "./ops/custom-kernel.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
+export type { KernelProfile, ProfileOptions, ProfileReport } from "./profile.ts";
+export { profile } from "./profile.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
 export type { Shape } from "./shape.ts";
 

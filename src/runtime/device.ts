@@ -6,6 +6,7 @@ import { BUFFER_COPY_DST, BUFFER_MAP_READ, BUFFER_UNIFORM, MAP_READ } from "./co
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
 import { BufferPool, ResultPages } from "./pool.ts";
+import { Profiler } from "./profiler.ts";
 
 /** What `init` may be told. */
 export interface DeviceOptions {
@@ -90,6 +91,8 @@ export class Device {
   /** Resolves when what the queue waits for is there. */
   #ready: Promise<unknown> = Promise.resolve();
   #workspace: PooledBuffer | null = null;
+  /** Set while dispatches are timed. */
+  #profiler: Profiler | null = null;
   /** Why the device can't be used any more. */
   #failure: DeviceLostError | null = null;
   /** What went wrong in a run that nobody has read from yet: told to the next who reads. */
@@ -361,6 +364,17 @@ export class Device {
     });
   }
 
+  /** Times every dispatch from now on. One at a time. */
+  startProfile(): Profiler {
+    if (this.#profiler !== null) throw new WgradError("profile: another profile is being taken. Await it first.");
+    this.#profiler = new Profiler(this.gpu);
+    return this.#profiler;
+  }
+
+  endProfile(): void {
+    this.#profiler = null;
+  }
+
   /** Resolves when at most `ahead` submitted runs are unfinished. */
   async synchronize(ahead: number): Promise<void> {
     while (this.#waiting || this.#inFlight.length > ahead) {
@@ -435,18 +449,21 @@ export class Device {
     };
     if (prepared.scalars !== null && run.scalars !== null) this.gpu.queue.writeBuffer(prepared.scalars, 0, run.scalars);
     const encoder = this.gpu.createCommandEncoder();
+    const profiler = this.#profiler;
     if (executable.steps.length > 0) {
-      const pass = encoder.beginComputePass();
+      const shared = profiler === null ? encoder.beginComputePass() : null;
       executable.steps.forEach((step, i) => {
         const [x, y, z] = step.kernel.workgroups;
         const entry = prepared.pipelines[i] as PipelineEntry;
         if (entry.pipeline === null) throw new WgradError("internal: a pipeline is not ready");
+        const pass = shared ?? (profiler as Profiler).begin(encoder, step);
         pass.setPipeline(entry.pipeline);
         pass.setBindGroup(0, this.#bindGroup(step, entry, prepared, i, rangeOf));
         pass.dispatchWorkgroups(x, y, z);
         this.#dispatches++;
+        if (shared === null) pass.end();
       });
-      pass.end();
+      shared?.end();
     }
     for (const copy of executable.copies) {
       const [from, to] = [rangeOf(copy.from), rangeOf(copy.to)];
@@ -470,6 +487,7 @@ export class Device {
       encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(read.bytes));
       return staging;
     });
+    profiler?.resolve(encoder);
     this.#submitEncoder(encoder);
     return stagings;
   }
