@@ -1,20 +1,25 @@
 // Regenerates the golden files of tests/reference/data from PyTorch: npm run goldens [name …], for instance `ops mlp`.
+// `npm run goldens opdb-all` writes all of PyTorch's op test inputs to build/opdb, which `npm run opdb` then runs.
 
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FOLDER = join(dirname(dirname(fileURLToPath(import.meta.url))), "tests/reference");
-const SCRIPTS = ["mlp", "cnn", "ops", "optimizers", "schedules", "layers", "sequences"];
+const SCRIPTS = ["mlp", "cnn", "ops", "optimizers", "schedules", "layers", "sequences", "opdb"];
 const VERSION = "1.13";
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !SCRIPTS.includes(name));
-if (unknown.length > 0) fail(`there is no ${unknown.join(", ")}. Known are ${SCRIPTS.join(", ")}.`, 2);
+/** Names that are not part of the goldens: a script with arguments. */
+const EXTRA = { "opdb-all": ["opdb", "all"] };
+const unknown = wanted.filter((name) => !SCRIPTS.includes(name) && EXTRA[name] === undefined);
+if (unknown.length > 0)
+  fail(`there is no ${unknown.join(", ")}. Known are ${[...SCRIPTS, ...Object.keys(EXTRA)].join(", ")}.`, 2);
 
 const python = findPython();
 for (const name of wanted.length > 0 ? wanted : SCRIPTS) {
-  const result = spawnSync(python, [join(FOLDER, `${name}.py`)], {
+  const [script, ...args] = EXTRA[name] ?? [name];
+  const result = spawnSync(python, [join(FOLDER, `${script}.py`), ...args], {
     cwd: FOLDER,
     stdio: "inherit",
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },

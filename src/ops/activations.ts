@@ -11,6 +11,7 @@ import {
   checkOptions,
   elementwise,
   expectTensor,
+  factorFor,
   floating,
   type Unary,
   unary,
@@ -31,9 +32,11 @@ export const relu: Unary = unary("relu", {
 
 const clampedLine = elementwise("hardtanh", {
   dtype: arithmetic,
-  wgsl: (_t, x, low, high) => `select(select(${x}, ${low}, ${x} < ${low}), ${high}, ${x} > ${high})`,
-  reference: (x, low, high) =>
-    ((x as number) < (low as number) ? low : (x as number) > (high as number) ? high : x) as number,
+  wgsl: (_t, x, low, high) => `select(select(${x}, min(${low}, ${high}), ${x} < ${low}), ${high}, ${x} > ${high})`,
+  reference: (...operands) => {
+    const [x, low, high] = operands as [number, number, number];
+    return x > high ? high : x < low ? Math.min(low, high) : x;
+  },
   derivative: (g, _out, [x, low, high]) => [gradientInside(g, x as Tensor, low as Tensor, high as Tensor), null, null],
   cost: 3,
 });
@@ -43,13 +46,15 @@ export function relu6(x: Tensor): Tensor {
   return clampedLine(expectTensor("relu6", x), 0, 6);
 }
 
-/** x between minVal (-1) and maxVal (1), else the nearer limit. The gradient at the corners is 0. */
+/**
+ * x between minVal (-1) and maxVal (1), else the nearer limit, maxVal where minVal exceeds it; of integers the limits are cut
+ * to whole numbers. The gradient at the corners is 0.
+ */
 export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number } = {}): Tensor {
   expectTensor("hardtanh", x);
   checkOptions("hardtanh", options, ["minVal", "maxVal"]);
-  const low = checkNumber("hardtanh", "minVal", options.minVal ?? -1);
-  const high = checkNumber("hardtanh", "maxVal", options.maxVal ?? 1);
-  if (low > high) throw new RangeError(`hardtanh: minVal must not exceed maxVal, got ${low} > ${high}.`);
+  const low = factorFor(checkNumber("hardtanh", "minVal", options.minVal ?? -1), x);
+  const high = factorFor(checkNumber("hardtanh", "maxVal", options.maxVal ?? 1), x);
   return clampedLine(x, low, high);
 }
 
@@ -212,7 +217,8 @@ const hardThreshold = elementwise("hardshrink", {
 
 /** 0 where |x| ≤ lambd (½ unless told), else x. */
 export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
-  return hardThreshold(expectTensor("hardshrink", x), shrinkage("hardshrink", options));
+  checkOptions("hardshrink", options, ["lambd"]);
+  return hardThreshold(expectTensor("hardshrink", x), checkNumber("hardshrink", "lambd", options.lambd ?? 0.5));
 }
 
 const softThreshold = elementwise("softshrink", {
@@ -230,14 +236,10 @@ const softThreshold = elementwise("softshrink", {
 
 /** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
 export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
-  return softThreshold(expectTensor("softshrink", x), shrinkage("softshrink", options));
-}
-
-function shrinkage(op: string, options: { lambd?: number }): number {
-  checkOptions(op, options, ["lambd"]);
-  const lambda = checkNumber(op, "lambd", options.lambd ?? 0.5);
-  if (lambda < 0) throw new RangeError(`${op}: lambd must be ≥ 0, got ${lambda}.`);
-  return lambda;
+  checkOptions("softshrink", options, ["lambd"]);
+  const lambda = checkNumber("softshrink", "lambd", options.lambd ?? 0.5);
+  if (lambda < 0) throw new RangeError(`softshrink: lambd must be ≥ 0, got ${lambda}.`);
+  return softThreshold(expectTensor("softshrink", x), lambda);
 }
 
 // Near 0 the difference is that of the series of tanh.

@@ -43,12 +43,13 @@ export function alongDim(rank: number, dim: number, size: number): number[] {
   return shape;
 }
 
-/** Whole numbers ≥ `least`: one for all of `count` dims, or one each. */
+/** Whole numbers ≥ `least`: one for all of `count` dims (alone or as a list of one), or one each. */
 export function checkSizes(op: string, name: string, value: Size, count: number, least: number): number[] {
   if (typeof value === "number") return new Array<number>(count).fill(checkWhole(op, name, value, least));
-  if (!Array.isArray(value) || value.length !== count) {
+  if (!Array.isArray(value) || (value.length !== count && value.length !== 1)) {
     throw new RangeError(`${op}: ${name} must be a number or a list of ${count}, got ${printed(value)}.`);
   }
+  if (value.length !== count) return checkSizes(op, name, value[0] as number, count, least);
   return value.map((n: number) => checkWhole(op, name, n, least));
 }
 

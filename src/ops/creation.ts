@@ -269,19 +269,24 @@ export function eye(n: number, options: CreationOptions & { m?: number } = {}): 
   return withRequiresGrad("eye", cast(eq(reshape(iota(n), [n, 1]), iota(m)), dtype), options.requiresGrad);
 }
 
+/** Options of `arange`. */
+export type ArangeOptions = CreationOptions & { step?: number };
+
 /**
- * start, start + step, … up to but without end; `arange(end)` starts at 0. i32 when all three are whole, else f32.
+ * start, start + step, … up to but without end; `arange(end, options?)` starts at 0. i32 when all three are whole, else f32. Where an
+ * integer dtype is asked for, fractions of start and step are cut off (after counting; those of the results, if the step is below 1).
  * Throws a RangeError when the step is 0 or leads away from the end.
  */
 export function arange(
   startOrEnd: number,
-  end?: number | null,
-  options: CreationOptions & { step?: number } = {},
+  endOrOptions?: number | null | ArangeOptions,
+  optionsBehind: ArangeOptions = {},
 ): Tensor {
+  const alone = typeof endOrOptions !== "number";
+  const options = alone ? (endOrOptions ?? optionsBehind) : optionsBehind;
   checkOptions("arange", options, ["step", ...CREATION]);
-  const from = end === undefined || end === null ? 0 : checkFinite("arange", "start", startOrEnd);
-  const to =
-    end === undefined || end === null ? checkFinite("arange", "end", startOrEnd) : checkFinite("arange", "end", end);
+  const from = alone ? 0 : checkFinite("arange", "start", startOrEnd);
+  const to = alone ? checkFinite("arange", "end", startOrEnd) : checkFinite("arange", "end", endOrOptions);
   const step = checkFinite("arange", "step", options.step ?? 1);
   if (step === 0) throw new RangeError("arange: the step must not be 0.");
   if ((to - from) * step < 0) {
@@ -290,18 +295,13 @@ export function arange(
   const whole = Number.isInteger(from) && Number.isInteger(to) && Number.isInteger(step);
   const dtype = checkDType("arange", options.dtype ?? (whole ? "i32" : "f32"));
   const [count] = checkShape("arange", [Math.ceil((to - from) / step)]) as [number];
-  if (count > 0) checkRepresentable("arange", [from, from + (count - 1) * step], dtype);
-  const computed: DType = whole && !isFloat(dtype) ? "i32" : "f32";
-  let result = iota(count, "i32");
-  if (whole && sizeOf([count]) > 0 && Math.max(Math.abs(from), Math.abs(to)) < 2 ** 31) {
-    // In integers all the way: exact beyond 2^24.
-    if (step !== 1) result = mul(result, step);
-    if (from !== 0) result = add(result, from);
-  } else {
-    result = cast(result, computed);
-    if (step !== 1) result = mul(result, step);
-    if (from !== 0) result = add(result, from);
-  }
+  const [first, by] = isFloat(dtype) || Math.abs(step) < 1 ? [from, step] : [Math.trunc(from), Math.trunc(step)];
+  if (count > 0) checkRepresentable("arange", [first, first + (count - 1) * by], dtype);
+  // In integers all the way: exact beyond 2^24.
+  const exact = Number.isInteger(first) && Number.isInteger(by) && Math.max(Math.abs(from), Math.abs(to)) < 2 ** 31;
+  let result = exact ? iota(count, "i32") : cast(iota(count, "i32"), "f32");
+  if (by !== 1) result = mul(result, by);
+  if (first !== 0) result = add(result, first);
   return withRequiresGrad("arange", cast(result, dtype), options.requiresGrad);
 }
 
@@ -311,16 +311,20 @@ function checkFinite(op: string, name: string, value: number): number {
   return value;
 }
 
-/** `steps` numbers, evenly spaced from start to end, both included. */
+/**
+ * `steps` numbers, evenly spaced from start to end, both included. Where an integer dtype is asked for, fractions of start, end and
+ * the numbers between are cut off. (PyTorch 1.13 cuts those between in blocks whose size depends on the processor.)
+ */
 export function linspace(start: number, end: number, steps: number, options: CreationOptions = {}): Tensor {
   checkOptions("linspace", options, CREATION);
   checkFinite("linspace", "start", start);
   checkFinite("linspace", "end", end);
   checkWhole("linspace", "steps", steps, 0);
   const dtype = checkDType("linspace", options.dtype ?? "f32");
+  const [from, to] = isFloat(dtype) ? [start, end] : [Math.trunc(start), Math.trunc(end)];
   // lerp hits both ends exactly.
   const along = steps > 1 ? trueDivide(iota(steps), steps - 1) : cast(iota(steps), "f32");
-  return withRequiresGrad("linspace", cast(lerp(constant(start), end, along), dtype), options.requiresGrad);
+  return withRequiresGrad("linspace", cast(lerp(constant(from), to, along), dtype), options.requiresGrad);
 }
 
 /** Bytes of a tensor of this shape and dtype. */

@@ -11,7 +11,7 @@ import {
   type ViewDefinition,
 } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, type Shape, sameShape } from "../shape.ts";
+import { broadcastShapes, type Shape, sameShape, sizeOf } from "../shape.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Tensor | number) => Tensor;
@@ -192,6 +192,16 @@ export function reduction(name: string, options: Omit<ReduceDefinition, "kind" |
   return { kind: "reduce", name, ...options };
 }
 
+/** The numbers of an integer tensor that is plain host data, else null. */
+export function hostIntegers(x: Tensor): Int32Array | Uint32Array | null {
+  const { storage, dtype, offset, shape } = x.node;
+  if (storage === null || storage.host === null || (dtype !== "i32" && dtype !== "u32")) return null;
+  const start = storage.host.byteOffset + offset;
+  return dtype === "i32"
+    ? new Int32Array(storage.host.buffer, start, sizeOf(shape))
+    : new Uint32Array(storage.host.buffer, start, sizeOf(shape));
+}
+
 /** The host's numbers behind a tensor where it is plain host data, else null. Used to check indices early. */
 export function hostRange(x: Tensor): readonly [number, number] | null {
   let node: Node = x.node;
@@ -217,16 +227,18 @@ export function hostRange(x: Tensor): readonly [number, number] | null {
   return storage.range;
 }
 
-/** Demands that `index` is integer and, where its values are known on the host, within 0 … size - 1. */
-export function checkIndex(op: string, index: Tensor, size: number): void {
+/** Demands that `index` is integer and, where its values are known on the host, within `least` (0) … size - 1. */
+export function checkIndex(op: string, index: Tensor, size: number, least: number = 0): void {
   expectTensor(op, index, "the index");
   if (index.dtype !== "i32" && index.dtype !== "u32") {
     throw new DTypeError(`${op}: indices must be i32 or u32, got ${index.dtype}. index.to("i32") converts.`, { op });
   }
   const range = hostRange(index);
-  if (range !== null && range[0] <= range[1] && (range[0] < 0 || range[1] >= size)) {
-    const wrong = range[0] < 0 ? range[0] : range[1];
-    throw new RangeError(`${op}: index ${wrong} is out of range for size ${size}. Indices run from 0 to ${size - 1}.`);
+  if (range !== null && range[0] <= range[1] && (range[0] < least || range[1] >= size)) {
+    const wrong = range[0] < least ? range[0] : range[1];
+    throw new RangeError(
+      `${op}: index ${wrong} is out of range for size ${size}. Indices run from ${least} to ${size - 1}.`,
+    );
   }
 }
 
@@ -236,6 +248,11 @@ export function checkNumber(op: string, name: string, value: number): number {
     throw new RangeError(`${op}: ${name} must be a number, got ${printed(value)}.`);
   }
   return value;
+}
+
+/** A number that goes with `operands`: among integers its fraction is cut off, so that they stay integers. */
+export function factorFor(factor: number, ...operands: readonly Tensor[]): number {
+  return operands.some((x) => isFloat(x.dtype)) ? factor : Math.trunc(factor);
 }
 
 /** Demands a whole number of at least `least`. */

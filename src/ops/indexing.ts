@@ -4,11 +4,22 @@ import { castNumber } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
 import type { PlainDefinition } from "../graph/node.ts";
 import { record, type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, formatShape, sizeOf } from "../shape.ts";
 import { alongDim, checkRank, dimOf, insertDim } from "./arguments.ts";
-import { eq, mul, ne, where } from "./arithmetic.ts";
-import { cast, checkIndex, checkOptions, constant, expectTensor } from "./define.ts";
+import { add, eq, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
+import {
+  cast,
+  checkIndex,
+  checkNumber,
+  checkOptions,
+  constant,
+  elementwise,
+  expectTensor,
+  floating,
+  hostRange,
+} from "./define.ts";
 import { iota } from "./iota.ts";
+import { norm } from "./norms.ts";
 import { sumOver } from "./reductions.ts";
 import { expand, reshape, strided } from "./views.ts";
 
@@ -98,13 +109,18 @@ export function narrowTo(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /**
- * Elements by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on; the result has the index's shape. Throws a
+ * Elements by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on; the result has the index's shape. A scalar counts
+ * as a vector of one element. Throws a
  * DTypeError unless the index is integer, a RangeError where it is out of range and its values are known on the host.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   const op = "gather";
-  const at = dimOf(op, expectTensor(op, x), dim);
+  expectTensor(op, x);
   expectTensor(op, index, "the index");
+  if (x.ndim === 0 && index.ndim <= 1) {
+    return reshape(gather(reshape(x, [1]), dim, reshape(index, [index.numel])), index.shape);
+  }
+  const at = dimOf(op, x, dim);
   checkIndexShape(op, x, at, index, "the input");
   checkIndex(op, index, x.shape[at] as number);
   return gatherAlong(narrowTo(x, at, index), at, index);
@@ -113,17 +129,21 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 /** Slices along `dim` by a list of indices [T]. Throws as `gather`. */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const op = "indexSelect";
-  const at = dimOf(op, expectTensor(op, x), dim);
+  if (expectTensor(op, x).ndim === 0 && index.numel === 1) return reshape(indexSelect(reshape(x, [1]), dim, index), []);
+  const at = dimOf(op, x, dim);
   checkRank(op, index, [0, 1], "a vector", "the index");
   checkIndex(op, index, x.shape[at] as number);
   return pickRows(x, at, reshape(index, [index.numel]));
 }
 
-/** Elements of the flattened tensor: the result has the index's shape. Throws as `gather`. */
+/** Elements of the flattened tensor (negative indices: from the end): the result has the index's shape. Throws as `gather`. */
 export function take(x: Tensor, index: Tensor): Tensor {
-  expectTensor("take", x);
-  checkIndex("take", index, x.numel);
-  return reshape(pickRows(reshape(x, [x.numel]), 0, reshape(index, [index.numel])), index.shape);
+  const size = expectTensor("take", x).numel;
+  checkIndex("take", index, size, -size);
+  const known = hostRange(index);
+  const unsigned = index.dtype === "u32" || (known !== null && known[0] >= 0);
+  const places = unsigned ? index : where(lt(index, 0), add(index, size), index);
+  return reshape(pickRows(reshape(x, [size]), 0, reshape(places, [index.numel])), index.shape);
 }
 
 /**
@@ -157,32 +177,72 @@ export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number }
   );
 }
 
+// PyTorch overwrites rows that are too long, so their gradient is that of the new row.
+const scaledValue = elementwise("scaledValue", {
+  dtype: floating,
+  wgsl: (_t, x, factor) => `${x} * ${factor}`,
+  reference: (x, factor) => (x as number) * (factor as number),
+  derivative: (g) => [g, null],
+});
+
+const scaledGradient = elementwise("scaledGradient", {
+  dtype: floating,
+  wgsl: (_t, x) => x,
+  reference: (x) => x as number,
+  derivative: (g, _out, [, factor]) => [mul(g, factor as Tensor), null],
+  cost: 0,
+});
+
+export interface EmbeddingOptions {
+  /** The row (negative: from the end) that gets no gradient. */
+  readonly paddingIdx?: number | null;
+  /** Rows that are longer are read as if they had this length (the weight itself stays as it is, other than in PyTorch). */
+  readonly maxNorm?: number | null;
+  /** The p of the lengths for `maxNorm`. Default 2. */
+  readonly normType?: number;
+  /** Divides a row's gradient by how often the row is read. Default false. */
+  readonly scaleGradByFreq?: boolean;
+}
+
 /**
- * Rows of `weight` [V, D] by index: [*] → [*, D]. The row `paddingIdx` (negative: from the end) gets no gradient. Throws a DTypeError
- * unless the indices are integer, a RangeError where they are out of range and known on the host.
+ * Rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, a RangeError where they are out
+ * of range and known on the host.
  */
-export function embedding(indices: Tensor, weight: Tensor, options: { paddingIdx?: number | null } = {}): Tensor {
+export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   const op = "embedding";
-  checkOptions(op, options, ["paddingIdx"]);
+  checkOptions(op, options, ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"]);
   expectTensor(op, indices, "the indices");
   checkRank(op, weight, [2], "[numEmbeddings, embeddingDim]", "the weight");
   const [rows, width] = weight.shape as readonly [number, number];
   checkIndex(op, indices, rows);
   const list = reshape(indices, [indices.numel]);
   const shape = [...indices.shape, width];
-  const found = pickRows(weight, 0, list);
+  let found = pickRows(weight, 0, list);
+  const learns = found.requiresGrad;
+  const maxNorm = options.maxNorm ?? null;
+  if (maxNorm !== null) {
+    checkNumber(op, "maxNorm", maxNorm);
+    const p = checkNumber(op, "normType", options.normType ?? 2);
+    const length = withGrad(false, () => norm(found, { p, dim: 1, keepdim: true }));
+    const factor = where(gt(length, maxNorm), trueDivide(maxNorm, add(length, 1e-7)), 1);
+    found = scaledValue(found, factor);
+  }
+  if (learns && options.scaleGradByFreq === true) {
+    const times = sumOver(cast(eq(insertDim(list, 1), list), found.dtype), [1]);
+    found = scaledGradient(found, trueDivide(1, times));
+  }
   const padding = options.paddingIdx ?? null;
   if (padding === null) return reshape(found, shape);
   if (!Number.isInteger(padding) || padding < -rows || padding >= rows) {
     throw new RangeError(`${op}: paddingIdx must be within the ${rows} rows, got ${padding}.`);
   }
-  if (!found.requiresGrad) return reshape(found, shape);
+  if (!learns) return reshape(found, shape);
   const fixed = withGrad(false, () => pickRows(weight, 0, list));
   const learned = insertDim(ne(list, padding < 0 ? padding + rows : padding), 1);
   return reshape(where(learned, found, fixed), shape);
 }
 
-/** `value` where `mask` holds, else `x`, in x's dtype. Throws a DTypeError unless the mask is bool, a ShapeError unless it broadcasts to x. */
+/** `value` where `mask` holds, else `x`, in x's dtype; mask and x broadcast. Throws a DTypeError unless the mask is bool. */
 export function maskedFill(x: Tensor, mask: Tensor, value: Tensor | number): Tensor {
   const op = "maskedFill";
   expectTensor(op, x);
@@ -190,12 +250,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Tensor | number): Ten
   if (mask.dtype !== "bool") {
     throw new DTypeError(`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`, { op });
   }
-  if (!sameShape(broadcastShapes(op, x.shape, mask.shape), x.shape)) {
-    throw new ShapeError(`${op}: the mask must broadcast to ${formatShape(x.shape)}, got ${formatShape(mask.shape)}.`, {
-      op,
-      shapes: [x.shape, mask.shape],
-    });
-  }
+  broadcastShapes(op, x.shape, mask.shape);
   if (typeof value === "number") return where(mask, constant(castNumber(value, x.dtype), x.dtype), x);
   if (expectTensor(op, value, "the value").ndim !== 0) {
     throw new ShapeError(

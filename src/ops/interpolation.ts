@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
-import { checkNumber, checkOptions, elementwise, expectTensor, floating } from "./define.ts";
+import { checkNumber, checkOptions, elementwise, expectTensor, factorFor, floating } from "./define.ts";
 
 const interpolation = elementwise("lerp", {
   dtype: floating,
@@ -30,11 +30,11 @@ export function lerp(x: Tensor, end: Tensor | number, weight: Tensor | number): 
   return interpolation(expectTensor("lerp", x), end, weight);
 }
 
-/** x + value·a·b; value is 1 unless told. */
+/** x + value·a·b; value is 1 unless told. Integers stay integers: the value's fraction is cut off, as in PyTorch. */
 export function addcmul(x: Tensor, a: Tensor | number, b: Tensor | number, options: { value?: number } = {}): Tensor {
-  const value = scale("addcmul", options);
   expectTensor("addcmul", x);
   const product = mul(a, b);
+  const value = factorFor(scale("addcmul", options), product, x);
   return add(x, value === 1 ? product : mul(product, value));
 }
 

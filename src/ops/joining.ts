@@ -7,7 +7,7 @@ import { record, Tensor } from "../graph/tensor.ts";
 import { formatShape, normalizeDim, type Shape, sameShape } from "../shape.ts";
 import { alongDim, checkChoice, dimOf, dropDims, insertDim } from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
-import { cast, checkOptions, checkWhole, expectTensor } from "./define.ts";
+import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
 import { iota } from "./iota.ts";
 import { flatten, range } from "./movement.ts";
 import { expand, padded, permute, reshape } from "./views.ts";
@@ -199,10 +199,13 @@ export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
   return repeatAs("tile", x, [...new Array<number>(missing).fill(1), ...list]);
 }
 
-/** Every element along `dim` `repeats` times in a row (or its own of a list of counts); without `dim` of the flattened tensor. */
+/**
+ * Every element along `dim` `repeats` times in a row (or its own of a list of counts); without `dim` of the flattened tensor. Counts may be
+ * a tensor of host data: the result's shape depends on them, and shapes are known when an op is recorded.
+ */
 export function repeatInterleave(
   x: Tensor,
-  repeats: number | readonly number[],
+  repeats: number | readonly number[] | Tensor,
   options: { dim?: number } = {},
 ): Tensor {
   const op = "repeatInterleave";
@@ -217,6 +220,7 @@ export function repeatInterleave(
       wide,
     );
   };
+  if (repeats instanceof Tensor) return repeatInterleave(x, hostCounts(op, repeats, size), { dim });
   if (typeof repeats === "number") return grow(x, checkWhole(op, "repeats", repeats, 0));
   if (!Array.isArray(repeats) || repeats.length !== size) {
     throw new RangeError(
@@ -226,6 +230,17 @@ export function repeatInterleave(
   for (const n of repeats) checkWhole(op, "each count", n, 0);
   const parts = repeats.flatMap((n: number, i: number) => (n === 0 ? [] : [grow(range(x, dim, i, 1), n)]));
   return parts.length === 0 ? range(x, dim, 0, 0) : join(parts, dim);
+}
+
+/** The counts in a tensor of host data, one for all or one each. */
+function hostCounts(op: string, counts: Tensor, size: number): number[] {
+  const values = hostIntegers(counts);
+  if (values === null) {
+    throw new TypeError(
+      `${op}: counts must be numbers, a list or an integer tensor of host data, got ${printed(counts)}. await counts.tolist() gives a list.`,
+    );
+  }
+  return values.length === 1 ? new Array<number>(size).fill(values[0] as number) : [...values];
 }
 
 /**

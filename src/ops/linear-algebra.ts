@@ -5,7 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, normalizeDim, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { checkRank, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
-import { checkNumber, checkOptions, checkWhole, expectTensor } from "./define.ts";
+import { checkNumber, checkOptions, checkWhole, expectTensor, factorFor } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 import { permute, reshape } from "./views.ts";
 
@@ -185,8 +185,8 @@ export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, options: { bias
 function scaledSum(op: string, input: Tensor, product: Tensor, options: { beta?: number; alpha?: number }): Tensor {
   checkOptions(op, options, ["beta", "alpha"]);
   expectTensor(op, input);
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
-  const beta = checkNumber(op, "beta", options.beta ?? 1);
+  const alpha = factorFor(checkNumber(op, "alpha", options.alpha ?? 1), input, product);
+  const beta = factorFor(checkNumber(op, "beta", options.beta ?? 1), input, product);
   if (!sameShape(broadcastShapes(op, input.shape, product.shape), product.shape)) {
     throw new ShapeError(
       `${op}: the input must broadcast to ${formatShape(product.shape)}, got ${formatShape(input.shape)}.`,
@@ -202,7 +202,7 @@ function scaledSum(op: string, input: Tensor, product: Tensor, options: { beta?:
   return add(beta === 1 ? input : mul(input, beta), scaled);
 }
 
-/** beta · input + alpha · (mat1 · mat2) (both default 1); the input broadcasts. */
+/** beta · input + alpha · (mat1 · mat2) (both default 1, of integers cut to whole numbers); the input broadcasts. */
 export function addmm(
   input: Tensor,
   mat1: Tensor,
@@ -214,7 +214,7 @@ export function addmm(
   return scaledSum("addmm", input, multiply("addmm", mat1, mat2), options);
 }
 
-/** beta · input + alpha · (batch1 · batch2) (both default 1) of [B, M, K] and [B, K, N]; the input broadcasts. */
+/** beta · input + alpha · (batch1 · batch2) (both default 1, as in `addmm`) of [B, M, K] and [B, K, N]; the input broadcasts. */
 export function baddbmm(
   input: Tensor,
   batch1: Tensor,

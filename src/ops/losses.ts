@@ -173,10 +173,11 @@ export function poissonNllLoss(
   const op = "poissonNllLoss";
   checkOptions(op, options, ["reduction", "logInput", "full", "eps"]);
   const reduction = reductionOf(op, options);
-  checkPair(op, checkFloat(op, input), target);
-  const t = cast(target, input.dtype);
+  checkPair(op, input, target);
+  const x = asFloat(input);
+  const t = cast(target, x.dtype);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
-  const loss = (options.logInput ?? true) ? sub(exp(input), mul(t, input)) : sub(input, mul(t, log(add(input, eps))));
+  const loss = (options.logInput ?? true) ? sub(exp(x), mul(t, x)) : sub(x, mul(t, log(add(x, eps))));
   if (!(options.full ?? false)) return reduced(loss, reduction);
   const large = gt(t, 1);
   const safe = where(large, t, 1);
@@ -186,8 +187,8 @@ export function poissonNllLoss(
 }
 
 /**
- * (log v + (input - target)² / v) / 2 with v = max(variance, eps) (eps 1e-6); `full` adds log(2π) / 2. The variance has the input's
- * shape, or size 1 in the last dim, or lacks the last dim. Throws a ShapeError where shapes don't fit.
+ * (log v + (input - target)² / v) / 2 with v = max(variance, eps) (eps 1e-6); `full` adds log(2π) / 2. Input and target broadcast; the
+ * variance has the input's shape, or size 1 in the last dim, or lacks the last dim. Throws a ShapeError where shapes don't fit.
  */
 export function gaussianNllLoss(
   input: Tensor,
@@ -198,7 +199,7 @@ export function gaussianNllLoss(
   const op = "gaussianNllLoss";
   checkOptions(op, options, ["reduction", "full", "eps"]);
   const reduction = reductionOf(op, options);
-  checkPair(op, checkFloat(op, input), target);
+  broadcastShapes(op, checkFloat(op, input).shape, expectTensor(op, target, "the target").shape);
   expectTensor(op, variance, "the variance");
   const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
   const rest = input.shape.slice(0, -1);

@@ -1,10 +1,13 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
 import { ShapeError } from "../errors.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
 import { dimOf, dropDims, insertDim } from "./arguments.ts";
-import { checkOptions, checkWhole, expectTensor } from "./define.ts";
+import { add, lt, where } from "./arithmetic.ts";
+import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
+import { pickRows } from "./indexing.ts";
+import { iota } from "./iota.ts";
 import { expandTo, permute, reshape, rolled, strided, windows } from "./views.ts";
 
 /** The same elements, row-major, in another shape; one size may be -1. The same as `reshape`. */
@@ -150,10 +153,24 @@ export function roll(
   return rolled(x, total);
 }
 
-/** `length` elements along `dim` from `start` on (negative: from the end). Throws a RangeError beyond the ends. */
-export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+/**
+ * `length` elements along `dim` from `start` on (negative: from the end). A start that is an integer scalar is read on the device. Throws
+ * a RangeError beyond the ends where the start is known.
+ */
+export function narrow(x: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
   const at = dimOf("narrow", expectTensor("narrow", x), dim);
   const size = x.shape[at] as number;
+  if (start instanceof Tensor) {
+    checkWhole("narrow", "length", length, 0);
+    if (start.ndim !== 0) {
+      throw new ShapeError(`narrow: start must be a number or a scalar, got ${formatShape(start.shape)}.`, {
+        op: "narrow",
+        shapes: [start.shape],
+      });
+    }
+    checkIndex("narrow", start, size - length + 1, -size);
+    return pickRows(x, at, add(iota(length), where(lt(start, 0), add(start, size), start)));
+  }
   if (!Number.isInteger(start)) throw new RangeError(`narrow: start must be a whole number, got ${String(start)}.`);
   checkWhole("narrow", "length", length, 0);
   const first = start < 0 ? start + size : start;
@@ -242,9 +259,10 @@ function clampEnd(value: number, size: number, dim: number): number {
   return Math.min(Math.max(value < 0 ? value + size : value, 0), size);
 }
 
-/** Windows of `size` elements along `dim`, `step` apart: they become a new last dim. */
+/** Windows of `size` elements along `dim`, `step` apart: they become a new last dim. A scalar counts as one element: [size]. */
 export function unfold(x: Tensor, dim: number, size: number, step: number): Tensor {
-  const at = dimOf("unfold", expectTensor("unfold", x), dim);
+  if (expectTensor("unfold", x).ndim === 0) return reshape(unfold(reshape(x, [1]), dim, size, step), [size]);
+  const at = dimOf("unfold", x, dim);
   checkWhole("unfold", "size", size, 0);
   checkWhole("unfold", "step", step, 1);
   if (size > (x.shape[at] as number)) {

@@ -173,6 +173,8 @@ export function batchNorm(
 ): Tensor {
   const op = "batchNorm";
   checkOptions(op, options, ["weight", "bias", "training", "momentum", "eps"]);
+  // PyTorch takes an empty vector too.
+  if (x.ndim === 1 && x.numel === 0) return x;
   const channels = channelsOf(op, x, 2);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
   const momentum = checkNumber(op, "momentum", options.momentum ?? 0.1);

@@ -5,9 +5,9 @@ import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, normalizeDim } from "../shape.ts";
 import { type Dims, finishReduction, insertDim, reducedDims } from "./arguments.ts";
-import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
+import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { checkNumber, checkOptions, expectTensor, floating, unary } from "./define.ts";
 import { square } from "./exponential.ts";
 import { pow } from "./power.ts";
 import { asFloat, maxOver, minOver, sumOver } from "./reductions.ts";
@@ -26,13 +26,21 @@ const rootDefinition: ElementwiseDefinition = {
   cost: 4,
 };
 
+/** 1 where x is not 0: what p = 0 counts. */
+const isSomething = unary("isSomething", {
+  dtype: floating,
+  wgsl: (t, x) => `select(${t.float(1)}, ${t.float(0)}, ${x} == ${t.float(0)})`,
+  reference: (x) => (x === 0 ? 0 : 1),
+  derivative: (g) => [mul(g, 0)],
+});
+
 /** p-norm over `dims`, which stay with size 1. */
 function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
   if (p === 2) {
     const squares = sumOver(square(x), dims);
     return record(rootDefinition, [squares], squares.shape, squares.dtype);
   }
-  if (p === 0) return sumOver(cast(ne(x, 0), x.dtype), dims);
+  if (p === 0) return sumOver(isSomething(x), dims);
   const magnitudes = abs(x);
   if (p === 1) return sumOver(magnitudes, dims);
   if (p === Number.POSITIVE_INFINITY) return maxOver(magnitudes, dims);

@@ -56,6 +56,11 @@ export function pad(
 
 function padDim(x: Tensor, dim: number, low: number, high: number, mode: "reflect" | "replicate" | "circular"): Tensor {
   if (low === 0 && high === 0) return x;
+  if (mode === "circular" && Math.min(low, high) < 0) {
+    // What is cut off is no part of the circle.
+    const [first, length] = [Math.max(-low, 0), (x.shape[dim] as number) + Math.min(low, 0) + Math.min(high, 0)];
+    if (length >= 0) return padDim(range(x, dim, first, length), dim, Math.max(low, 0), Math.max(high, 0), mode);
+  }
   const size = x.shape[dim] as number;
   const most = mode === "reflect" ? size - 1 : mode === "circular" ? size : size === 0 ? 0 : Number.POSITIVE_INFINITY;
   if (Math.max(low, high) > most || size + low + high < 0) {

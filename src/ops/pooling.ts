@@ -51,7 +51,9 @@ function windowsOf(op: string, spatial: number, x: Tensor, kernelSize: Size, opt
   const names = spatial === 1 ? "L" : "H, W";
   checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
   const sizes = checkSizes(op, "kernelSize", kernelSize, spatial, 1);
-  const stride = checkSizes(op, "stride", options.stride ?? kernelSize, spatial, 1);
+  // An empty list is PyTorch's way to leave the stride out.
+  const given = options.stride ?? kernelSize;
+  const stride = checkSizes(op, "stride", Array.isArray(given) && given.length === 0 ? kernelSize : given, spatial, 1);
   const padding = checkSizes(op, "padding", options.padding ?? 0, spatial, 0);
   const dilation = checkSizes(op, "dilation", options.dilation ?? 1, spatial, 1);
   return sizes.map((size, i) => {

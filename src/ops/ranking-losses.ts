@@ -11,6 +11,7 @@ import { sqrt, square } from "./exponential.ts";
 import { checkPair, type LossOptions, reduced, reductionOf } from "./loss-reduction.ts";
 import { pairwiseDistance } from "./norms.ts";
 import { sum } from "./reduction-ops.ts";
+import { asFloat } from "./reductions.ts";
 
 /** x where the target is 1, max(0, margin - x) where it is -1 (margin 1). Throws a ShapeError unless both have one shape. */
 export function hingeEmbeddingLoss(
@@ -41,8 +42,8 @@ export function cosineEmbeddingLoss(
   checkOptions(op, options, ["reduction", "margin"]);
   const reduction = reductionOf(op, options);
   const margin = checkNumber(op, "margin", options.margin ?? 0);
-  checkRank(op, checkFloat(op, input1), [1, 2], "[N, D] or [D]");
-  checkPair(op, input1, checkFloat(op, input2, "the second input"), ["first input", "second input"]);
+  checkRank(op, input1, [1, 2], "[N, D] or [D]", "the first input");
+  checkPair(op, input1, input2, ["first input", "second input"]);
   expectTensor(op, target, "the target");
   if (!sameShape(target.shape, input1.shape.slice(0, -1))) {
     throw new ShapeError(
@@ -53,8 +54,9 @@ export function cosineEmbeddingLoss(
       },
     );
   }
-  const lengths = sqrt(mul(add(sum(square(input1), -1), 1e-12), add(sum(square(input2), -1), 1e-12)));
-  const cosine = trueDivide(sum(mul(input1, input2), -1), lengths);
+  const [a, b] = [asFloat(input1), asFloat(input2)];
+  const lengths = sqrt(mul(add(sum(square(a), -1), 1e-12), add(sum(square(b), -1), 1e-12)));
+  const cosine = trueDivide(sum(mul(a, b), -1), lengths);
   const alike = where(eq(target, 1), sub(1, cosine), 0);
   return reduced(add(alike, where(eq(target, -1), clamp(sub(cosine, margin), { min: 0 }), 0)), reduction);
 }
@@ -70,10 +72,11 @@ export function marginRankingLoss(
   checkOptions(op, options, ["reduction", "margin"]);
   const reduction = reductionOf(op, options);
   const margin = checkNumber(op, "margin", options.margin ?? 0);
-  checkFloat(op, input1);
-  checkFloat(op, input2, "the second input");
+  expectTensor(op, input1, "the first input");
+  expectTensor(op, input2, "the second input");
   broadcastShapes(op, input1.shape, input2.shape, expectTensor(op, target, "the target").shape);
-  return reduced(clamp(sub(margin, mul(target, sub(input1, input2))), { min: 0 }), reduction);
+  const ahead = sub(asFloat(input1), asFloat(input2));
+  return reduced(clamp(sub(margin, mul(target, ahead)), { min: 0 }), reduction);
 }
 
 export interface TripletOptions extends LossOptions {
@@ -99,9 +102,9 @@ export function tripletMarginLoss(
   const reduction = reductionOf(op, options);
   const margin = checkNumber(op, "margin", options.margin ?? 1);
   const distance = { p: options.p ?? 2, eps: options.eps ?? 1e-6 };
-  checkFloat(op, anchor, "the anchor");
-  checkFloat(op, positive, "the positive");
-  checkFloat(op, negative, "the negative");
+  expectTensor(op, anchor, "the anchor");
+  expectTensor(op, positive, "the positive");
+  expectTensor(op, negative, "the negative");
   broadcastShapes(op, anchor.shape, positive.shape, negative.shape);
   const near = pairwiseDistance(anchor, positive, distance);
   const far = pairwiseDistance(anchor, negative, distance);

@@ -1,6 +1,6 @@
 // Writing by index, as sums over what an index sends to each place: no atomics, so the same result every time.
 
-import { castNumber } from "../dtype.ts";
+import { castNumber, isFloat } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, sameShape } from "../shape.ts";
@@ -8,6 +8,7 @@ import { alongDim, checkChoice, checkRank, dimOf, insertDim } from "./arguments.
 import { add, eq, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkIndex, checkNumber, checkOptions, constant, expectTensor } from "./define.ts";
+import { floorDivide } from "./division.ts";
 import { checkIndexShape, gatherAlong, narrowTo, scatterRows, scatterSum } from "./indexing.ts";
 import { iota } from "./iota.ts";
 import { productOver } from "./product.ts";
@@ -74,9 +75,16 @@ function perPlace(total: Tensor, dim: number): Tensor {
   );
 }
 
+/** A scalar counts as a vector of one element: `x`, `index` and `src` as vectors for `scattered`, and its result as a scalar. */
+function asVectors(index: Tensor, src: Tensor, scattered: (index: Tensor, src: Tensor) => Tensor): Tensor {
+  const vector = (t: Tensor): Tensor => (t.ndim === 0 ? reshape(t, [1]) : t);
+  return reshape(scattered(vector(index), vector(src)), []);
+}
+
 /** x plus src at the indexed places: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
   checkNumeric("scatterAdd", x);
+  if (x.ndim === 0) return asVectors(index, src, (i, s) => scatterAdd(reshape(x, [1]), dim, i, s));
   const { at, part } = checkScatter("scatterAdd", x, dim, index, src);
   return add(x, grown(scatterSum(cast(part, x.dtype), index, at, x.shape[at] as number), x, 0));
 }
@@ -87,6 +95,12 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): 
  */
 export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
   const op = "scatter";
+  if (expectTensor(op, x).ndim === 0) {
+    const number = typeof src === "number" ? src : null;
+    return asVectors(index, number === null ? (src as Tensor) : index, (i, s) =>
+      scatter(reshape(x, [1]), dim, i, number ?? s),
+    );
+  }
   const value =
     typeof src === "number"
       ? constant(castNumber(src, expectTensor(op, x).dtype), x.dtype)
@@ -108,7 +122,7 @@ export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
 
 /**
  * As `scatterAdd`, joined by `reduce`: "sum", "prod", "mean", "amax" or "amin". Places that something goes to count their old value too,
- * unless `includeSelf` is false (default true). Throws as `gather`.
+ * unless `includeSelf` is false (default true). Means of integers are rounded down. Throws as `gather`.
  */
 export function scatterReduce(
   x: Tensor,
@@ -122,6 +136,7 @@ export function scatterReduce(
   checkOptions(op, options, ["includeSelf"]);
   checkNumeric(op, x);
   checkChoice(op, "reduce", reduce, ["sum", "prod", "mean", "amax", "amin"]);
+  if (x.ndim === 0) return asVectors(index, src, (i, s) => scatterReduce(reshape(x, [1]), dim, i, s, reduce, options));
   const { at, part } = checkScatter(op, x, dim, index, src);
   if (index.numel === 0) return x;
   const includeSelf = options.includeSelf ?? true;
@@ -136,7 +151,9 @@ export function scatterReduce(
       case "mean": {
         const total = perPlace(sumOver(chosen(0), [at + 1]), at);
         const all = includeSelf ? add(total, own) : total;
-        return reduce === "sum" ? all : trueDivide(all, cast(maximum(includeSelf ? add(count, 1) : count, 1), x.dtype));
+        if (reduce === "sum") return all;
+        const divisor = cast(maximum(includeSelf ? add(count, 1) : count, 1), x.dtype);
+        return isFloat(x.dtype) ? trueDivide(all, divisor) : floorDivide(all, divisor);
       }
       case "prod": {
         const total = perPlace(productOver(chosen(1), [at + 1]), at);
@@ -164,6 +181,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, opt
   checkOptions(op, options, ["alpha"]);
   const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
   checkNumeric(op, x);
+  if (x.ndim === 0) return asVectors(index, src, (i, s) => indexAdd(reshape(x, [1]), dim, i, s, options));
   const at = dimOf(op, x, dim);
   checkRank(op, index, [0, 1], "a vector", "the index");
   expectTensor(op, src, "the source");

@@ -66,7 +66,7 @@ class Golden:
             entries[name] = {"array": self.add(value), "absolute": float(f"{4 * error + 1e-5 * scale:.2g}")}
         return entries
 
-    def save(self, **content):
+    def save(self, folder=FOLDER, **content):
         """Writes the file; `content` is JSON whose lists and dicts stand one entry a line."""
         lines = ["{"]
         for key, value in {"torch": torch.__version__, **content, "arrays": self.arrays}.items():
@@ -83,9 +83,9 @@ class Golden:
             else:
                 lines.append(f"{json.dumps(key)}: {json.dumps(encode(value))}{last}")
         lines.append("}")
-        FOLDER.mkdir(exist_ok=True)
-        (FOLDER / f"{self.name}.json").write_text("\n".join(lines) + "\n")
-        (FOLDER / f"{self.name}.bin").write_bytes(self._data)
+        folder.mkdir(exist_ok=True)
+        (folder / f"{self.name}.json").write_text("\n".join(lines) + "\n")
+        (folder / f"{self.name}.bin").write_bytes(self._data)
         print(f"{self.name}: {len(self.arrays)} arrays, {len(self._data) / 1024:.0f} KiB")
 
 

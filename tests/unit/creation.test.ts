@@ -110,6 +110,8 @@ test("arange is i32 for whole numbers, and exact", () => {
   assert.equal(seen(wg.arange(3, undefined, { dtype: "f32" })), ["f32", [3], [0, 1, 2]]);
   assert.equal(seen(wg.arange(2 ** 30, 2 ** 30 + 2)), ["i32", [2], [2 ** 30, 2 ** 30 + 1]]);
   assert.equal(seen(wg.arange(5, 5)), ["i32", [0], []]);
+  assert.equal(seen(wg.arange(3, { dtype: "f32" })), ["f32", [3], [0, 1, 2]]);
+  assert.equal(seen(wg.arange(2.1, -2.9, { step: -1, dtype: "i32" })), ["i32", [5], [2, 1, 0, -1, -2]]);
   assert.equal(seen(wg.arange(0, 2, { step: 0.5, dtype: "i32" })), ["i32", [4], [0, 0, 1, 1]]);
   assert.throws(() => wg.arange(0, 3, { step: 0 }), /arange: the step must not be 0/);
   assert.throws(() => wg.arange(0, 3, { step: -1 }), /arange: a step of -1 never leads from 0 to 3/);

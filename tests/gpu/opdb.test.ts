@@ -1,0 +1,35 @@
+// PyTorch's own op test inputs on the device: a few of every op. tests/unit/opdb.test.ts has the others, `npm run opdb -- --device` all.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as wg from "../../src/index.ts";
+import { describe, deviceProblems, loadSamples, recordSample, type Sample } from "../support/opdb.ts";
+
+const file = loadSamples("tests/reference/data/opdb", true);
+const ops = new Map<string, Sample[]>();
+for (const sample of file.samples) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
+
+/** One sample with gradients and one without, where there are; not the first ones, which are the plainest. */
+function chosen(samples: readonly Sample[]): Sample[] {
+  const [differentiable, others] = [samples.filter((s) => s.gradients), samples.filter((s) => !s.gradients)];
+  return [differentiable, others].flatMap((list) => list[Math.floor(list.length / 2)] ?? []);
+}
+
+const tests = suite("PyTorch's op database on the device");
+for (const [op, samples] of ops) {
+  if (!(op in wg)) {
+    tests.skip(`${op} is still to come`, () => undefined);
+    continue;
+  }
+  const few = chosen(samples);
+  tests(few.map((sample) => describe(sample, file)).join(" and "), async () => {
+    // In one run, so that their kernels compile side by side.
+    const expected = few.flatMap((sample) => recordSample(sample, file, false));
+    const problems = await deviceProblems(expected, file.relative);
+    assert.equal(
+      problems.filter((problem) => problem !== null),
+      [],
+    );
+  });
+}
+tests.run();

@@ -1,0 +1,33 @@
+// PyTorch's own op test inputs, by the float64 interpreter: what ops record means what PyTorch computes, and so do their gradients.
+
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import * as wg from "../../src/index.ts";
+import { describe, interpretedProblems, loadSamples, recordSample, type Sample } from "../support/opdb.ts";
+
+const file = loadSamples("tests/reference/data/opdb", true);
+const ops = new Map<string, Sample[]>();
+for (const sample of file.samples) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
+
+const tests = suite("PyTorch's op database");
+for (const [op, samples] of ops) {
+  if (!(op in wg)) {
+    tests.skip(`${op} is still to come`, () => undefined);
+    continue;
+  }
+  tests(`${op}: ${samples.length} samples`, () => {
+    const wrong: string[] = [];
+    samples.forEach((sample, i) => {
+      const fail = (problem: string) => wrong.push(`${sample.torch}: ${describe(sample, file)}: ${problem}`);
+      try {
+        // Every second sample is called as a method.
+        const problems = interpretedProblems(recordSample(sample, file, i % 2 === 1), file.relative);
+        for (const problem of problems) if (problem !== null) fail(problem);
+      } catch (error) {
+        fail(error instanceof Error ? error.message : String(error));
+      }
+    });
+    assert.equal(wrong, []);
+  });
+}
+tests.run();
