@@ -2,10 +2,13 @@
 
 import { flush, markAssigned, unmarkAssigned } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
-import { sourceNode } from "./graph/node.ts";
+import { type Node, sourceNode } from "./graph/node.ts";
 import { type Slot, Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
+import { lt, where } from "./ops/arithmetic.ts";
+import { iota } from "./ops/iota.ts";
 import { pack, slotLength } from "./ops/memory.ts";
+import { reshape, strided } from "./ops/views.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */
@@ -15,6 +18,13 @@ export function stateTensor(shape: Shape, initial: number): Tensor {
   return new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape });
 }
 
+const arenas = new WeakMap<Storage, Arena>();
+/** The vectors that `parts` has cut up, by the parts' nodes. */
+const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Tensor; readonly index: number }>();
+
+/** Elements that slots are aligned to. */
+const BLOCK = 64;
+
 /** A buffer that holds several f32 leaves; `flat` is the vector over all of it. */
 export class Arena {
   /** All elements in one dimension; assigning to it updates every tensor. Elements between the slots mean nothing. */
@@ -22,6 +32,7 @@ export class Arena {
   readonly #tensors: readonly Tensor[];
   readonly #offsets: readonly number[];
   readonly #length: number;
+  #filled: Tensor | null = null;
 
   /** Moves `tensors` (f32 leaves, each once) into one buffer; they keep working as before. With `initial` given, all elements become that. */
   constructor(tensors: readonly Tensor[], initial: number | null = null) {
@@ -41,6 +52,7 @@ export class Arena {
     const { storage } = this.flat.slot as Slot;
     storage.shared = true;
     storage.members = tensors;
+    arenas.set(storage, this);
     tensors.forEach((t, i) => {
       const offset = 4 * (this.#offsets[i] as number);
       const value = initial === null ? t.node : sourceNode(storage, offset, t.shape, "f32");
@@ -52,8 +64,57 @@ export class Arena {
     if (initial === null) flush([], null);
   }
 
+  /** The arena that `tensor` lives in, if it does. */
+  static of(tensor: Tensor): Arena | null {
+    return tensor.slot === null ? null : (arenas.get(tensor.slot.storage) ?? null);
+  }
+
+  /** The tensors that live here. */
+  get tensors(): readonly Tensor[] {
+    return this.#tensors;
+  }
+
+  /** A vector in this layout as one tensor for each that lives here. `collect` gives the vector back at no cost. */
+  parts(flat: Tensor): Tensor[] {
+    return this.#tensors.map(({ shape }, index) => {
+      const start = this.#offsets[index] as number;
+      const part = reshape(strided(flat, [start], [1], [sizeOf(shape)]), shape);
+      // A tensor of all the elements may be the vector itself.
+      if (part.node !== flat.node) wholes.set(part.node, { arena: this, flat, index });
+      return part;
+    });
+  }
+
+  /** A vector in this layout as rows, with 0 for the elements that mean nothing. */
+  filled(flat: Tensor): Tensor {
+    const rows = reshape(flat, [this.#length / BLOCK, BLOCK]);
+    if (this.#tensors.every((t) => t.numel === slotLength(t.shape))) return rows;
+    this.#filled ??= this.#countFilled();
+    return where(lt(iota(BLOCK), this.#filled), rows, 0);
+  }
+
+  /** How many elements of each block mean something. */
+  #countFilled(): Tensor {
+    const counts = new Int32Array(this.#length / BLOCK);
+    this.#tensors.forEach(({ numel }, i) => {
+      const first = (this.#offsets[i] as number) / BLOCK;
+      for (let k = 0; k * BLOCK < numel; k++) counts[first + k] = Math.min(BLOCK, numel - k * BLOCK);
+    });
+    return new Tensor(sourceNode(new Storage(counts.byteLength, counts), 0, [counts.length, 1], "i32"));
+  }
+
   /** Values of the tensors' shapes (their gradients, say) as one vector in the same layout. */
   collect(values: readonly Tensor[]): Tensor {
+    const whole = values[0] === undefined ? undefined : wholes.get(values[0].node);
+    if (
+      whole?.arena === this &&
+      values.length === this.#tensors.length &&
+      values.every((value, i) => {
+        const own = wholes.get(value.node);
+        return own?.flat === whole.flat && own.index === i;
+      })
+    )
+      return whole.flat;
     values.forEach((value, i) => {
       const { shape } = this.#tensors[i] as Tensor;
       if (!sameShape(value.shape, shape))

@@ -1,5 +1,6 @@
 // The door: everything that a page or a script imports as "wgrad".
 
+export * as amp from "./amp.ts";
 export * as data from "./data/index.ts";
 export * from "./errors.ts";
 export * from "./fit.ts";

@@ -18,6 +18,7 @@ export type { DataArray, DType, TypedArray } from "./dtype.ts";
 export { scalar, setOptimize, submit, synchronize } from "./engine.ts";
 export type { KernelReport, PlanReport } from "./explain.ts";
 export { explain, kernels } from "./explain.ts";
+export { Gradients } from "./gradients.ts";
 export { manualSeed } from "./graph/generator.ts";
 export { isGradEnabled, Tensor } from "./graph/tensor.ts";
 export { hostEffect } from "./graph/trace.ts";

@@ -1,20 +1,7 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
 import { ShapeError } from "../errors.ts";
-import { cat, noGrad, stack, type Tensor, zeros } from "../tensor.ts";
-
-/** Parameters that have a gradient, with it. */
-function withGradients(op: string, parameters: Tensor | Iterable<Tensor>): { parameter: Tensor; gradient: Tensor }[] {
-  const list = Symbol.iterator in parameters ? [...parameters] : [parameters];
-  const found: { parameter: Tensor; gradient: Tensor }[] = [];
-  for (const parameter of list) {
-    if (typeof parameter !== "object" || !("grad" in parameter)) {
-      throw new TypeError(`${op}: parameters must be tensors, got ${typeof parameter}.`);
-    }
-    if (parameter.grad !== null) found.push({ parameter, gradient: parameter.grad });
-  }
-  return found;
-}
+import { cat, Gradients, noGrad, stack, type Tensor, zeros } from "../tensor.ts";
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), where norm is that of all of them taken as one vector, and
@@ -30,28 +17,30 @@ export function clipGradNorm(
     throw new RangeError(`clipGradNorm: maxNorm must be a number ≥ 0, got ${String(maxNorm)}.`);
   }
   if (!(normType > 0)) throw new RangeError(`clipGradNorm: normType must be > 0, got ${String(normType)}.`);
-  const found = withGradients("clipGradNorm", parameters);
+  const gradients = new Gradients("clipGradNorm", parameters);
   return noGrad(() => {
-    if (found.length === 0) return zeros([]);
-    const total = totalNorm(
-      found.map(({ gradient }) => gradient),
-      normType,
-    );
+    const total = totalNorm(gradients.elements(), normType);
     const scale = total.add(1e-6).reciprocal().mul(maxNorm).clamp({ max: 1 });
-    for (const { parameter, gradient } of found) parameter.grad = gradient.mul(scale);
+    gradients.replace((gradient) => gradient.mul(scale));
     return total;
   });
 }
 
-function totalNorm(gradients: Tensor[], normType: number): Tensor {
-  if (normType === Number.POSITIVE_INFINITY) return stack(gradients.map((g) => g.abs().amax())).amax();
+function totalNorm(gradients: readonly Tensor[], normType: number): Tensor {
+  if (gradients.length === 0) return zeros([]);
+  if (normType === Number.POSITIVE_INFINITY) return joined(gradients.map((g) => g.abs().amax())).amax();
   if (normType === 2)
-    return stack(gradients.map((g) => g.square().sum()))
+    return joined(gradients.map((g) => g.square().sum()))
       .sum()
       .sqrt();
-  return stack(gradients.map((g) => g.abs().pow(normType).sum()))
+  return joined(gradients.map((g) => g.abs().pow(normType).sum()))
     .sum()
     .pow(1 / normType);
+}
+
+function joined(values: Tensor[]): Tensor {
+  const [first] = values;
+  return values.length === 1 && first !== undefined ? first : stack(values);
 }
 
 /** Limits every element of the gradients to [-clipValue, clipValue]. */
@@ -59,11 +48,7 @@ export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: 
   if (typeof clipValue !== "number" || !(clipValue >= 0)) {
     throw new RangeError(`clipGradValue: clipValue must be a number ≥ 0, got ${String(clipValue)}.`);
   }
-  noGrad(() => {
-    for (const { parameter, gradient } of withGradients("clipGradValue", parameters)) {
-      parameter.grad = gradient.clamp({ min: -clipValue, max: clipValue });
-    }
-  });
+  new Gradients("clipGradValue", parameters).replace((gradient) => gradient.clamp({ min: -clipValue, max: clipValue }));
 }
 
 /** All parameters, one after another, as a 1-dim tensor. */

@@ -6,6 +6,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
+import { asSingle } from "./autocast.ts";
 import { cast, checkNumber, checkOptions, expectTensor, hostRange } from "./define.ts";
 import { iota } from "./iota.ts";
 import { type LossOptions, type Reduction, reductionOf } from "./loss-reduction.ts";
@@ -134,7 +135,7 @@ export function crossEntropy(
   }
   const logP = logSoftmax(logits, dim);
   const classes = logits.shape[dim] as number;
-  const wanted = cast(target, logits.dtype);
+  const wanted = cast(target, logP.dtype);
   const smoothed = smoothing === 0 ? wanted : add(mul(wanted, 1 - smoothing), smoothing / classes);
   const scaled = weight === null ? logP : mul(logP, reshape(weight, alongDim(logits.ndim, dim, classes)));
   const losses = neg(dropDims(sumOver(mul(smoothed, scaled), [dim]), [dim]));
@@ -153,5 +154,5 @@ export function nllLoss(logProbs: Tensor, target: Tensor, options: ClassLossOpti
   expectTensor(op, target, "the target");
   const { weight, ignoreIndex, reduction } = classOptions(op, logProbs, dim, options);
   checkTarget(op, logProbs, target, dim, ignoreIndex);
-  return indexLoss(logProbs, target, dim, weight, ignoreIndex, 0, reduction);
+  return indexLoss(asSingle(logProbs), target, dim, weight, ignoreIndex, 0, reduction);
 }

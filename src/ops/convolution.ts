@@ -5,6 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { formatShape } from "../shape.ts";
 import { checkRank, checkSizes, optionalTensor, type Size } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
+import { asHalf } from "./autocast.ts";
 import { checkOptions, checkWhole } from "./define.ts";
 import { flip } from "./movement.ts";
 import { sumOver } from "./reductions.ts";
@@ -102,7 +103,7 @@ function checkGroups(op: string, groups: number, channels: number, outputs: numb
 function withBias(op: string, y: Tensor, bias: Tensor | null | undefined, spatial: number): Tensor {
   const outputs = y.shape[1] as number;
   const vector = optionalTensor(op, "bias", bias, [outputs]);
-  return vector === null ? y : add(y, reshape(vector, [outputs, ...new Array<number>(spatial).fill(1)]));
+  return vector === null ? y : add(y, reshape(asHalf(vector), [outputs, ...new Array<number>(spatial).fill(1)]));
 }
 
 function paddingOf(
@@ -159,7 +160,7 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
     }
     return { size, stride: stride[i] as number, dilation: dilation[i] as number, low, high };
   });
-  const y = withBias(op, convolve(input, weight, groups, dims), options.bias, spatial);
+  const y = withBias(op, convolve(asHalf(input), asHalf(weight), groups, dims), options.bias, spatial);
   return batched ? y : reshape(y, y.shape.slice(1));
 }
 
@@ -265,7 +266,7 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
     perGroup,
     ...sizes,
   ]);
-  const y = withBias(op, convolve(spread, kernel, groups, dims), options.bias, spatial);
+  const y = withBias(op, convolve(asHalf(spread), asHalf(kernel), groups, dims), options.bias, spatial);
   return batched ? y : reshape(y, y.shape.slice(1));
 }
 

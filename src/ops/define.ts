@@ -2,6 +2,7 @@
 
 import { type DType, isFloat, numberDType, promote } from "../dtype.ts";
 import { DTypeError, WgradError } from "../errors.ts";
+import { isAutocasting } from "../graph/autocast.ts";
 import {
   constantNode,
   type Derivative,
@@ -164,8 +165,15 @@ export function binary(name: string, options: ElementwiseOptions): Binary {
   return (x, y) => apply(x, y);
 }
 
+/** Functions that leave f16's range or lose its digits: f32 under autocast. */
+const WIDE: ReadonlySet<string> = new Set(
+  "acos asin cosh erfinv exp exp2 expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus square tan".split(" "),
+);
+
 function recordElementwise(definition: ElementwiseDefinition, rule: DTypeRule, operands: (Tensor | number)[]): Tensor {
-  const { operand, result } = rule(definition.name, promoteOperands(definition.name, operands));
+  let promoted = promoteOperands(definition.name, operands);
+  if (promoted === "f16" && isAutocasting() && WIDE.has(definition.name)) promoted = "f32";
+  const { operand, result } = rule(definition.name, promoted);
   const inputs = operands.map((x) => convert(x, operand));
   return record(definition, inputs, broadcast(definition.name, inputs), result);
 }

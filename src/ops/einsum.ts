@@ -4,6 +4,7 @@ import { ShapeError, WgradError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape } from "../shape.ts";
 import { mul } from "./arithmetic.ts";
+import { asHalf } from "./autocast.ts";
 import { expectTensor } from "./define.ts";
 import { diagonal } from "./matrix-parts.ts";
 import { summable, sumOver } from "./reductions.ts";
@@ -114,7 +115,7 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
   const sizes = new Map<string, number>();
   let mostDots = 0;
   const operands = terms.map((term, i): Labelled => {
-    const x = summable(expectTensor("einsum", tensors[i], `tensor ${i}`));
+    const x = asHalf(summable(expectTensor("einsum", tensors[i], `tensor ${i}`)));
     const letters = term.replace("...", "").length;
     const dots = term.includes("...") ? x.ndim - letters : 0;
     if (dots < 0 || dots + letters !== x.ndim) {

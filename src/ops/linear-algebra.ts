@@ -5,6 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, normalizeDim, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { checkRank, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
+import { asHalf } from "./autocast.ts";
 import { checkNumber, checkOptions, checkWhole, expectTensor, factorFor } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 import { permute, reshape } from "./views.ts";
@@ -26,9 +27,9 @@ function contract(a: Tensor, b: Tensor): Tensor {
   return dropDims(sumOver(product, [inner]), [inner]);
 }
 
-function multiply(op: string, a: Tensor, b: Tensor): Tensor {
-  expectTensor(op, a);
-  expectTensor(op, b, "the second argument");
+function multiply(op: string, x: Tensor, y: Tensor): Tensor {
+  const a = asHalf(expectTensor(op, x));
+  const b = asHalf(expectTensor(op, y, "the second argument"));
   if (a.ndim === 0 || b.ndim === 0) {
     throw new ShapeError(
       `${op}: needs vectors or matrices, got ${formatShape(a.shape)} × ${formatShape(b.shape)}. mul scales by a number.`,
@@ -144,10 +145,11 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
     );
   }
   const outShape = weight.shape.slice(0, -1);
-  const bias = optionalTensor(op, "bias", options.bias, outShape);
+  const given = optionalTensor(op, "bias", options.bias, outShape);
+  const bias = given === null ? null : asHalf(given);
   const batch = x.shape.slice(0, -1);
-  const rows = reshape(x, weight.ndim === 2 ? [sizeOf(batch), 1, inputs] : [sizeOf(batch), inputs]);
-  const product = mul(rows, weight);
+  const rows = reshape(asHalf(x), weight.ndim === 2 ? [sizeOf(batch), 1, inputs] : [sizeOf(batch), inputs]);
+  const product = mul(rows, asHalf(weight));
   const total = sumOver(product, [product.ndim - 1]);
   const result = reshape(total, [sizeOf(batch), ...outShape]);
   const shape = [...batch, ...outShape];
@@ -199,7 +201,8 @@ function scaledSum(op: string, input: Tensor, product: Tensor, options: { beta?:
   const scaled = alpha === 1 ? product : mul(product, alpha);
   // beta = 0 means that the input doesn't count, NaN or not.
   if (beta === 0) return scaled;
-  return add(beta === 1 ? input : mul(input, beta), scaled);
+  const x = asHalf(input);
+  return add(beta === 1 ? x : mul(x, beta), scaled);
 }
 
 /** beta · input + alpha · (mat1 · mat2) (both default 1, of integers cut to whole numbers); the input broadcasts. */

@@ -1,24 +1,25 @@
 // Losses that compare element by element: regression, binary classification, distributions.
 
-import { ShapeError } from "../errors.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
+import { isAutocasting } from "../graph/autocast.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import { checkChoice, checkFloat, insertDim } from "./arguments.ts";
 import { add, gt, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
+import { asSingle, asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
 import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
 import { exp, LOG1P, log, log1p, square } from "./exponential.ts";
 import { checkPair, type LossOptions, type Reduction, reduced, reductionOf } from "./loss-reduction.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
-import { asFloat } from "./reductions.ts";
 import { abs } from "./rounding.ts";
 import { logSigmoid } from "./sigmoid.ts";
 import { xlogy } from "./special.ts";
 
 function difference(op: string, input: Tensor, target: Tensor): Tensor {
   checkPair(op, input, target);
-  return sub(asFloat(input), target);
+  return sub(asSingleFloat(input), target);
 }
 
 /** (input - target)². Throws a ShapeError unless both have one shape. */
@@ -114,6 +115,12 @@ export function binaryCrossEntropy(
   checkOptions(op, options, ["reduction", "weight"]);
   const reduction = reductionOf(op, options);
   checkPair(op, checkFloat(op, input), target);
+  if (isAutocasting() && input.dtype === "f16") {
+    throw new DTypeError(
+      `${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`,
+      { op },
+    );
+  }
   const loss = record(binaryDefinition, [input, cast(target, input.dtype)], input.shape, input.dtype);
   return reduced(weighted(op, loss, options.weight), reduction);
 }
@@ -131,13 +138,14 @@ export function binaryCrossEntropyWithLogits(
   checkOptions(op, options, ["reduction", "weight", "posWeight"]);
   const reduction = reductionOf(op, options);
   checkPair(op, checkFloat(op, input), target);
-  const t = cast(target, input.dtype);
-  const logP = logSigmoid(input);
+  const x = asSingle(input);
+  const t = cast(target, x.dtype);
+  const logP = logSigmoid(x);
   const posWeight = options.posWeight ?? null;
   // log(1 - σ(x)) = log σ(x) - x
   const positive =
     posWeight === null ? logP : mul(add(1, weighted(op, t, sub(expectTensor(op, posWeight, "posWeight"), 1))), logP);
-  return reduced(weighted(op, sub(mul(sub(1, t), input), positive), options.weight), reduction);
+  return reduced(weighted(op, sub(mul(sub(1, t), x), positive), options.weight), reduction);
 }
 
 /**
@@ -155,8 +163,8 @@ export function klDiv(
   checkPair(op, checkFloat(op, input), checkFloat(op, target, "the target"));
   const loss =
     (options.logTarget ?? false)
-      ? mul(exp(target), sub(target, input))
-      : sub(xlogy(target, target), mul(target, input));
+      ? mul(exp(target), sub(target, asSingle(input)))
+      : sub(xlogy(target, target), mul(target, asSingle(input)));
   if (reduction !== "batchmean") return reduced(loss, reduction);
   return divideByCount(sum(loss), input.shape[0] ?? 1);
 }
@@ -174,7 +182,7 @@ export function poissonNllLoss(
   checkOptions(op, options, ["reduction", "logInput", "full", "eps"]);
   const reduction = reductionOf(op, options);
   checkPair(op, input, target);
-  const x = asFloat(input);
+  const x = asSingleFloat(input);
   const t = cast(target, x.dtype);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
   const loss = (options.logInput ?? true) ? sub(exp(x), mul(t, x)) : sub(x, mul(t, log(add(x, eps))));

@@ -5,6 +5,7 @@ import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { formatShape, type Shape, sizeOf } from "../shape.ts";
 import { alongDim, checkFloat, optionalTensor } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
+import { asSingle } from "./autocast.ts";
 import { checkNumber, checkOptions, checkWhole } from "./define.ts";
 import { rsqrt, square } from "./exponential.ts";
 import { pow } from "./power.ts";
@@ -74,7 +75,13 @@ export function layerNorm(
   const op = "layerNorm";
   checkOptions(op, options, ["weight", "bias", "eps"]);
   const { sizes, dims } = lastDims(op, x, shape);
-  return affine(op, standardized(x, dims, checkNumber(op, "eps", options.eps ?? 1e-5)), options, sizes, sizes);
+  return affine(
+    op,
+    standardized(asSingle(x), dims, checkNumber(op, "eps", options.eps ?? 1e-5)),
+    options,
+    sizes,
+    sizes,
+  );
 }
 
 /** x / √(mean(x²) + eps) · weight over the last dims, whose sizes are `shape` (eps: 2⁻²³, f32's). Throws a ShapeError where they differ. */
@@ -87,7 +94,8 @@ export function rmsNorm(
   checkOptions(op, options, ["weight", "eps"]);
   const { sizes, dims } = lastDims(op, x, shape);
   const eps = checkNumber(op, "eps", options.eps ?? 2 ** -23);
-  const scaled = mul(x, rsqrt(add(meanOver(square(x), dims), eps)));
+  const values = asSingle(x);
+  const scaled = mul(values, rsqrt(add(meanOver(square(values), dims), eps)));
   return affine(op, scaled, { weight: options.weight ?? null }, sizes, sizes);
 }
 
@@ -107,7 +115,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: Affine & { read
     );
   }
   const batch = x.shape[0] as number;
-  const grouped = reshape(x, [batch, numGroups, (channels / numGroups) * sizeOf(x.shape.slice(2))]);
+  const grouped = reshape(asSingle(x), [batch, numGroups, (channels / numGroups) * sizeOf(x.shape.slice(2))]);
   const normalized = reshape(standardized(grouped, [2], checkNumber(op, "eps", options.eps ?? 1e-5)), x.shape);
   return affine(op, normalized, options, [channels], alongDim(x.ndim, 1, channels));
 }
@@ -181,11 +189,12 @@ export function batchNorm(
   const running = runningOf(op, runningMean, runningVar, channels);
   const perChannel = alongDim(x.ndim, 1, channels);
   const training = options.training ?? false;
-  if (running !== null && !training) return affine(op, normalizedBy(x, running, eps), options, [channels], perChannel);
+  if (running !== null && !training)
+    return affine(op, normalizedBy(asSingle(x), running, eps), options, [channels], perChannel);
   const dims = [...x.shape.keys()].filter((d) => d !== 1);
   const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
   if (training) checkCount(op, x, count);
-  const { deviation, mean, variance } = centered(x, dims);
+  const { deviation, mean, variance } = centered(asSingle(x), dims);
   if (training && running !== null) track(running, mean, variance, count, momentum);
   return affine(op, mul(deviation, rsqrt(add(variance, eps))), options, [channels], perChannel);
 }
@@ -211,12 +220,12 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
   const perChannel = alongDim(x.ndim, 1, channels);
   if (!(options.useInputStats ?? true)) {
     if (running === null) throw new TypeError(`${op}: useInputStats: false needs runningMean and runningVar.`);
-    return affine(op, normalizedBy(x, running, eps), options, [channels], perChannel);
+    return affine(op, normalizedBy(asSingle(x), running, eps), options, [channels], perChannel);
   }
   const dims = Array.from({ length: x.ndim - 2 }, (_, i) => i + 2);
   const count = sizeOf(x.shape.slice(2));
   checkCount(op, x, count);
-  const { deviation, mean, variance } = centered(x, dims);
+  const { deviation, mean, variance } = centered(asSingle(x), dims);
   if (running !== null) {
     const overBatch = (t: Tensor): Tensor => withGrad(false, () => meanOver(t, [0]));
     track(running, overBatch(mean), overBatch(variance), count, checkNumber(op, "momentum", options.momentum ?? 0.1));
@@ -243,7 +252,7 @@ export function localResponseNorm(
   const zeros = x.shape.map(() => 0);
   const low = zeros.map((_, i) => (i === 1 ? Math.floor(size / 2) : 0));
   const high = zeros.map((_, i) => (i === 1 ? Math.floor((size - 1) / 2) : 0));
-  const neighbours = windows(padded(square(x), low, high, zeros, 0), 1, size, 1, 1);
+  const neighbours = windows(padded(square(asSingle(x)), low, high, zeros, 0), 1, size, 1, 1);
   const mean = divideByCount(reshape(sumOver(neighbours, [x.ndim]), x.shape), size);
-  return trueDivide(x, pow(add(mul(mean, alpha), k), beta));
+  return trueDivide(asSingle(x), pow(add(mul(mean, alpha), k), beta));
 }

@@ -6,11 +6,12 @@ import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, normalizeDim } from "../shape.ts";
 import { type Dims, finishReduction, insertDim, reducedDims } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
+import { asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
 import { checkNumber, checkOptions, expectTensor, floating, unary } from "./define.ts";
 import { square } from "./exponential.ts";
 import { pow } from "./power.ts";
-import { asFloat, maxOver, minOver, sumOver } from "./reductions.ts";
+import { maxOver, minOver, sumOver } from "./reductions.ts";
 import { abs } from "./rounding.ts";
 
 const rootDefinition: ElementwiseDefinition = {
@@ -59,13 +60,13 @@ export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boo
   checkOptions("norm", options, ["p", "dim", "keepdim"]);
   const dims = reducedDims("norm", options.dim, expectTensor("norm", x).ndim);
   const p = checkNumber("norm", "p", options.p ?? 2);
-  return finishReduction(normOver(asFloat(x), p, dims), dims, options.keepdim ?? false);
+  return finishReduction(normOver(asSingleFloat(x), p, dims), dims, options.keepdim ?? false);
 }
 
 /** x / max(‖x‖ₚ, eps) along `dim` (default p 2, dim 1, eps 1e-12). */
 export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: number } = {}): Tensor {
   checkOptions("normalize", options, ["p", "dim", "eps"]);
-  const values = asFloat(expectTensor("normalize", x));
+  const values = asSingleFloat(expectTensor("normalize", x));
   const dims = reducedDims("normalize", options.dim ?? 1, x.ndim);
   const length = normOver(values, checkNumber("normalize", "p", options.p ?? 2), dims);
   return trueDivide(values, maximum(length, checkNumber("normalize", "eps", options.eps ?? 1e-12)));
@@ -83,7 +84,7 @@ export function cosineSimilarity(x: Tensor, y: Tensor, options: { dim?: number; 
   const rank = broadcastShapes(op, x.shape, y.shape).length;
   const dim = normalizeDim(op, options.dim ?? 1, rank);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
-  const [a, b] = [x, y].map((t) => asFloat(rank === t.ndim ? t : padRank(t, rank))) as [Tensor, Tensor];
+  const [a, b] = [x, y].map((t) => asSingleFloat(rank === t.ndim ? t : padRank(t, rank))) as [Tensor, Tensor];
   if (rank === 0) return trueDivide(mul(a, b), mul(maximum(abs(a), eps), maximum(abs(b), eps)));
   const [aDims, bDims] = [a, b].map((t) => (t.shape[dim] === 1 ? [] : [dim])) as [number[], number[]];
   const size = Math.max(a.shape[dim] as number, b.shape[dim] as number);
@@ -114,7 +115,7 @@ export function pairwiseDistance(
   const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
   expectTensor(op, y, "the second argument");
   broadcastShapes(op, expectTensor(op, x).shape, y.shape);
-  const difference = add(sub(asFloat(x), asFloat(y)), eps);
+  const difference = add(sub(asSingleFloat(x), asSingleFloat(y)), eps);
   const dims = difference.ndim === 0 ? [] : [difference.ndim - 1];
   return finishReduction(normOver(difference, p, dims), dims, options.keepdim ?? false);
 }
@@ -138,7 +139,7 @@ export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tenso
       },
     );
   }
-  const difference = sub(insertDim(asFloat(x), x.ndim - 1), insertDim(asFloat(y), y.ndim - 2));
+  const difference = sub(insertDim(asSingleFloat(x), x.ndim - 1), insertDim(asSingleFloat(y), y.ndim - 2));
   const dims = [difference.ndim - 1];
   return finishReduction(normOver(difference, p, dims), dims, false);
 }

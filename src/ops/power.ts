@@ -1,6 +1,7 @@
 // Powers: xʸ for real and whole numbers, and the special forms that common exponents have.
 
 import { type DType, isFloat } from "../dtype.ts";
+import { isAutocasting } from "../graph/autocast.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { eq, ge, logicalAnd, mul, sub, where } from "./arithmetic.ts";
 import { arithmetic, type Binary, binary, constant, convert, floating, promoteOperands } from "./define.ts";
@@ -163,7 +164,8 @@ function specialPower(x: Tensor, exponent: number): Tensor | null {
  * unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole number, as PyTorch does.
  */
 export function pow(x: Tensor | number, y: Tensor | number): Tensor {
-  const promoted = promoteOperands("pow", [x, y]);
+  const given = promoteOperands("pow", [x, y]);
+  const promoted = given === "f16" && isAutocasting() ? "f32" : given;
   if (isFloat(promoted)) {
     if (typeof y === "number" && typeof x !== "number") return specialPower(convert(x, promoted), y) ?? realPower(x, y);
     return realPower(convert(x, promoted), y);

@@ -5,13 +5,13 @@ import type { Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
 import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
+import { asSingleFloat } from "./autocast.ts";
 import { clamp, minimum } from "./comparison.ts";
 import { checkNumber, checkOptions, expectTensor } from "./define.ts";
 import { sqrt, square } from "./exponential.ts";
 import { checkPair, type LossOptions, reduced, reductionOf } from "./loss-reduction.ts";
 import { pairwiseDistance } from "./norms.ts";
 import { sum } from "./reduction-ops.ts";
-import { asFloat } from "./reductions.ts";
 
 /** x where the target is 1, max(0, margin - x) where it is -1 (margin 1). Throws a ShapeError unless both have one shape. */
 export function hingeEmbeddingLoss(
@@ -24,8 +24,9 @@ export function hingeEmbeddingLoss(
   const reduction = reductionOf(op, options);
   const margin = checkNumber(op, "margin", options.margin ?? 1);
   checkPair(op, checkFloat(op, input), target);
-  const apart = where(ne(target, 1), clamp(sub(margin, input), { min: 0 }), 0);
-  return reduced(add(apart, where(ne(target, -1), input, 0)), reduction);
+  const x = asSingleFloat(input);
+  const apart = where(ne(target, 1), clamp(sub(margin, x), { min: 0 }), 0);
+  return reduced(add(apart, where(ne(target, -1), x, 0)), reduction);
 }
 
 /**
@@ -54,7 +55,7 @@ export function cosineEmbeddingLoss(
       },
     );
   }
-  const [a, b] = [asFloat(input1), asFloat(input2)];
+  const [a, b] = [asSingleFloat(input1), asSingleFloat(input2)];
   const lengths = sqrt(mul(add(sum(square(a), -1), 1e-12), add(sum(square(b), -1), 1e-12)));
   const cosine = trueDivide(sum(mul(a, b), -1), lengths);
   const alike = where(eq(target, 1), sub(1, cosine), 0);
@@ -75,7 +76,7 @@ export function marginRankingLoss(
   expectTensor(op, input1, "the first input");
   expectTensor(op, input2, "the second input");
   broadcastShapes(op, input1.shape, input2.shape, expectTensor(op, target, "the target").shape);
-  const ahead = sub(asFloat(input1), asFloat(input2));
+  const ahead = sub(asSingleFloat(input1), asSingleFloat(input2));
   return reduced(clamp(sub(margin, mul(target, ahead)), { min: 0 }), reduction);
 }
 

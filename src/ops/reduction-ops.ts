@@ -3,11 +3,12 @@
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { type Dims, finishReduction, reducedDims } from "./arguments.ts";
 import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
+import { asSingle, asSingleFloat } from "./autocast.ts";
 import { isinf, isnan } from "./comparison.ts";
 import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
 import { exp, log, sqrt, square } from "./exponential.ts";
 import { productOver } from "./product.ts";
-import { asFloat, maxOver, minOver, summable, sumOver } from "./reductions.ts";
+import { maxOver, minOver, summable, sumOver } from "./reductions.ts";
 
 /** Number of elements that a reduction of `x` over `dims` joins. */
 function countOf(x: Tensor, dims: readonly number[]): number {
@@ -37,19 +38,19 @@ export function centered(x: Tensor, dims: readonly number[]): { deviation: Tenso
 /** Sum over `dim` (one, several, all); of bool in i32; of nothing 0. */
 export function sum(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   const dims = reducedDims("sum", dim, expectTensor("sum", x).ndim);
-  return finishReduction(sumOver(summable(x), dims), dims, keepdim);
+  return finishReduction(sumOver(asSingle(summable(x)), dims), dims, keepdim);
 }
 
 /** Mean over `dim` (one, several, all); of integers in f32; of nothing NaN. */
 export function mean(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   const dims = reducedDims("mean", dim, expectTensor("mean", x).ndim);
-  return finishReduction(meanOver(asFloat(x), dims), dims, keepdim);
+  return finishReduction(meanOver(asSingleFloat(x), dims), dims, keepdim);
 }
 
 /** Product over `dim` (one, several, all); of bool in i32; of nothing 1. */
 export function prod(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   const dims = reducedDims("prod", dim, expectTensor("prod", x).ndim);
-  return finishReduction(productOver(summable(x), dims), dims, keepdim);
+  return finishReduction(productOver(asSingle(summable(x)), dims), dims, keepdim);
 }
 
 /** Whether all elements over `dim` (one, several, all) are true (not 0), as bool; of nothing true. */
@@ -75,12 +76,12 @@ export function nansum(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   expectTensor("nansum", x);
   if (x.dtype !== "f32" && x.dtype !== "f16") return sum(x, dim, keepdim);
   const dims = reducedDims("nansum", dim, x.ndim);
-  return finishReduction(sumOver(where(isnan(x), 0, x), dims), dims, keepdim);
+  return finishReduction(sumOver(where(isnan(x), 0, asSingle(x)), dims), dims, keepdim);
 }
 
 /** Mean over `dim` (one, several, all) of what is not NaN; NaN where nothing is left. */
 export function nanmean(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const values = asFloat(expectTensor("nanmean", x));
+  const values = asSingleFloat(expectTensor("nanmean", x));
   const dims = reducedDims("nanmean", dim, x.ndim);
   const missing = isnan(values);
   const count = sumOver(cast(logicalNot(missing), values.dtype), dims);
@@ -109,7 +110,7 @@ function varianceOf(
 ): Tensor {
   checkOptions(op, options, ["correction"]);
   const correction = checkNumber(op, "correction", options.correction ?? 1);
-  const values = asFloat(expectTensor(op, x));
+  const values = asSingleFloat(expectTensor(op, x));
   const dims = reducedDims(op, dim, x.ndim);
   const squares = sumOver(square(sub(values, meanOver(values, dims))), dims);
   return finishReduction(divideByCount(squares, Math.max(0, countOf(x, dims) - correction)), dims, keepdim);
@@ -125,7 +126,7 @@ function shiftOver(x: Tensor, dims: readonly number[]): Tensor {
 
 /** log Σ eˣ over `dim` (one, several, all), without overflow; of nothing -∞. */
 export function logsumexp(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const values = asFloat(expectTensor("logsumexp", x));
+  const values = asSingleFloat(expectTensor("logsumexp", x));
   const dims = reducedDims("logsumexp", dim, x.ndim);
   const shift = shiftOver(values, dims);
   return finishReduction(add(log(sumOver(exp(sub(values, shift)), dims)), shift), dims, keepdim);

@@ -5,10 +5,11 @@ import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim } from "../shape.ts";
 import { alongDim } from "./arguments.ts";
 import { eq, gt, IS_NAN, logicalAnd, mul, sub, where } from "./arithmetic.ts";
+import { asSingle, asSingleFloat } from "./autocast.ts";
 import { cast, constant, expectTensor } from "./define.ts";
 import { exp } from "./exponential.ts";
 import { iota } from "./iota.ts";
-import { asFloat, highest, lowest, summable } from "./reductions.ts";
+import { highest, lowest, summable } from "./reductions.ts";
 import { type Monoid, makeScan, type Scan } from "./scan-kernels.ts";
 import { padded, reshape } from "./views.ts";
 
@@ -213,21 +214,21 @@ function scanDim(op: string, x: Tensor, dim: number): number | null {
 /** Running sums along `dim`: yᵢ = x₀ + … + xᵢ; of bool counts in i32. */
 export function cumsum(x: Tensor, dim: number): Tensor {
   const at = scanDim("cumsum", x, dim);
-  const values = summable(x);
+  const values = asSingle(summable(x));
   return at === null ? values : (sums([values], at)[0] as Tensor);
 }
 
 /** Running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right where elements are 0, too. */
 export function cumprod(x: Tensor, dim: number): Tensor {
   const at = scanDim("cumprod", x, dim);
-  const values = summable(x);
+  const values = asSingle(summable(x));
   return at === null ? values : (products([values], at)[0] as Tensor);
 }
 
 /** Running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
 export function logcumsumexp(x: Tensor, dim: number): Tensor {
   const at = scanDim("logcumsumexp", x, dim);
-  const values = asFloat(x);
+  const values = asSingleFloat(x);
   return at === null ? values : (logSums([values], at)[0] as Tensor);
 }
 

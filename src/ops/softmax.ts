@@ -3,9 +3,10 @@
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { normalizeDim } from "../shape.ts";
 import { neg, sub, trueDivide } from "./arithmetic.ts";
+import { asSingleFloat } from "./autocast.ts";
 import { expectTensor } from "./define.ts";
 import { exp, log } from "./exponential.ts";
-import { asFloat, maxOver, sumOver } from "./reductions.ts";
+import { maxOver, sumOver } from "./reductions.ts";
 
 /** x minus its maximum over `dims`, which the result of a softmax doesn't depend on: a constant of the derivative. */
 function shifted(x: Tensor, dims: readonly number[]): Tensor {
@@ -25,19 +26,19 @@ function rowDims(op: string, x: Tensor, dim: number): number[] {
 /** eˣ / Σ eˣ over `dim`, without overflow. */
 export function softmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("softmax", x, dim);
-  const powers = exp(shifted(asFloat(x), dims));
+  const powers = exp(shifted(asSingleFloat(x), dims));
   return trueDivide(powers, sumOver(powers, dims));
 }
 
 /** x - log Σ eˣ over `dim`, without overflow. */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("logSoftmax", x, dim);
-  const values = shifted(asFloat(x), dims);
+  const values = shifted(asSingleFloat(x), dims);
   return sub(values, log(sumOver(exp(values), dims)));
 }
 
 /** softmax(-x, dim). */
 export function softmin(x: Tensor, dim: number): Tensor {
   expectTensor("softmin", x);
-  return softmax(neg(asFloat(x)), dim);
+  return softmax(neg(asSingleFloat(x)), dim);
 }

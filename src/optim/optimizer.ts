@@ -1,7 +1,7 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
 import { DTypeError, WgradError } from "../errors.ts";
-import { hostEffect, noGrad, submit, Tensor, zeros } from "../tensor.ts";
+import { hostEffect, noGrad, stateTensor, submit, Tensor, where, zeros } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
 import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
 
@@ -49,6 +49,9 @@ export interface Updated<S extends string> {
   readonly state?: Partial<Record<S, Tensor>>;
 }
 
+/** Skipped steps that the counters take into account; when there are more, they are few among thousands. */
+const MOST_SKIPPED = 16;
+
 /** Base of all optimizers: they define `slots` and `update`, the rest is here. */
 export abstract class Optimizer<O extends CommonOptions = CommonOptions, S extends string = string> {
   /** The groups with their options, as PyTorch's `param_groups`. */
@@ -58,6 +61,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** State by parameter. */
   readonly state: Map<Tensor, ParameterState<S>> = new Map();
   readonly #flat = new Map<ParamGroup<O>, FlatGroup<S>[]>();
+  /** How many steps had no effect: known to the device alone, and only where steps may be skipped. */
+  #skipped: Tensor | null = null;
+  /** The counters' last values, the newest first. */
+  readonly #past = new Map<Counters, Counters[]>();
 
   constructor(params: ParamsInput<O>, defaults: O, options: Partial<O>) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
@@ -111,13 +118,16 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
 
   /**
    * Updates every parameter that has a gradient and submits the whole step (forward, backward, update) as one plan,
-   * without waiting for it.
+   * without waiting for it. Where `skip` (0-dim) is not 0, parameters and state stay as they are, as if the step had not been taken.
    */
-  step(): void {
+  step(options: { skip?: Tensor } = {}): void {
+    const skip = options.skip?.ne(0) ?? null;
     noGrad(() => {
+      if (skip !== null) this.#skipped ??= stateTensor([], 0);
       for (const group of this.paramGroups) {
-        for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat);
+        for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat, skip);
       }
+      if (skip !== null) this.#skipped?.assign(this.#skipped.add(skip));
     });
     submit();
   }
@@ -151,12 +161,14 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     this.paramGroups.forEach((group, i) => {
       Object.assign(group, groups[i]);
     });
+    noGrad(() => this.#skipped?.assign(0));
     // The state's objects stay the same ones: compiled steps hold them.
     params.forEach(({ parameter, group }, i) => {
       const entry = loaded[i];
       const state = this.state.get(parameter);
       if (state === undefined) return;
       Object.assign(state.counters, this.newCounters(), entry?.counters);
+      this.#past.delete(state.counters);
       for (const slot of this.#slotsOf(group)) {
         const value = entry?.tensors[slot]?.detach() ?? this.initial(slot, group);
         noGrad(() => state.slots[slot]?.assign(value));
@@ -228,7 +240,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /** Records the update of those parameters that have a gradient. */
-  #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>): void {
+  #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>, skip: Tensor | null): void {
     const { params } = flat;
     const gradients = params.map(({ grad }) => grad);
     if (gradients.every((gradient) => gradient === null)) return;
@@ -237,7 +249,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     const active = counters.filter((_, i) => gradients[i] !== null);
     const steps = counters.map(({ step }, i) => (gradients[i] === null ? null : step));
     hostEffect(() => {
-      for (const counter of active) this.advance(counter, group);
+      for (const counter of active) {
+        if (this.#skipped !== null) this.#remember(counter);
+        this.advance(counter, group);
+      }
     });
     const parameters = flat.parameters();
     const cohorts = new Cohorts(flat, steps, counters);
@@ -247,14 +262,34 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
       gradient: parameters.collect(gradients.map((gradient, i) => gradient ?? zeros((params[i] as Tensor).shape))),
       state: old,
       group,
-      number: (refresh) => cohorts.number(refresh),
+      number: (refresh) => this.#number(cohorts, refresh),
     });
-    const next = slots.map((slot) => cohorts.select(updated.state?.[slot] ?? old[slot], old[slot]));
-    const parameter = cohorts.select(updated.parameter, parameters.flat);
+    const select = (value: Tensor, before: Tensor): Tensor => {
+      const selected = cohorts.select(value, before);
+      return skip === null ? selected : where(skip, before, selected);
+    };
+    const next = slots.map((slot) => select(updated.state?.[slot] ?? old[slot], old[slot]));
+    const parameter = select(updated.parameter, parameters.flat);
     slots.forEach((slot, i) => {
       flat.state(slot).assign(next[i] as Tensor);
     });
     parameters.flat.assign(parameter);
+  }
+
+  /** A number that follows from the counters of the steps that were not skipped. Which these are the device knows: it gets all candidates. */
+  #number(cohorts: Cohorts<Counters>, refresh: (counters: Counters) => number): Tensor {
+    let result = cohorts.number(refresh);
+    if (this.#skipped === null) return result;
+    for (let back = 1; back <= MOST_SKIPPED; back++) {
+      const before = cohorts.number((counters) => refresh(this.#past.get(counters)?.[back - 1] ?? counters));
+      result = where(this.#skipped.ge(back), before, result);
+    }
+    return result;
+  }
+
+  #remember(counters: Counters): void {
+    const past = this.#past.get(counters) ?? [];
+    this.#past.set(counters, [{ ...counters }, ...past].slice(0, MOST_SKIPPED));
   }
 
   #countersOf(parameter: Tensor): Counters {

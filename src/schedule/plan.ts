@@ -263,7 +263,9 @@ class Planner {
     const second = new Group(group.id, "row", group.outer, [parts], null, 1);
     for (const r of group.reductions) {
       const shape = outer;
-      const partial = new Value(this.#nextId--, SOURCE, [], shape, r.value.dtype, [], null);
+      // Sums of f16 go on in f32 till they are whole.
+      const dtype = r.value.dtype === "f16" ? "f32" : r.value.dtype;
+      const partial = new Value(this.#nextId--, SOURCE, [], shape, dtype, [], null);
       const result = shape.map((n, i) => variable(`o${i}`, n));
       first.reductions.push({
         ...r,

@@ -1,0 +1,249 @@
+// amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
+
+import { stateTensor } from "./arena.ts";
+import { keepLoss, openedDevice } from "./engine.ts";
+import { DTypeError, WgradError } from "./errors.ts";
+import { Gradients } from "./gradients.ts";
+import { withAutocast } from "./graph/autocast.ts";
+import { Tensor, withGrad } from "./graph/tensor.ts";
+import { where } from "./ops/arithmetic.ts";
+import { isfinite, maximum } from "./ops/comparison.ts";
+import { cast, checkOptions, expectTensor } from "./ops/define.ts";
+
+/**
+ * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products
+ * take f16 operands (their sums are f32 inside), losses, norms, softmax, sums, exponentials and logarithms f32; all else takes what comes.
+ * Parameters stay f32. "f32" switches autocasting off inside. Run the forward pass and the loss inside, `backward()` outside.
+ * Throws a DTypeError where the device has no shader-f16.
+ */
+export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
+  if (dtype !== "f16" && dtype !== "f32")
+    throw new DTypeError(`autocast: the dtype must be "f16" (or "f32" for none), got ${String(dtype)}.`, {
+      op: "autocast",
+    });
+  if (typeof fn !== "function")
+    throw new TypeError(`autocast: the second argument must be a function, got ${typeof fn}.`);
+  const device = openedDevice();
+  if (dtype === "f16" && device !== null && device.failure === null && !device.gpu.features.has("shader-f16")) {
+    throw new DTypeError(
+      `autocast: this device has no f16 in shaders (WebGPU's feature shader-f16), got the adapter "${device.adapterName}". Train in f32 here.`,
+      { op: "autocast" },
+    );
+  }
+  const result = withAutocast(dtype === "f16", fn);
+  if (result instanceof Promise)
+    throw new TypeError("autocast: the function must be synchronous; await what it returns instead.");
+  return result;
+}
+
+/** What GradScaler needs of an optimizer. */
+export interface ScaledOptimizer {
+  readonly paramGroups: readonly { readonly params: readonly Tensor[] }[];
+  step(options?: { skip?: Tensor }): void;
+}
+
+export interface GradScalerOptions {
+  /** Factor to begin with. Default 65536. */
+  initScale?: number;
+  /** The factor's factor after `growthInterval` steps without overflow. Default 2. */
+  growthFactor?: number;
+  /** The factor's factor after an overflow. Default 0.5. */
+  backoffFactor?: number;
+  /** Default 2000. */
+  growthInterval?: number;
+  /** Off, all methods do nothing but call the optimizer. Default true. */
+  enabled?: boolean;
+}
+
+/** What `stateDict()` returns: PyTorch's names. The tensors are the live ones. */
+export interface GradScalerState {
+  scale: Tensor;
+  growth_factor: number;
+  backoff_factor: number;
+  growth_interval: number;
+  _growth_tracker: Tensor;
+}
+
+interface OptimizerStage {
+  stage: "ready" | "unscaled" | "stepped";
+  /** 1 where a gradient was not finite, else 0. */
+  readonly found: Tensor;
+}
+
+/**
+ * Scales the loss, so that its gradients don't vanish in f16, and the gradients back before the update. Where a gradient overflowed, the
+ * step is skipped and the factor halved; after `growthInterval` good steps it is doubled. All of it is decided on the GPU, within the
+ * step's own submit:
+ * `scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update();`
+ * An optimizer's `step` counters count skipped steps too, its formulas don't.
+ */
+export class GradScaler {
+  #growthFactor: number;
+  #backoffFactor: number;
+  #growthInterval: number;
+  readonly #enabled: boolean;
+  readonly #scale: Tensor;
+  readonly #tracker: Tensor;
+  readonly #stages = new Map<ScaledOptimizer, OptimizerStage>();
+
+  constructor(options: GradScalerOptions = {}) {
+    checkOptions("GradScaler", options, ["initScale", "growthFactor", "backoffFactor", "growthInterval", "enabled"]);
+    const { initScale = 65536, growthFactor = 2, backoffFactor = 0.5, growthInterval = 2000 } = options;
+    const check = (name: string, value: number, ok: boolean, rule: string): number => {
+      if (typeof value === "number" && ok) return value;
+      throw new RangeError(`GradScaler: ${name} must be ${rule}, got ${String(value)}.`);
+    };
+    check("initScale", initScale, initScale > 0, "> 0");
+    this.#growthFactor = check("growthFactor", growthFactor, growthFactor > 1, "> 1");
+    this.#backoffFactor = check("backoffFactor", backoffFactor, backoffFactor < 1 && backoffFactor > 0, "in 0 … 1");
+    this.#growthInterval = check("growthInterval", growthInterval, growthInterval >= 1, "≥ 1");
+    this.#enabled = options.enabled ?? true;
+    this.#scale = stateTensor([], initScale);
+    this.#tracker = stateTensor([], 0);
+  }
+
+  isEnabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** The present factor, 0-dim. */
+  getScale(): Tensor {
+    return this.#scale;
+  }
+
+  /** The loss (or several, in arrays and objects) times the factor. The loss itself stays readable after the step. */
+  scale<T>(outputs: T): T {
+    if (!this.#enabled) return outputs;
+    const visit = (value: unknown): unknown => {
+      if (value instanceof Tensor) {
+        // It is what one reads, not its product, on which backward is called.
+        keepLoss(value.node);
+        return cast(value, "f32").mul(this.#scale.detach());
+      }
+      if (Array.isArray(value)) return value.map(visit);
+      if (value !== null && typeof value === "object")
+        return Object.fromEntries(Object.entries(value).map(([name, v]) => [name, visit(v)]));
+      throw new TypeError(`GradScaler.scale: takes tensors, alone or in arrays and objects, got ${typeof value}.`);
+    };
+    return visit(outputs) as T;
+  }
+
+  /** Divides the gradients of the optimizer's parameters by the factor: for what looks at them before the step, such as clipping. */
+  unscale_(optimizer: ScaledOptimizer): void {
+    if (!this.#enabled) return;
+    const state = this.#stageOf(optimizer);
+    if (state.stage !== "ready") {
+      throw new WgradError(
+        state.stage === "unscaled"
+          ? "GradScaler.unscale_: was called for this optimizer already since the last update()."
+          : "GradScaler.unscale_: comes before step(), not after it.",
+        { op: "unscale_" },
+      );
+    }
+    state.stage = "unscaled";
+    withGrad(false, () => {
+      const gradients = new Gradients(
+        "GradScaler.unscale_",
+        optimizer.paramGroups.flatMap((group) => group.params),
+      );
+      const bad = gradients.elements().map((g) => cast(isfinite(g).logicalNot().any(), "f32"));
+      const [first, ...others] = bad;
+      if (first === undefined)
+        throw new WgradError("GradScaler.unscale_: no parameter has a gradient. Call backward() before.", {
+          op: "unscale_",
+        });
+      const inverse = this.#scale.detach().reciprocal();
+      gradients.replace((g) => g.mul(inverse));
+      state.found.assign(others.reduce((a, b) => maximum(a, b), first));
+    });
+  }
+
+  /** `optimizer.step()`, with no effect on parameters and state where a gradient overflowed. */
+  step(optimizer: ScaledOptimizer): void {
+    if (!this.#enabled) {
+      optimizer.step();
+      return;
+    }
+    const state = this.#stageOf(optimizer);
+    if (state.stage === "stepped")
+      throw new WgradError("GradScaler.step: was called for this optimizer already since the last update().", {
+        op: "step",
+      });
+    if (state.stage === "ready") this.unscale_(optimizer);
+    state.stage = "stepped";
+    optimizer.step({ skip: state.found });
+  }
+
+  /** Adapts the factor to what the steps since the last update met, or sets it. */
+  update(newScale?: number | Tensor): void {
+    if (!this.#enabled) return;
+    withGrad(false, () => {
+      if (newScale !== undefined) {
+        this.#scale.assign(typeof newScale === "number" ? newScale : expectTensor("update", newScale, "the scale"));
+      } else {
+        const found = [...this.#stages.values()].filter(({ stage }) => stage !== "ready").map((s) => s.found);
+        const [first, ...others] = found;
+        if (first === undefined)
+          throw new WgradError(
+            "GradScaler.update: no step was taken since the last update. Call step(optimizer) before.",
+            {
+              op: "update",
+            },
+          );
+        const overflow = others.reduce((a, b) => maximum(a, b), first).gt(0);
+        const good = this.#tracker.add(1);
+        const grows = good.ge(this.#growthInterval);
+        const grown = this.#scale.mul(this.#growthFactor);
+        const larger = where(grows.logicalAnd(isfinite(grown)), grown, this.#scale);
+        const tracker = where(overflow.logicalOr(grows), 0, good);
+        this.#scale.assign(where(overflow, this.#scale.mul(this.#backoffFactor), larger));
+        this.#tracker.assign(tracker);
+      }
+    });
+    for (const state of this.#stages.values()) state.stage = "ready";
+  }
+
+  /** Factor, tracker and options by PyTorch's names; empty where disabled. */
+  stateDict(): GradScalerState | Record<string, never> {
+    if (!this.#enabled) return {};
+    return {
+      scale: this.#scale,
+      growth_factor: this.#growthFactor,
+      backoff_factor: this.#backoffFactor,
+      growth_interval: this.#growthInterval,
+      _growth_tracker: this.#tracker,
+    };
+  }
+
+  /** Takes what `stateDict()` gave (PyTorch's numbers for `scale` and `_growth_tracker` will do, too). */
+  loadStateDict(state: {
+    scale: Tensor | number;
+    growth_factor: number;
+    backoff_factor: number;
+    growth_interval: number;
+    _growth_tracker: Tensor | number;
+  }): void {
+    if (!this.#enabled) return;
+    if (typeof state !== "object" || state === null || !("scale" in state) || !("_growth_tracker" in state))
+      throw new WgradError("GradScaler.loadStateDict: the state must have scale and _growth_tracker.");
+    withGrad(false, () => {
+      this.#scale.assign(state.scale instanceof Tensor ? state.scale.detach() : state.scale);
+      this.#tracker.assign(
+        state._growth_tracker instanceof Tensor ? state._growth_tracker.detach() : state._growth_tracker,
+      );
+    });
+    this.#growthFactor = state.growth_factor;
+    this.#backoffFactor = state.backoff_factor;
+    this.#growthInterval = state.growth_interval;
+  }
+
+  #stageOf(optimizer: ScaledOptimizer): OptimizerStage {
+    if (!Array.isArray(optimizer?.paramGroups)) throw new TypeError("GradScaler: takes an optimizer.");
+    let state = this.#stages.get(optimizer);
+    if (state === undefined) {
+      state = { stage: "ready", found: stateTensor([], 0) };
+      this.#stages.set(optimizer, state);
+    }
+    return state;
+  }
+}

@@ -1,0 +1,58 @@
+// The gradients of many parameters as few vectors: what looks at all of them takes few kernels, whatever their number.
+
+import { Arena } from "./arena.ts";
+import { Tensor, withGrad } from "./graph/tensor.ts";
+
+interface Part {
+  readonly arena: Arena | null;
+  readonly parameters: readonly Tensor[];
+  /** In the arena's layout, or one parameter's gradient. */
+  readonly gradient: Tensor;
+}
+
+/** The gradients that some parameters have at present. */
+export class Gradients {
+  readonly #parts: readonly Part[];
+
+  /** Throws a TypeError for what is no tensor; parameters without gradient are left out. */
+  constructor(op: string, parameters: Tensor | Iterable<Tensor>) {
+    const list = parameters instanceof Tensor ? [parameters] : [...parameters];
+    const left = new Set<Tensor>();
+    for (const parameter of list) {
+      if (!(parameter instanceof Tensor))
+        throw new TypeError(`${op}: parameters must be tensors, got ${typeof parameter}.`);
+      if (parameter.grad !== null) left.add(parameter);
+    }
+    const parts: Part[] = [];
+    withGrad(false, () => {
+      for (const parameter of left) {
+        const arena = Arena.of(parameter);
+        const together = arena?.tensors.every((t) => left.has(t) && t.grad?.dtype === "f32") ?? false;
+        const members = arena !== null && together ? arena.tensors : [parameter];
+        for (const member of members) left.delete(member);
+        const gradients = members.map((member) => member.grad as Tensor);
+        const gradient = arena !== null && together ? arena.collect(gradients) : (gradients[0] as Tensor);
+        parts.push({ arena: together ? arena : null, parameters: members, gradient });
+      }
+    });
+    this.#parts = parts;
+  }
+
+  /** All elements, in few tensors, with zeros among them. */
+  elements(): Tensor[] {
+    return withGrad(false, () => this.#parts.map(({ arena, gradient }) => arena?.filled(gradient) ?? gradient));
+  }
+
+  /** Gives every parameter `change` of its gradient, which goes element by element. */
+  replace(change: (gradient: Tensor) => Tensor): void {
+    withGrad(false, () => {
+      for (const { arena, parameters, gradient } of this.#parts) {
+        const changed = change(gradient);
+        const gradients = arena === null ? [changed] : arena.parts(changed);
+        parameters.forEach((parameter, i) => {
+          parameter.grad = gradients[i] as Tensor;
+        });
+      }
+    });
+  }
+}
