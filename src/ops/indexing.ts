@@ -1,12 +1,11 @@
-// Reading by index: gather and what is made of it.
+// Reading by index: gather and what is made of it, and counting indices.
 
 import { castNumber } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
-import type { PlainDefinition } from "../graph/node.ts";
-import { record, type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sizeOf } from "../shape.ts";
-import { alongDim, checkRank, dimOf, insertDim } from "./arguments.ts";
-import { add, eq, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
+import { type Tensor, withGrad } from "../graph/tensor.ts";
+import { broadcastShapes, formatShape } from "../shape.ts";
+import { checkRank, dimOf, insertDim } from "./arguments.ts";
+import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
   cast,
   checkIndex,
@@ -18,74 +17,10 @@ import {
   floating,
   hostRange,
 } from "./define.ts";
-import { iota } from "./iota.ts";
+import { gatherAlong, pickRows } from "./gathering.ts";
+import { countIndices } from "./index-kernels.ts";
 import { norm } from "./norms.ts";
-import { sumOver } from "./reductions.ts";
 import { expand, reshape, strided } from "./views.ts";
-
-/** Sums src where the index says: result[…, v, …] = Σᵢ src[…, i, …] where index[…, i, …] = v, for v < size along dim. */
-export function scatterSum(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
-  const candidate = reshape(iota(size), alongDim(src.ndim + 1, dim, size));
-  const chosen = where(eq(insertDim(index, dim), candidate), insertDim(src, dim), constant(0, src.dtype));
-  return reshape(
-    sumOver(chosen, [dim + 1]),
-    src.shape.map((n, i) => (i === dim ? size : n)),
-  );
-}
-
-/** As `scatterSum` for one index list [T] that counts for all of the other dims: a product with one-hot rows, so a contraction. */
-export function scatterRows(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
-  const count = src.shape[dim] as number;
-  const before = sizeOf(src.shape.slice(0, dim));
-  const after = sizeOf(src.shape.slice(dim + 1));
-  const oneHot = cast(eq(reshape(iota(size), [size, 1]), index), src.dtype);
-  const lead = before === 1 ? [] : [before];
-  const rest = after === 1 ? [] : [after];
-  const product = mul(reshape(oneHot, [size, count, ...rest.map(() => 1)]), reshape(src, [...lead, 1, count, ...rest]));
-  return reshape(
-    sumOver(product, [lead.length + 1]),
-    src.shape.map((n, i) => (i === dim ? size : n)),
-  );
-}
-
-const gatherDefinition: PlainDefinition = {
-  kind: "gather",
-  name: "gather",
-  derivative: (g, _out, [x, index], [dim]) => [
-    scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
-    null,
-  ],
-};
-
-// The index differs along dim only: one row of it says all.
-const gatherRowsDefinition: PlainDefinition = {
-  kind: "gather",
-  name: "gather",
-  derivative: (g, _out, [x, index], [dim]) => {
-    const whole = index as Tensor;
-    const count = whole.shape[dim as number] as number;
-    const row = strided(
-      whole,
-      whole.shape.map(() => 0),
-      whole.shape.map(() => 1),
-      alongDim(whole.ndim, dim as number, count),
-    );
-    return [scatterRows(g, reshape(row, [count]), dim as number, (x as Tensor).shape[dim as number] as number), null];
-  },
-};
-
-/** Row-wise reading: [..., n, ...] by an index list [T] → [..., T, ...]; the index has been checked. */
-export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
-  const count = index.shape[0] as number;
-  const shape = x.shape.map((n, i) => (i === dim ? count : n));
-  const whole = expand(reshape(index, alongDim(x.ndim, dim, count)), shape);
-  return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
-}
-
-/** gather with everything checked; x has the index's sizes but along dim. */
-export function gatherAlong(x: Tensor, dim: number, index: Tensor): Tensor {
-  return record(gatherDefinition, [x, index], index.shape, x.dtype, [dim]);
-}
 
 /** Demands that `index` has the rank of `x` and is nowhere larger but along `dim`. */
 export function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, what: string): void {
@@ -228,8 +163,8 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
     found = scaledValue(found, factor);
   }
   if (learns && options.scaleGradByFreq === true) {
-    const times = sumOver(cast(eq(insertDim(list, 1), list), found.dtype), [1]);
-    found = scaledGradient(found, trueDivide(1, times));
+    const times = reshape(pickRows(countIndices(list, rows), 0, list), [list.numel, 1]);
+    found = scaledGradient(found, trueDivide(1, cast(times, found.dtype)));
   }
   const padding = options.paddingIdx ?? null;
   if (padding === null) return reshape(found, shape);

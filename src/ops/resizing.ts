@@ -8,7 +8,7 @@ import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { pickRows } from "./indexing.ts";
+import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
 import { asFloat } from "./reductions.ts";
 import { expand, reshape, strided } from "./views.ts";

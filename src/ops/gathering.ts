@@ -1,0 +1,128 @@
+// Reading by index and its transpose: the primitives beneath gather, embedding, scatter and their derivatives.
+
+import type { PlainDefinition } from "../graph/node.ts";
+import { record, type Tensor } from "../graph/tensor.ts";
+import { sizeOf } from "../shape.ts";
+import { alongDim, insertDim } from "./arguments.ts";
+import { add, eq, ge, logicalAnd, lt, mul, where } from "./arithmetic.ts";
+import { maximum, minimum } from "./comparison.ts";
+import { cast, constant } from "./define.ts";
+import { sortIndices } from "./index-kernels.ts";
+import { iota } from "./iota.ts";
+import { sumOver } from "./reductions.ts";
+import { makeSegments, type Segments } from "./segment-kernels.ts";
+import { expand, reshape, strided } from "./views.ts";
+
+/** Up to so many sources per place, looking at each is no more than writing the result. */
+const FEW = 4;
+/** Comparisons, or products with a one-hot row, that cost less than sorting. */
+const MASKED = 1 << 19;
+const MULTIPLIED = 1 << 20;
+
+const gatherDefinition: PlainDefinition = {
+  kind: "gather",
+  name: "gather",
+  derivative: (g, _out, [x, index], [dim]) => [
+    scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
+    null,
+  ],
+};
+
+// The index differs along dim only: one row of it says all.
+const gatherRowsDefinition: PlainDefinition = {
+  kind: "gather",
+  name: "gather",
+  derivative: (g, _out, [x, index], [dim]) => {
+    const whole = index as Tensor;
+    const count = whole.shape[dim as number] as number;
+    const row = strided(
+      whole,
+      whole.shape.map(() => 0),
+      whole.shape.map(() => 1),
+      alongDim(whole.ndim, dim as number, count),
+    );
+    return [scatterRows(g, reshape(row, [count]), dim as number, (x as Tensor).shape[dim as number] as number), null];
+  },
+};
+
+/** Row-wise reading: [..., n, ...] by an index list [T] → [..., T, ...]; the index has been checked. */
+export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
+  const count = index.shape[0] as number;
+  const shape = x.shape.map((n, i) => (i === dim ? count : n));
+  const whole = expand(reshape(index, alongDim(x.ndim, dim, count)), shape);
+  return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
+}
+
+/** gather with everything checked; x has the index's sizes but along dim. */
+export function gatherAlong(x: Tensor, dim: number, index: Tensor): Tensor {
+  return record(gatherDefinition, [x, index], index.shape, x.dtype, [dim]);
+}
+
+/** As `pickRows`, with 0 where the index is out of range. */
+export function pickInside(x: Tensor, dim: number, index: Tensor): Tensor {
+  const size = x.shape[dim] as number;
+  const count = index.shape[0] as number;
+  if (size === 0)
+    return expand(
+      constant(0, x.dtype),
+      x.shape.map((n, i) => (i === dim ? count : n)),
+    );
+  const list = cast(index, "i32");
+  const inside = reshape(logicalAnd(ge(list, 0), lt(list, size)), alongDim(x.ndim, dim, count));
+  return where(inside, pickRows(x, dim, minimum(maximum(list, 0), size - 1)), constant(0, x.dtype));
+}
+
+const segmentSums: Segments = makeSegments("sum", ([g], _outputs, inputs) => [
+  g ? pickInside(g, 1, inputs[3] as Tensor) : null,
+]);
+
+/** Sums of sources [outer, T, inner] by their places, a list [T] → [outer, size, inner]; places out of range are left out. */
+function segmentSum(source: Tensor, places: Tensor, size: number): Tensor {
+  return segmentSums(source, sortIndices(places, size), places);
+}
+
+/** Where each element of an index goes in the flat result of shape [.., size, ..]; beyond its end where the index is out of range. */
+export function flatPlaces(index: Tensor, dim: number, size: number): Tensor {
+  const { shape } = index;
+  const inner = sizeOf(shape.slice(dim + 1));
+  const outer = sizeOf(shape.slice(0, dim));
+  const count = shape[dim] as number;
+  const at = cast(reshape(index, [outer, count, inner]), "i32");
+  let place = inner === 1 ? at : add(mul(at, inner), iota(inner));
+  if (outer > 1) place = add(place, reshape(mul(iota(outer), size * inner), [outer, 1, 1]));
+  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  return reshape(where(inside, place, outer * size * inner), [index.numel]);
+}
+
+/** Whether each place should look at all sources that might go to it. */
+export function isMasked(index: Tensor, dim: number, size: number): boolean {
+  const count = index.shape[dim] as number;
+  return count <= FEW || index.numel * size <= MASKED;
+}
+
+/** Sums src where the index says: result[…, v, …] = Σᵢ src[…, i, …] where index[…, i, …] = v, for v < size along dim. */
+export function scatterSum(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
+  const shape = src.shape.map((n, i) => (i === dim ? size : n));
+  if (!isMasked(index, dim, size)) {
+    const sums = segmentSum(reshape(src, [1, src.numel, 1]), flatPlaces(index, dim, size), sizeOf(shape));
+    return reshape(sums, shape);
+  }
+  const candidate = reshape(iota(size), alongDim(src.ndim + 1, dim, size));
+  const chosen = where(eq(insertDim(index, dim), candidate), insertDim(src, dim), constant(0, src.dtype));
+  return reshape(sumOver(chosen, [dim + 1]), shape);
+}
+
+/** As `scatterSum` for one index list [T] that counts for all of the other dims; small ones as a product with one-hot rows, so a contraction. */
+export function scatterRows(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
+  const count = src.shape[dim] as number;
+  const before = sizeOf(src.shape.slice(0, dim));
+  const after = sizeOf(src.shape.slice(dim + 1));
+  const shape = src.shape.map((n, i) => (i === dim ? size : n));
+  if (count > FEW && count * size * before * after > MULTIPLIED)
+    return reshape(segmentSum(reshape(src, [before, count, after]), index, size), shape);
+  const oneHot = cast(eq(reshape(iota(size), [size, 1]), index), src.dtype);
+  const lead = before === 1 ? [] : [before];
+  const rest = after === 1 ? [] : [after];
+  const product = mul(reshape(oneHot, [size, count, ...rest.map(() => 1)]), reshape(src, [...lead, 1, count, ...rest]));
+  return reshape(sumOver(product, [lead.length + 1]), shape);
+}
