@@ -10,7 +10,7 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import { RESULT } from "../graph/node.ts";
+import { COPY, RESULT } from "../graph/node.ts";
 import { inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { type Contraction, type Factor, Group, type Home, type Reduction, reductionVariables } from "./group.ts";
@@ -115,8 +115,13 @@ class Fuser {
   run(): Fusion {
     for (const { value } of this.#program.outputs) this.#require(value);
     for (const value of this.#order) {
-      if (value.definition.kind === "pack") for (const input of value.inputs) this.#require(input);
-      if (value.definition.kind === "kernel") for (const input of value.inputs) this.#requireBytes(input);
+      if (value.definition.kind === "pack")
+        for (const input of value.inputs) {
+          const own = this.#takenOver(input);
+          if (own === null) this.#require(input);
+          else this.#producers.set(input, own);
+        }
+      if (value.definition.kind === "kernel") for (const input of this.#bound(value)) this.#requireBytes(input);
     }
     for (const value of [...this.#order].reverse())
       if (value.definition.kind === "reduce" && !this.#absorbed.has(value)) this.#describe(value);
@@ -136,10 +141,30 @@ class Fuser {
     if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
   }
 
-  /** As `#require`, for whoever binds the bytes: a leaf's own will do. */
-  #requireBytes(value: Value): void {
-    const base = sameBytes(value);
+  /** Makes sure that what a kernel binds has bytes: a leaf's own will do. */
+  #requireBytes(base: Value): void {
     if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
+  }
+
+  /** The values whose bytes a hand-written kernel's inputs are. */
+  #bound({ definition, inputs, attributes }: Value): Value[] {
+    if (definition.kind !== "kernel") throw internal("not a kernel");
+    const initial = new Set(definition.program.outputs(inputs, attributes).map((output) => output.initial));
+    return inputs.map((input, i) => (initial.has(i) ? this.#takenOver(input) : null) ?? sameBytes(input));
+  }
+
+  /** The kernel's result that a copy is of, where nobody else reads it: it is written right to where the copy belongs. */
+  #takenOver(copy: Value): Value | null {
+    if (copy.definition !== COPY) return null;
+    let value = copy.inputs[0] as Value;
+    const result = sameBytes(value);
+    if (result.definition.kind !== "result" || this.#program.outputs.some((o) => sameBytes(o.value) === result))
+      return null;
+    for (;;) {
+      if (this.#usersOf(value).length !== 1) return null;
+      if (value === result) return result;
+      value = value.inputs[0] as Value;
+    }
   }
 
   /** Spells a reduction out, drawing in sums that only it reads. */
@@ -246,7 +271,7 @@ class Fuser {
   #placeKernel(value: Value): void {
     const { definition, inputs, attributes } = value;
     if (definition.kind !== "kernel") throw internal("not a kernel");
-    const bound = inputs.map(sameBytes);
+    const bound = this.#bound(value);
     const group = this.#newGroup("kernel", [1], [], null, 1);
     const outputs = definition.program
       .outputs(inputs, attributes)

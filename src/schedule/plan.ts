@@ -160,6 +160,13 @@ class Planner {
     });
   }
 
+  /** The value in whose bytes `value` begins its life: its own, unless a kernel goes on from there. */
+  #owner(value: Value): Value {
+    let owner = value;
+    for (let next = this.#initials.get(owner); next !== undefined; next = this.#initials.get(owner)) owner = next;
+    return owner;
+  }
+
   /** What a group's kernel reads from buffers. */
   #readsOf(group: Group): Set<Value> {
     if (group.handWritten !== null) return new Set(group.handWritten.bound);
@@ -394,7 +401,7 @@ class Planner {
     const blocksOf = (values: Iterable<Value>): number[] => {
       const found: number[] = [];
       for (const value of values) {
-        const base = packOf.get(value)?.pack ?? this.#initials.get(value) ?? value;
+        const base = packOf.get(this.#owner(value))?.pack ?? this.#owner(value);
         if (base.leaf !== null || this.#places.has(base)) continue;
         let block = known.get(base);
         if (block === undefined) {
@@ -419,8 +426,9 @@ class Planner {
   #placeTemporaries(order: readonly Group[]): { workspace: number; liveBytes: number } {
     const position = new Map<Group, number>(order.map((g, i) => [g, i]));
     const intervals = new Map<Value, { start: number; end: number; bytes: number }>();
+    const packOf = this.#packRegions();
     const touch = (touched: Value, at: number) => {
-      const value = this.#initials.get(touched) ?? touched;
+      const value = packOf.get(this.#owner(touched))?.pack ?? this.#owner(touched);
       const interval = intervals.get(value);
       if (interval === undefined) intervals.set(value, { start: at, end: at, bytes: bytesFor(value) });
       else {
@@ -428,15 +436,12 @@ class Planner {
         interval.end = Math.max(interval.end, at);
       }
     };
-    const packOf = this.#packRegions();
     for (const group of order) {
       const at = position.get(group) as number;
-      for (const value of group.stored) touch(packOf.get(value)?.pack ?? value, at);
-      for (const value of this.#readers.get(group) ?? [])
-        if (value.leaf === null) touch(packOf.get(value)?.pack ?? value, at);
+      for (const value of group.stored) touch(value, at);
+      for (const value of this.#readers.get(group) ?? []) if (value.leaf === null) touch(value, at);
     }
-    for (const copy of this.#pendingCopies)
-      if (copy.producer.leaf === null) touch(packOf.get(copy.producer)?.pack ?? copy.producer, order.length);
+    for (const copy of this.#pendingCopies) if (copy.producer.leaf === null) touch(copy.producer, order.length);
     const free = [...intervals].filter(([value]) => !this.#places.has(value));
     const layout = layOut(
       free.map(([, interval]) => interval),
@@ -464,7 +469,7 @@ class Planner {
   #finish(order: readonly Group[], placed: { workspace: number; liveBytes: number }): Plan {
     const regions = this.#packRegions();
     const placeOf = (of: Value): Place => {
-      const value = this.#initials.get(of) ?? of;
+      const value = this.#owner(of);
       const region = regions.get(value);
       if (region !== undefined) return offsetPlace(placeOf(region.pack), region.offset);
       if (value.leaf?.kind === "buffer") return { kind: "leaf", index: value.leaf.index };

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ShaderError, WgradError } from "../../src/errors.ts";
 import {
+  Arena,
   checkpoint,
   compile,
   customKernel,
@@ -140,6 +141,35 @@ test("outputs start with a number or a tensor's content, and take atomics", asyn
       }`,
   });
   assert.equal(await list(counted.add(1)), [2, 1, 4, 1, 1, 2]);
+});
+
+test("a kernel goes on in the memory that another has filled, also within an arena", async () => {
+  const marked = (x: Tensor, at: number): Tensor =>
+    customKernel({
+      name: "marked",
+      inputs: [],
+      outputs: { shape: x.shape, initial: x },
+      workgroups: 1,
+      wgsl: `if (index == 0u) { out[${at}] = 7.0; }`,
+    });
+  const x = tensor([1, 2, 3]);
+  const first = marked(x.mul(2), 0);
+  assert.equal(await list(marked(marked(first, 1), 2)), [7, 7, 7]);
+  const again = marked(x.mul(2), 0);
+  const second = marked(again, 1);
+  await realize(again, second);
+  assert.equal(
+    [await list(again), await list(second)],
+    [
+      [7, 4, 6],
+      [7, 7, 6],
+    ],
+  );
+  const parameters = [tensor([1, 2, 3]), tensor([4])];
+  const arena = new Arena(parameters);
+  arena.flat.assign(arena.collect([marked(marked((parameters[0] as Tensor).add(1), 0), 2), tensor([5])]));
+  assert.equal(await list(parameters[0] as Tensor), [7, 3, 7]);
+  assert.equal(await list(parameters[1] as Tensor), [5]);
 });
 
 test("the same tensor twice, results of another kernel, and both outputs of one", async () => {

@@ -3,9 +3,21 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DTypeError, ShapeError, WgradError } from "../../src/errors.ts";
+import { pack } from "../../src/ops/memory.ts";
 import { customKernel, explain, grad, kernels, type Tensor, tensor } from "../../src/tensor.ts";
 
 const input = (...shape: number[]): Tensor => tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
+
+/** x with a 7 in front. */
+function marked(x: Tensor): Tensor {
+  return customKernel({
+    name: "marked",
+    inputs: [],
+    outputs: { shape: x.shape, initial: x },
+    workgroups: 1,
+    wgsl: "if (index == 0u) { out[0] = 7.0; }",
+  });
+}
 
 /** x² by hand. */
 function squared(x: Tensor): Tensor {
@@ -38,6 +50,15 @@ test("a leaf is bound as it is, reshaped too; a number or a view is stored first
   assert.is(kernels(squared(x.reshape([24]))), 1);
   assert.is(kernels(squared(x.t())), 2);
   assert.is(kernels(squared(tensor(3))), 2);
+});
+
+test("results are written right into a pack, and into an output that starts with them", () => {
+  const y = squared(input(4));
+  assert.is(kernels(pack([y, y.add(1)], [0, 64], 128).mul(2)), 3);
+  assert.is(kernels(pack([squared(input(4)), squared(input(5))], [0, 64], 128).mul(2)), 3);
+  assert.is(kernels(marked(squared(input(4)))), 2);
+  assert.is(kernels(marked(marked(squared(input(4)))).mul(2)), 4);
+  assert.is(kernels(marked(y), y), 3);
 });
 
 test("equal kernels on equal inputs run once", () => {
