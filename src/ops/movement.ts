@@ -6,7 +6,7 @@ import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape } from
 import { dimOf, dropDims, insertDim } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
-import { pickRows } from "./indexing.ts";
+import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
 import { expandTo, permute, reshape, rolled, strided, windows } from "./views.ts";
 
