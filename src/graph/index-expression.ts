@@ -320,3 +320,10 @@ export function evaluateCondition(condition: Condition, values: ReadonlyMap<stri
   if (condition.kind === "range") return value >= condition.low && value < condition.high;
   return value % condition.divisor === 0;
 }
+
+/** Names of the variables in indices. */
+export function variablesOf(indices: readonly Index[]): Set<string> {
+  const names = new Set<string>();
+  for (const index of indices) visitVariables(index, (name) => names.add(name));
+  return names;
+}

@@ -5,14 +5,16 @@ import { internal } from "../errors.ts";
 import {
   type Condition,
   constantIndex,
+  delinearize,
   type Index,
+  linearIndex,
   substitute,
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
 import { COPY, RESULT } from "../graph/node.ts";
 import { inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
-import { sameShape, sizeOf } from "../shape.ts";
+import { sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { type Contraction, type Factor, Group, type Home, type Reduction, reductionVariables } from "./group.ts";
 
 export interface FusionOptions {
@@ -127,6 +129,7 @@ class Fuser {
       if (value.definition.kind === "reduce" && !this.#absorbed.has(value)) this.#describe(value);
     for (const value of this.#order) this.#place(value);
     for (const value of this.#order) this.#decide(value);
+    if (this.#options.fuse) for (const value of [...this.#order].reverse()) this.#drawIn(value);
     for (const value of this.#stored) this.#homes.get(value)?.group.stored.push(value);
     const groups = this.#groups.filter((g) => g.stored.length > 0);
     return { groups, homes: this.#homes, stored: this.#stored, producers: this.#producers };
@@ -356,6 +359,11 @@ class Fuser {
       if (group.kind === "kernel") continue;
       if (candidates.some((other) => other !== group && other.dependsOn(group))) continue;
       if (!this.#fits(group, value)) continue;
+      for (const dims of group.sides) {
+        if (sizeOf(value.shape) !== sizeOf(dims.map((i) => group.outer[i] as number))) continue;
+        const coordinates = group.sideCoordinates(dims, value.shape);
+        if (this.#aligned(value, coordinates, group, true)) return { group, domain: "side", coordinates };
+      }
       if (sizeOf(value.shape) === group.rows) {
         const coordinates = group.outerCoordinates(value.shape);
         if (this.#aligned(value, coordinates, group)) return { group, domain: "outer", coordinates };
@@ -402,7 +410,7 @@ class Fuser {
   }
 
   /** Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. */
-  #aligned(value: Value, coordinates: readonly Index[], group: Group): boolean {
+  #aligned(value: Value, coordinates: readonly Index[], group: Group, side = false): boolean {
     const seen = new Set<string>();
     const check = (v: Value, at: readonly Index[]): boolean => {
       if (v.leaf !== null || !this.#reach(v).has(group)) return true;
@@ -410,8 +418,9 @@ class Fuser {
       if (seen.has(key)) return true;
       seen.add(key);
       const reduction = this.#reductions.get(v);
-      if (reduction !== undefined) return this.#homes.get(v)?.group === group && sameIndices(at, reduction.result);
       const home = this.#homes.get(v);
+      if (home !== undefined && (home.domain === "side") !== side) return false;
+      if (reduction !== undefined) return home?.group === group && sameIndices(at, reduction.result);
       if (home !== undefined) {
         if (home.group !== group) return false;
         return sameIndices(at, home.coordinates);
@@ -458,6 +467,7 @@ class Fuser {
     this.#reaches.set(value, reach);
     this.#leaves.set(value, this.#outsideLeaves(reduction.body));
     const contraction = this.#options.fuse ? findContraction(reduction) : null;
+    if (contraction === null && this.#options.fuse && this.#joinFactor(value, reduction, reach)) return;
     let group = contraction === null && this.#options.fuse ? this.#findRowGroup(value, reduction, reach) : null;
     if (group === null) {
       const rows = sizeOf(reduction.outer);
@@ -473,6 +483,31 @@ class Fuser {
     }
     group.reductions.push(reduction);
     this.#settle(value, { group, domain: "outer", coordinates: reduction.result });
+  }
+
+  /** Lets a plain sum of a contraction's factor be taken by the contraction, which reads it anyway: a bias's gradient by its weight's. */
+  #joinFactor(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): boolean {
+    if (reduction.definition.name !== "sum" || reduction.conditions.length > 0) return false;
+    for (const group of this.#groups) {
+      if (group.contraction === null || group.parts > 1 || group.contraction.batch.length > 0) continue;
+      if (group.length !== sizeOf(reduction.inner) || !this.#fits(group, value)) continue;
+      if ([...reach].some((other) => other.dependsOn(group))) continue;
+      const { a, b, m, n, aConditions, bConditions } = group.contraction;
+      for (const [factors, dims, conditions] of [
+        [a, m, aConditions],
+        [b, n, bConditions],
+      ] as const) {
+        const [factor] = factors;
+        if (factor === undefined || factors.length > 1 || conditions.length > 0) continue;
+        const found = alongFactor(reduction, group, factor, dims);
+        if (found === null) continue;
+        group.reductions.push(found);
+        this.#reductions.set(value, found);
+        this.#settle(value, { group, domain: "side", coordinates: found.result });
+        return true;
+      }
+    }
+    return false;
   }
 
   /** A row kernel that walks the same rows, which `reduction` either continues or accompanies. */
@@ -500,9 +535,20 @@ class Fuser {
       if (reach.has(group) || !fits(group)) continue;
       // Short sums are worth less than a dispatch; long ones join where they read the same.
       if (group.rows * group.length <= SHORT) return group;
-      if ([...(this.#leaves.get(value) ?? [])].some((leaf) => group.reads.has(leaf))) return group;
+      if (this.#readsAlike(value, group)) return group;
     }
     return null;
+  }
+
+  /** Whether `value` and `group` read a buffer, or what one kernel computes, in common. */
+  #readsAlike(value: Value, group: Group): boolean {
+    // What is computed on the way in another kernel may yet be computed again from what that kernel reads.
+    const origins = (leaf: Value): readonly (Group | Value)[] => {
+      const home = this.#homes.get(leaf);
+      return home === undefined ? [leaf] : [home.group, ...(this.#leaves.get(leaf) ?? []), leaf];
+    };
+    const known = new Set([...group.reads].flatMap(origins));
+    return [...(this.#leaves.get(value) ?? [])].flatMap(origins).some((origin) => known.has(origin));
   }
 
   /** Decides, inputs first, whether a value is stored or computed again by whoever reads it. */
@@ -558,6 +604,20 @@ class Fuser {
     const storing = size * STORE + evaluations * LOAD + (home === undefined ? DISPATCH + size * cost : 0);
     if (evaluations * cost > storing) this.#store(value);
     else for (const v of missing) this.#store(v);
+  }
+
+  /** Computes a value that is stored for one map kernel alone, element by element, in that kernel. */
+  #drawIn(value: Value): void {
+    const home = this.#homes.get(value);
+    if (home?.group.kind !== "map" || !this.#stored.has(value) || this.#required.has(value)) return;
+    for (const [other, { group }] of this.#homes) if (other !== value && group === home.group) return;
+    const readers = [...this.#outsideReaders(value, home.group)];
+    const [reader, points] = readers[0] ?? [];
+    if (readers.length !== 1 || !(reader instanceof Group) || reader.kind !== "map") return;
+    if ((points ?? 0) > sizeOf(value.shape) || !this.#fits(reader, value)) return;
+    this.#stored.delete(value);
+    this.#homes.delete(value);
+    for (const leaf of this.#leaves.get(value) ?? []) reader.reads.add(leaf);
   }
 
   #store(value: Value): void {
@@ -623,6 +683,35 @@ class Fuser {
     known.set(value, cost);
     return cost;
   }
+}
+
+/** `reduction` in the variables of `group` where it sums `factor`, which has the outer variables `dims`; null where it sums something else. */
+function alongFactor(reduction: Reduction, group: Group, factor: Factor, dims: readonly number[]): Reduction | null {
+  if (sizeOf(reduction.outer) !== sizeOf(dims.map((i) => group.outer[i] as number))) return null;
+  const values = new Map<string, Index>();
+  group.sideCoordinates(dims, reduction.outer).forEach((c, i) => {
+    values.set(`o${i}`, c);
+  });
+  const inner = group.inner.map((n, i) => variable(`r${i}`, n));
+  delinearize(linearIndex(inner, stridesOf(group.inner)), reduction.inner).forEach((c, i) => {
+    values.set(`r${i}`, c);
+  });
+  const at = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
+  const coordinates = at(reduction.coordinates);
+  const own = elementBeneath(reduction.body, coordinates);
+  const its = elementBeneath(factor.value, factor.coordinates);
+  if (own === null || its === null || own.value !== its.value || own.linear !== its.linear) return null;
+  return { ...reduction, coordinates, outer: group.outer, inner: group.inner, result: at(reduction.result) };
+}
+
+/** The element that views show: of which value, and where; null behind a condition. */
+function elementBeneath(value: Value, coordinates: readonly Index[]): { value: Value; linear: string } | null {
+  const { kind } = value.definition;
+  const input = value.inputs[0];
+  if (value.leaf !== null || input === undefined || (kind !== "view" && kind !== "alias"))
+    return { value, linear: linearIndex(coordinates, stridesOf(value.shape)).key };
+  const inner = inputCoordinates(value, coordinates);
+  return inner.conditions.length > 0 ? null : elementBeneath(input, inner.coordinates[0] as Index[]);
 }
 
 /** How often a reduction's body is evaluated. */

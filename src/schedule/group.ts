@@ -7,6 +7,7 @@ import {
   type Index,
   linearIndex,
   variable,
+  variablesOf,
 } from "../graph/index-expression.ts";
 import type { ReduceDefinition } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
@@ -36,7 +37,8 @@ export interface Reduction {
 /** Where in a group's index space a value is computed. */
 export interface Home {
   readonly group: Group;
-  readonly domain: "outer" | "full";
+  /** Per result, per element that is summed, or (of a contraction) per row or column: beside the sums of one factor alone. */
+  readonly domain: "outer" | "full" | "side";
   readonly coordinates: readonly Index[];
 }
 
@@ -107,6 +109,23 @@ export class Group {
   /** Coordinates in `shape` of the outer space's elements, in the same row-major order. */
   outerCoordinates(shape: Shape): Index[] {
     return delinearize(linearIndex(this.outerVariables, stridesOf(this.outer)), shape);
+  }
+
+  /** The outer variables of the factors that this contraction also sums alone. */
+  get sides(): (readonly number[])[] {
+    const { contraction } = this;
+    if (contraction === null || this.reductions.length < 2) return [];
+    const summed = this.reductions.slice(1).map((r) => variablesOf(r.result));
+    return [contraction.m, contraction.n].filter((dims) =>
+      summed.some((names) => dims.some((i) => names.has(`o${i}`))),
+    );
+  }
+
+  /** Coordinates in `shape` of the elements that the outer variables `dims` number. */
+  sideCoordinates(dims: readonly number[], shape: Shape): Index[] {
+    const sizes = dims.map((i) => this.outer[i] as number);
+    const variables = dims.map((i) => variable(`o${i}`, this.outer[i] as number));
+    return delinearize(linearIndex(variables, stridesOf(sizes)), shape);
   }
 
   /** Coordinates in `shape` of the full space's elements, in the order of the first reduction's input. */

@@ -545,7 +545,8 @@ class Planner {
       else if (group.kind === "row")
         shape = writeRows(writer, group, outputs, rowSchedule(group, isStored, device), device);
       else {
-        const contraction = orient(group.contraction ?? failContraction(), outputs[0] ?? failContraction());
+        const main = outputs.find((o) => o.domain !== "side");
+        const contraction = orient(group.contraction ?? failContraction(), main ?? failContraction());
         shape = writeContraction(
           writer,
           group,

@@ -11,9 +11,10 @@ import {
   scaleIndex,
   substitute,
   variable,
+  variablesOf,
 } from "../graph/index-expression.ts";
 import { inputCoordinates, type Value } from "../graph/program.ts";
-import type { Contraction, Factor, Group } from "../schedule/group.ts";
+import type { Contraction, Factor, Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
 import { lane, type Operand, type Writer } from "./writer.ts";
@@ -156,6 +157,15 @@ export function writeContraction(
   const accumulator = (i: number, j: number) => `sum_${i}_${j}`;
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < columns; j++) writer.line(`var ${accumulator(i, j)} = vec4<f32>(0.0);`);
+  const sides = group.reductions.slice(1).map((r, k): Side => {
+    const names = variablesOf(r.result);
+    const along = contraction.m.some((dim) => names.has(`o${dim}`)) ? "rows" : "columns";
+    const count = along === "columns" ? columns : spread ? Math.ceil(rows / width) : rows;
+    const sums = Array.from({ length: count }, (_, i) => `side${k}_${i}`);
+    for (const name of sums) writer.line(`var ${name} = ${along === "rows" ? "0.0" : "vec4<f32>(0.0)"};`);
+    return { reduction: r, along, sums };
+  });
+  const [besideRows, besideColumns] = (["rows", "columns"] as const).map((a) => sides.filter((s) => s.along === a));
 
   const factor = (
     factors: readonly Factor[],
@@ -200,7 +210,7 @@ export function writeContraction(
     return inner;
   };
   writer.quads = unroll === 4;
-  const left = leftRows(writer, schedule, (i, u) =>
+  const left = leftRows(writer, schedule, besideRows ?? [], (i, u) =>
     factor(contraction.a, contraction.aConditions, valuesAt(i, null, innerAt(u))),
   );
   for (let u = 0; u < unroll; u++) {
@@ -211,6 +221,7 @@ export function writeContraction(
         valuesAt(null, constantIndex(j), innerAt(constantIndex(u))),
       );
       const b = right.width === 4 ? right.code : `vec4<f32>(${right.code})`;
+      for (const { sums } of besideColumns ?? []) writer.line(`${sums[j]} += ${b};`);
       for (let i = 0; i < rows; i++)
         writer.line(`${accumulator(i, j)} = fma(vec4<f32>(${left(i, u)}), ${b}, ${accumulator(i, j)});`);
     }
@@ -231,7 +242,8 @@ export function writeContraction(
   const place = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
   writer.line(`let result = results[${columns === 1 ? "i" : `i * ${columns} + j`}];`);
   writer.define(reduction.value, place(reduction.result), { code: "result", width: 4, depth: writer.depth });
-  const finished = outputs.map(({ value, coordinates }) => {
+  const main = outputs.filter((o) => o.domain !== "side");
+  const finished = main.map(({ value, coordinates }) => {
     const at = place(coordinates);
     return { value, linear: linearIndex(at, stridesOf(value.shape)), operand: writer.value(value, at) };
   });
@@ -245,17 +257,61 @@ export function writeContraction(
   };
   for (const { value, linear, operand } of finished) writer.store(value, linear, operand, guard);
   for (const head of heads2.reverse()) writer.close(head);
+
+  // What was summed beside the products is stored by the first tile of its row or column.
+  const storeSide = (
+    along: Side["along"],
+    k: number,
+    values: ReadonlyMap<string, Index>,
+    guard: (l: number) => string,
+  ) => {
+    const at = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
+    for (const { reduction: r, sums } of sides.filter((s) => s.along === along))
+      writer.define(r.value, at(r.result), { code: sums[k] as string, width: along === "rows" ? 1 : 4, depth: 0 });
+    const dims = new Set((along === "rows" ? contraction.m : contraction.n).map((dim) => `o${dim}`));
+    for (const { value, coordinates, domain } of outputs) {
+      if (domain !== "side" || [...variablesOf(coordinates)].some((name) => !dims.has(name))) continue;
+      const where = at(coordinates);
+      writer.store(value, linearIndex(where, stridesOf(value.shape)), writer.value(value, where), guard);
+    }
+  };
+  besideRows?.[0]?.sums.forEach((_, k) => {
+    const i = spread ? addIndex(variable("share", Math.min(rows, width)), constantIndex(k * width)) : constantIndex(k);
+    const first = spread
+      ? `(tile % ${groupsN} == 0) & (i32(lane) < ${Math.min(rows - k * width, width)})`
+      : "(column == 0)";
+    const row = spread ? `row * ${rows} + i32(lane) + ${k * width}` : `row * ${rows} + ${k}`;
+    storeSide("rows", k, valuesAt(i, null, new Map()), () => `${first} & (${row} < ${m}) & (tile < ${groups})`);
+  });
+  besideColumns?.[0]?.sums.forEach((_, k) => {
+    const column = (l: number) => `column * ${4 * columns} + ${k * 4 + (n % 4 === 0 ? 0 : l)}`;
+    const values = valuesAt(null, constantIndex(k), new Map());
+    storeSide("columns", k, values, (l) => `(row == 0) & (${column(l)} < ${n}) & (tile < ${groups})`);
+  });
   const y = Math.ceil(groups / device.maxWorkgroups);
   return { workgroups: [folded, y, 1], workgroupSize: width * height };
 }
 
-/** Code of the left factor's element in row i at unrolled step u. */
+/** A sum of one factor alone: of a row's (column's) elements, in a variable per row (vec4 of columns). */
+interface Side {
+  readonly reduction: Reduction;
+  readonly along: "rows" | "columns";
+  readonly sums: readonly string[];
+}
+
+/** Code of the left factor's element in row i at unrolled step u; adds to the sums beside. */
 function leftRows(
   writer: Writer,
   { rows, unroll, spread, width }: ContractionSchedule,
+  beside: readonly Side[],
   load: (i: Index, u: Index) => Operand,
 ): (i: number, u: number) => string {
-  if (!spread) return (i, u) => load(constantIndex(i), constantIndex(u)).code;
+  if (!spread) {
+    for (let i = 0; i < (beside.length > 0 ? rows : 0); i++)
+      for (let u = 0; u < unroll; u++)
+        for (const { sums } of beside) writer.line(`${sums[i]} += ${load(constantIndex(i), constantIndex(u)).code};`);
+    return (i, u) => load(constantIndex(i), constantIndex(u)).code;
+  }
   const names: string[] = [];
   let wide = false;
   for (let first = 0; first < rows; first += width) {
@@ -263,6 +319,8 @@ function leftRows(
     // Four steps at once: the lanes of a vec4 are steps of the sum here.
     const own = load(share, unroll === 4 ? lane : constantIndex(0));
     wide = own.width === 4;
+    const sum = wide ? `dot(${own.code}, vec4<f32>(1.0))` : own.code;
+    for (const { sums } of beside) writer.line(`${sums[first / width]} += ${sum};`);
     for (let i = 0; i < width && first + i < rows; i++) {
       const name = writer.fresh("a");
       writer.line(`let ${name} = subgroupBroadcast(${own.code}, ${i}u);`);

@@ -21,7 +21,7 @@ export const GUARANTEED: DeviceTraits = { kind: "gpu", bindings: 8, maxWorkgroup
 /** A value to store and the coordinates (in the group's variables) where it is computed. */
 export interface Stored {
   readonly value: Value;
-  readonly domain: "outer" | "full";
+  readonly domain: "outer" | "full" | "side";
   readonly coordinates: readonly Index[];
 }
 

@@ -157,6 +157,32 @@ test("optimized and naive agree over 30 steps", async () => {
   }
 });
 
+test("sums of a contraction's factors agree with sums of their own, for rows and columns, whole tiles and edges", async () => {
+  for (const [batch, inputs, outputs] of [
+    [3, 5, 7],
+    [64, 37, 20],
+    [24, 130, 9],
+    [40, 8, 64],
+  ] as const) {
+    const x = tensor(numbers(batch * inputs, 1), { shape: [batch, inputs] });
+    const g = tensor(numbers(batch * outputs, 2), { shape: [batch, outputs] });
+    const run = async (optimize: boolean) => {
+      setOptimize(optimize);
+      const all = [g.t().matmul(x), g.sum(0), x.sum(0, true).mul(2), x.t().matmul(g)];
+      await realize(...all);
+      return Promise.all(all.map(async (value) => [...(await value.data())]));
+    };
+    try {
+      const [fused, naive] = [(await run(true)).flat(), (await run(false)).flat()];
+      fused.forEach((value, i) => {
+        assert.ok(Math.abs(value - (naive[i] as number)) <= 1e-5, `[${[batch, inputs, outputs]}] ${i}`);
+      });
+    } finally {
+      setOptimize(true);
+    }
+  }
+});
+
 test("a compiled step does what the plain step does, with changing numbers", async () => {
   const plain = network();
   const expected: number[] = [];

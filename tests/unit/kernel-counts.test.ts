@@ -7,6 +7,12 @@ import { crossEntropy, explain, grad, kernels, layerNorm, linear, matmul, tensor
 
 const input = (...shape: number[]): Tensor => tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
 
+const parameter = (...shape: number[]): Tensor => {
+  const x = input(...shape);
+  x.requiresGrad = true;
+  return x;
+};
+
 test("elementwise work fuses into the sum that follows", () => {
   const x = input(64, 64);
   const [a, b] = [input(64), input(64, 1)];
@@ -31,11 +37,23 @@ test("a transposed operand costs nothing", () => {
 });
 
 test("cross-entropy with its gradient is two kernels", () => {
-  const logits = input(32, 10);
-  logits.requiresGrad = true;
+  const logits = parameter(32, 10);
   const target = tensor(new Int32Array(32));
   const loss = crossEntropy(logits, target);
   assert.ok(kernels(loss, ...grad(loss, [logits])) <= 2);
+});
+
+test("a layer's bias gradient comes with its weight's", () => {
+  const [x, weight, bias] = [input(5, 32, 64), parameter(16, 64), parameter(16)];
+  const y = linear(x, weight, { bias });
+  assert.is(kernels(...grad(y, [weight, bias], { gradOutputs: input(5, 32, 16) })), 1);
+});
+
+test("a layer norm's weight and bias gradients are one kernel", () => {
+  const [x, weight, bias] = [input(64, 8, 64), parameter(64), parameter(64)];
+  const y = layerNorm(linear(x, input(64, 64)), [64], { weight, bias });
+  const g = linear(input(64, 8, 32), input(64, 32));
+  assert.is(kernels(g, ...grad(y, [weight, bias], { gradOutputs: g })), 4);
 });
 
 test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
