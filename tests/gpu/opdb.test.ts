@@ -3,14 +3,14 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as wg from "../../src/index.ts";
-import { describe, deviceProblems, loadSamples, recordSample, type Sample } from "../support/opdb.ts";
+import { type Call, describe, deviceProblems, loadCalls, recordCall } from "../support/golden-calls.ts";
 
-const file = loadSamples("tests/reference/data/opdb", true);
-const ops = new Map<string, Sample[]>();
-for (const sample of file.samples) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
+const file = loadCalls("tests/reference/data/opdb", true);
+const ops = new Map<string, Call[]>();
+for (const sample of file.calls) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
 
 /** One sample with gradients and one without, where there are; not the first ones, which are the plainest. */
-function chosen(samples: readonly Sample[]): Sample[] {
+function chosen(samples: readonly Call[]): Call[] {
   const [differentiable, others] = [samples.filter((s) => s.gradients), samples.filter((s) => !s.gradients)];
   return [differentiable, others].flatMap((list) => list[Math.floor(list.length / 2)] ?? []);
 }
@@ -24,7 +24,7 @@ for (const [op, samples] of ops) {
   const few = chosen(samples);
   tests(few.map((sample) => describe(sample, file)).join(" and "), async () => {
     // In one run, so that their kernels compile side by side.
-    const expected = few.flatMap((sample) => recordSample(sample, file, false));
+    const expected = few.flatMap((sample) => recordCall(sample, file, false));
     const problems = await deviceProblems(expected, file.relative);
     assert.equal(
       problems.filter((problem) => problem !== null),

@@ -3,7 +3,7 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { scope } from "../../src/index.ts";
-import { describe, deviceProblems, interpretedProblems, loadSamples, recordSample } from "../support/opdb.ts";
+import { describe, deviceProblems, interpretedProblems, loadCalls, recordCall } from "../support/golden-calls.ts";
 
 const FOLDER = "build/opdb";
 const SHOWN = Number(process.env.SHOWN ?? 2);
@@ -27,16 +27,16 @@ const names = readdirSync(FOLDER)
   .map((name) => name.replace(/\.json$/, ""))
   .filter((name) => only.length === 0 || only.includes(name));
 for (const name of names) {
-  const file = loadSamples(`${FOLDER}/${name}`, false);
+  const file = loadCalls(`${FOLDER}/${name}`, false);
   const forward: Tally = { right: 0, total: 0 };
   const gradient: Tally = { right: 0, total: 0 };
   const complaints: string[] = [];
-  for (const [i, sample] of file.samples.entries()) {
+  for (const [i, sample] of file.calls.entries()) {
     let wrong: string | null = null;
     forward.total++;
     if (sample.gradients !== undefined) gradient.total++;
     try {
-      const expected = recordSample(sample, file, i % 2 === 1);
+      const expected = recordCall(sample, file, i % 2 === 1);
       const problems = device
         ? await deviceProblems(expected, file.relative)
         : interpretedProblems(expected, file.relative);
@@ -56,7 +56,7 @@ for (const name of names) {
   all.forward.total += forward.total;
   all.gradient.right += gradient.right;
   all.gradient.total += gradient.total;
-  if (file.samples.length === 0) missing.push(name);
+  if (file.calls.length === 0) missing.push(name);
   const share = ({ right, total }: Tally) => `${right}/${total}`.padStart(10);
   if (complaints.length > 0 || only.length > 0) {
     console.log(`${complaints.length > 0 ? "✗" : "✓"} ${name.padEnd(28)}${share(forward)}${share(gradient)}`);

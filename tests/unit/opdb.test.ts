@@ -3,11 +3,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as wg from "../../src/index.ts";
-import { describe, interpretedProblems, loadSamples, recordSample, type Sample } from "../support/opdb.ts";
+import { type Call, describe, interpretedProblems, loadCalls, recordCall } from "../support/golden-calls.ts";
 
-const file = loadSamples("tests/reference/data/opdb", true);
-const ops = new Map<string, Sample[]>();
-for (const sample of file.samples) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
+const file = loadCalls("tests/reference/data/opdb", true);
+const ops = new Map<string, Call[]>();
+for (const sample of file.calls) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
 
 const tests = suite("PyTorch's op database");
 for (const [op, samples] of ops) {
@@ -21,7 +21,7 @@ for (const [op, samples] of ops) {
       const fail = (problem: string) => wrong.push(`${sample.torch}: ${describe(sample, file)}: ${problem}`);
       try {
         // Every second sample is called as a method.
-        const problems = interpretedProblems(recordSample(sample, file, i % 2 === 1), file.relative);
+        const problems = interpretedProblems(recordCall(sample, file, i % 2 === 1), file.relative);
         for (const problem of problems) if (problem !== null) fail(problem);
       } catch (error) {
         fail(error instanceof Error ? error.message : String(error));

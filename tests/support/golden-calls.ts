@@ -1,4 +1,4 @@
-// Runs PyTorch's own op test inputs (written by tests/reference/opdb.py): makes the call, its gradients, and compares.
+// Runs golden calls (an op, its arguments, what PyTorch says of it): records the call and its gradients, and compares.
 
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -18,11 +18,13 @@ interface InputEntry {
   readonly sliced?: true;
 }
 
-/** One sample: wgrad's call, and what PyTorch says of it. */
-export interface Sample {
+/** A call, and what PyTorch says of it. */
+export interface Call {
   readonly op: string;
-  /** PyTorch's name of the op. */
-  readonly torch: string;
+  /** PyTorch's name of the op, where another one than ours was called. */
+  readonly torch?: string;
+  /** What is special about the call. */
+  readonly note?: string;
   readonly args: readonly unknown[];
   readonly options?: Readonly<Record<string, unknown>>;
   readonly inputs: readonly InputEntry[];
@@ -35,21 +37,22 @@ export interface Sample {
   readonly gradients?: readonly { readonly input: number; readonly array: number; readonly absolute: number }[];
 }
 
-/** A file of samples. */
-export interface Samples {
+/** A file of calls. */
+export interface Calls {
   readonly relative: number;
-  readonly samples: readonly Sample[];
+  readonly calls: readonly Call[];
   array(number: number): GoldenArray;
 }
 
 interface Content {
   relative: number;
-  cases: Sample[];
+  /** Inputs that are plain memory may be just numbers of arrays. */
+  cases: (Omit<Call, "inputs"> & { inputs: (InputEntry | number)[] })[];
   arrays: { dtype: GoldenArray["dtype"]; shape: number[]; offset: number }[];
 }
 
 /** Reads <path>.json and <path>.bin, or both compressed. */
-export function loadSamples(path: string, compressed: boolean): Samples {
+export function loadCalls(path: string, compressed: boolean): Calls {
   const read = (name: string) => (compressed ? gunzipSync(readFileSync(`${name}.gz`)) : readFileSync(name));
   const content = JSON.parse(read(`${path}.json`).toString()) as Content;
   const file = read(`${path}.bin`);
@@ -57,7 +60,10 @@ export function loadSamples(path: string, compressed: boolean): Samples {
   const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
   return {
     relative: content.relative,
-    samples: content.cases,
+    calls: content.cases.map((call) => ({
+      ...call,
+      inputs: call.inputs.map((entry) => (typeof entry === "number" ? { array: entry } : entry)),
+    })),
     array(number) {
       const { dtype, shape, offset } = content.arrays[number] as Content["arrays"][number];
       const make = { f32: Float32Array, i32: Int32Array, bool: Uint8Array }[dtype];
@@ -66,20 +72,20 @@ export function loadSamples(path: string, compressed: boolean): Samples {
   };
 }
 
-/** A sample in words. */
-export function describe(sample: Sample, file: Samples): string {
+/** A call in words. */
+export function describe(call: Call, file: Calls): string {
   const shown = (value: unknown): string => {
     if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
     if (value === null || typeof value !== "object") return JSON.stringify(value);
     const entry = value as { input?: number; number?: string };
     if (entry.input === undefined) return entry.number ?? "";
-    const { array, ...layout } = sample.inputs[entry.input] as InputEntry;
+    const { array, ...layout } = call.inputs[entry.input] as InputEntry;
     const { dtype, shape } = file.array(array);
     return `${dtype}${formatShape(shape)}${Object.keys(layout).join("")}`;
   };
-  const options = Object.entries(sample.options ?? {}).map(([key, value]) => `${key}: ${shown(value)}`);
-  const parts = [...sample.args.map(shown), ...(options.length > 0 ? [`{ ${options.join(", ")} }`] : [])];
-  return `${sample.op}(${parts.join(", ")})`;
+  const options = Object.entries(call.options ?? {}).map(([key, value]) => `${key}: ${shown(value)}`);
+  const parts = [...call.args.map(shown), ...(options.length > 0 ? [`{ ${options.join(", ")} }`] : [])];
+  return `${call.op}(${parts.join(", ")})${call.note === undefined ? "" : `, ${call.note}`}`;
 }
 
 /** A recorded result or gradient with the numbers that PyTorch has for it. */
@@ -152,36 +158,36 @@ function decode(value: unknown, inputs: readonly wg.Tensor[]): unknown {
   return entry.number === undefined ? undefined : Number(entry.number);
 }
 
-/** Records a sample's call as a function or a method, and its gradients; throws where the op does. */
-export function recordSample(sample: Sample, file: Samples, asMethod: boolean): Expected[] {
-  const differentiable = new Set(sample.gradients?.map(({ input }) => input));
-  const inputs = sample.inputs.map((entry, i) => inputTensor(entry, file.array(entry.array), differentiable.has(i)));
-  const args = sample.args.map((arg) => decode(arg, inputs));
-  if (sample.options !== undefined) {
-    const entries = Object.entries(sample.options).map(([key, value]) => [key, decode(value, inputs)]);
+/** Records a call as a function or a method, and its gradients; throws where the op does. */
+export function recordCall(call: Call, file: Calls, asMethod: boolean): Expected[] {
+  const differentiable = new Set(call.gradients?.map(({ input }) => input));
+  const inputs = call.inputs.map((entry, i) => inputTensor(entry, file.array(entry.array), differentiable.has(i)));
+  const args = call.args.map((arg) => decode(arg, inputs));
+  if (call.options !== undefined) {
+    const entries = Object.entries(call.options).map(([key, value]) => [key, decode(value, inputs)]);
     args.push(Object.fromEntries(entries));
   }
   const [first, ...rest] = args;
-  const method = first instanceof wg.Tensor ? methods[sample.op] : undefined;
-  const op = functions[sample.op];
-  if (op === undefined) throw new Error(`${sample.op} is not there`);
+  const method = first instanceof wg.Tensor ? methods[call.op] : undefined;
+  const op = functions[call.op];
+  if (op === undefined) throw new Error(`${call.op} is not there`);
   const result = asMethod && method !== undefined ? method.call(first as never, ...rest) : op(...args);
-  const outputs = sample.outputs.map(({ path }) => {
+  const outputs = call.outputs.map(({ path }) => {
     const picked = path === undefined ? result : (result as Record<string, unknown>)[path];
     if (!(picked instanceof wg.Tensor)) throw new Error(`result ${path ?? ""} is no tensor`);
     return picked;
   });
-  const expected: Expected[] = sample.outputs.map(({ path, array, absolute }, i) => ({
+  const expected: Expected[] = call.outputs.map(({ path, array, absolute }, i) => ({
     kind: "forward",
     where: path === undefined ? "result" : `result ${path}`,
     tensor: outputs[i] as wg.Tensor,
     array: file.array(array),
     absolute: absolute ?? 0,
   }));
-  const weighted = sample.outputs.flatMap(({ gradient }, i) =>
+  const weighted = call.outputs.flatMap(({ gradient }, i) =>
     gradient === undefined ? [] : [{ output: outputs[i] as wg.Tensor, weight: file.array(gradient) }],
   );
-  const wanted = sample.gradients ?? [];
+  const wanted = call.gradients ?? [];
   if (wanted.length === 0) return expected;
   const gradients = wg.grad(
     weighted.map(({ output }) => output),
