@@ -40,7 +40,7 @@ const LATER: ReadonlySet<string> = new Set([
 const DEVICE_SHARE = 3;
 
 for (const topic of TOPICS) {
-  const file = loadCalls(`tests/reference/data/ops-${topic}`, false);
+  const file = loadCalls(`tests/reference/data/ops-${topic}`);
   const tests = suite(`PyTorch's ${topic} cases`);
   const counts = new Map<string, number>();
 

@@ -5,7 +5,7 @@ import * as assert from "uvu/assert";
 import * as wg from "../../src/index.ts";
 import { type Call, describe, deviceProblems, loadCalls, recordCall } from "../support/golden-calls.ts";
 
-const file = loadCalls("tests/reference/data/opdb", true);
+const file = loadCalls("tests/reference/data/opdb");
 const ops = new Map<string, Call[]>();
 for (const sample of file.calls) ops.set(sample.op, [...(ops.get(sample.op) ?? []), sample]);
 

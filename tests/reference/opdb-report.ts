@@ -27,7 +27,7 @@ const names = readdirSync(FOLDER)
   .map((name) => name.replace(/\.json$/, ""))
   .filter((name) => only.length === 0 || only.includes(name));
 for (const name of names) {
-  const file = loadCalls(`${FOLDER}/${name}`, false);
+  const file = loadCalls(`${FOLDER}/${name}`);
   const forward: Tally = { right: 0, total: 0 };
   const gradient: Tally = { right: 0, total: 0 };
   const complaints: string[] = [];

@@ -5,7 +5,6 @@ becomes a call by wgrad's names (opdb_map.py), with PyTorch's results and gradie
 tolerances from the error of its own float32.
 """
 
-import gzip
 import json
 import math
 import pathlib
@@ -18,7 +17,7 @@ import torch
 
 import expecttest_stub
 from cases import OMIT, RELATIVE, flatten
-from golden import FOLDER, Golden, encode
+from golden import Golden, encode
 from opdb_map import HOLE, MAP, Skip
 
 expecttest_stub.install()
@@ -279,14 +278,6 @@ class Selection:
         return True
 
 
-def compress(path):
-    """Replaces a file by its gzip, which is the same bytes for the same content."""
-    data = path.read_bytes()
-    with open(f"{path}.gz", "wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-        packed.write(data)
-    path.unlink()
-
-
 def by_op(only):
     """Returns wgrad's ops with the entries that map to them, in order."""
     ours = {}
@@ -322,8 +313,6 @@ def write_selection():
             collect(cases, info, {}, wanted)
     cases.golden.save(relative=RELATIVE, cases=cases.records)
     print(f"opdb: {len(cases.records)} samples")
-    for suffix in ("json", "bin"):
-        compress(FOLDER / f"opdb.{suffix}")
 
 
 def collect(cases, info, reasons, wanted):

@@ -1,7 +1,6 @@
 // Runs golden calls (an op, its arguments, what PyTorch says of it): records the call and its gradients, and compares.
 
 import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
 import * as wg from "../../src/index.ts";
 import { formatShape, sizeOf } from "../../src/shape.ts";
 import { type GoldenArray, mismatch } from "../reference/golden.ts";
@@ -51,11 +50,10 @@ interface Content {
   arrays: { dtype: GoldenArray["dtype"]; shape: number[]; offset: number }[];
 }
 
-/** Reads <path>.json and <path>.bin, or both compressed. */
-export function loadCalls(path: string, compressed: boolean): Calls {
-  const read = (name: string) => (compressed ? gunzipSync(readFileSync(`${name}.gz`)) : readFileSync(name));
-  const content = JSON.parse(read(`${path}.json`).toString()) as Content;
-  const file = read(`${path}.bin`);
+/** Reads <path>.json and <path>.bin. */
+export function loadCalls(path: string): Calls {
+  const content = JSON.parse(readFileSync(`${path}.json`, "utf8")) as Content;
+  const file = readFileSync(`${path}.bin`);
   // A copy: a file's bytes may start anywhere in Node's pool, typed arrays only at multiples of 4.
   const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
   return {
