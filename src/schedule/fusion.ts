@@ -533,6 +533,9 @@ class Fuser {
     }
     for (const group of this.#groups) {
       if (reach.has(group) || !fits(group)) continue;
+      // What only accompanies others is stored, as they are.
+      const bound = union([group.reads, this.#leaves.get(value) ?? new Set()]).size + group.reductions.length + 1;
+      if (bound > this.#options.bindings) continue;
       // Short sums are worth less than a dispatch; long ones join where they read the same.
       if (group.rows * group.length <= SHORT) return group;
       if (this.#readsAlike(value, group)) return group;

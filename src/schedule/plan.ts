@@ -125,15 +125,14 @@ class Planner {
     if (excess <= 0) return;
     this.#wide = true;
     const needed = new Set<Value>();
-    const visit = (value: Value) => {
+    const open = [...group.stored, ...group.reductions.map((r) => r.body)];
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
       for (const input of value.inputs) {
         if (needed.has(input)) continue;
         needed.add(input);
-        visit(input);
+        open.push(input);
       }
-    };
-    group.stored.forEach(visit);
-    for (const r of group.reductions) visit(r.body);
+    }
     const ends = group.stored.filter((v) => !needed.has(v) && v.definition.kind === "elementwise");
     ends.sort((a, b) => sizeOf(a.shape) - sizeOf(b.shape));
     for (const value of ends) if (excess-- > 0) this.excess.add(value);
@@ -145,12 +144,13 @@ class Planner {
 
   #packs(): Value[] {
     const found = new Set<Value>();
-    const visit = (value: Value) => {
-      if (found.has(value) || value.leaf !== null) return;
+    // A stack of its own: networks may be deeper than JavaScript's.
+    const open = this.#program.outputs.map(({ value }) => value);
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      if (found.has(value) || value.leaf !== null) continue;
       found.add(value);
-      value.inputs.forEach(visit);
-    };
-    for (const { value } of this.#program.outputs) visit(value);
+      open.push(...value.inputs);
+    }
     return [...found].filter((v) => v.definition.kind === "pack");
   }
 

@@ -56,6 +56,21 @@ test("a layer norm's weight and bias gradients are one kernel", () => {
   assert.is(kernels(g, ...grad(y, [weight, bias], { gradOutputs: g })), 4);
 });
 
+test("the kernels of a deep network's step grow linearly with its depth", () => {
+  const count = (layers: number): number => {
+    const weights = Array.from({ length: 2 * layers }, (_, i) => input(...(i % 2 === 0 ? [16, 16] : [16])));
+    for (const weight of weights) weight.requiresGrad = true;
+    let x = input(8, 16);
+    for (let i = 0; i < layers; i++) {
+      x = linear(x, weights[2 * i] as Tensor, { bias: weights[2 * i + 1] as Tensor }).relu();
+    }
+    const loss = x.sum();
+    return kernels(loss, ...grad(loss, weights));
+  };
+  // Bias gradients share kernels, as many as a kernel can bind.
+  for (const layers of [6, 12, 24]) assert.ok(count(layers) <= 3.5 * layers + 3, `${layers} layers: ${count(layers)}`);
+});
+
 test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
   const report = explain(zeros([8, 8]).add(input(8, 8)));
   assert.is(report.kernels.length, 1);
