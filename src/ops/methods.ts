@@ -45,6 +45,7 @@ export { bitwiseLeftShift, bitwiseNot, bitwiseRightShift } from "./bits.ts";
 export { crossEntropy, nllLoss } from "./classification-losses.ts";
 export { clamp, isclose, isfinite, isinf, isnan, maximum, minimum, nanToNum } from "./comparison.ts";
 export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from "./convolution.ts";
+export { bincount } from "./counting.ts";
 export { fullLike, onesLike, zerosLike } from "./creation.ts";
 export { div, floorDivide } from "./division.ts";
 export { alphaDropout, dropout, dropout2d } from "./dropout.ts";

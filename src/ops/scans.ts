@@ -19,7 +19,7 @@ const one: Record<DType, string> = { f32: "1.0", f16: "1.0", i32: "1i", u32: "1u
 const wide = (dtype: DType): DType => (dtype === "f16" ? "f32" : dtype);
 
 /** Each element's neighbour before it along `dim` (after it, when reversed); `fill` where there is none. */
-function neighbour(x: Tensor, dim: number, reverse: boolean, fill: number): Tensor {
+export function neighbour(x: Tensor, dim: number, reverse: boolean, fill: number): Tensor {
   const zeros = x.shape.map(() => 0);
   const [low, high] = reverse ? [-1, 1] : [1, -1];
   const at = (n: number): number[] => zeros.map((_, i) => (i === dim ? n : 0));
@@ -83,7 +83,8 @@ const recurrences: Scan = makeScan(recurrenceMonoid, ([g], [y], [c], dim, { reve
   return [factor, d];
 });
 
-function recurrence(c: Tensor, d: Tensor, dim: number, reverse: boolean, shifted: boolean): Tensor {
+/** The recurrence of `recurrenceMonoid` along `dim`. */
+export function recurrence(c: Tensor, d: Tensor, dim: number, reverse: boolean, shifted: boolean): Tensor {
   return recurrences([c, d], dim, { reverse, shifted })[0] as Tensor;
 }
 

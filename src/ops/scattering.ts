@@ -1,19 +1,17 @@
-// Writing by index, as sums over what an index sends to each place: no atomics, so the same result every time.
+// Writing by index: scatter, scatterAdd, scatterReduce, indexAdd. Nothing depends on the order of invocations, so results are the same every time.
 
 import { castNumber, isFloat } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, sameShape } from "../shape.ts";
-import { alongDim, checkChoice, checkRank, dimOf, insertDim } from "./arguments.ts";
-import { add, eq, ge, mul, trueDivide, where } from "./arithmetic.ts";
-import { maximum, minimum } from "./comparison.ts";
+import { checkChoice, checkRank, dimOf } from "./arguments.ts";
+import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
+import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
+import { maximum } from "./comparison.ts";
 import { cast, checkIndex, checkNumber, checkOptions, constant, expectTensor } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { gatherAlong, scatterRows, scatterSum } from "./gathering.ts";
+import { scatterRows, scatterSum } from "./gathering.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
-import { iota } from "./iota.ts";
-import { productOver } from "./product.ts";
-import { highest, lowest, maxOver, minOver, sumOver } from "./reductions.ts";
 import { padded, reshape, strided } from "./views.ts";
 
 /** Checks what scatter ops have in common; returns the dim and src cut to the index's shape. */
@@ -62,20 +60,6 @@ function grown(part: Tensor, x: Tensor, fill: number): Tensor {
   );
 }
 
-/** Which sources (dim + 1) go to each place (dim). */
-function arrivals(x: Tensor, dim: number, index: Tensor): Tensor {
-  const size = x.shape[dim] as number;
-  return eq(insertDim(index, dim), reshape(iota(size), alongDim(index.ndim + 1, dim, size)));
-}
-
-/** `total` [.., size, 1, ..] without the dim of the sources. */
-function perPlace(total: Tensor, dim: number): Tensor {
-  return reshape(
-    total,
-    total.shape.filter((_, i) => i !== dim + 1),
-  );
-}
-
 /** A scalar counts as a vector of one element: `x`, `index` and `src` as vectors for `scattered`, and its result as a scalar. */
 function asVectors(index: Tensor, src: Tensor, scattered: (index: Tensor, src: Tensor) => Tensor): Tensor {
   const vector = (t: Tensor): Tensor => (t.ndim === 0 ? reshape(t, [1]) : t);
@@ -108,14 +92,11 @@ export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | num
       : cast(expectTensor(op, src, "the source"), x.dtype);
   const from = typeof src === "number" ? index : value;
   const { at, part } = checkScatter(op, x, dim, index, from);
-  const count = index.shape[at] as number;
-  if (count === 0) return x;
-  const position = reshape(iota(count), alongDim(index.ndim + 1, at + 1, count));
-  const last = perPlace(maxOver(where(arrivals(x, at, index), position, -1), [at + 1]), at);
-  const written = ge(last, 0);
-  if (typeof src === "number") return where(grown(written, x, 0), value, x);
-  const found = gatherAlong(part, at, maximum(last, 0));
-  return where(grown(written, x, 0), grown(found, x, 0), x);
+  if (index.numel === 0 || x.numel === 0) return x;
+  const last = lastArrivals(index, at, x.shape[at] as number);
+  const written = grown(ge(last, 0), x, 0);
+  if (typeof src === "number") return where(written, value, x);
+  return where(written, grown(takeLast(part, index, last, at), x, 0), x);
 }
 
 /** How `scatterReduce` joins what goes to one place. */
@@ -142,38 +123,31 @@ export function scatterReduce(
   if (index.numel === 0) return x;
   const includeSelf = options.includeSelf ?? true;
   const own = narrowTo(x, at, index);
-  const hit = arrivals(x, at, index);
-  const count = reshape(sumOver(cast(hit, "i32"), [at + 1]), own.shape);
-  const sources = insertDim(cast(part, x.dtype), at);
-  const chosen = (neutral: number): Tensor => where(hit, sources, constant(neutral, x.dtype));
+  const size = x.shape[at] as number;
+  const sources = cast(part, x.dtype);
+  const count = countArrivals(index, at, size);
   const joined = (): Tensor => {
     switch (reduce) {
       case "sum":
       case "mean": {
-        const total = perPlace(sumOver(chosen(0), [at + 1]), at);
+        const total = scatterSum(sources, index, at, size);
         const all = includeSelf ? add(total, own) : total;
         if (reduce === "sum") return all;
         const divisor = cast(maximum(includeSelf ? add(count, 1) : count, 1), x.dtype);
         return isFloat(x.dtype) ? trueDivide(all, divisor) : floorDivide(all, divisor);
       }
       case "prod": {
-        const total = perPlace(productOver(chosen(1), [at + 1]), at);
+        const total = arrivingProduct(sources, index, at, size);
         return includeSelf ? mul(total, own) : total;
       }
-      case "amax": {
-        const total = perPlace(maxOver(chosen(lowest[x.dtype]), [at + 1]), at);
-        return includeSelf ? maximum(total, own) : total;
-      }
-      case "amin": {
-        const total = perPlace(minOver(chosen(highest[x.dtype]), [at + 1]), at);
-        return includeSelf ? minimum(total, own) : total;
-      }
+      case "amax":
+      case "amin":
+        return arrivingExtreme(reduce, sources, index, at, own, includeSelf);
       default:
         return reduce satisfies never;
     }
   };
-  const written = ge(count, 1);
-  return where(grown(written, x, 0), grown(cast(joined(), x.dtype), x, 0), x);
+  return where(grown(ge(count, 1), x, 0), grown(cast(joined(), x.dtype), x, 0), x);
 }
 
 /** x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`. */

@@ -27,7 +27,6 @@ const TOPICS = [
 /** Ops that PyTorch has cases for and the engine does not have yet. */
 const LATER: ReadonlySet<string> = new Set([
   "argsort",
-  "bincount",
   "ctcLoss",
   "gridSample",
   "median",

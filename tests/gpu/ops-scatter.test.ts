@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import * as wg from "../../src/tensor.ts";
 import { mismatch } from "../reference/golden.ts";
 import { dataAsGpu } from "../support/as-gpu.ts";
+import { checkOp } from "../support/check-op.ts";
 import { interpret } from "../support/reference.ts";
 
 const hash = (i: number): number => Math.imul((i ^ (i >>> 13)) + 1, 0x9e3779b1) >>> 8;
@@ -106,5 +107,124 @@ for (const [shape, size, dim] of [
     );
   });
 }
+
+/** [70, 10] sources to 900 places on dim 0, which is sorted, and to 9 places, which is not. */
+for (const size of [900, 9]) {
+  const shape = [70, 10];
+  const index = places(700, size);
+  const at = (i: number): number => (index[i] as number) * 10 + (i % 10);
+  // Whole numbers, so that there are equals, and zeros.
+  const source = noise(700).map((v) => Math.round(v * 2));
+  const old = noise(size * 10).map((v) => Math.round(v * 2));
+  const weights = noise(size * 10 + 3).slice(3);
+
+  /** Values and gradients of an op, against what loops make of each place's sources. */
+  const check = async (
+    what: string,
+    apply: (x: wg.Tensor, i: wg.Tensor, src: wg.Tensor) => wg.Tensor,
+    expected: (own: number, from: readonly number[]) => { value: number; own: number; from: readonly number[] },
+  ): Promise<void> => {
+    const x = wg.tensor(old, { shape: [size, 10], requiresGrad: true });
+    const src = wg.tensor(source, { shape, requiresGrad: true });
+    const y = apply(x, wg.tensor(index, { shape }), src);
+    const found = wg.grad(y, [x, src], { gradOutputs: wg.tensor(weights, { shape: [size, 10] }) });
+    const [reference] = interpret([y]);
+    await wg.realize(y, ...found);
+    const lists: number[][] = Array.from({ length: size * 10 }, () => []);
+    source.forEach((_, i) => {
+      (lists[at(i)] as number[]).push(i);
+    });
+    const values = new Float64Array(size * 10);
+    const [gx, gsrc] = [new Float64Array(size * 10), new Float64Array(700)];
+    lists.forEach((list, place) => {
+      const one = expected(
+        old[place] as number,
+        list.map((i) => source[i] as number),
+      );
+      const weight = weights[place] as number;
+      values[place] = one.value;
+      gx[place] = one.own * weight;
+      list.forEach((i, k) => {
+        gsrc[i] = (one.from[k] as number) * weight;
+      });
+    });
+    expectSame(await y.data(), values, `${what}: values`);
+    expectSame(reference as Float64Array, values, `${what}: reference`);
+    expectSame(await (found[0] as wg.Tensor).data(), gx, `${what}: gradient of the target`);
+    expectSame(await (found[1] as wg.Tensor).data(), gsrc, `${what}: gradient of the source`);
+  };
+
+  test(`scatter to ${size} places takes the last`, () =>
+    check(
+      "scatter",
+      (x, i, src) => x.scatter(0, i, src),
+      (own, from) => ({
+        value: from.length > 0 ? (from[from.length - 1] as number) : own,
+        own: from.length > 0 ? 0 : 1,
+        from: from.map((_, k) => (k === from.length - 1 ? 1 : 0)),
+      }),
+    ));
+
+  test(`scatter of a number to ${size} places`, async () => {
+    const y = await wg
+      .tensor(old, { shape: [size, 10] })
+      .scatter(0, wg.tensor(index, { shape }), 7)
+      .data();
+    const expected = old.slice();
+    for (let i = 0; i < 700; i++) expected[at(i)] = 7;
+    expectSame(y, expected, "values");
+  });
+
+  for (const includeSelf of [true, false]) {
+    const all = (own: number, from: readonly number[]): number[] => (includeSelf ? [own, ...from] : [...from]);
+    const kept = (own: number) => ({ value: own, own: 1, from: [] });
+    const product = (list: readonly number[]): number => list.reduce((p, v) => p * v, 1);
+    const without = (list: readonly number[], k: number): number => product(list.filter((_, i) => i !== k));
+    const split = (gradients: readonly number[]) => ({
+      own: includeSelf ? (gradients[0] as number) : 0,
+      from: includeSelf ? gradients.slice(1) : gradients,
+    });
+    test(`scatterReduce to ${size} places, ${includeSelf ? "with" : "without"} what is there`, async () => {
+      for (const kind of ["prod", "amax", "amin", "mean"] as const) {
+        await check(
+          kind,
+          (x, i, src) => x.scatterReduce(0, i, src, kind, { includeSelf }),
+          (own, from) => {
+            const list = all(own, from);
+            if (from.length === 0) return kept(own);
+            if (kind === "prod") return { value: product(list), ...split(list.map((_, k) => without(list, k))) };
+            if (kind === "mean") {
+              const value = list.reduce((sum, v) => sum + v, 0) / list.length;
+              return { value, ...split(list.map(() => 1 / list.length)) };
+            }
+            const value = kind === "amax" ? Math.max(...list) : Math.min(...list);
+            const equals = list.filter((v) => v === value).length;
+            return { value, ...split(list.map((v) => (v === value ? 1 / equals : 0))) };
+          },
+        );
+      }
+    });
+  }
+}
+
+checkOp(wg.bincount, { shapes: [{ shape: [7], dtype: "i32", values: [0, 3, 1, 3, 3, 0, 6] }], layouts: [] });
+
+test("bincount counts, adds weights, and needs a length where only the device has the values", async () => {
+  const index = places(20_000, 300, true);
+  const expected = new Float64Array(300);
+  index.forEach((v) => {
+    expected[v] = (expected[v] as number) + 1;
+  });
+  assert.equal([...(await wg.bincount(wg.tensor(index), { minlength: 300 }).data())], [...expected]);
+  const values = wg.tensor([1, 5, 1], { dtype: "i32" });
+  assert.equal([...(await values.bincount({ weights: wg.tensor([0.5, 2, 1]) }).data())], [0, 1.5, 0, 0, 0, 2]);
+  assert.equal([...(await wg.tensor(new Int32Array(0)).bincount({ minlength: 2 }).data())], [0, 0]);
+  const unknown = values.add(1);
+  assert.throws(() => unknown.bincount(), /bincount: the length .* minlength/);
+  assert.equal([...(await unknown.bincount({ minlength: 4 }).data())], [0, 0, 2, 0]);
+  assert.throws(() => wg.tensor([-1], { dtype: "i32" }).bincount(), RangeError);
+  assert.throws(() => wg.tensor([0.5]).bincount(), /bincount: values must be i32 or u32, got f32/);
+  assert.throws(() => values.bincount({ weights: wg.tensor([1]) }), /weights must have the shape/);
+});
 
 test.run();

@@ -1,0 +1,58 @@
+// Counting by index.
+
+import { isFloat } from "../dtype.ts";
+import { DTypeError, ShapeError, WgradError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { formatShape, sameShape, sizeOf } from "../shape.ts";
+import { checkRank } from "./arguments.ts";
+import { cast, checkOptions, checkWhole, expectTensor, hostRange } from "./define.ts";
+import { scatterRows } from "./gathering.ts";
+import { countIndices } from "./index-kernels.ts";
+
+export interface BincountOptions {
+  /** What each element counts; 1 unless told. */
+  readonly weights?: Tensor | null;
+  /** Length that the result has at least. */
+  readonly minlength?: number;
+}
+
+/** Largest value of a tensor whose own bytes are on the host; null where only the device has them. */
+function hostLargest(x: Tensor): number | null {
+  const { node } = x;
+  if (node.storage?.host == null || node.storage.byteLength !== 4 * sizeOf(node.shape)) return null;
+  const range = hostRange(x);
+  if (range === null) return null;
+  if (range[0] < 0) throw new RangeError(`bincount: values must not be negative, got ${range[0]}.`);
+  return range[1];
+}
+
+/**
+ * How often each of 0, 1, 2, … is in a vector of whole numbers, or what its `weights` add up to; i32, or f32 with weights. The result
+ * is as long as the largest value demands, or `minlength`. Where only the device knows the values, `minlength` must be given and
+ * is the length: larger values are left out. Throws a DTypeError unless x is integer, a RangeError where it is negative.
+ */
+export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
+  const op = "bincount";
+  checkOptions(op, options, ["weights", "minlength"]);
+  checkRank(op, x, [1], "a vector");
+  if (isFloat(x.dtype) || x.dtype === "bool")
+    throw new DTypeError(`${op}: values must be i32 or u32, got ${x.dtype}. x.to("i32") converts.`, { op });
+  const least = options.minlength === undefined ? null : checkWhole(op, "minlength", options.minlength, 0);
+  const largest = x.numel === 0 ? -1 : hostLargest(x);
+  if (largest === null && least === null) {
+    throw new WgradError(
+      `${op}: the length of the result depends on values that only the device has. { minlength } says how long it is.`,
+      { op },
+    );
+  }
+  const length = Math.max((largest ?? -1) + 1, least ?? 0);
+  const weights = options.weights ?? null;
+  if (weights === null) return countIndices(x, length);
+  expectTensor(op, weights, "weights");
+  if (!sameShape(weights.shape, x.shape))
+    throw new ShapeError(
+      `${op}: weights must have the shape of the values, got ${formatShape(weights.shape)} for ${formatShape(x.shape)}.`,
+      { op, shapes: [weights.shape, x.shape] },
+    );
+  return scatterRows(isFloat(weights.dtype) ? weights : cast(weights, "f32"), x, 0, length);
+}
