@@ -13,6 +13,8 @@ export const NODE_OPTIONS = {
   platform: "node",
   target: "node20",
   packages: "external",
+  // Tests that import modules of src/ by their paths get the methods of Tensor, too.
+  inject: [join(ROOT, "src/methods.ts")],
   alias: { wgrad: join(ROOT, "src/index.ts"), "wgrad/node": join(ROOT, "src/node.ts") },
   outExtension: { ".js": ".mjs" },
   sourcemap: "linked",

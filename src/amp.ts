@@ -6,9 +6,10 @@ import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
 import { withAutocast } from "./graph/autocast.ts";
 import { Tensor, withGrad } from "./graph/tensor.ts";
-import { where } from "./ops/arithmetic.ts";
+import { add, gt, logicalNot, mul, where } from "./ops/arithmetic.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, checkOptions, expectTensor } from "./ops/define.ts";
+import { reciprocal } from "./ops/exponential.ts";
 
 /**
  * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products
@@ -118,7 +119,7 @@ export class GradScaler {
       if (value instanceof Tensor) {
         // It is what one reads, not its product, on which backward is called.
         keepLoss(value.node);
-        return cast(value, "f32").mul(this.#scale.detach());
+        return mul(cast(value, "f32"), this.#scale.detach());
       }
       if (Array.isArray(value)) return value.map(visit);
       if (value !== null && typeof value === "object")
@@ -146,14 +147,14 @@ export class GradScaler {
         "GradScaler.unscale_",
         optimizer.paramGroups.flatMap((group) => group.params),
       );
-      const bad = gradients.elements().map((g) => cast(isfinite(g).logicalNot().any(), "f32"));
+      const bad = gradients.elements().map((g) => cast(any(logicalNot(isfinite(g))), "f32"));
       const [first, ...others] = bad;
       if (first === undefined)
         throw new WgradError("GradScaler.unscale_: no parameter has a gradient. Call backward() before.", {
           op: "unscale_",
         });
-      const inverse = this.#scale.detach().reciprocal();
-      gradients.replace((g) => g.mul(inverse));
+      const inverse = reciprocal(this.#scale.detach());
+      gradients.replace((g) => mul(g, inverse));
       state.found.assign(others.reduce((a, b) => maximum(a, b), first));
     });
   }
@@ -190,13 +191,16 @@ export class GradScaler {
               op: "update",
             },
           );
-        const overflow = others.reduce((a, b) => maximum(a, b), first).gt(0);
-        const good = this.#tracker.add(1);
-        const grows = good.ge(this.#growthInterval);
-        const grown = this.#scale.mul(this.#growthFactor);
+        const overflow = gt(
+          others.reduce((a, b) => maximum(a, b), first),
+          0,
+        );
+        const good = add(this.#tracker, 1);
+        const grows = ge(good, this.#growthInterval);
+        const grown = mul(this.#scale, this.#growthFactor);
         const larger = where(grows.logicalAnd(isfinite(grown)), grown, this.#scale);
-        const tracker = where(overflow.logicalOr(grows), 0, good);
-        this.#scale.assign(where(overflow, this.#scale.mul(this.#backoffFactor), larger));
+        const tracker = where(logicalOr(overflow, grows), 0, good);
+        this.#scale.assign(where(overflow, mul(this.#scale, this.#backoffFactor), larger));
         this.#tracker.assign(tracker);
       }
     });

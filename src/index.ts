@@ -1,5 +1,7 @@
 // The door: everything that a page or a script imports as "wgrad".
 
+import "./methods.ts";
+
 export * as amp from "./amp.ts";
 export * as data from "./data/index.ts";
 export * from "./errors.ts";

@@ -1,4 +1,4 @@
-// The façade: everything but layers, optimizers and data, with the ops installed as methods.
+// The façade: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
 
 import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
@@ -6,7 +6,6 @@ import { flush, openDevice, openedDevice } from "./engine.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
-import * as methods from "./ops/methods.ts";
 import type { Device, DeviceOptions } from "./runtime/device.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
@@ -38,8 +37,8 @@ export { profile } from "./profile.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
 export type { Shape } from "./shape.ts";
 
-// The methods: every function whose first argument is a tensor.
-for (const [name, apply] of [...Object.entries(methods), ...Object.entries(access)]) {
+// What reads and changes tensors; none of it is large.
+for (const [name, apply] of Object.entries(access)) {
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,
     writable: true,

@@ -3,21 +3,20 @@
 import type * as access from "../access.ts";
 import { type DType, isFloat } from "../dtype.ts";
 import { DisposedTensorError, DTypeError, WgradError } from "../errors.ts";
-import type * as ops from "../ops/methods.ts";
 import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
 import { type Definition, type KernelDefinition, Node, RESULT, type Segment, sourceNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
 
 /** Functions of a tensor as methods: the first argument becomes `this`. */
-type Methods<Functions> = {
+export type Methods<Functions> = {
   [Name in keyof Functions]: Functions[Name] extends (x: never, ...rest: infer Rest) => infer Result
     ? (...rest: Rest) => Result
     : never;
 };
 
-// Every op whose first argument is a tensor is a method too; tensor.ts installs them in one loop.
-export interface Tensor extends Methods<typeof ops>, Methods<typeof access> {}
+// What reads and changes tensors is a method everywhere; tensor.ts installs that, methods.ts the ops.
+export interface Tensor extends Methods<typeof access> {}
 
 /**
  * An n-dimensional array on the GPU: immutable, lazily computed, differentiable. Made by `tensor`, `zeros`, `rand`, … and

@@ -1,7 +1,34 @@
 // Multi-head attention with PyTorch's parameters and masks.
 
 import { ShapeError, WgradError } from "../errors.ts";
-import { arange, cat, dropout, linear, scaledDotProductAttention, type Tensor, where, zeros } from "../tensor.ts";
+import {
+  add,
+  arange,
+  cat,
+  dropout,
+  expand,
+  gt,
+  le,
+  linear,
+  logicalAnd,
+  logicalNot,
+  matmul,
+  mean,
+  mul,
+  narrow,
+  pad,
+  permute,
+  reshape,
+  scaledDotProductAttention,
+  softmax,
+  split,
+  squeeze,
+  type Tensor,
+  transpose,
+  unsqueeze,
+  where,
+  zeros,
+} from "../tensor.ts";
 import { probability, whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Linear } from "./linear.ts";
@@ -113,7 +140,7 @@ export class MultiheadAttention extends Module {
     // One tensor in three roles is projected once.
     const turned = new Map<Tensor, Tensor>();
     for (const x of [query, key, value]) {
-      turned.set(x, batched ? (this.batchFirst ? x : x.transpose(0, 1)) : x.unsqueeze(0));
+      turned.set(x, batched ? (this.batchFirst ? x : transpose(x, 0, 1)) : unsqueeze(x, 0));
     }
     const inputs = [query, key, value].map((x) => turned.get(x) as Tensor) as [Tensor, Tensor, Tensor];
     let [q, k, v] = this.#project(...inputs);
@@ -122,14 +149,14 @@ export class MultiheadAttention extends Module {
     let extra = 0;
     const append = (toKeys: Tensor, toValues: Tensor): void => {
       const shape = [batch, 1, this.embedDim];
-      k = cat([k, toKeys.expand(shape)], { dim: 1 });
-      v = cat([v, toValues.expand(shape)], { dim: 1 });
+      k = cat([k, expand(toKeys, shape)], { dim: 1 });
+      v = cat([v, expand(toValues, shape)], { dim: 1 });
       extra++;
     };
     if (this.bias_k !== null && this.bias_v !== null) append(this.bias_k, this.bias_v);
     if (this.addZeroAttn) append(zeros([1, 1, this.embedDim]), zeros([1, 1, this.embedDim]));
     const heads = [q, k, v].map((x) =>
-      x.reshape([batch, x.shape[1] as number, this.numHeads, -1]).permute([0, 2, 1, 3]),
+      permute(reshape(x, [batch, x.shape[1] as number, this.numHeads, -1]), [0, 2, 1, 3]),
     ) as [Tensor, Tensor, Tensor];
     const mask = this.#mask(batch, q.shape[1] as number, length, extra, options);
     const dropoutP = this.training ? this.dropout : 0;
@@ -141,13 +168,13 @@ export class MultiheadAttention extends Module {
     if (seen !== null && dropoutP > 0) {
       // What is returned is what was used.
       seen = dropout(seen, dropoutP, { training: true });
-      attended = seen.matmul(heads[2]);
+      attended = matmul(seen, heads[2]);
     } else attended = scaledDotProductAttention(...heads, { attnMask: mask, dropoutP, isCausal: causal });
-    const joined = this.out_proj.forward(attended.permute([0, 2, 1, 3]).reshape([batch, -1, this.embedDim]));
-    const output = batched ? (this.batchFirst ? joined : joined.transpose(0, 1)) : joined.squeeze({ dim: 0 });
+    const joined = this.out_proj.forward(reshape(permute(attended, [0, 2, 1, 3]), [batch, -1, this.embedDim]));
+    const output = batched ? (this.batchFirst ? joined : transpose(joined, 0, 1)) : squeeze(joined, { dim: 0 });
     if (seen === null) return [output, null];
-    const shown = (options.averageAttnWeights ?? true) ? seen.mean(1) : seen;
-    return [output, batched ? shown : shown.squeeze({ dim: 0 })];
+    const shown = (options.averageAttnWeights ?? true) ? mean(seen, 1) : seen;
+    return [output, batched ? shown : squeeze(shown, { dim: 0 })];
   }
 
   #check(query: Tensor, key: Tensor, value: Tensor): void {
@@ -177,7 +204,7 @@ export class MultiheadAttention extends Module {
   #project(query: Tensor, key: Tensor, value: Tensor): [Tensor, Tensor, Tensor] {
     const { embedDim: size, in_proj_weight: packed, in_proj_bias: bias } = this;
     const biasOf = (first: number, count: number): Tensor | null =>
-      bias === null ? null : bias.narrow(0, first * size, count * size);
+      bias === null ? null : narrow(bias, 0, first * size, count * size);
     if (packed === null) {
       const own = [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight] as [Tensor, Tensor, Tensor];
       return [query, key, value].map((x, i) => linear(x, own[i] as Tensor, { bias: biasOf(i, 1) })) as [
@@ -187,9 +214,9 @@ export class MultiheadAttention extends Module {
       ];
     }
     const part = (x: Tensor, first: number, count: number): Tensor[] => {
-      const weight = count === 3 ? packed : packed.narrow(0, first * size, count * size);
+      const weight = count === 3 ? packed : narrow(packed, 0, first * size, count * size);
       const all = linear(x, weight, { bias: count === 3 ? bias : biasOf(first, count) });
-      return count === 1 ? [all] : all.split(size, { dim: -1 });
+      return count === 1 ? [all] : split(all, size, { dim: -1 });
     };
     if (query === key && key === value) return part(query, 0, 3) as [Tensor, Tensor, Tensor];
     const [q] = part(query, 0, 1) as [Tensor];
@@ -206,24 +233,24 @@ export class MultiheadAttention extends Module {
       const perHead = attnMask.ndim === 3;
       const wanted = perHead ? [batch * this.numHeads, queries, keys] : [queries, keys];
       checkMask(op, "attnMask", attnMask, wanted);
-      hidden.push(perHead ? attnMask.reshape([batch, this.numHeads, queries, keys]) : attnMask);
+      hidden.push(perHead ? reshape(attnMask, [batch, this.numHeads, queries, keys]) : attnMask);
     } else if (options.isCausal === true && (keyPaddingMask || extra > 0)) {
-      hidden.push(arange(keys).gt(arange(queries).unsqueeze(1)));
+      hidden.push(gt(arange(keys), unsqueeze(arange(queries), 1)));
     }
     if (keyPaddingMask) {
-      const mask = keyPaddingMask.ndim === 1 ? keyPaddingMask.unsqueeze(0) : keyPaddingMask;
+      const mask = keyPaddingMask.ndim === 1 ? unsqueeze(keyPaddingMask, 0) : keyPaddingMask;
       checkMask(op, "keyPaddingMask", mask, [batch, keys]);
-      hidden.push(mask.reshape([batch, 1, 1, keys]));
+      hidden.push(reshape(mask, [batch, 1, 1, keys]));
     }
     if (hidden.length === 0) return null;
     const open = hidden.map((mask) => {
       // The added keys are seen by all.
-      const wide = extra === 0 ? mask : mask.to(mask.dtype === "bool" ? "i32" : mask.dtype).pad([0, extra]);
-      return mask.dtype === "bool" ? wide.logicalNot() : wide;
+      const wide = extra === 0 ? mask : pad(mask.to(mask.dtype === "bool" ? "i32" : mask.dtype), [0, extra]);
+      return mask.dtype === "bool" ? logicalNot(wide) : wide;
     });
     return open.reduce((a, b) => {
-      if (a.dtype === "bool" && b.dtype === "bool") return a.logicalAnd(b);
-      return scores(a).add(scores(b));
+      if (a.dtype === "bool" && b.dtype === "bool") return logicalAnd(a, b);
+      return add(scores(a), scores(b));
     });
   }
 }
@@ -235,12 +262,12 @@ function scores(allowed: Tensor): Tensor {
 
 /** softmax(q · kᵀ / √d + mask). */
 function attentionWeights(query: Tensor, key: Tensor, mask: Tensor | null, causal: boolean): Tensor {
-  const raw = query.matmul(key.transpose(-2, -1)).mul(1 / Math.sqrt(query.shape[query.ndim - 1] as number));
+  const raw = mul(matmul(query, transpose(key, -2, -1)), 1 / Math.sqrt(query.shape[query.ndim - 1] as number));
   const [queries, keys] = raw.shape.slice(-2) as [number, number];
-  const allowed = causal ? arange(keys).le(arange(queries).unsqueeze(1)) : mask;
-  if (allowed === null) return raw.softmax(-1);
-  const masked = allowed.dtype === "bool" ? where(allowed, raw, Number.NEGATIVE_INFINITY) : raw.add(allowed);
-  return masked.softmax(-1);
+  const allowed = causal ? le(arange(keys), unsqueeze(arange(queries), 1)) : mask;
+  if (allowed === null) return softmax(raw, -1);
+  const masked = allowed.dtype === "bool" ? where(allowed, raw, Number.NEGATIVE_INFINITY) : add(raw, allowed);
+  return softmax(masked, -1);
 }
 
 function checkMask(op: string, name: string, mask: Tensor, wanted: number[]): void {

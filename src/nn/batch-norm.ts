@@ -1,7 +1,7 @@
 // Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
 
 import { ShapeError } from "../errors.ts";
-import { noGrad, sub, type Tensor, tensor } from "../tensor.ts";
+import { add, mean, mul, noGrad, reciprocal, reshape, rsqrt, square, sub, type Tensor, tensor } from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -91,8 +91,8 @@ abstract class ChannelNorm extends Module {
     this.checkInput(input);
     const perChannel = [1, this.numFeatures, ...new Array<number>(input.ndim - 2).fill(1)];
     if (!this.training && this.running_mean !== null && this.running_var !== null) {
-      const centered = input.sub(this.running_mean.reshape(perChannel));
-      return this.#scale(centered, this.running_var.reshape(perChannel), perChannel);
+      const centered = sub(input, reshape(this.running_mean, perChannel));
+      return this.#scale(centered, reshape(this.running_var, perChannel), perChannel);
     }
     const dims = this.statisticsDims(input.ndim);
     const count = dims.reduce((product, dim) => product * (input.shape[dim] ?? 1), 1);
@@ -102,39 +102,39 @@ abstract class ChannelNorm extends Module {
         { op: this.constructor.name, shapes: [input.shape] },
       );
     }
-    const mean = input.mean(dims, true);
-    const centered = input.sub(mean);
-    const variance = centered.square().mean(dims, true);
-    if (this.training) this.#track(mean, variance, count);
+    const average = mean(input, dims, true);
+    const centered = sub(input, average);
+    const variance = mean(square(centered), dims, true);
+    if (this.training) this.#track(average, variance, count);
     return this.#scale(centered, variance, perChannel);
   }
 
   #scale(centered: Tensor, variance: Tensor, perChannel: number[]): Tensor {
-    let y = centered.mul(variance.add(this.eps).rsqrt());
-    if (this.weight !== null) y = y.mul(this.weight.reshape(perChannel));
-    if (this.bias !== null) y = y.add(this.bias.reshape(perChannel));
+    let y = mul(centered, rsqrt(add(variance, this.eps)));
+    if (this.weight !== null) y = mul(y, reshape(this.weight, perChannel));
+    if (this.bias !== null) y = add(y, reshape(this.bias, perChannel));
     return y;
   }
 
-  #track(mean: Tensor, variance: Tensor, count: number): void {
+  #track(average: Tensor, variance: Tensor, count: number): void {
     const { running_mean, running_var, num_batches_tracked } = this;
     if (running_mean === null || running_var === null || num_batches_tracked === null) return;
     noGrad(() => {
       const batches = this.countBatch(num_batches_tracked);
-      const momentum = this.momentum ?? batches.to("f32").reciprocal();
+      const momentum = this.momentum ?? reciprocal(batches.to("f32"));
       const update = (running: Tensor, statistic: Tensor): Tensor => {
         // Of the examples' own statistics (instance norm) the mean counts.
-        const perChannel = statistic.shape[0] === 1 ? statistic : statistic.mean(0);
-        return running.mul(sub(1, momentum)).add(perChannel.reshape([this.numFeatures]).mul(momentum));
+        const perChannel = statistic.shape[0] === 1 ? statistic : mean(statistic, 0);
+        return add(mul(running, sub(1, momentum)), mul(reshape(perChannel, [this.numFeatures]), momentum));
       };
-      running_mean.assign(update(running_mean, mean));
-      running_var.assign(update(running_var, variance.mul(count / (count - 1))));
+      running_mean.assign(update(running_mean, average));
+      running_var.assign(update(running_var, mul(variance, count / (count - 1))));
     });
   }
 
   /** Counts a training batch; returns the count. */
   protected countBatch(tracked: Tensor): Tensor {
-    return tracked.assign(tracked.add(1));
+    return tracked.assign(add(tracked, 1));
   }
 }
 

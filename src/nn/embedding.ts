@@ -1,6 +1,6 @@
 // Embedding: a table of learned vectors looked up by index.
 
-import { arange, embedding, noGrad, type Tensor, where, zeros } from "../tensor.ts";
+import { arange, embedding, eq, noGrad, type Tensor, unsqueeze, where, zeros } from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -38,7 +38,7 @@ export class Embedding extends Module {
     init.normal(this.weight);
     if (paddingIdx === null) return;
     noGrad(() => {
-      const padding = arange(this.numEmbeddings).eq(paddingIdx).unsqueeze(1);
+      const padding = unsqueeze(eq(arange(this.numEmbeddings), paddingIdx), 1);
       this.weight.assign(where(padding, 0, this.weight));
     });
   }

@@ -1,8 +1,8 @@
 // Initializers: fill a tensor in place with PyTorch's distributions, drawn from the seeded generator of the engine.
 
 import { ShapeError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
 import * as wg from "../tensor.ts";
+import { add, clamp, div, erfinv, matmul, mul, reshape, sqrt, square, sub, sum, type Tensor, t } from "../tensor.ts";
 
 /** The functions whose gain is known. Spelled as in PyTorch or in camelCase. */
 export type Nonlinearity =
@@ -33,7 +33,13 @@ function fill(tensor: Tensor, value: () => Tensor | number): Tensor {
 
 /** scale x + shift, with numbers that are data: layers of all sizes share a kernel. */
 function transform(x: Tensor, scale: number, shift: number): Tensor {
-  return x.mul(wg.scalar(() => scale)).add(wg.scalar(() => shift));
+  return add(
+    mul(
+      x,
+      wg.scalar(() => scale),
+    ),
+    wg.scalar(() => shift),
+  );
 }
 
 /** U(a, b), by default U(0, 1). */
@@ -106,14 +112,10 @@ export function truncNormal(
   const low = erf((a - mean) / std / Math.SQRT2);
   const high = erf((b - mean) / std / Math.SQRT2);
   return fill(tensor, () =>
-    wg
-      .rand(tensor.shape)
-      .mul(high - low)
-      .add(low)
-      .erfinv()
-      .mul(std * Math.SQRT2)
-      .add(mean)
-      .clamp({ min: a, max: b }),
+    clamp(add(mul(erfinv(add(mul(wg.rand(tensor.shape), high - low), low)), std * Math.SQRT2), mean), {
+      min: a,
+      max: b,
+    }),
   );
 }
 
@@ -134,17 +136,14 @@ export function orthogonal(tensor: Tensor, options: { gain?: number } = {}): Ten
   const columns = tensor.numel / rows;
   return fill(tensor, () => {
     let x = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
-    x = x.div(x.square().sum().sqrt());
+    x = div(x, sqrt(sum(square(x))));
     // A singular value grows by 15/8 per iteration until it is near 1: 32 iterations lift one of 1e-8.
     for (let i = 0; i < 32; i++) {
-      const gram = x.matmul(x.t());
-      const polynomial = gram
-        .matmul(gram)
-        .mul(3 / 8)
-        .sub(gram.mul(10 / 8));
-      x = polynomial.matmul(x).add(x.mul(15 / 8));
+      const gram = matmul(x, t(x));
+      const polynomial = sub(mul(matmul(gram, gram), 3 / 8), mul(gram, 10 / 8));
+      x = add(matmul(polynomial, x), mul(x, 15 / 8));
     }
-    return (rows > columns ? x.t() : x).mul(options.gain ?? 1).reshape(tensor.shape);
+    return reshape(mul(rows > columns ? t(x) : x, options.gain ?? 1), tensor.shape);
   });
 }
 

@@ -1,7 +1,7 @@
 // Cells: one step of a recurrent layer, for loops of one's own.
 
 import { ShapeError } from "../errors.ts";
-import { gruCell, lstmCell, rnnCell, type Tensor, zeros } from "../tensor.ts";
+import { gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
 import { choice, whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -52,8 +52,8 @@ abstract class RecurrentCell extends Module {
         { op: name, shapes: [input.shape] },
       );
     }
-    const x = input.ndim === 2 ? input : input.unsqueeze(0);
-    const given = (state: Tensor): Tensor => (input.ndim === 2 ? state : state.unsqueeze(0));
+    const x = input.ndim === 2 ? input : unsqueeze(input, 0);
+    const given = (state: Tensor): Tensor => (input.ndim === 2 ? state : unsqueeze(state, 0));
     // Zeros and not nothing: the recurrent weights have a gradient then, if of zeros.
     const none = zeros([x.shape[0] as number, this.hiddenSize]);
     return { x, states: states.map((state) => (state === null ? none : given(state))) };
@@ -61,7 +61,7 @@ abstract class RecurrentCell extends Module {
 
   /** A result without the batch dim that the input hadn't. */
   protected like(input: Tensor, result: Tensor): Tensor {
-    return input.ndim === 2 ? result : result.squeeze({ dim: 0 });
+    return input.ndim === 2 ? result : squeeze(result, { dim: 0 });
   }
 }
 

@@ -1,7 +1,20 @@
 // Recurrent layers: stacks of RNN, LSTM and GRU layers in one or two directions, with PyTorch's parameters.
 
 import { ShapeError } from "../errors.ts";
-import { cat, dropout, gru, lstm, rnn, stack, type Tensor, zeros } from "../tensor.ts";
+import {
+  cat,
+  dropout,
+  gru,
+  lstm,
+  rnn,
+  select,
+  squeeze,
+  stack,
+  type Tensor,
+  transpose,
+  unsqueeze,
+  zeros,
+} from "../tensor.ts";
 import { choice, probability, whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -127,8 +140,8 @@ abstract class Recurrent extends Module {
         shapes: [input.shape],
       });
     }
-    const sequence = batched ? input : input.unsqueeze(1);
-    let x = batched && this.batchFirst ? sequence.transpose(0, 1) : sequence;
+    const sequence = batched ? input : unsqueeze(input, 1);
+    let x = batched && this.batchFirst ? transpose(sequence, 0, 1) : sequence;
     const directions = this.bidirectional ? 2 : 1;
     const given = states === null ? null : this.#checkStates(states, x.shape[1] as number, batched);
     const last: Tensor[][] = [];
@@ -136,7 +149,7 @@ abstract class Recurrent extends Module {
       const outputs: Tensor[] = [];
       for (let direction = 0; direction < directions; direction++) {
         const place = layer * directions + direction;
-        const state = given?.map((s) => s.select(0, place)) ?? null;
+        const state = given?.map((s) => select(s, 0, place)) ?? null;
         const run = this.walk(x, state, this.#weights(layer, direction), direction === 1);
         outputs.push(run.output);
         last.push(run.last);
@@ -146,10 +159,10 @@ abstract class Recurrent extends Module {
     }
     const finals = this.stateSizes().map((_, i) => {
       const all = stack(last.map((states) => states[i] as Tensor));
-      return batched ? all : all.squeeze({ dim: 1 });
+      return batched ? all : squeeze(all, { dim: 1 });
     });
-    if (!batched) return { output: x.squeeze({ dim: 1 }), last: finals };
-    return { output: this.batchFirst ? x.transpose(0, 1) : x, last: finals };
+    if (!batched) return { output: squeeze(x, { dim: 1 }), last: finals };
+    return { output: this.batchFirst ? transpose(x, 0, 1) : x, last: finals };
   }
 
   #checkStates(states: readonly Tensor[], batch: number, batched: boolean): Tensor[] {
@@ -164,7 +177,7 @@ abstract class Recurrent extends Module {
           { op: name },
         );
       }
-      return batched ? given : given.unsqueeze(1);
+      return batched ? given : unsqueeze(given, 1);
     });
   }
 }

@@ -1,6 +1,6 @@
 // Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
 
-import { interpolate, pad, pixelShuffle, type Tensor } from "../tensor.ts";
+import { flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
 import { sizes, whole } from "./check.ts";
 import { Module } from "./module.ts";
 
@@ -16,7 +16,7 @@ export class Flatten extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return input.flatten({ startDim: this.startDim, endDim: this.endDim });
+    return flatten(input, { startDim: this.startDim, endDim: this.endDim });
   }
 }
 
@@ -32,7 +32,7 @@ export class Unflatten extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return input.unflatten(this.dim, this.unflattenedSize);
+    return unflatten(input, this.dim, this.unflattenedSize);
   }
 }
 

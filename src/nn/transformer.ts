@@ -1,6 +1,6 @@
 // Transformer layers and their stacks (Vaswani et al. 2017), with PyTorch's parameters and masks.
 
-import { gelu, relu, type Tensor } from "../tensor.ts";
+import { add, gelu, relu, type Tensor } from "../tensor.ts";
 import { MultiheadAttention } from "./attention.ts";
 import { whole } from "./check.ts";
 import { ModuleList } from "./containers.ts";
@@ -120,11 +120,11 @@ export class TransformerEncoderLayer extends Module {
       return this.dropout2.forward(this.linear2.forward(wide));
     };
     if (this.options.normFirst === true) {
-      const x = src.add(attend(this.norm1.forward(src)));
-      return x.add(feed(this.norm2.forward(x)));
+      const x = add(src, attend(this.norm1.forward(src)));
+      return add(x, feed(this.norm2.forward(x)));
     }
-    const x = this.norm1.forward(src.add(attend(src)));
-    return this.norm2.forward(x.add(feed(x)));
+    const x = this.norm1.forward(add(src, attend(src)));
+    return this.norm2.forward(add(x, feed(x)));
   }
 }
 
@@ -198,13 +198,13 @@ export class TransformerDecoderLayer extends Module {
       return this.dropout3.forward(this.linear2.forward(wide));
     };
     if (this.options.normFirst === true) {
-      const x = tgt.add(attend(this.norm1.forward(tgt)));
-      const y = x.add(remember(this.norm2.forward(x)));
-      return y.add(feed(this.norm3.forward(y)));
+      const x = add(tgt, attend(this.norm1.forward(tgt)));
+      const y = add(x, remember(this.norm2.forward(x)));
+      return add(y, feed(this.norm3.forward(y)));
     }
-    const x = this.norm1.forward(tgt.add(attend(tgt)));
-    const y = this.norm2.forward(x.add(remember(x)));
-    return this.norm3.forward(y.add(feed(y)));
+    const x = this.norm1.forward(add(tgt, attend(tgt)));
+    const y = this.norm2.forward(add(x, remember(x)));
+    return this.norm3.forward(add(y, feed(y)));
   }
 }
 

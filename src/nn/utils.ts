@@ -1,7 +1,26 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
 import { ShapeError } from "../errors.ts";
-import { cat, Gradients, noGrad, stack, type Tensor, zeros } from "../tensor.ts";
+import {
+  abs,
+  add,
+  amax,
+  cat,
+  clamp,
+  Gradients,
+  mul,
+  narrow,
+  noGrad,
+  pow,
+  reciprocal,
+  reshape,
+  sqrt,
+  square,
+  stack,
+  sum,
+  type Tensor,
+  zeros,
+} from "../tensor.ts";
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), where norm is that of all of them taken as one vector, and
@@ -20,22 +39,17 @@ export function clipGradNorm(
   const gradients = new Gradients("clipGradNorm", parameters);
   return noGrad(() => {
     const total = totalNorm(gradients.elements(), normType);
-    const scale = total.add(1e-6).reciprocal().mul(maxNorm).clamp({ max: 1 });
-    gradients.replace((gradient) => gradient.mul(scale));
+    const scale = clamp(mul(reciprocal(add(total, 1e-6)), maxNorm), { max: 1 });
+    gradients.replace((gradient) => mul(gradient, scale));
     return total;
   });
 }
 
 function totalNorm(gradients: readonly Tensor[], normType: number): Tensor {
   if (gradients.length === 0) return zeros([]);
-  if (normType === Number.POSITIVE_INFINITY) return joined(gradients.map((g) => g.abs().amax())).amax();
-  if (normType === 2)
-    return joined(gradients.map((g) => g.square().sum()))
-      .sum()
-      .sqrt();
-  return joined(gradients.map((g) => g.abs().pow(normType).sum()))
-    .sum()
-    .pow(1 / normType);
+  if (normType === Number.POSITIVE_INFINITY) return amax(joined(gradients.map((g) => amax(abs(g)))));
+  if (normType === 2) return sqrt(sum(joined(gradients.map((g) => sum(square(g))))));
+  return pow(sum(joined(gradients.map((g) => sum(pow(abs(g), normType))))), 1 / normType);
 }
 
 function joined(values: Tensor[]): Tensor {
@@ -48,12 +62,14 @@ export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: 
   if (typeof clipValue !== "number" || !(clipValue >= 0)) {
     throw new RangeError(`clipGradValue: clipValue must be a number ≥ 0, got ${String(clipValue)}.`);
   }
-  new Gradients("clipGradValue", parameters).replace((gradient) => gradient.clamp({ min: -clipValue, max: clipValue }));
+  new Gradients("clipGradValue", parameters).replace((gradient) =>
+    clamp(gradient, { min: -clipValue, max: clipValue }),
+  );
 }
 
 /** All parameters, one after another, as a 1-dim tensor. */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
-  return cat([...parameters].map((parameter) => parameter.reshape([-1])));
+  return cat([...parameters].map((parameter) => reshape(parameter, [-1])));
 }
 
 /** Assigns the parts of a 1-dim tensor to the parameters: the inverse of `parametersToVector`. */
@@ -69,7 +85,7 @@ export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>)
   noGrad(() => {
     let start = 0;
     for (const parameter of list) {
-      parameter.assign(vector.detach().narrow(0, start, parameter.numel).reshape(parameter.shape));
+      parameter.assign(reshape(narrow(vector.detach(), 0, start, parameter.numel), parameter.shape));
       start += parameter.numel;
     }
   });

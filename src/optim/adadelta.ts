@@ -1,6 +1,6 @@
 // Adadelta.
 
-import { scalar } from "../tensor.ts";
+import { add, div, mul, scalar, sqrt, square, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { fraction, moving, nonNegative, penalized } from "./rules.ts";
 
@@ -38,10 +38,10 @@ export class Adadelta extends Optimizer<AdadeltaOptions, Slot> {
   protected override update(update: Update<AdadeltaOptions, Slot>): Updated<Slot> {
     const { parameter, state, group } = update;
     const gradient = penalized(update);
-    const square_avg = moving(state.square_avg, gradient.square(), () => group.rho);
-    const delta = state.acc_delta.add(group.eps).sqrt().div(square_avg.add(group.eps).sqrt()).mul(gradient);
-    const acc_delta = moving(state.acc_delta, delta.square(), () => group.rho);
+    const square_avg = moving(state.square_avg, square(gradient), () => group.rho);
+    const delta = mul(div(sqrt(add(state.acc_delta, group.eps)), sqrt(add(square_avg, group.eps))), gradient);
+    const acc_delta = moving(state.acc_delta, square(delta), () => group.rho);
     const lr = scalar(() => group.lr);
-    return { parameter: parameter.sub(delta.mul(lr)), state: { square_avg, acc_delta } };
+    return { parameter: sub(parameter, mul(delta, lr)), state: { square_avg, acc_delta } };
   }
 }

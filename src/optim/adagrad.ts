@@ -1,5 +1,6 @@
 // Adagrad.
 
+import { add, div, mul, sqrt, square, sub } from "../tensor.ts";
 import {
   type CommonOptions,
   Optimizer,
@@ -46,7 +47,7 @@ export class Adagrad extends Optimizer<AdagradOptions, "sum"> {
     const { parameter, state, group, number } = update;
     const gradient = penalized(update);
     const lr = number(({ step }) => group.lr / (1 + (step - 1) * group.lrDecay));
-    const sum = state.sum.add(gradient.square());
-    return { parameter: parameter.sub(gradient.div(sum.sqrt().add(group.eps)).mul(lr)), state: { sum } };
+    const sum = add(state.sum, square(gradient));
+    return { parameter: sub(parameter, mul(div(gradient, add(sqrt(sum), group.eps)), lr)), state: { sum } };
   }
 }

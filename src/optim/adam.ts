@@ -1,6 +1,6 @@
 // Adam and AdamW.
 
-import { maximum, type Tensor } from "../tensor.ts";
+import { add, div, maximum, mul, sqrt, square, sub, type Tensor } from "../tensor.ts";
 import {
   type CommonOptions,
   Optimizer,
@@ -63,13 +63,13 @@ export class Adam extends Optimizer<AdamOptions, Slot> {
     gradient: Tensor,
   ): Updated<Slot> {
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_avg_sq = moving(state.exp_avg_sq, gradient.square(), () => group.betas[1]);
+    const exp_avg_sq = moving(state.exp_avg_sq, square(gradient), () => group.betas[1]);
     const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
     const correction = number(({ step }) => 1 / Math.sqrt(1 - group.betas[1] ** step));
     const largest = group.amsgrad ? maximum(state.max_exp_avg_sq, exp_avg_sq) : exp_avg_sq;
-    const denominator = largest.sqrt().mul(correction).add(group.eps);
+    const denominator = add(mul(sqrt(largest), correction), group.eps);
     return {
-      parameter: parameter.sub(exp_avg.div(denominator).mul(stepSize)),
+      parameter: sub(parameter, mul(div(exp_avg, denominator), stepSize)),
       state: { exp_avg, exp_avg_sq, ...(group.amsgrad ? { max_exp_avg_sq: largest } : {}) },
     };
   }

@@ -1,6 +1,6 @@
 // Adamax: Adam with the infinity norm.
 
-import { maximum, scalar } from "../tensor.ts";
+import { abs, add, div, maximum, mul, scalar, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { moving, nonNegative, penalized, twoBetas } from "./rules.ts";
 
@@ -39,8 +39,14 @@ export class Adamax extends Optimizer<AdamaxOptions, Slot> {
     const { parameter, state, group, number } = update;
     const gradient = penalized(update);
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_inf = maximum(state.exp_inf.mul(scalar(() => group.betas[1])), gradient.abs().add(group.eps));
+    const exp_inf = maximum(
+      mul(
+        state.exp_inf,
+        scalar(() => group.betas[1]),
+      ),
+      add(abs(gradient), group.eps),
+    );
     const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
-    return { parameter: parameter.sub(exp_avg.div(exp_inf).mul(stepSize)), state: { exp_avg, exp_inf } };
+    return { parameter: sub(parameter, mul(div(exp_avg, exp_inf), stepSize)), state: { exp_avg, exp_inf } };
   }
 }

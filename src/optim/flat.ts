@@ -1,6 +1,6 @@
 // Flat groups: the parameters and the state of a group laid out as vectors, so that one elementwise update serves all.
 
-import { Arena, noGrad, scalar, stateTensor, type Tensor, tensor, where } from "../tensor.ts";
+import { Arena, eq, ge, noGrad, scalar, stateTensor, type Tensor, tensor, where } from "../tensor.ts";
 
 type Flat = Pick<Arena, "flat" | "collect">;
 
@@ -103,13 +103,13 @@ export class Cohorts<C> {
     const [first, ...others] = this.#counters.map((counters) => scalar(() => refresh(counters)));
     return others.reduce((result, value, i) => {
       const index = this.#index;
-      return index === null ? result : where(index.eq(i + 1), value, result);
+      return index === null ? result : where(eq(index, i + 1), value, result);
     }, first as Tensor);
   }
 
   /** `updated` where a parameter takes part, `old` where it rests. */
   select(updated: Tensor, old: Tensor): Tensor {
     if (this.#index === null || !this.of.includes(-1)) return updated;
-    return where(this.#index.ge(0), updated, old);
+    return where(ge(this.#index, 0), updated, old);
   }
 }

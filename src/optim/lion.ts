@@ -1,6 +1,6 @@
 // Lion: the sign of an interpolated momentum.
 
-import { scalar } from "../tensor.ts";
+import { mul, scalar, sign, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, moving, nonNegative, shrunk, twoBetas } from "./rules.ts";
 
@@ -34,8 +34,17 @@ export class Lion extends Optimizer<LionOptions, "exp_avg"> {
   protected override update(update: Update<LionOptions, "exp_avg">): Updated<"exp_avg"> {
     const { parameter, state, group } = update;
     const gradient = direction(update);
-    const move = moving(state.exp_avg, gradient, () => group.betas[0]).sign();
+    const move = sign(moving(state.exp_avg, gradient, () => group.betas[0]));
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[1]);
-    return { parameter: shrunk(parameter, group).sub(move.mul(scalar(() => group.lr))), state: { exp_avg } };
+    return {
+      parameter: sub(
+        shrunk(parameter, group),
+        mul(
+          move,
+          scalar(() => group.lr),
+        ),
+      ),
+      state: { exp_avg },
+    };
   }
 }

@@ -1,7 +1,7 @@
 // Muon: momentum orthogonalized by Newton-Schulz iterations, for the matrices of a network.
 
 import { ShapeError } from "../errors.ts";
-import { scalar, type Tensor } from "../tensor.ts";
+import { add, clamp, div, matmul, mul, scalar, sqrt, square, sub, sum, type Tensor, t } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, fraction, moving, nonNegative, shrunk } from "./rules.ts";
 
@@ -28,14 +28,14 @@ export interface MuonOptions extends CommonOptions {
 function orthogonalized(matrix: Tensor, group: MuonOptions): Tensor {
   const [a, b, c] = group.nsCoefficients;
   const [rows = 0, columns = 0] = matrix.shape;
-  let x = rows > columns ? matrix.t() : matrix;
-  x = x.div(x.square().sum().sqrt().clamp({ min: group.eps }));
+  let x = rows > columns ? t(matrix) : matrix;
+  x = div(x, clamp(sqrt(sum(square(x))), { min: group.eps }));
   for (let i = 0; i < group.nsSteps; i++) {
-    const gram = x.matmul(x.t());
-    const polynomial = gram.mul(b).add(gram.matmul(gram).mul(c));
-    x = x.mul(a).add(polynomial.matmul(x));
+    const gram = matmul(x, t(x));
+    const polynomial = add(mul(gram, b), mul(matmul(gram, gram), c));
+    x = add(mul(x, a), matmul(polynomial, x));
   }
-  return rows > columns ? x.t() : x;
+  return rows > columns ? t(x) : x;
 }
 
 /**
@@ -97,7 +97,10 @@ export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
       group.adjustLrFn === "original"
         ? Math.sqrt(Math.max(1, rows / columns))
         : 0.2 * Math.sqrt(Math.max(rows, columns));
-    const move = orthogonalized(ahead, group).mul(scalar(() => group.lr * ratio));
-    return { parameter: shrunk(parameter, group).sub(move), state: { momentum_buffer } };
+    const move = mul(
+      orthogonalized(ahead, group),
+      scalar(() => group.lr * ratio),
+    );
+    return { parameter: sub(shrunk(parameter, group), move), state: { momentum_buffer } };
   }
 }

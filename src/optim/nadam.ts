@@ -1,5 +1,6 @@
 // NAdam: Adam with Nesterov momentum.
 
+import { add, div, mul, sqrt, square, sub } from "../tensor.ts";
 import {
   type CommonOptions,
   type Counters,
@@ -75,7 +76,7 @@ export class NAdam extends Optimizer<NAdamOptions, Slot> {
     const parameter = decoupled ? shrunk(update.parameter, group) : update.parameter;
     const gradient = decoupled ? direction(update) : penalized(update);
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_avg_sq = moving(state.exp_avg_sq, gradient.square(), () => group.betas[1]);
+    const exp_avg_sq = moving(state.exp_avg_sq, square(gradient), () => group.betas[1]);
     const correction = number(({ step }) => 1 / (1 - group.betas[1] ** step));
     const gradientWeight = number(
       ({ step, mu_product = 1 }) => (group.lr * (1 - momentum(group, step))) / (1 - mu_product),
@@ -84,8 +85,8 @@ export class NAdam extends Optimizer<NAdamOptions, Slot> {
       const next = momentum(group, step + 1);
       return (group.lr * next) / (1 - mu_product * next);
     });
-    const move = gradient.mul(gradientWeight).add(exp_avg.mul(averageWeight));
-    const denominator = exp_avg_sq.mul(correction).sqrt().add(group.eps);
-    return { parameter: parameter.sub(move.div(denominator)), state: { exp_avg, exp_avg_sq } };
+    const move = add(mul(gradient, gradientWeight), mul(exp_avg, averageWeight));
+    const denominator = add(sqrt(mul(exp_avg_sq, correction)), group.eps);
+    return { parameter: sub(parameter, div(move, denominator)), state: { exp_avg, exp_avg_sq } };
   }
 }

@@ -1,7 +1,7 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
 import { DTypeError, WgradError } from "../errors.ts";
-import { hostEffect, noGrad, stateTensor, submit, Tensor, where, zeros } from "../tensor.ts";
+import { add, ge, hostEffect, ne, noGrad, stateTensor, submit, Tensor, where, zeros } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
 import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
 
@@ -121,13 +121,13 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
    * without waiting for it. Where `skip` (0-dim) is not 0, parameters and state stay as they are, as if the step had not been taken.
    */
   step(options: { skip?: Tensor } = {}): void {
-    const skip = options.skip?.ne(0) ?? null;
+    const skip = options.skip === undefined ? null : ne(options.skip, 0);
     noGrad(() => {
       if (skip !== null) this.#skipped ??= stateTensor([], 0);
       for (const group of this.paramGroups) {
         for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat, skip);
       }
-      if (skip !== null) this.#skipped?.assign(this.#skipped.add(skip));
+      if (skip !== null) this.#skipped?.assign(add(this.#skipped, skip));
     });
     submit();
   }
@@ -282,7 +282,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     if (this.#skipped === null) return result;
     for (let back = 1; back <= MOST_SKIPPED; back++) {
       const before = cohorts.number((counters) => refresh(this.#past.get(counters)?.[back - 1] ?? counters));
-      result = where(this.#skipped.ge(back), before, result);
+      result = where(ge(this.#skipped, back), before, result);
     }
     return result;
   }

@@ -1,6 +1,6 @@
 // RAdam: Adam whose adaptive rate is rectified while the variance is uncertain.
 
-import { where } from "../tensor.ts";
+import { add, div, gt, mul, sqrt, square, sub, where } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, moving, nonNegative, penalized, shrunk, twoBetas } from "./rules.ts";
 
@@ -60,10 +60,10 @@ export class RAdam extends Optimizer<RAdamOptions, Slot> {
     const parameter = decoupled ? shrunk(update.parameter, group) : update.parameter;
     const gradient = decoupled ? direction(update) : penalized(update);
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_avg_sq = moving(state.exp_avg_sq, gradient.square(), () => group.betas[1]);
+    const exp_avg_sq = moving(state.exp_avg_sq, square(gradient), () => group.betas[1]);
     const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
     const rectified = number(({ step }) => rectification(group.betas[1], step));
-    const adaptive = where(rectified.gt(0), rectified.div(exp_avg_sq.sqrt().add(group.eps)), 1);
-    return { parameter: parameter.sub(exp_avg.mul(stepSize).mul(adaptive)), state: { exp_avg, exp_avg_sq } };
+    const adaptive = where(gt(rectified, 0), div(rectified, add(sqrt(exp_avg_sq), group.eps)), 1);
+    return { parameter: sub(parameter, mul(mul(exp_avg, stepSize), adaptive)), state: { exp_avg, exp_avg_sq } };
   }
 }

@@ -1,6 +1,6 @@
 // RMSprop.
 
-import { maximum, scalar } from "../tensor.ts";
+import { add, div, maximum, mul, scalar, sqrt, square, sub } from "../tensor.ts";
 import {
   type CommonOptions,
   Optimizer,
@@ -61,18 +61,24 @@ export class RMSprop extends Optimizer<RMSpropOptions, Slot> {
     const { parameter, state, group } = update;
     const gradient = penalized(update);
     const lr = scalar(() => group.lr);
-    const square_avg = moving(state.square_avg, gradient.square(), () => group.alpha);
+    const square_avg = moving(state.square_avg, square(gradient), () => group.alpha);
     const next: Partial<Record<Slot, typeof square_avg>> = { square_avg };
     let mean = square_avg;
     if (group.centered) {
       const grad_avg = moving(state.grad_avg, gradient, () => group.alpha);
       next.grad_avg = grad_avg;
       // In f32 the difference of equals may come out below 0.
-      mean = maximum(square_avg.sub(grad_avg.square()), 0);
+      mean = maximum(sub(square_avg, square(grad_avg)), 0);
     }
-    const move = gradient.div(mean.sqrt().add(group.eps));
-    if (group.momentum === 0) return { parameter: parameter.sub(move.mul(lr)), state: next };
-    const momentum_buffer = state.momentum_buffer.mul(scalar(() => group.momentum)).add(move);
-    return { parameter: parameter.sub(momentum_buffer.mul(lr)), state: { ...next, momentum_buffer } };
+    const move = div(gradient, add(sqrt(mean), group.eps));
+    if (group.momentum === 0) return { parameter: sub(parameter, mul(move, lr)), state: next };
+    const momentum_buffer = add(
+      mul(
+        state.momentum_buffer,
+        scalar(() => group.momentum),
+      ),
+      move,
+    );
+    return { parameter: sub(parameter, mul(momentum_buffer, lr)), state: { ...next, momentum_buffer } };
   }
 }

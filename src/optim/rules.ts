@@ -1,6 +1,6 @@
 // What the optimizers' formulas share: checks of options, weight decay, moving averages. All numbers that may change are scalars.
 
-import { scalar, type Tensor } from "../tensor.ts";
+import { add, mul, neg, scalar, type Tensor } from "../tensor.ts";
 
 /** Throws unless the option is a number of at least 0. */
 export function nonNegative(optimizer: string, options: object, ...names: string[]): void {
@@ -37,23 +37,38 @@ interface Decayed {
 
 /** ±g: the gradient of what is minimized. */
 export function direction({ gradient, group }: Decayed): Tensor {
-  return group.maximize ? gradient.neg() : gradient;
+  return group.maximize ? neg(gradient) : gradient;
 }
 
 /** ±g + weightDecay · p: the gradient with an L2 penalty. */
 export function penalized(update: Decayed): Tensor {
   const { parameter, group } = update;
   if (group.weightDecay === 0) return direction(update);
-  return direction(update).add(parameter.mul(scalar(() => group.weightDecay)));
+  return add(
+    direction(update),
+    mul(
+      parameter,
+      scalar(() => group.weightDecay),
+    ),
+  );
 }
 
 /** (1 - lr · weightDecay) · p: decoupled weight decay (Loshchilov and Hutter 2019). */
 export function shrunk(parameter: Tensor, group: { readonly lr: number; readonly weightDecay: number }): Tensor {
   if (group.weightDecay === 0) return parameter;
-  return parameter.mul(scalar(() => 1 - group.lr * group.weightDecay));
+  return mul(
+    parameter,
+    scalar(() => 1 - group.lr * group.weightDecay),
+  );
 }
 
 /** beta · average + (1 - beta) · value, where beta is read anew at every step. */
 export function moving(average: Tensor, value: Tensor, beta: () => number): Tensor {
-  return average.mul(scalar(beta)).add(value.mul(scalar(() => 1 - beta())));
+  return add(
+    mul(average, scalar(beta)),
+    mul(
+      value,
+      scalar(() => 1 - beta()),
+    ),
+  );
 }

@@ -1,6 +1,6 @@
 // Stochastic gradient descent with momentum.
 
-import { scalar, type Tensor } from "../tensor.ts";
+import { add, mul, scalar, sub, type Tensor } from "../tensor.ts";
 import {
   type CommonOptions,
   Optimizer,
@@ -51,12 +51,17 @@ export class SGD extends Optimizer<SGDOptions, "momentum_buffer"> {
     const { parameter, state, group, number } = update;
     const lr = scalar(() => group.lr);
     const gradient = penalized(update);
-    if (group.momentum === 0) return { parameter: parameter.sub(gradient.mul(lr)) };
+    if (group.momentum === 0) return { parameter: sub(parameter, mul(gradient, lr)) };
     const momentum = scalar(() => group.momentum);
     const fresh: Tensor =
-      group.dampening === 0 ? gradient : gradient.mul(number(({ step }) => (step === 1 ? 1 : 1 - group.dampening)));
-    const buffer = state.momentum_buffer.mul(momentum).add(fresh);
-    const move = group.nesterov ? gradient.add(buffer.mul(momentum)) : buffer;
-    return { parameter: parameter.sub(move.mul(lr)), state: { momentum_buffer: buffer } };
+      group.dampening === 0
+        ? gradient
+        : mul(
+            gradient,
+            number(({ step }) => (step === 1 ? 1 : 1 - group.dampening)),
+          );
+    const buffer = add(mul(state.momentum_buffer, momentum), fresh);
+    const move = group.nesterov ? add(gradient, mul(buffer, momentum)) : buffer;
+    return { parameter: sub(parameter, mul(move, lr)), state: { momentum_buffer: buffer } };
   }
 }

@@ -58,6 +58,7 @@ export async function bundleForChromium(names, folder) {
     sourcemap: "linked",
     logLevel: "silent",
     plugins: [files],
+    inject: [join(ROOT, "src/methods.ts")],
   };
   const problems = new Map();
   await Promise.all(

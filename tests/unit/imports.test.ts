@@ -31,7 +31,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   schedule: [...leaves, "graph", "ops", "shaders"],
 };
 const belowPublicApi = ["tensor", "errors", "compile", "dtype"];
-const doors = ["index", "node"];
+const doors = ["index", "core", "node"];
 
 /** Run-time imports in a module's text: type imports vanish, so they don't count. */
 function specifiersOf(text: string): string[] {

@@ -1,0 +1,19 @@
+// The ops as methods of Tensor: importing this module installs them.
+
+import { type Methods, Tensor } from "./graph/tensor.ts";
+import * as ops from "./ops/methods.ts";
+
+// A page that imports "wgrad/core" and does without this module carries only the ops that it calls.
+declare module "./graph/tensor.ts" {
+  interface Tensor extends Methods<typeof ops> {}
+}
+
+for (const [name, apply] of Object.entries(ops)) {
+  Object.defineProperty(Tensor.prototype, name, {
+    configurable: true,
+    writable: true,
+    value: function (this: Tensor, ...rest: never[]): unknown {
+      return (apply as (x: Tensor, ...rest: never[]) => unknown)(this, ...rest);
+    },
+  });
+}
