@@ -6,10 +6,11 @@ import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
 import { withAutocast } from "./graph/autocast.ts";
 import { Tensor, withGrad } from "./graph/tensor.ts";
-import { add, gt, logicalNot, mul, where } from "./ops/arithmetic.ts";
+import { add, ge, gt, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, checkOptions, expectTensor } from "./ops/define.ts";
 import { reciprocal } from "./ops/exponential.ts";
+import { any } from "./ops/reduction-ops.ts";
 
 /**
  * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products
@@ -198,7 +199,7 @@ export class GradScaler {
         const good = add(this.#tracker, 1);
         const grows = ge(good, this.#growthInterval);
         const grown = mul(this.#scale, this.#growthFactor);
-        const larger = where(grows.logicalAnd(isfinite(grown)), grown, this.#scale);
+        const larger = where(logicalAnd(grows, isfinite(grown)), grown, this.#scale);
         const tracker = where(logicalOr(overflow, grows), 0, good);
         this.#scale.assign(where(overflow, mul(this.#scale, this.#backoffFactor), larger));
         this.#tracker.assign(tracker);
