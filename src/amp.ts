@@ -6,7 +6,7 @@ import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
 import { withAutocast } from "./graph/autocast.ts";
 import { Tensor, withGrad } from "./graph/tensor.ts";
-import { add, ge, gt, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
+import { add, ge, gt, logicalAnd, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, checkOptions, expectTensor } from "./ops/define.ts";
 import { reciprocal } from "./ops/exponential.ts";
