@@ -264,7 +264,7 @@ function execute(on: Device, job: Job): void {
   try {
     if (on.failure !== null) throw on.failure;
     runs++;
-    const plan = job.plan ?? findPlan(on, job.captured);
+    const plan = job.plan ?? findPlan(on, job);
     job.plan = plan;
     const after: (() => void)[] = [];
     const written = new Set(job.captured.destinations.flatMap((d) => (d.kind === "slot" ? [d.index] : [])));
@@ -415,7 +415,17 @@ function sameKey(a: Float64Array, b: Float64Array): boolean {
   return true;
 }
 
-function findPlan(on: Device, captured: Capture): Plan {
+/** Bytes that a job's plan may use between its kernels: what `memoryLimit` leaves beside what the job reads and returns. */
+function workspaceFor(on: Device, job: Job): number {
+  const missing = [...new Set(job.storages)].filter((storage) => memoryOn(on, storage) === null);
+  return on.workspaceRoom([
+    ...missing.map((storage) => Math.max(storage.byteLength, 272)),
+    ...job.captured.requests.flatMap(({ node, slot }) => (slot === null ? [bytesFor(node)] : [])),
+  ]);
+}
+
+function findPlan(on: Device, job: Job): Plan {
+  const { captured } = job;
   let entries = plans.get(captured.hash);
   if (entries === undefined) {
     entries = [];
@@ -438,7 +448,7 @@ function findPlan(on: Device, captured: Capture): Plan {
   const promoted = constants.map(
     (c, i) => last !== undefined && (last.promoted[i] === true || !Object.is(last.constants[i], c)),
   );
-  const plan = planOf(captured, promoted, currentTraits());
+  const plan = planOf(captured, promoted, currentTraits(), workspaceFor(on, job));
   entry.variants.push({ constants, promoted, plan });
   on.plans++;
   if (on.plans % MAX_PLANS === 0) forgetOldPlans(on, plan);
@@ -453,9 +463,14 @@ function forgetOldPlans(on: Device, keep: Plan): void {
   }
 }
 
-/** Builds the plan of a capture for a device. */
-export function planOf(captured: Capture, promoted: readonly boolean[], device: DeviceTraits): Plan {
-  const plan = buildPlan(buildProgram(captured, promoted, optimize), { device, fuse: optimize });
+/** Builds the plan of a capture for a device, with a workspace of at most `memory` bytes. */
+export function planOf(
+  captured: Capture,
+  promoted: readonly boolean[],
+  device: DeviceTraits,
+  memory: number = Number.POSITIVE_INFINITY,
+): Plan {
+  const plan = buildPlan(buildProgram(captured, promoted, optimize), { device, fuse: optimize, memory });
   const half = device.f16 ? undefined : plan.steps.find((s) => s.kernel.bindings.some((b) => b.value.dtype === "f16"));
   if (half !== undefined) {
     throw new DTypeError(

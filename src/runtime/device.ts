@@ -5,7 +5,7 @@ import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, BUFFER_UNIFORM, MAP_READ } from "./constants.ts";
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
-import { BufferPool, ResultPages } from "./pool.ts";
+import { BufferPool, floorSize, ResultPages, roundSize } from "./pool.ts";
 import { Profiler } from "./profiler.ts";
 
 /** What `init` may be told. */
@@ -205,6 +205,15 @@ export class Device {
   destroy(): void {
     this.#failure ??= new DeviceLostError("the device was closed. init() opens a new one.");
     if (this.#owned) this.gpu.destroy();
+  }
+
+  /** How large a workspace may be beside buffers of the given sizes, which are yet to be allocated, and small results. */
+  workspaceRoom(sizes: readonly number[]): number {
+    const { room } = this.#pool;
+    if (room === Number.POSITIVE_INFINITY) return room;
+    const own = this.#workspace?.size ?? 0;
+    const others = sizes.reduce((sum, bytes) => sum + (ResultPages.fits(bytes) ? 256 : roundSize(bytes)), 0);
+    return floorSize(room + own - others - this.#pages.next);
   }
 
   /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
@@ -438,6 +447,7 @@ export class Device {
     const { executable, leaves, outputs } = run;
     if (executable.workspace > (this.#workspace?.size ?? 0)) {
       if (this.#workspace !== null) this.#pool.release(this.#workspace);
+      this.#workspace = null;
       this.#workspace = this.#pool.acquire(executable.workspace);
     }
     const rangeOf = (place: Place): Range => {

@@ -7,10 +7,18 @@ import type { PooledBuffer } from "./executable.ts";
 const STORAGE_USAGE = BUFFER_STORAGE | BUFFER_COPY_SRC | BUFFER_COPY_DST;
 
 /** A size class: at most an eighth is wasted. */
-function roundSize(bytes: number): number {
+export function roundSize(bytes: number): number {
   if (bytes <= 4096) return Math.max(256, Math.ceil(bytes / 256) * 256);
   const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
   return Math.ceil(bytes / step) * step;
+}
+
+/** The largest size of at most `bytes` that wastes nothing; 0 where there is none. */
+export function floorSize(bytes: number): number {
+  if (bytes < 256) return 0;
+  if (bytes <= 4096) return Math.floor(bytes / 256) * 256;
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
+  return Math.floor(bytes / step) * step;
 }
 
 export interface PoolLimits {
@@ -61,6 +69,11 @@ export class BufferPool {
     return { id: this.#next++, gpu, size };
   }
 
+  /** Bytes that may still be allocated when free buffers are given up; Infinity where nothing limits them. */
+  get room(): number {
+    return this.#limits.memoryLimit - this.liveBytes;
+  }
+
   /** Takes a buffer back. Queued work that still uses it comes before whatever uses it next. */
   release(buffer: PooledBuffer): void {
     let list = this.#free.get(buffer.size);
@@ -95,6 +108,11 @@ export class ResultPages {
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
+  }
+
+  /** Bytes that the next small result will take: a page, where none has a slot left. */
+  get next(): number {
+    return this.#free.length === 0 ? PAGE : 0;
   }
 
   static fits(bytes: number): boolean {

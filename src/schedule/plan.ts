@@ -1,7 +1,7 @@
 // Plans: groups written as kernels, ordered, and laid out in memory. Plain data that the runtime executes.
 
 import { bytesOf, type DType } from "../dtype.ts";
-import { internal } from "../errors.ts";
+import { internal, OutOfMemoryError } from "../errors.ts";
 import { addIndex, constantIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
 import { inputCoordinates, type Output, type Program, Value } from "../graph/program.ts";
@@ -17,6 +17,7 @@ import { type Fusion, fuse } from "./fusion.ts";
 import { Group, type Home, type Reduction } from "./group.ts";
 import { layOut } from "./memory.ts";
 import { type Block, orderTasks, recordedOrder } from "./order.ts";
+import { rematerialize, type Timeline } from "./rematerialize.ts";
 
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
@@ -39,6 +40,8 @@ export interface Plan extends Executable {
 export interface PlanOptions {
   readonly device: DeviceTraits;
   readonly fuse: boolean;
+  /** Bytes that the workspace may take; not limited unless told. */
+  readonly memory?: number;
 }
 
 export function bytesFor(value: { readonly shape: readonly number[]; readonly dtype: DType }): number {
@@ -48,7 +51,31 @@ export function bytesFor(value: { readonly shape: readonly number[]; readonly dt
 
 export const SLOT_ALIGNMENT = 256;
 
+/** Shares that the values over the peak are cut into, one of which is kept whole: the more, the less memory and the more work. */
+const PARTS = [2, 3, 4, 6, 8, 12, 16];
+
+/**
+ * The plan of a program. Where it would need more than `options.memory`, values are computed again instead of kept; throws an
+ * OutOfMemoryError with the number of bytes missing where that doesn't do.
+ */
 export function buildPlan(program: Program, options: PlanOptions): Plan {
+  const limit = options.memory ?? Number.POSITIVE_INFINITY;
+  const { plan, timeline } = plans(program, options);
+  let least = plan;
+  for (const parts of PARTS) {
+    if (least.workspace <= limit) return least;
+    const frugal = rematerialize(program, timeline, parts);
+    if (frugal === null) continue;
+    const next = plans(frugal, options).plan;
+    if (next.workspace < least.workspace) least = next;
+  }
+  if (least.workspace <= limit) return least;
+  throw new OutOfMemoryError(
+    `out of memory: ${least.workspace - limit} bytes are missing for what lies between the kernels (${least.workspace} bytes with recomputation, ${plan.workspace} without; memoryLimit leaves ${Math.max(0, limit)}). A smaller batch needs less.`,
+  );
+}
+
+function plans(program: Program, options: PlanOptions): { plan: Plan; timeline: Timeline } {
   const { bindings } = options.device;
   const apart = new Set<Value>();
   const attempts = [
@@ -61,7 +88,7 @@ export function buildPlan(program: Program, options: PlanOptions): Plan {
   for (const attempt of attempts) {
     const planner = new Planner(program, fuse(program, attempt), options);
     const plan = planner.build();
-    if (plan !== null) return plan;
+    if (plan !== null) return { plan, timeline: planner.timeline() };
     for (const value of planner.excess) apart.add(value);
   }
   throw internal("no plan fits the device's storage buffer limit");
@@ -111,8 +138,35 @@ class Planner {
     this.#delay(groups);
     this.#placeOutputs(groups);
     const order = this.#order(groups);
+    this.#ordered = order;
     const placed = this.#placeTemporaries(order);
     return this.#finish(order, placed);
+  }
+
+  #ordered: readonly Group[] = [];
+
+  /** When the built plan's kernels write and read. */
+  timeline(): Timeline {
+    const written = new Map<Value, number>();
+    const read = new Map<Value, number[]>();
+    const temporary = new Map<Value, number>();
+    const live = new Float64Array(this.#ordered.length + 1);
+    this.#ordered.forEach((group, at) => {
+      for (const value of group.stored) if (!this.#partials.has(value)) written.set(value, at);
+      for (const value of this.#readers.get(group) ?? []) {
+        const uses = read.get(value);
+        if (uses === undefined) read.set(value, [at]);
+        else uses.push(at);
+      }
+    });
+    for (const [value, at] of written) {
+      if (this.#places.get(value)?.kind !== "workspace") continue;
+      const bytes = bytesFor(value);
+      temporary.set(value, bytes);
+      const last = Math.max(at, ...(read.get(value) ?? []));
+      for (let i = at; i <= last; i++) live[i] = (live[i] as number) + bytes;
+    }
+    return { written, read, temporary, peak: live.indexOf(Math.max(...live)) };
   }
 
   /** After a build that failed: values without which the kernels would fit the device's limit. */

@@ -7,8 +7,12 @@ import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts"
 import type { Plan } from "../../src/schedule/plan.ts";
 import { type DeviceTraits, GUARANTEED } from "../../src/shaders/kernel.ts";
 
-/** The plan that `step` would run; nothing is computed. */
-export function planStep(step: () => Tensor | Tensor[], traits: Partial<DeviceTraits> = {}): Plan {
+/** The plan that `step` would run with a workspace of at most `memory` bytes; nothing is computed. */
+export function planStep(
+  step: () => Tensor | Tensor[],
+  traits: Partial<DeviceTraits> = {},
+  memory: number = Number.POSITIVE_INFINITY,
+): Plan {
   const trace: Trace = { effects: [], unsettled: false };
   const results = [withTrace(trace, step)].flat();
   takeLosses();
@@ -19,6 +23,7 @@ export function planStep(step: () => Tensor | Tensor[], traits: Partial<DeviceTr
     captured,
     captured.constants.map(() => false),
     { ...GUARANTEED, ...traits },
+    memory,
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { OutOfMemoryError } from "../../src/errors.ts";
 import { checkpoint, nn, type Tensor, tensor } from "../../src/index.ts";
 import { type Block, classifierStep, Gpt, planStep } from "../support/plan-step.ts";
 
@@ -68,11 +69,26 @@ test("the workspace is within a tenth of the bytes that are alive at once, and n
 test("a GPT of checkpointed blocks takes a block's memory more or less, however deep", () => {
   const plan = (layers: number, checkpoints: boolean) =>
     planStep(classifierStep(gpt(layers, checkpoints), words(8, 64), 512), { bindings: 10 });
-  const [two, eight] = [plan(2, true), plan(8, true)];
+  const [two, five] = [plan(2, true), plan(5, true)];
   const between = 512 * 32 * 4;
-  assert.ok(eight.workspace - two.workspace <= 6 * 1.25 * between, `${two.workspace} → ${eight.workspace}`);
-  const kept = plan(8, false);
-  assert.ok(eight.workspace * 3 < kept.workspace, `${eight.workspace} against ${kept.workspace}`);
+  assert.ok(five.workspace - two.workspace <= 3 * 1.4 * between, `${two.workspace} → ${five.workspace}`);
+  const kept = plan(5, false);
+  assert.ok(five.workspace * 2 < kept.workspace, `${five.workspace} against ${kept.workspace}`);
+});
+
+test("a limit on the workspace is kept by computing values again, else the missing bytes are told", () => {
+  const step = () => classifierStep(gpt(3, false), words(8, 32), 256);
+  const whole = planStep(step(), { bindings: 10 });
+  const flops = (plan: typeof whole) => plan.steps.reduce((sum, s) => sum + s.kernel.flops, 0);
+  for (const share of [0.6]) {
+    const plan = planStep(step(), { bindings: 10 }, share * whole.workspace);
+    assert.ok(plan.workspace <= share * whole.workspace, `${plan.workspace} of ${share * whole.workspace}`);
+    assert.ok(flops(plan) > flops(whole) && flops(plan) < 1.5 * flops(whole), `${flops(whole)} → ${flops(plan)}`);
+  }
+  assert.throws(
+    () => planStep(step(), { bindings: 10 }, 1024),
+    (e: Error) => e instanceof OutOfMemoryError && /\d+ bytes are missing/.test(e.message),
+  );
 });
 
 test.run();

@@ -1,0 +1,61 @@
+// memoryLimit: a step that wouldn't fit computes values again, with the same result; one that can't fit says how much is missing.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { OutOfMemoryError } from "../../src/errors.ts";
+import { dropout, init, manualSeed, nn, optim, randn, type Tensor } from "../../src/index.ts";
+
+const LAYERS = 6;
+
+/** A deep network whose activations are what costs; returns the losses of three steps. */
+async function train(rows: number): Promise<number[]> {
+  manualSeed(2);
+  const layers = Array.from({ length: LAYERS }, () => new nn.Linear(32, 32));
+  const optimizer = new optim.SGD(
+    layers.flatMap((layer) => [...layer.parameters()]),
+    { lr: 0.1 },
+  );
+  const x = randn([rows, 32]);
+  await x.realize();
+  const losses: Tensor[] = [];
+  for (let i = 0; i < 3; i++) {
+    optimizer.zeroGrad();
+    let h = x;
+    for (const layer of layers) h = dropout(layer.forward(h).tanh(), 0.1);
+    const loss = h.square().mean();
+    loss.backward();
+    optimizer.step();
+    losses.push(loss);
+  }
+  return Promise.all(losses.map((loss) => loss.item()));
+}
+
+test("a limit makes the plan compute values again", async () => {
+  const rows = 4096;
+  const free = await init({ memoryLimit: 2 ** 31 });
+  const plain = await train(rows);
+  const { liveBytes } = free.stats();
+  const activation = rows * 32 * 4;
+  const memoryLimit = Math.ceil(liveBytes - 8 * activation);
+  const tight = await init({ memoryLimit });
+  const losses = await train(rows);
+  assert.ok(tight.stats().peakBytes <= memoryLimit, `${tight.stats().peakBytes} of ${memoryLimit}`);
+  plain.forEach((loss, i) => {
+    assert.ok(Math.abs((losses[i] as number) - loss) <= 1e-5 * loss, `step ${i}: ${losses[i]} for ${loss}`);
+  });
+});
+
+test("what can't fit rejects with the number of bytes missing, and the device goes on", async () => {
+  const device = await init({ memoryLimit: 3 * 2 ** 20 });
+  const error = await train(4096).then(
+    () => null,
+    (e: Error) => e,
+  );
+  assert.instance(error, OutOfMemoryError);
+  assert.match(error?.message ?? "", /\b\d+ bytes are missing/);
+  assert.match(error?.message ?? "", /memoryLimit/);
+  assert.is((await train(64)).length, 3);
+  assert.ok(device.stats().peakBytes <= 3 * 2 ** 20);
+});
+
+test.run();
