@@ -15,7 +15,10 @@ export interface CustomOutput {
   readonly shape: Shape;
   /** f32 unless told. */
   readonly dtype?: DType;
-  /** What the output holds before the kernel runs: a number everywhere, or a tensor's content. Else undefined. */
+  /**
+   * What the output holds before the kernel runs: a number everywhere, or a tensor's content (no gradient goes there, unless the tensor is
+   * an input as well and `backward` sees to it). Undefined unless told.
+   */
   readonly initial?: number | Tensor;
 }
 

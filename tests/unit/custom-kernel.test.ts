@@ -187,6 +187,13 @@ for (const [what, call, type, message] of wrong) {
   });
 }
 
+test("more tensors than a device binds are refused, with their number", () => {
+  const inputs = Array.from({ length: 8 }, () => input(4));
+  const names = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => `${name}[0]`);
+  const y = customKernel({ ...base, inputs, wgsl: `out[local] = ${names.join(" + ")};` });
+  assert.throws(() => explain(y), /^k: a kernel binds at most 8 tensors on this device, got 9/);
+});
+
 test("a gradient of another shape throws", () => {
   const x = input(4);
   x.requiresGrad = true;
