@@ -44,7 +44,7 @@ for (const topic of TOPICS) {
   const counts = new Map<string, number>();
 
   const run = async (call: Call, asMethod: boolean, onDevice: boolean): Promise<void> => {
-    const expected = recordCall(call, file, asMethod);
+    const { expected } = recordCall(call, file, asMethod);
     const wrong = (problems: readonly (string | null)[]) => problems.filter((problem) => problem !== null);
     assert.equal(wrong(interpretedProblems(expected, file.relative)), [], "by the interpreter");
     if (onDevice) assert.equal(wrong(await deviceProblems(expected, file.relative)), [], "on the device");

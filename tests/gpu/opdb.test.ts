@@ -24,7 +24,7 @@ for (const [op, samples] of ops) {
   const few = chosen(samples);
   tests(few.map((sample) => describe(sample, file)).join(" and "), async () => {
     // In one run, so that their kernels compile side by side.
-    const expected = few.flatMap((sample) => recordCall(sample, file, false));
+    const expected = few.flatMap((sample) => recordCall(sample, file, false).expected);
     const problems = await deviceProblems(expected, file.relative);
     assert.equal(
       problems.filter((problem) => problem !== null),

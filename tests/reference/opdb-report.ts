@@ -36,7 +36,7 @@ for (const name of names) {
     forward.total++;
     if (sample.gradients !== undefined) gradient.total++;
     try {
-      const expected = recordCall(sample, file, i % 2 === 1);
+      const { expected } = recordCall(sample, file, i % 2 === 1);
       const problems = device
         ? await deviceProblems(expected, file.relative)
         : interpretedProblems(expected, file.relative);

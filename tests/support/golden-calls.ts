@@ -95,6 +95,13 @@ export interface Expected {
   readonly absolute: number;
 }
 
+/** A recorded call: what to compare, its results, and the inputs that gradients are taken by. */
+export interface Recorded {
+  readonly expected: Expected[];
+  readonly outputs: readonly wg.Tensor[];
+  readonly inputs: readonly wg.Tensor[];
+}
+
 type Op = (...args: unknown[]) => unknown;
 const functions = wg as unknown as Readonly<Record<string, Op | undefined>>;
 const methods = wg.Tensor.prototype as unknown as Readonly<Record<string, Op | undefined>>;
@@ -157,7 +164,7 @@ function decode(value: unknown, inputs: readonly wg.Tensor[]): unknown {
 }
 
 /** Records a call as a function or a method, and its gradients; throws where the op does. */
-export function recordCall(call: Call, file: Calls, asMethod: boolean): Expected[] {
+export function recordCall(call: Call, file: Calls, asMethod: boolean): Recorded {
   const differentiable = new Set(call.gradients?.map(({ input }) => input));
   const inputs = call.inputs.map((entry, i) => inputTensor(entry, file.array(entry.array), differentiable.has(i)));
   const args = call.args.map((arg) => decode(arg, inputs));
@@ -186,7 +193,7 @@ export function recordCall(call: Call, file: Calls, asMethod: boolean): Expected
     gradient === undefined ? [] : [{ output: outputs[i] as wg.Tensor, weight: file.array(gradient) }],
   );
   const wanted = call.gradients ?? [];
-  if (wanted.length === 0) return expected;
+  if (wanted.length === 0) return { expected, outputs, inputs: [] };
   const gradients = wg.grad(
     weighted.map(({ output }) => output),
     wanted.map(({ input }) => inputs[input] as wg.Tensor),
@@ -205,7 +212,7 @@ export function recordCall(call: Call, file: Calls, asMethod: boolean): Expected
       absolute,
     });
   });
-  return expected;
+  return { expected, outputs, inputs: wanted.map(({ input }) => inputs[input] as wg.Tensor) };
 }
 
 /** What is wrong with a tensor's values, shape or dtype, in words; null where nothing is. */

@@ -21,7 +21,7 @@ for (const [op, samples] of ops) {
       const fail = (problem: string) => wrong.push(`${sample.torch}: ${describe(sample, file)}: ${problem}`);
       try {
         // Every second sample is called as a method.
-        const problems = interpretedProblems(recordCall(sample, file, i % 2 === 1), file.relative);
+        const problems = interpretedProblems(recordCall(sample, file, i % 2 === 1).expected, file.relative);
         for (const problem of problems) if (problem !== null) fail(problem);
       } catch (error) {
         fail(error instanceof Error ? error.message : String(error));
