@@ -194,7 +194,7 @@ function judge(file, { code, output, problem }, start) {
   if (forgotten.length > 0) problems.push(`${forgotten.join(", ")}: .run() is never called, so its tests don't run`);
   if (problem !== null) problems.push(problem);
   else if (result === null) problems.push(`the process ended (exit code ${code}) before its tests were finished`);
-  else if (result.passed + result.failed === 0) problems.push("no test ran");
+  else if (result.passed + result.failed + result.skipped === 0) problems.push("no test ran");
   else if (code !== null && code !== 0 && result.failed === 0)
     problems.push(`all tests passed, but the exit code is ${code}`);
   const { passed, failed, skipped } = result ?? emptyCounts();
