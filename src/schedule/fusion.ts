@@ -248,6 +248,8 @@ class Fuser {
     const kind = value.definition.kind;
     if (value.leaf !== null || kind === "constant" || kind === "iota") {
       this.#leaves.set(value, value.leaf?.kind === "buffer" ? new Set([value]) : new Set());
+      // Asked for alone: somebody must write it.
+      if (value.leaf === null && this.#required.has(value)) this.#settle(value, this.#mapHome(value, new Set()));
     } else if (kind === "reduce") {
       if (!this.#absorbed.has(value)) this.#placeReduction(value);
     } else if (kind === "pack") {

@@ -12,6 +12,7 @@ import {
 import {
   Arena,
   add,
+  arange,
   compile,
   grad,
   hostEffect,
@@ -248,6 +249,15 @@ test("states that read each other are exchanged, not clobbered", async () => {
   a.assign(reversed);
   submit();
   assert.equal(await a.tolist(), [6, 5, 4]);
+});
+
+test("ranges and numbers that are asked for alone are written", async () => {
+  const [range, doubled] = [arange(3), arange(3).mul(2)];
+  await realize(range, doubled);
+  assert.equal([...(await range.data())], [0, 1, 2]);
+  assert.equal([...(await doubled.data())], [0, 2, 4]);
+  assert.equal([...(await arange(4).reshape([2, 2]).data())], [0, 1, 2, 3]);
+  assert.equal([...(await zeros([]).add(0).reshape([1]).data())], [0]);
 });
 
 test("disposed tensors throw, and only they", async () => {
