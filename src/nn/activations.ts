@@ -1,10 +1,13 @@
 // Activations as layers: each applies the op of its name.
 
+import { ShapeError } from "../errors.ts";
 import {
+  add,
   celu,
   elu,
   gelu,
   glu,
+  gt,
   hardshrink,
   hardsigmoid,
   hardswish,
@@ -13,7 +16,9 @@ import {
   logSigmoid,
   logSoftmax,
   mish,
+  mul,
   prelu,
+  randLike,
   relu,
   relu6,
   selu,
@@ -28,6 +33,7 @@ import {
   tanh,
   tanhshrink,
   threshold,
+  where,
 } from "../tensor.ts";
 import { whole } from "./check.ts";
 import { Module } from "./module.ts";
@@ -128,6 +134,28 @@ export class LeakyReLU extends Module {
 
   override forward(input: Tensor): Tensor {
     return leakyRelu(input, { negativeSlope: this.negativeSlope });
+  }
+}
+
+/** x if x > 0, else a · x with a drawn from U(lower, upper) per element in training, their mean in evaluation (defaults 1/8 and 1/3; Xu et al. 2015). */
+export class RReLU extends Module {
+  readonly lower: number;
+  readonly upper: number;
+
+  constructor(options: { lower?: number; upper?: number } = {}) {
+    super();
+    this.lower = options.lower ?? 1 / 8;
+    this.upper = options.upper ?? 1 / 3;
+    if (!(this.lower <= this.upper)) {
+      throw new RangeError(`RReLU: lower must be ≤ upper, got ${this.lower} and ${this.upper}.`);
+    }
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { lower, upper } = this;
+    if (!this.training) return leakyRelu(input, { negativeSlope: (lower + upper) / 2 });
+    const slope = add(mul(randLike(input), upper - lower), lower);
+    return where(gt(input, 0), input, mul(input, slope));
   }
 }
 
@@ -258,6 +286,19 @@ export class Softmax extends Module {
 
   override forward(input: Tensor): Tensor {
     return softmax(input, this.dim);
+  }
+}
+
+/** softmax over the channels of [N, C, H, W] or [C, H, W]. */
+export class Softmax2d extends Module {
+  override forward(input: Tensor): Tensor {
+    if (input.ndim !== 3 && input.ndim !== 4) {
+      throw new ShapeError(`Softmax2d: the input must be [N, C, H, W] or [C, H, W], got [${input.shape}].`, {
+        op: "Softmax2d",
+        shapes: [input.shape],
+      });
+    }
+    return softmax(input, -3);
   }
 }
 

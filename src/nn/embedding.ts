@@ -1,21 +1,47 @@
 // Embedding: a table of learned vectors looked up by index.
 
-import { arange, embedding, eq, noGrad, type Tensor, unsqueeze, where, zeros } from "../tensor.ts";
+import {
+  add,
+  arange,
+  embedding,
+  eq,
+  gt,
+  indexAdd,
+  logicalAnd,
+  mul,
+  noGrad,
+  norm,
+  ones,
+  reciprocal,
+  reshape,
+  type Tensor,
+  unsqueeze,
+  where,
+  zeros,
+} from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
 
-/**
- * Rows of `weight` [numEmbeddings, embeddingDim], which starts as N(0, 1): indices [*] → [*, embeddingDim]. The row
- * `paddingIdx` starts at 0 and gets no gradient.
- */
+export interface EmbeddingOptions {
+  /** This row starts at 0 and gets no gradient; negative: from the end. */
+  paddingIdx?: number;
+  /** Rows that are looked up and whose norm is larger are scaled down to it, in place, before they are. */
+  maxNorm?: number;
+  /** Which norm `maxNorm` limits. Default 2. */
+  normType?: number;
+}
+
+/** Rows of `weight` [numEmbeddings, embeddingDim], which starts as N(0, 1): indices [*] → [*, embeddingDim]. */
 export class Embedding extends Module {
   readonly numEmbeddings: number;
   readonly embeddingDim: number;
   readonly paddingIdx: number | null;
+  readonly maxNorm: number | null;
+  readonly normType: number;
   weight: Tensor;
 
-  constructor(numEmbeddings: number, embeddingDim: number, options: { paddingIdx?: number } = {}) {
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
     this.numEmbeddings = whole("Embedding", "numEmbeddings", numEmbeddings);
     this.embeddingDim = whole("Embedding", "embeddingDim", embeddingDim);
@@ -27,6 +53,11 @@ export class Embedding extends Module {
         throw new RangeError(`Embedding: paddingIdx must be within the ${numEmbeddings} rows, got ${paddingIdx}.`);
       }
       this.paddingIdx = paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
+    }
+    this.maxNorm = options.maxNorm ?? null;
+    this.normType = options.normType ?? 2;
+    if (this.maxNorm !== null && !(this.maxNorm > 0)) {
+      throw new RangeError(`Embedding: maxNorm must be > 0, got ${this.maxNorm}.`);
     }
     this.weight = zeros([numEmbeddings, embeddingDim], { requiresGrad: true });
     this.resetParameters();
@@ -43,7 +74,20 @@ export class Embedding extends Module {
     });
   }
 
+  #limitNorms(input: Tensor, maxNorm: number): void {
+    noGrad(() => {
+      const list = reshape(input, [-1]);
+      const counts = indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
+      const used = unsqueeze(gt(counts, 0), 1);
+      const lengths = norm(this.weight, { p: this.normType, dim: 1, keepdim: true });
+      // 1e-7 as in PyTorch.
+      const limited = mul(this.weight, mul(reciprocal(add(lengths, 1e-7)), maxNorm));
+      this.weight.assign(where(logicalAnd(used, gt(lengths, maxNorm)), limited, this.weight));
+    });
+  }
+
   override forward(input: Tensor): Tensor {
+    if (this.maxNorm !== null) this.#limitNorms(input, this.maxNorm);
     return embedding(input, this.weight, this.paddingIdx === null ? {} : { paddingIdx: this.paddingIdx });
   }
 }

@@ -5,6 +5,7 @@ export * from "./attention.ts";
 export * from "./batch-norm.ts";
 export * from "./containers.ts";
 export * from "./conv.ts";
+export * from "./conv-transpose.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
 export * as init from "./init.ts";

@@ -5,10 +5,12 @@ import {
   binaryCrossEntropyWithLogits,
   cosineEmbeddingLoss,
   crossEntropy,
+  ctcLoss,
   gaussianNllLoss,
   hingeEmbeddingLoss,
   huberLoss,
   klDiv,
+  type Lengths,
   l1Loss,
   marginRankingLoss,
   mseLoss,
@@ -311,6 +313,28 @@ export class TripletMarginLoss extends Module {
       p: this.p,
       eps: this.eps,
       swap: this.swap,
+      reduction: this.reduction,
+    });
+  }
+}
+
+/** -log of the probability of targets over all alignments with blanks and repetitions (Graves et al. 2006); the mean is by target length first. */
+export class CTCLoss extends Module {
+  readonly blank: number;
+  readonly zeroInfinity: boolean;
+  readonly reduction: Reduction;
+
+  constructor(options: { blank?: number; reduction?: Reduction; zeroInfinity?: boolean } = {}) {
+    super();
+    this.blank = options.blank ?? 0;
+    this.zeroInfinity = options.zeroInfinity ?? false;
+    this.reduction = reductionOf("CTCLoss", options);
+  }
+
+  override forward(logProbs: Tensor, targets: Tensor, inputLengths: Lengths, targetLengths: Lengths): Tensor {
+    return ctcLoss(logProbs, targets, inputLengths, targetLengths, {
+      blank: this.blank,
+      zeroInfinity: this.zeroInfinity,
       reduction: this.reduction,
     });
   }

@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import { checkChoice } from "./arguments.ts";
 import { expectTensor } from "./define.ts";
 import { mean, sum } from "./reduction-ops.ts";
@@ -26,9 +26,12 @@ export function reduced(x: Tensor, reduction: Reduction): Tensor {
   return reduction === "mean" ? mean(x) : sum(x);
 }
 
-/**
- * Demands input and target of one shape: broadcasting [N] against [N, 1] is hardly ever meant, and silently wrong.
- */
+/** Demands that input and target broadcast. */
+export function checkBroadcast(op: string, input: Tensor, target: Tensor): void {
+  broadcastShapes(op, expectTensor(op, input, "the input").shape, expectTensor(op, target, "the target").shape);
+}
+
+/** Demands operands of one shape. */
 export function checkPair(
   op: string,
   input: Tensor,

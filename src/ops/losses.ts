@@ -11,32 +11,32 @@ import { asSingle, asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
 import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
 import { exp, LOG1P, log, log1p, square } from "./exponential.ts";
-import { checkPair, type LossOptions, type Reduction, reduced, reductionOf } from "./loss-reduction.ts";
+import { checkBroadcast, checkPair, type LossOptions, type Reduction, reduced, reductionOf } from "./loss-reduction.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
 import { abs } from "./rounding.ts";
 import { logSigmoid } from "./sigmoid.ts";
 import { xlogy } from "./special.ts";
 
 function difference(op: string, input: Tensor, target: Tensor): Tensor {
-  checkPair(op, input, target);
+  checkBroadcast(op, input, target);
   return sub(asSingleFloat(input), target);
 }
 
-/** (input - target)². Throws a ShapeError unless both have one shape. */
+/** (input - target)². The shapes broadcast: mind that [N] and [N, 1] give [N, N]. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   checkOptions("mseLoss", options, ["reduction"]);
   const reduction = reductionOf("mseLoss", options);
   return reduced(square(difference("mseLoss", input, target)), reduction);
 }
 
-/** |input - target|. Throws a ShapeError unless both have one shape. */
+/** |input - target|. The shapes broadcast. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   checkOptions("l1Loss", options, ["reduction"]);
   const reduction = reductionOf("l1Loss", options);
   return reduced(abs(difference("l1Loss", input, target)), reduction);
 }
 
-/** With d = |input - target|: d² / (2 beta) below beta (default 1), else d - beta / 2. beta 0 gives the L1 loss. */
+/** With d = |input - target|: d² / (2 beta) below beta (default 1), else d - beta / 2. beta 0 gives the L1 loss. The shapes broadcast. */
 export function smoothL1Loss(
   input: Tensor,
   target: Tensor,
@@ -51,7 +51,7 @@ export function smoothL1Loss(
   return reduced(beta === 0 ? d : where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, beta / 2)), reduction);
 }
 
-/** With d = |input - target|: d² / 2 below delta (default 1), else delta (d - delta / 2). */
+/** With d = |input - target|: d² / 2 below delta (default 1), else delta (d - delta / 2). The shapes broadcast. */
 export function huberLoss(
   input: Tensor,
   target: Tensor,
@@ -150,7 +150,7 @@ export function binaryCrossEntropyWithLogits(
 
 /**
  * target · (log target - input) of log-probabilities `input` (0 where the target is 0); with `logTarget` the target is a logarithm too.
- * "mean" (default) divides by the number of elements as in PyTorch, "batchmean", the true divergence, by the batch size.
+ * "mean" (default) divides by the number of elements as in PyTorch, "batchmean", the true divergence, by the batch size. The shapes broadcast.
  */
 export function klDiv(
   input: Tensor,
@@ -160,7 +160,7 @@ export function klDiv(
   const op = "klDiv";
   checkOptions(op, options, ["reduction", "logTarget"]);
   const reduction = checkChoice(op, "reduction", options.reduction ?? "mean", ["mean", "sum", "none", "batchmean"]);
-  checkPair(op, checkFloat(op, input), checkFloat(op, target, "the target"));
+  checkBroadcast(op, checkFloat(op, input), checkFloat(op, target, "the target"));
   const loss =
     (options.logTarget ?? false)
       ? mul(exp(target), sub(target, asSingle(input)))
@@ -171,7 +171,7 @@ export function klDiv(
 
 /**
  * eˣ - t x with `logInput` (default), else x - t log(x + eps) (eps 1e-8); `full` adds Stirling's t log t - t + log(2πt) / 2 where
- * t > 1. Throws a ShapeError unless both have one shape.
+ * t > 1. The shapes broadcast.
  */
 export function poissonNllLoss(
   input: Tensor,
@@ -181,7 +181,7 @@ export function poissonNllLoss(
   const op = "poissonNllLoss";
   checkOptions(op, options, ["reduction", "logInput", "full", "eps"]);
   const reduction = reductionOf(op, options);
-  checkPair(op, input, target);
+  checkBroadcast(op, input, target);
   const x = asSingleFloat(input);
   const t = cast(target, x.dtype);
   const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
@@ -207,7 +207,7 @@ export function gaussianNllLoss(
   const op = "gaussianNllLoss";
   checkOptions(op, options, ["reduction", "full", "eps"]);
   const reduction = reductionOf(op, options);
-  broadcastShapes(op, checkFloat(op, input).shape, expectTensor(op, target, "the target").shape);
+  checkBroadcast(op, checkFloat(op, input), target);
   expectTensor(op, variance, "the variance");
   const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
   const rest = input.shape.slice(0, -1);

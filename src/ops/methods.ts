@@ -47,11 +47,13 @@ export { clamp, isclose, isfinite, isinf, isnan, maximum, minimum, nanToNum } fr
 export { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d } from "./convolution.ts";
 export { bincount } from "./counting.ts";
 export { fullLike, onesLike, zerosLike } from "./creation.ts";
+export { ctcLoss, type Lengths } from "./ctc-loss.ts";
 export { div, floorDivide } from "./division.ts";
 export { alphaDropout, dropout, dropout2d } from "./dropout.ts";
 export { exp, exp2, expm1, hypot, log, log1p, log2, log10, reciprocal, rsqrt, sqrt, square } from "./exponential.ts";
 export { amax, amin, argmax, argmin, max, min } from "./extremes.ts";
 export { gelu, silu } from "./gelu.ts";
+export { gridSample } from "./grid-sample.ts";
 export { gru, gruCell } from "./gru.ts";
 export { acosh, asinh, atanh, cosh, sinh, tanh } from "./hyperbolic.ts";
 export { col2im, fold, im2col, pixelShuffle, pixelUnshuffle, unfold2d } from "./image-layout.ts";
@@ -120,6 +122,7 @@ export { cosineEmbeddingLoss, hingeEmbeddingLoss, marginRankingLoss, tripletMarg
 export { all, any, countNonzero, logsumexp, mean, nanmean, nansum, prod, std, sum, variance } from "./reduction-ops.ts";
 export { interpolate } from "./resizing.ts";
 export { rnn, rnnCell } from "./rnn.ts";
+export { rope } from "./rope.ts";
 export { abs, ceil, copysign, fmod, frac, remainder, round, sign } from "./rounding.ts";
 export { cummax, cummin, cumprod, cumsum, logcumsumexp } from "./scans.ts";
 export { indexAdd, scatter, scatterAdd, scatterReduce } from "./scattering.ts";

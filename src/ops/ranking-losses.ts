@@ -9,11 +9,11 @@ import { asSingleFloat } from "./autocast.ts";
 import { clamp, minimum } from "./comparison.ts";
 import { checkNumber, checkOptions, expectTensor } from "./define.ts";
 import { sqrt, square } from "./exponential.ts";
-import { checkPair, type LossOptions, reduced, reductionOf } from "./loss-reduction.ts";
+import { checkBroadcast, checkPair, type LossOptions, reduced, reductionOf } from "./loss-reduction.ts";
 import { pairwiseDistance } from "./norms.ts";
 import { sum } from "./reduction-ops.ts";
 
-/** x where the target is 1, max(0, margin - x) where it is -1 (margin 1). Throws a ShapeError unless both have one shape. */
+/** x where the target is 1, max(0, margin - x) where it is -1 (margin 1). The shapes broadcast. */
 export function hingeEmbeddingLoss(
   input: Tensor,
   target: Tensor,
@@ -23,7 +23,7 @@ export function hingeEmbeddingLoss(
   checkOptions(op, options, ["reduction", "margin"]);
   const reduction = reductionOf(op, options);
   const margin = checkNumber(op, "margin", options.margin ?? 1);
-  checkPair(op, checkFloat(op, input), target);
+  checkBroadcast(op, checkFloat(op, input), target);
   const x = asSingleFloat(input);
   const apart = where(ne(target, 1), clamp(sub(margin, x), { min: 0 }), 0);
   return reduced(add(apart, where(ne(target, -1), x, 0)), reduction);

@@ -96,6 +96,9 @@ checkOp(wg.gaussianNllLoss, {
 });
 checkOp(wg.gaussianNllLoss, { shapes: [[4, 6], [4, 6], { shape: [4], range: [0.2, 2] }], layouts: [] });
 
+checkOp(wg.mseLoss, { shapes: [[4, 6], [6]], layouts: [], f16: false });
+checkOp(wg.huberLoss, { shapes: [[4, 1], [6]], args: [{ reduction: "none" }], layouts: [], f16: false });
+
 // Classes
 const CLASSES = { shape: [5], dtype: "i32", range: [0, 6] } as const;
 checkLoss(

@@ -47,6 +47,7 @@ checkOp(wg.lstm, {
 });
 checkOp(wg.gru, {
   ...SMALL,
+  second: false,
   shapes: [[T, B, I], [B, H], [3 * H, I], [3 * H, H], [3 * H], [3 * H]],
   call: (x, h, weightIh, weightHh, biasIh, biasHh) => wg.gru(x, h, { weightIh, weightHh, biasIh, biasHh }),
 });
@@ -62,16 +63,19 @@ checkOp(wg.gru, {
 });
 checkOp(wg.rnnCell, {
   ...SMALL,
+  second: false,
   shapes: [[B, I], [B, H], [H, I], [H, H], [H], [H]],
   call: (x, h, weightIh, weightHh, biasIh, biasHh) => wg.rnnCell(x, h, { weightIh, weightHh, biasIh, biasHh }),
 });
 checkOp(wg.lstmCell, {
   ...SMALL,
+  second: false,
   shapes: [[B, I], [B, H], [B, H], [4 * H, I], [4 * H, H], [4 * H], [4 * H]],
   call: (x, h, c, weightIh, weightHh, biasIh, biasHh) => wg.lstmCell(x, [h, c], { weightIh, weightHh, biasIh, biasHh }),
 });
 checkOp(wg.gruCell, {
   ...SMALL,
+  second: false,
   shapes: [[B, I], [B, H], [3 * H, I], [3 * H, H], [3 * H], [3 * H]],
   call: (x, h, weightIh, weightHh, biasIh, biasHh) => wg.gruCell(x, h, { weightIh, weightHh, biasIh, biasHh }),
 });

@@ -31,6 +31,12 @@ def signs(*shape):
 X2 = normal(5, 6)
 IMAGE = normal(2, 4, 7, 6)
 CLASSES = torch.randint(0, 6, (5,))
+CTC = [
+    torch.log_softmax(normal(6, 3, 4), 2),
+    torch.tensor([[1, 1, 3], [3, 1, 0], [3, 0, 0]]),
+    torch.tensor([6, 5, 6]),
+    torch.tensor([3, 2, 1]),
+]
 
 # name, positional arguments, options, inputs (those of floats get gradients), training
 CASES = [
@@ -45,6 +51,16 @@ CASES = [
     ("Conv2d", [4, 2, 3], {"padding": 1, "paddingMode": "circular"}, [IMAGE], True),
     ("Conv1d", [4, 3, 3], {"padding": 1, "stride": 2}, [normal(2, 4, 9)], True),
     ("Conv3d", [2, 3, 2], {"padding": 1}, [normal(2, 2, 4, 3, 5)], True),
+    ("ConvTranspose1d", [4, 3, 3], {"stride": 2, "padding": 1, "outputPadding": 1}, [normal(2, 4, 5)], True),
+    ("ConvTranspose1d", [4, 2, 2], {"bias": False, "dilation": 2}, [normal(4, 5)], True),
+    ("ConvTranspose2d", [4, 3, 3], {}, [IMAGE], True),
+    (
+        "ConvTranspose2d",
+        [4, 6, [3, 2]],
+        {"stride": [2, 1], "padding": [1, 0], "outputPadding": [1, 0], "groups": 2, "dilation": [1, 2]},
+        [IMAGE],
+        True,
+    ),
     ("BatchNorm1d", [6], {}, [X2], True),
     ("BatchNorm1d", [6], {}, [X2], False),
     ("BatchNorm1d", [4], {"momentum": None, "eps": 0.01}, [normal(3, 4, 5)], True),
@@ -59,6 +75,8 @@ CASES = [
     ("InstanceNorm2d", [4], {"affine": True, "trackRunningStats": True}, [IMAGE], False),
     ("Embedding", [6, 3], {}, [torch.tensor([[0, 2], [5, 2]])], True),
     ("Embedding", [6, 3], {"paddingIdx": 2}, [torch.tensor([[0, 2], [5, 2]])], True),
+    ("Embedding", [6, 3], {"maxNorm": 1.1}, [torch.tensor([[0, 2], [5, 2]])], True),
+    ("Embedding", [6, 3], {"maxNorm": 1.0, "normType": 1.0}, [torch.tensor([4, 1])], True),
     ("Dropout", [0.5], {}, [X2], False),
     ("Dropout2d", [0.5], {}, [IMAGE], False),
     ("Flatten", [], {}, [IMAGE], True),
@@ -85,6 +103,8 @@ CASES = [
     ("ReLU6", [], {}, [X2 * 5], True),
     ("LeakyReLU", [], {}, [X2], True),
     ("LeakyReLU", [], {"negativeSlope": 0.2}, [X2], True),
+    ("RReLU", [], {}, [X2], False),
+    ("RReLU", [], {"lower": 0.25, "upper": 0.25}, [X2], True),
     ("ELU", [], {"alpha": 0.7}, [X2], True),
     ("SELU", [], {}, [X2], True),
     ("CELU", [], {"alpha": 0.7}, [X2], True),
@@ -110,6 +130,7 @@ CASES = [
     ("LogSigmoid", [], {}, [X2], True),
     ("Tanh", [], {}, [X2], True),
     ("Softmax", [1], {}, [X2], True),
+    ("Softmax2d", [], {}, [IMAGE], True),
     ("LogSoftmax", [-1], {}, [X2], True),
     ("Softmin", [0], {}, [X2], True),
     ("MSELoss", [], {}, [X2, normal(5, 6)], True),
@@ -126,6 +147,8 @@ CASES = [
     ("CrossEntropyLoss", [], {"ignoreIndex": int(CLASSES[1]), "reduction": "sum"}, [X2, CLASSES], True),
     ("CrossEntropyLoss", [], {}, [X2, torch.softmax(normal(5, 6), 1)], True),
     ("CrossEntropyLoss", [], {}, [IMAGE, torch.randint(0, 4, (2, 7, 6))], True),
+    ("CTCLoss", [], {"blank": 2}, CTC, True),
+    ("CTCLoss", [], {"reduction": "none"}, CTC, True),
     ("KLDivLoss", [], {"reduction": "batchmean"}, [torch.log_softmax(X2, 1), torch.softmax(normal(5, 6), 1)], True),
     ("KLDivLoss", [], {"logTarget": True}, [torch.log_softmax(X2, 1), torch.log_softmax(normal(5, 6), 1)], True),
     ("PoissonNLLLoss", [], {"full": True}, [X2, torch.randint(0, 5, (5, 6)).float()], True),

@@ -107,8 +107,8 @@ def resampling(suite):
     suite.case("interpolate", x, size=[7, 9], mode="bilinear", align_corners=True)
     suite.case("interpolate", x, size=[2, 3], mode="bilinear")
     grid = suite.uniform(-1.1, 1.1, 1, 3, 4, 2)
-    for mode in ("bilinear", "nearest"):
-        for padding_mode in ("zeros", "border"):
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding_mode in ("zeros", "border", "reflection"):
             suite.case(
                 "gridSample",
                 x,
@@ -116,9 +116,13 @@ def resampling(suite):
                 mode=mode,
                 padding_mode=padding_mode,
                 align_corners=False,
-                gradient=mode == "bilinear",
+                gradient=(0,) if mode == "nearest" else True,
             )
-    suite.case("gridSample", x, grid, mode="bilinear", align_corners=True)
+    for padding_mode in ("zeros", "reflection"):
+        suite.case("gridSample", x, grid, padding_mode=padding_mode, mode="bilinear", align_corners=True)
+    far = suite.uniform(-4, 4, 2, 2, 3, 2)
+    suite.case("gridSample", suite.randn(2, 3, 3, 4), far, padding_mode="reflection", align_corners=False)
+    suite.case("gridSample", suite.randn(2, 1, 3, 4), far, mode="bicubic", padding_mode="border", align_corners=True)
 
 
 def main():

@@ -22,6 +22,13 @@ def regression(suite):
     suite.case("mseLoss", x, y)
     suite.case("mseLoss", torch.tensor(2.0), torch.tensor(-1.0), note="0-dim")
     suite.case("l1Loss", x, x.clone(), note="equal")
+    row, column = suite.randn(3), suite.randn(4, 1)
+    for op in ("mseLoss", "l1Loss", "smoothL1Loss", "huberLoss"):
+        suite.case(op, x, row, note="broadcast")
+        suite.case(op, column, row, reduction="sum", note="broadcast")
+    suite.case("klDiv", x.log_softmax(1), row.softmax(0), note="broadcast", reduction="sum")
+    suite.case("poissonNllLoss", x, row.abs() + 2, note="broadcast", full=True)
+    suite.case("gaussianNllLoss", x, row, suite.uniform(0.3, 2, 4, 3), note="broadcast", reduction="sum")
     suite.case("smoothL1Loss", x, y, beta=0.3)
     suite.case("huberLoss", x, y, delta=0.4)
     suite.case("klDiv", x.log_softmax(1), y.log_softmax(1), log_target=True, reduction="batchmean")
@@ -128,6 +135,37 @@ def distances(suite):
         by=F.ctc_loss,
         zero_infinity=True,
         note="one impossible",
+    )
+    suite.case(
+        "ctcLoss",
+        log_probs,
+        torch.tensor([1, 2, 2, 3, 1, 4]),
+        torch.tensor([8, 7, 6]),
+        torch.tensor([3, 1, 2]),
+        by=F.ctc_loss,
+        blank=0,
+        note="targets one after the other",
+    )
+    suite.case(
+        "ctcLoss",
+        suite.randn(5, 4).log_softmax(1),
+        torch.tensor([0, 0, 2]),
+        torch.tensor(5),
+        torch.tensor(3),
+        by=F.ctc_loss,
+        blank=3,
+        reduction="sum",
+        note="unbatched",
+    )
+    suite.case(
+        "ctcLoss",
+        log_probs,
+        targets,
+        torch.tensor([8, 7, 6]),
+        torch.tensor([3, 0, 2]),
+        by=F.ctc_loss,
+        reduction="none",
+        note="an empty target",
     )
 
 

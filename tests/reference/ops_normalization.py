@@ -80,12 +80,33 @@ def attention(suite):
     )
 
 
+def rotate(x, base=10000.0, offset=0, interleaved=False):
+    """Returns x [..., T, D] as complex numbers, turned by angles that grow with the position."""
+    *_, length, size = x.shape
+    frequency = base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    angle = (offset + torch.arange(length, dtype=torch.float64))[:, None] * frequency
+    turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64 if x.dtype == torch.float32 else torch.complex128)
+    if interleaved:
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous()) * turn).flatten(-2)
+    turned = torch.complex(*x.chunk(2, -1)) * turn
+    return torch.cat([turned.real, turned.imag], -1)
+
+
+def rotary(suite):
+    """rope: no op of PyTorch's, so by complex numbers."""
+    x = suite.randn(2, 3, 5, 8)
+    suite.case("rope", x, by=rotate)
+    suite.case("rope", x, by=rotate, base=100.0, offset=7)
+    suite.case("rope", suite.randn(4, 6), by=rotate, interleaved=True)
+
+
 def main():
     """Writes ops-normalization."""
     suite = Suite("normalization")
     norms(suite)
     dropouts(suite)
     attention(suite)
+    rotary(suite)
     suite.save()
 
 

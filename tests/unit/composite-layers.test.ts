@@ -471,10 +471,16 @@ const wrong: [string, () => unknown, new (...args: never[]) => Error, RegExp][] 
     /not both/,
   ],
   [
-    "mseLoss of [N] and [N, 1]",
-    () => zeros([4]).mseLoss(zeros([4, 1])),
+    "mseLoss of [4] and [3]",
+    () => zeros([4]).mseLoss(zeros([3])),
     ShapeError,
-    /^mseLoss: input and target must have one shape.*reshape\(\[4\]\)/,
+    /^mseLoss: shapes don't broadcast, got \[4\] and \[3\]/,
+  ],
+  [
+    "binaryCrossEntropyWithLogits of [N] and [N, 1]",
+    () => zeros([4]).binaryCrossEntropyWithLogits(zeros([4, 1])),
+    ShapeError,
+    /^binaryCrossEntropyWithLogits: input and target must have one shape.*reshape\(\[4\]\)/,
   ],
   [
     "l1Loss with an unknown reduction",
