@@ -59,7 +59,14 @@ export async function tolist(x: Tensor): Promise<Nested> {
 }
 
 /** Computes the tensors now, in one submit; resolves when the device has finished, so that they stay readable. */
-export async function realize(...tensors: Tensor[]): Promise<void> {
+export function realize(...tensors: Tensor[]): Promise<void> {
+  const done = computeNow(tensors);
+  // Whoever doesn't wait for it hears of a failure when reading: it must not end the program.
+  done.catch(() => undefined);
+  return done;
+}
+
+async function computeNow(tensors: readonly Tensor[]): Promise<void> {
   tensors.forEach((t, i) => {
     expectTensor("realize", t, `argument ${i}`);
   });

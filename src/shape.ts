@@ -81,16 +81,23 @@ export function normalizeDim(op: string, dim: number, rank: number): number {
   const range = Math.max(rank, 1);
   if (!Number.isInteger(dim) || dim < -range || dim >= range) {
     throw new RangeError(
-      `${op}: dim must be a whole number from ${-range} to ${range - 1} for ${rank} dims, got ${String(dim)}.`,
+      `${op}: dim must be a whole number from ${-range} to ${range - 1} for ${rank} dims, got ${dimText(dim)}.`,
     );
   }
   return dim < 0 ? dim + range : dim;
 }
 
+function dimText(dim: unknown): string {
+  if (dim === undefined) return "nothing";
+  if (typeof dim === "string") return JSON.stringify(dim);
+  if (Array.isArray(dim)) return `[${dim.map(dimText).join(", ")}]`;
+  return typeof dim === "object" && dim !== null ? "an object" : String(dim);
+}
+
 /** One dim, several or none (all) as a sorted list without doubles. */
 export function normalizeDims(op: string, dim: number | readonly number[] | null | undefined, rank: number): number[] {
   if (dim === undefined || dim === null) return Array.from({ length: rank }, (_, i) => i);
-  const dims = (typeof dim === "number" ? [dim] : [...dim]).map((d) => normalizeDim(op, d, rank));
+  const dims = (Array.isArray(dim) ? dim : [dim]).map((d) => normalizeDim(op, d, rank));
   if (new Set(dims).size !== dims.length) {
     throw new RangeError(`${op}: each dim may be named once, got [${dims.join(", ")}].`);
   }

@@ -18,7 +18,7 @@ export { scalar, setOptimize, submit, synchronize } from "./engine.ts";
 export type { KernelReport, PlanReport } from "./explain.ts";
 export { explain, kernels } from "./explain.ts";
 export { Gradients } from "./gradients.ts";
-export { manualSeed } from "./graph/generator.ts";
+export { initialSeed, manualSeed } from "./graph/generator.ts";
 export { isGradEnabled, Tensor } from "./graph/tensor.ts";
 export { hostEffect } from "./graph/trace.ts";
 export type {

@@ -1,6 +1,6 @@
 // DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
 import { WgradError } from "../errors.ts";
-import { synchronize } from "../tensor.ts";
+import { initialSeed, synchronize } from "../tensor.ts";
 import { type Collated, collate, type NumberTypes } from "./collate.ts";
 import { type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
@@ -10,7 +10,7 @@ export interface DataLoaderOptions<Sample = unknown, Batch = Collated<Sample>> {
   batchSize?: number;
   /** Whether each epoch comes in a new random order. Default false. */
   shuffle?: boolean;
-  /** Seed of the orders: the same seed gives the same orders in every browser and in Node. Default 0. */
+  /** Seed of the orders: the same seed gives the same orders in every browser and in Node. Default `manualSeed`'s. */
   seed?: number;
   /** Whether a last batch of fewer samples is left out. Default false. */
   dropLast?: boolean;
@@ -47,7 +47,7 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
   constructor(dataset: Dataset<Sample>, options: DataLoaderOptions<Sample, Batch> = {}) {
     lengthOf("DataLoader", dataset);
     checkKnown(options);
-    const { batchSize = 1, shuffle = false, seed = 0, dropLast = false, prefetch = 2 } = options;
+    const { batchSize = 1, shuffle = false, seed = initialSeed(), dropLast = false, prefetch = 2 } = options;
     check("batchSize", batchSize, 1);
     check("prefetch", prefetch, 0);
     if (!Number.isSafeInteger(seed)) throw new RangeError(`DataLoader: seed must be a whole number, got ${seed}.`);

@@ -16,6 +16,11 @@ export function manualSeed(value: number): void {
   stream = 0;
 }
 
+/** The seed that the generator was last started with. */
+export function initialSeed(): number {
+  return seed;
+}
+
 /** A bijective mix of 32 bits (the finalizer of MurmurHash3), so that near seeds and streams share nothing. */
 function mix(value: number): number {
   let h = value >>> 0;

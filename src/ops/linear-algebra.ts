@@ -27,6 +27,19 @@ function contract(a: Tensor, b: Tensor): Tensor {
   return dropDims(sumOver(product, [inner]), [inner]);
 }
 
+/** Demands batch dims that broadcast. */
+function checkBatches(op: string, a: Tensor, b: Tensor): void {
+  const [first, second] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  for (let back = 1; back <= Math.min(first.length, second.length); back++) {
+    const [m, n] = [first[first.length - back], second[second.length - back]];
+    if (m === n || m === 1 || n === 1) continue;
+    throw new ShapeError(
+      `${op}: batch dims don't broadcast: ${formatShape(a.shape)} × ${formatShape(b.shape)} (${m} ≠ ${n}). All dims but the last two must be equal or 1, aligned at the end.`,
+      { op, shapes: [a.shape, b.shape] },
+    );
+  }
+}
+
 function multiply(op: string, x: Tensor, y: Tensor): Tensor {
   const a = asHalf(expectTensor(op, x));
   const b = asHalf(expectTensor(op, y, "the second argument"));
@@ -62,7 +75,7 @@ function multiply(op: string, x: Tensor, y: Tensor): Tensor {
     const batch = sizeOf(aBatch);
     return reshape(contract(reshape(a, [batch, m, k]), reshape(b, [batch, k, n])), [...aBatch, m, n]);
   }
-  broadcastShapes(op, aBatch, bBatch);
+  checkBatches(op, a, b);
   return contract(a, b);
 }
 

@@ -226,6 +226,11 @@ export function cumprod(x: Tensor, dim: number): Tensor {
   return at === null ? values : (products([values], at)[0] as Tensor);
 }
 
+/** The product of what comes before each element along `dim` (behind it, when reversed); of nothing 1. */
+export function productsBefore(x: Tensor, dim: number, reverse: boolean): Tensor {
+  return neighbour(products([x], dim, { reverse })[0] as Tensor, dim, reverse, 1);
+}
+
 /** Running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
 export function logcumsumexp(x: Tensor, dim: number): Tensor {
   const at = scanDim("logcumsumexp", x, dim);

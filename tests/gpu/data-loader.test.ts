@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DataLoader, type Dataset, randomSplit, Subset, TensorDataset } from "../../src/data/index.ts";
 import { ShapeError, WgradError } from "../../src/errors.ts";
-import { arange, type Tensor, tensor } from "../../src/tensor.ts";
+import { arange, manualSeed, type Tensor, tensor } from "../../src/tensor.ts";
 
 const collect = async (batches: AsyncIterable<readonly Tensor[]>): Promise<unknown[][]> => {
   const all: unknown[][] = [];
@@ -23,6 +23,20 @@ const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
 const labels = (length: number): TensorDataset<[Int32Array]> => new TensorDataset(Int32Array.from(range(length)));
 
 const dataset = suite("TensorDataset");
+
+dataset("without a seed of its own a loader follows manualSeed", () => {
+  const order = (options: { seed?: number } = {}) => [
+    ...new DataLoader(labels(50), { shuffle: true, ...options }).order(0),
+  ];
+  manualSeed(11);
+  const first = order();
+  manualSeed(12);
+  assert.not.equal(order(), first);
+  assert.equal(order({ seed: 11 }), first);
+  manualSeed(11);
+  assert.equal(order(), first);
+  manualSeed(0);
+});
 
 dataset("columns from typed arrays, shaped arrays and tensors", async () => {
   const columns = new TensorDataset(

@@ -354,7 +354,18 @@ test("a closed device rejects with a DeviceLostError; a new one goes on with wha
   const next = await init();
   assert.is(await host.sum().item(), 6);
   assert.instance(await failure(() => onDevice.data()), DeviceLostError);
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  globalThis.process?.on("unhandledRejection", note);
+  // Nobody waits for these; the device goes while they are on their way.
+  const waited = host.exp().realize();
+  void host.add(1).realize();
+  host.square().sum().realize();
   next.destroy();
+  await failure(() => waited);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  globalThis.process?.off("unhandledRejection", note);
+  assert.equal(unhandled, []);
 });
 
 test.run();

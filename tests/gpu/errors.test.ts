@@ -56,7 +56,12 @@ const shapes: Row[] = [
     /^matmul: .*\[2, 3\].*\[4, 3\].*3 ≠ 4.*\.t\(\)/,
   ],
   ["matmul of a scalar", () => ones([]).matmul(ones([3])), ShapeError, /^matmul: /],
-  ["matmul, batches", () => ones([2, 4, 3]).matmul(ones([5, 3, 4])), ShapeError, /^matmul: .*\[2\] and \[5\]/],
+  [
+    "matmul, batches",
+    () => ones([2, 4, 3]).matmul(ones([5, 3, 4])),
+    ShapeError,
+    /^matmul: .*\[2, 4, 3\] × \[5, 3, 4\] \(2 ≠ 5\)/,
+  ],
   ["mm of three dims", () => ones([2, 3, 3]).mm(ones([3, 3])), ShapeError, /^mm: .*\[2, 3, 3\]/],
   ["bmm, batch sizes", () => ones([2, 3, 4]).bmm(ones([3, 4, 5])), ShapeError, /^bmm: .*\[2, 3, 4\].*\[3, 4, 5\]/],
   ["mv, sizes", () => ones([2, 3]).mv(ones([4])), ShapeError, /^mv: .*\[2, 3\].*\[4\].*the last of the second/],
@@ -293,6 +298,9 @@ const dtypes: Row[] = [
 ];
 
 const dims: Row[] = [
+  ["sum of a word", () => ones([2, 3]).sum(untyped("1")), RangeError, /^sum: dim must be .*got "1"/],
+  ["softmax of an array", () => ones([2, 3]).softmax(untyped([1])), RangeError, /^softmax: dim must be .*got \[1\]/],
+  ["select without dim", () => ones([2, 3]).select(untyped(undefined), 0), RangeError, /^select: .*got nothing/],
   ["sum", () => ones([2, 3]).sum(2), RangeError, /^sum: dim must be .*from -2 to 1 for 2 dims, got 2/],
   ["sum, half", () => ones([2, 3]).sum(0.5), RangeError, /^sum: dim .*got 0\.5/],
   ["softmax", () => ones([2]).softmax(-2), RangeError, /^softmax: dim .*got -2/],
@@ -320,7 +328,7 @@ const dims: Row[] = [
   ],
   ["permute, twice the same", () => ones([2, 3]).permute([1, 1]), ShapeError, /^permute: .*once.*\[1, 1\]/],
   ["flip, out of range", () => ones([2, 3]).flip([2]), RangeError, /^flip: dim .*got 2/],
-  ["argmax, a string", () => ones([2]).argmax(untyped("0")), RangeError, /^argmax: dim .*got 0/],
+  ["argmax, a string", () => ones([2]).argmax(untyped("0")), RangeError, /^argmax: dim .*got "0"/],
 ];
 
 const indices: Row[] = [

@@ -153,7 +153,8 @@ async function bundle(names) {
   const options = { ...NODE_OPTIONS, outbase: TESTS, outdir: BUILD, logLevel: "silent" };
   const entries = (list) => list.map((name) => join(TESTS, name));
   try {
-    await build({ ...options, splitting: true, chunkNames: "chunks/[name]-[hash]", entryPoints: entries(names) });
+    // Not in shared chunks: esbuild may then run methods.ts before the class whose methods it installs.
+    await build({ ...options, entryPoints: entries(names) });
     return names;
   } catch {
     // One at a time, so that a mistake fails only the files that it is in.

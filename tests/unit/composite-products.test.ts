@@ -372,7 +372,7 @@ const wrong: [string, () => unknown, new (...args: never[]) => Error, RegExp][] 
     "matmul of batches that don't broadcast",
     () => zeros([2, 3, 4]).matmul(zeros([3, 4, 2])),
     ShapeError,
-    /^matmul: shapes don't broadcast/,
+    /^matmul: batch dims don't broadcast/,
   ],
   ["mm of batches", () => zeros([2, 3, 4]).mm(zeros([4, 2])), ShapeError, /^mm: the first argument must be a matrix/],
   ["bmm of other batch sizes", () => zeros([2, 3, 4]).bmm(zeros([3, 4, 2])), ShapeError, /^bmm: batch sizes differ/],
