@@ -14,6 +14,9 @@ export interface KernelTime extends Omit<KernelProfile, "wgsl"> {
 export interface KernelTimes {
   readonly ceilings: Ceilings;
   readonly kernels: readonly KernelTime[];
+  /** Scratch memory of the step, and what it cannot be less than: the largest sum of simultaneously live bytes. */
+  readonly workspaceBytes: number;
+  readonly liveBytes: number;
 }
 
 /** Profiles `row` in a process that has run nothing else; null where the device has no timestamps. */
@@ -30,6 +33,8 @@ export async function kernelTimes(row: Row, runs: number): Promise<KernelTimes |
   device.destroy();
   return {
     ceilings,
+    workspaceBytes: report.workspaceBytes,
+    liveBytes: report.liveBytes,
     kernels: report.kernels.map(({ wgsl, ...kernel }) => {
       const { microseconds, bytes, flops } = kernel;
       // Bytes per microsecond are megabytes per second.

@@ -1,18 +1,31 @@
 // The benchmark: wgrad beside TensorFlow.js and jax-js on the same device: npm run bench -- --help
 import { fork } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type EngineName, engineNames } from "./engines/engine.ts";
 import { bundleTensorFlow } from "./engines/tensorflow.ts";
 import { type KernelTimes, kernelTimes } from "./kernel-times.ts";
 import { type Options, readOptions, UsageError, usage } from "./options.ts";
-import { ceilingsLine, kernelTable, machine, measured, type RowReport, reportOf, rowTable, verdict } from "./report.ts";
+import { over, writePage } from "./page.ts";
+import {
+  ceilingsLine,
+  digits,
+  kernelTable,
+  machine,
+  measured,
+  type RowReport,
+  reportOf,
+  rowTable,
+  verdict,
+} from "./report.ts";
+import { type KernelResult, keepResults, readResults } from "./results.ts";
 import { rows } from "./rows/index.ts";
-import type { Row } from "./rows/row.ts";
+import { measureScaling, type ScalingCurve } from "./scaling.ts";
 import { runRow, withoutShaderCaches, workerMark } from "./team.ts";
 import { work } from "./worker.ts";
 
 const kernelsMark = "--kernel-times";
+const scalingMark = "--scaling-times";
 
 async function main(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
@@ -21,14 +34,15 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   await prepareFolder(options.out);
-  const about = machine();
-  if (about.load > about.cores / 2) {
-    console.log(
-      `The machine is busy (load ${about.load.toFixed(1)} on ${about.cores} cores): only ratios mean something.`,
-    );
+  const { load, cores } = machine();
+  if (options.sections.length > 0 && load > cores / 2) {
+    console.log(`The machine is busy (load ${load.toFixed(1)} on ${cores} cores): only ratios mean something.`);
   }
-  if (options.kernels) await showKernels(options);
-  else await compareEngines(options);
+  if (options.sections.includes("compare")) await compareEngines(options);
+  if (options.sections.includes("kernels")) await showKernels(options);
+  if (options.sections.includes("scaling")) await showScaling(options);
+  if (options.sections.length > 0) console.log(`results: ${options.out}`);
+  if (options.write) console.log(`wrote ${writePage(readResults(options.out))}`);
 }
 
 async function compareEngines(options: Options): Promise<void> {
@@ -42,13 +56,13 @@ async function compareEngines(options: Options): Promise<void> {
   }
   const adapter =
     reports.map(({ engines }) => measured(engines.wgrad)?.adapter ?? null).find((a) => a !== null) ?? null;
-  await writeFile(options.out, `${JSON.stringify({ adapter, ...about, rows: reports }, null, 2)}\n`);
+  keepResults(options.out, { compare: { machine: about, adapter, rows: reports } });
   if (reports.length > 1) {
     console.log(`\n${reports.map((r) => `${r.title.padEnd(62)} ${verdict(r)}`).join("\n")}`);
   }
   const versions = Object.entries(about.versions).map(([name, version]) => `${name} ${version}`);
   console.log(`\nadapter ${adapter}; CPU ${about.cpu}, ${about.cores} cores; Node ${about.node}`);
-  console.log(`${versions.join(", ")}; results: ${options.out}`);
+  console.log(versions.join(", "));
   const wrong = reports.some(({ engines }) => (["wgrad", "wgrad-compiled"] as const).some((e) => problem(engines, e)));
   if (wrong) process.exitCode = 1;
 }
@@ -59,35 +73,73 @@ function problem(engines: RowReport["engines"], engine: EngineName): boolean {
 }
 
 async function showKernels(options: Options): Promise<void> {
+  const about = machine();
+  const results: KernelResult[] = [];
   for (const row of options.rows) {
-    const times = await kernelTimesApart(row, options.rounds);
     console.log(`\n${row.title}`);
-    console.log(times === null ? "  the device has no timestamps" : kernelTable(times));
-    if (times !== null) console.log(`ceilings: ${ceilingsLine(times.ceilings)}`);
+    let times: KernelTimes | null;
+    try {
+      times = await jobApart<KernelTimes | null>([kernelsMark, row.name, String(options.rounds)]);
+    } catch (error) {
+      console.log(`  ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+      continue;
+    }
+    if (times === null) {
+      console.log("  the device has no timestamps");
+      continue;
+    }
+    const { ceilings, workspaceBytes, liveBytes } = times;
+    results.push({ name: row.name, title: row.title, ...times });
+    console.log(kernelTable(times));
+    console.log(`ceilings: ${ceilingsLine(ceilings)}`);
+    const memory = [workspaceBytes, liveBytes].map((bytes) => digits(bytes / 1e6));
+    console.log(
+      `memory: ${memory[0]} MB for ${memory[1]} MB alive (${over(workspaceBytes, liveBytes)} over the bound)`,
+    );
   }
+  keepResults(options.out, { kernels: { machine: about, rows: results } });
 }
 
-function kernelTimesApart(row: Row, steps: number): Promise<KernelTimes | null> {
+async function showScaling(options: Options): Promise<void> {
+  const about = machine();
+  const curves = await jobApart<ScalingCurve[]>([scalingMark, "all", String(options.rounds)]);
+  for (const { title, unit, points, base, slope, fit } of curves) {
+    console.log(`\nms per step over ${title}`);
+    for (const { size, ms, dispatches } of points) {
+      console.log(`  ${String(size).padStart(5)} ${unit}  ${digits(ms).padStart(8)} ms  ${dispatches} dispatches`);
+    }
+    console.log(`  ≈ ${digits(base)} + ${digits(slope)} · ${unit}, R² ${fit.toFixed(3)}`);
+  }
+  keepResults(options.out, { scaling: { machine: about, curves } });
+}
+
+/** Runs a job in a new process. */
+function jobApart<T>(args: readonly string[]): Promise<T> {
   return new Promise((resolve, reject) => {
-    const child = fork(process.argv[1] as string, [kernelsMark, row.name, String(steps)], {
-      env: { ...process.env, ...withoutShaderCaches },
+    const child = fork(process.argv[1] as string, [...args], { env: { ...process.env, ...withoutShaderCaches } });
+    let answer: { readonly value: T } | null = null;
+    child.on("message", (message) => {
+      answer = message as { readonly value: T };
     });
-    child.on("message", (message) => resolve(message as KernelTimes | null));
     child.on("error", reject);
-    child.on("close", (code) => reject(new Error(`the process ended without a result (exit code ${code})`)));
+    child.on("close", (code, signal) => {
+      if (answer !== null) resolve(answer.value);
+      else reject(new Error(`the process ended without a result (${signal ?? `exit code ${code}`})`));
+    });
   });
 }
 
 /** Does what the parent's arguments ask for; false in the parent itself. */
 async function isChild([mark, name, value]: readonly string[]): Promise<boolean> {
+  if (process.send === undefined || value === undefined) return false;
   const row = rows.find((candidate) => candidate.name === name);
-  if (row === undefined || value === undefined || process.send === undefined) return false;
   const engine = engineNames.find((candidate) => candidate === value);
-  if (mark === workerMark && engine !== undefined) await work(row, engine);
-  else if (mark === kernelsMark) {
-    process.send(await kernelTimes(row, Number(value)));
-    process.disconnect();
-  } else return false;
+  if (mark === workerMark && row !== undefined && engine !== undefined) await work(row, engine);
+  else if (mark === kernelsMark && row !== undefined) process.send({ value: await kernelTimes(row, Number(value)) });
+  else if (mark === scalingMark) process.send({ value: await measureScaling(Number(value)) });
+  else return false;
+  if (process.connected) process.disconnect();
   return true;
 }
 

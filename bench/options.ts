@@ -11,8 +11,14 @@ export interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly out: string;
-  readonly kernels: boolean;
+  readonly sections: readonly Section[];
+  /** Whether docs/performance.md is written from all that was measured. */
+  readonly write: boolean;
 }
+
+/** What can be measured. */
+export const sections = ["compare", "kernels", "scaling"] as const;
+export type Section = (typeof sections)[number];
 
 /** A mistake of whoever called the program: exit code 2 and one line. */
 export class UsageError extends Error {}
@@ -25,7 +31,11 @@ Usage: npm run bench -- [options] [ROW…]
   --engine E   run this engine; may be repeated                (default: all)
   --rounds N   turns that every engine gets                    (default 10)
   --seconds N  time per engine and row                         (default 4)
-  --kernels    show how long each kernel of wgrad's step takes, instead of comparing engines
+  --compare    compare engines                                 (default, unless one of the next is given)
+  --kernels    show how long each kernel of wgrad's step takes, of what the device could do, and the memory of its plan
+  --scaling    time wgrad's steps over batch sizes and depths
+  --all        all three
+  --write      write docs/performance.md and its pictures from the results that were kept, these and earlier ones
   --out FILE   file for the results                            (default bench/results.json)
   --help       show this
 
@@ -49,7 +59,8 @@ export function readOptions(args: readonly string[]): Options | null {
     rounds: whole("rounds", values.rounds ?? "10"),
     seconds: whole("seconds", values.seconds ?? "4"),
     out: file("out", values.out ?? "bench/results.json"),
-    kernels: values.kernels === true,
+    sections: chosenSections(values),
+    write: values.write === true,
   };
 }
 
@@ -58,7 +69,11 @@ interface Values {
   readonly rounds?: string;
   readonly seconds?: string;
   readonly out?: string;
+  readonly compare?: boolean;
   readonly kernels?: boolean;
+  readonly scaling?: boolean;
+  readonly all?: boolean;
+  readonly write?: boolean;
   readonly help?: boolean;
 }
 
@@ -71,7 +86,11 @@ function parsed(args: readonly string[]): { readonly values: Values; readonly po
         rounds: { type: "string" },
         seconds: { type: "string" },
         out: { type: "string" },
+        compare: { type: "boolean" },
         kernels: { type: "boolean" },
+        scaling: { type: "boolean" },
+        all: { type: "boolean" },
+        write: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
       allowPositionals: true,
@@ -80,6 +99,13 @@ function parsed(args: readonly string[]): { readonly values: Values; readonly po
     const [first = "wrong options"] = error instanceof Error ? error.message.split(/\.\s|\n/) : [];
     throw new UsageError(`${first.replace(/\.$/, "")}.`);
   }
+}
+
+/** Nothing is measured where only the page is asked for. */
+function chosenSections(values: Values): readonly Section[] {
+  if (values.all === true) return sections;
+  const asked = sections.filter((section) => values[section] === true);
+  return asked.length === 0 && values.write !== true ? ["compare"] : asked;
 }
 
 function chosen(names: readonly string[]): readonly Row[] {

@@ -117,7 +117,7 @@ async function load(row: Row, engine: EngineName): Promise<() => Promise<Opened>
     const jax = await importJax();
     return () => openJax(jax, row.jax);
   }
-  return () => openWgrad(row.wgrad, engine === "wgrad-compiled");
+  return () => openWgrad(row.wgrad, engine === "wgrad-compiled", row.reads);
 }
 
 async function time(row: Row, bench: Bench, steps: number): Promise<Timed> {

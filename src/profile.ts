@@ -2,11 +2,11 @@
 
 import { flush, openDevice } from "./engine.ts";
 import { WgradError } from "./errors.ts";
-import { type KernelReport, kernelReport } from "./explain.ts";
+import { type KernelReport, kernelReport, type PlanReport } from "./explain.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import type { StepTime } from "./runtime/profiler.ts";
-import type { PlanStep } from "./schedule/plan.ts";
+import type { Plan, PlanStep } from "./schedule/plan.ts";
 
 /** One dispatch with the time that it took on the device. */
 export interface KernelProfile extends KernelReport {
@@ -14,7 +14,7 @@ export interface KernelProfile extends KernelReport {
   readonly microseconds: number;
 }
 
-export interface ProfileReport {
+export interface ProfileReport extends PlanReport {
   /** In the order in which they ran. */
   readonly kernels: readonly KernelProfile[];
   /** Sum over the kernels; what lies between them is not in it. */
@@ -65,7 +65,7 @@ export async function profile(fn: () => unknown, options: ProfileOptions = {}): 
       await device.synchronize(0);
       timed.push(await profiler.take());
     }
-    return report(timed);
+    return report(timed, [...profiler.executables] as Plan[]);
   } finally {
     device.endProfile();
   }
@@ -90,7 +90,7 @@ async function call(fn: () => unknown): Promise<void> {
   );
 }
 
-function report(runs: readonly (readonly StepTime[])[]): ProfileReport {
+function report(runs: readonly (readonly StepTime[])[], plans: readonly Plan[]): ProfileReport {
   const last = runs.at(-1) ?? [];
   // Runs that differ (an evaluation every other time) can't be put side by side.
   const alike = runs.filter(
@@ -107,5 +107,8 @@ function report(runs: readonly (readonly StepTime[])[]): ProfileReport {
     const share = `${((100 * k.microseconds) / Math.max(microseconds, 1e-3)).toFixed(0)} %`;
     return `${k.microseconds.toFixed(1).padStart(10)} µs ${share.padStart(5)} ${rate(k.bytes).padStart(8)} GB/s ${rate(k.flops).padStart(8)} GFLOP/s  ${k.name}`;
   });
-  return { kernels, microseconds, toString: () => lines.join("\n") };
+  // Plans share their scratch memory.
+  const workspaceBytes = Math.max(0, ...plans.map((plan) => plan.workspace));
+  const liveBytes = Math.max(0, ...plans.map((plan) => plan.liveBytes));
+  return { kernels, workspaceBytes, liveBytes, microseconds, toString: () => lines.join("\n") };
 }

@@ -10,8 +10,8 @@ export type Wrap = <Arguments extends readonly Tensor[]>(
 /** A row's version for wgrad. */
 export type WgradVersion = (wrap: Wrap) => Steps<Tensor>;
 
-/** Opens wgrad on the environment's GPU. */
-export async function openWgrad(version: WgradVersion, compiled: boolean): Promise<Opened> {
+/** Opens wgrad on the environment's GPU; where a step `reads`, it is submitted by the read. */
+export async function openWgrad(version: WgradVersion, compiled: boolean, reads: boolean): Promise<Opened> {
   const device = await init({ gpu: navigator.gpu });
   const wrap: Wrap = (step) => (compiled ? compile(step as never) : step);
   return {
@@ -22,9 +22,9 @@ export async function openWgrad(version: WgradVersion, compiled: boolean): Promi
         step: () => {
           const results = step();
           // A step with an optimizer is under way; a plain value is computed when somebody asks for it.
-          void realize(...results);
+          if (!reads) void realize(...results);
           return {
-            finished: () => synchronize(0),
+            finished: () => (reads ? realize(...results) : synchronize(0)),
             values: () => Promise.all(results.map((result) => result.data())),
             drop: () => {
               for (const result of results) result.dispose();

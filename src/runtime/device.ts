@@ -497,7 +497,7 @@ export class Device {
       encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(read.bytes));
       return staging;
     });
-    profiler?.resolve(encoder);
+    profiler?.resolve(encoder, executable);
     this.#submitEncoder(encoder);
     return stagings;
   }

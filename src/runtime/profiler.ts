@@ -1,7 +1,7 @@
 // Times every dispatch of some submits: a compute pass of its own for each, between two timestamps of the device.
 
 import { BUFFER_COPY_DST, BUFFER_COPY_SRC, BUFFER_MAP_READ, BUFFER_QUERY_RESOLVE, MAP_READ } from "./constants.ts";
-import type { ExecutableStep } from "./executable.ts";
+import type { Executable, ExecutableStep } from "./executable.ts";
 
 /** A dispatch that has run. */
 export interface StepTime {
@@ -24,6 +24,8 @@ export class Profiler {
   readonly #gpu: GPUDevice;
   readonly #batches: Batch[] = [];
   readonly #scratch: GPUBuffer[] = [];
+  /** What has been submitted, each once. */
+  readonly executables: Set<Executable> = new Set();
 
   constructor(gpu: GPUDevice) {
     this.#gpu = gpu;
@@ -44,7 +46,8 @@ export class Profiler {
   }
 
   /** Ends the recording of one encoder: its timestamps go where they can be read. */
-  resolve(encoder: GPUCommandEncoder): void {
+  resolve(encoder: GPUCommandEncoder, executable: Executable): void {
+    this.executables.add(executable);
     for (const batch of this.#batches) {
       if (batch.readable !== null) continue;
       const size = 16 * batch.steps.length;

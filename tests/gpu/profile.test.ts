@@ -65,6 +65,7 @@ test("profile gives every kernel of a training step, with a positive time, and c
     assert.match(kernel.wgsl, "@compute");
     assert.ok(kernel.bytes > 0 && kernel.workgroups[0] > 0 && kernel.ops.length > 0);
   }
+  assert.ok(report.workspaceBytes >= report.liveBytes && report.liveBytes > 0);
   const sum = report.kernels.reduce((total, { microseconds }) => total + microseconds, 0);
   assert.ok(Math.abs(report.microseconds - sum) <= 1e-6 * sum);
   assert.is(String(report).split("\n").length, report.kernels.length);
