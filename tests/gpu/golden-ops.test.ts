@@ -3,7 +3,6 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import * as wg from "../../src/index.ts";
 import {
   type Call,
   describe,
