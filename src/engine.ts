@@ -296,6 +296,9 @@ function execute(on: Device, job: Job): void {
         from: { kind: "output", index: i },
         bytes: dataBytes((job.captured.requests[i] as Request).node),
       })),
+      verify: () => {
+        for (const { failure } of job.storages) if (failure !== null) throw failure;
+      },
       fail: (error) => failOutputs(job, error),
     });
     // In the queue's order: a run that waits for its pipelines still needs them.
@@ -527,7 +530,9 @@ export async function readBytes(node: Node): Promise<ArrayBuffer> {
   on.check();
   const memory = memoryOn(on, storage);
   if (memory === null) return new ArrayBuffer(bytes);
-  return on.read({ buffer: memory.buffer, offset: memory.offset + node.offset }, bytes);
+  const result = await on.read({ buffer: memory.buffer, offset: memory.offset + node.offset }, bytes);
+  if (storage.failure !== null) throw storage.failure;
+  return result;
 }
 
 function viewOf(bytes: ArrayBuffer, dtype: DType): ArrayBufferView {

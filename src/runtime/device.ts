@@ -69,6 +69,8 @@ export interface Run {
   readonly outputs: readonly (DeviceMemory | null)[];
   /** Outputs to read back in the same submit. */
   readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
+  /** Throws where what the run reads could not be computed. */
+  readonly verify?: () => void;
   /** Told when the run turns out to be impossible after all. */
   readonly fail?: (error: unknown) => void;
 }
@@ -90,6 +92,8 @@ export class Device {
   #queuedRuns = 0;
   /** Resolves when what the queue waits for is there. */
   #ready: Promise<unknown> = Promise.resolve();
+  /** Settles when the shaders that runs were submitted with in good faith have been compiled. */
+  #verdict: Promise<unknown> | null = null;
   #workspace: PooledBuffer | null = null;
   /** Set while dispatches are timed. */
   #profiler: Profiler | null = null;
@@ -295,9 +299,24 @@ export class Device {
         if (prepared.ready || prepared.error !== null) continue;
         for (const entry of prepared.pipelines) entry.finish();
         prepared.ready = true;
+        this.#waitForVerdict(prepared.pipelines.filter((entry) => !entry.sure));
       }
       this.#drain();
     }
+  }
+
+  /** Notes that runs may use these pipelines before the compiler has accepted their shaders. */
+  #waitForVerdict(entries: readonly PipelineEntry[]): void {
+    if (entries.length === 0) return;
+    this.#await(Promise.allSettled([this.#verdict, ...entries.map((entry) => entry.ready)]));
+  }
+
+  #await(verdict: Promise<unknown>): void {
+    this.#verdict = verdict;
+    const settled = () => {
+      if (this.#verdict === verdict) this.#verdict = null;
+    };
+    verdict.then(settled, settled);
   }
 
   /** Submits one run; the promises resolve with the bytes that it was asked to read. */
@@ -315,21 +334,40 @@ export class Device {
     });
     if (this.#queuedRuns >= MOST_QUEUED) this.#catchUp();
     this.#queuedRuns++;
+    const verify = () => {
+      if (this.#failure !== null) throw this.#failure;
+      const error = prepared.error ?? prepared.pipelines.find((p) => p.error !== null)?.error;
+      if (error) throw error;
+      run.verify?.();
+    };
+    const refuse = (error: unknown) => {
+      run.fail?.(error);
+      for (const w of waiters) w.reject(error);
+      if (waiters.length === 0) this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
+    };
     const go = () => {
       this.#queuedRuns--;
       try {
-        if (this.#failure !== null) throw this.#failure;
-        if (prepared.error !== null) throw prepared.error;
-        const stagings = this.#submit(run, prepared);
-        stagings.forEach((staging, i) => {
-          const waiter = waiters[i];
-          if (waiter !== undefined)
-            this.#download(staging, (run.reads[i] as { bytes: number }).bytes).then(waiter.resolve, waiter.reject);
-        });
+        verify();
+        const verdict = this.#verdict;
+        const stagings = this.#submit(run, prepared, verdict !== null);
+        const answer = () => {
+          stagings.forEach((staging, i) => {
+            const waiter = waiters[i];
+            if (waiter !== undefined)
+              this.#download(staging, (run.reads[i] as { bytes: number }).bytes).then(waiter.resolve, waiter.reject);
+          });
+        };
+        if (verdict === null) answer();
+        else
+          this.#await(
+            verdict.then(verify).then(answer, (error: unknown) => {
+              for (const staging of stagings) this.#keepStaging(staging);
+              refuse(error);
+            }),
+          );
       } catch (error) {
-        run.fail?.(error);
-        for (const w of waiters) w.reject(error);
-        if (waiters.length === 0) this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
+        refuse(error);
       }
     };
     if (prepared.ready) this.#enqueue(go);
@@ -365,7 +403,8 @@ export class Device {
           const staging = this.#stagingBuffer(bytes);
           encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(bytes));
           this.#submitEncoder(encoder);
-          this.#download(staging, bytes).then(resolve, reject);
+          const verdict = this.#verdict ?? Promise.resolve();
+          verdict.then(() => this.#download(staging, bytes)).then(resolve, reject);
         } catch (error) {
           reject(error);
         }
@@ -390,6 +429,9 @@ export class Device {
       await (this.#waiting ? this.#ready : this.#inFlight[0]);
       this.check();
     }
+    if (ahead > 0 || this.#verdict === null) return;
+    while (this.#verdict !== null) await this.#verdict;
+    this.check();
   }
 
   #prepare(executable: Executable): Prepared {
@@ -443,7 +485,18 @@ export class Device {
       );
   }
 
-  #submit(run: Run, prepared: Prepared): GPUBuffer[] {
+  /** Encodes and submits a run. One in `doubt` may turn out to be invalid, which is nobody else's business. */
+  #submit(run: Run, prepared: Prepared, doubt: boolean): GPUBuffer[] {
+    if (!doubt) return this.#encode(run, prepared);
+    this.gpu.pushErrorScope("validation");
+    try {
+      return this.#encode(run, prepared);
+    } finally {
+      this.gpu.popErrorScope().catch(() => undefined);
+    }
+  }
+
+  #encode(run: Run, prepared: Prepared): GPUBuffer[] {
     const { executable, leaves, outputs } = run;
     if (executable.workspace > (this.#workspace?.size ?? 0)) {
       if (this.#workspace !== null) this.#pool.release(this.#workspace);
@@ -560,11 +613,15 @@ export class Device {
     }
     const result = staging.getMappedRange(0, pad4(bytes)).slice(0);
     staging.unmap();
+    this.#keepStaging(staging);
+    this.check();
+    return result;
+  }
+
+  #keepStaging(staging: GPUBuffer): void {
     const free = this.#staging.get(staging.size);
     if (free === undefined) this.#staging.set(staging.size, [staging]);
     else free.push(staging);
-    this.check();
-    return result;
   }
 }
 

@@ -6,6 +6,9 @@ import type { ExecutableStep } from "./executable.ts";
 
 export interface PipelineEntry {
   pipeline: GPUComputePipeline | null;
+  /** Whether the compiler has accepted the shader, and what it said where it did not. */
+  sure: boolean;
+  error: Error | null;
   readonly layout: GPUBindGroupLayout;
   readonly ready: Promise<void>;
   /** Makes the pipeline at once, for whoever cannot wait. */
@@ -43,16 +46,23 @@ export class PipelineCache {
     const made = this.#device.createComputePipelineAsync(descriptor);
     const created: PipelineEntry = {
       pipeline: null,
+      sure: false,
+      error: null,
       layout: layout.group,
       finish: () => {
-        created.pipeline ??= this.#device.createComputePipeline(descriptor);
+        if (created.pipeline !== null) return;
+        this.#device.pushErrorScope("validation");
+        created.pipeline = this.#device.createComputePipeline(descriptor);
+        this.#device.popErrorScope().catch(() => undefined);
       },
       ready: made.then(
         (pipeline) => {
           created.pipeline ??= pipeline;
+          created.sure = true;
         },
         async (error: unknown) => {
-          throw await shaderError(step.kernel, module, error);
+          created.error = await shaderError(step.kernel, module, error);
+          throw created.error;
         },
       ),
     };

@@ -13,6 +13,7 @@ import {
   realize,
   scalar,
   setOptimize,
+  submit,
   type Tensor,
   tensor,
   zeros,
@@ -272,6 +273,37 @@ test("a mistake in the WGSL rejects every read, with line and column, and nothin
   });
   assert.match((await failure(() => huge.data())).message, /kernel "huge f32\[3\]" does not compile/);
   assert.equal(await list(x.add(1)), [2, 3, 4]);
+});
+
+test("who doesn't wait for the compiler hears of the mistake, too, and nobody reads what was never computed", async () => {
+  const x = tensor([1, 2, 3]);
+  const wrong = (name: string): Tensor =>
+    customKernel({ name, inputs: [x], outputs: x, workgroups: 1, wgsl: "out[local] = a[local] + fin;" });
+  const y = wrong("unseen");
+  const all = [1, 2, 3, 4, 5].map((k) => failure(() => y.mul(k).data()));
+  for (const error of await Promise.all(all)) assert.instance(error, ShaderError);
+  assert.equal(await list(x.add(1)), [2, 3, 4]);
+  // Values that others were computed from, before anybody knew.
+  const z = wrong("unseen as well");
+  const done = failure(() => realize(z));
+  const sums = [1, 2, 3, 4].map((k) => failure(() => z.add(k).data()));
+  const fine = [5, 6, 7].map((k) => list(x.mul(k)));
+  assert.instance(await done, ShaderError);
+  for (const error of await Promise.all(sums)) assert.instance(error, ShaderError);
+  assert.equal(await Promise.all(fine), [
+    [5, 10, 15],
+    [6, 12, 18],
+    [7, 14, 21],
+  ]);
+  const state = zeros([3]);
+  for (let i = 0; i < 5; i++) {
+    state.assign(
+      customKernel({ name: "step", inputs: [state], outputs: x, workgroups: 1, wgsl: "out[local] = a[local] + fin;" }),
+    );
+    submit();
+  }
+  assert.instance(await failure(() => state.data()), ShaderError);
+  assert.equal(await list(x.add(2)), [3, 4, 5]);
 });
 
 test.run();
