@@ -91,11 +91,20 @@ export interface KernelOutput extends ValueType {
   readonly initial?: number;
 }
 
+/** Where an input of a strided kernel lies: element (i, j, …) is element offset + i·strides[0] + … of the binding. */
+export interface KernelLayout {
+  readonly binding: string;
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
 /** What a kernel is written for. */
 export interface KernelCall {
   readonly inputs: readonly ValueType[];
   readonly outputs: readonly KernelOutput[];
   readonly attributes: readonly number[];
+  /** Per input, for a strided kernel that is written: inputs that lie in one value share a binding. */
+  readonly layouts?: readonly KernelLayout[];
 }
 
 /** A whole shader but for its bindings, and how often it runs. */
@@ -121,6 +130,10 @@ export interface KernelProgram {
   readonly name: string;
   /** Names of the inputs' bindings, as many as there may be; null where an input has none (the initial content of an output). */
   readonly inputs: readonly (string | null)[];
+  /** Inputs are read through their strides, see `KernelCall.layouts`; else each is contiguous. */
+  readonly strided?: boolean;
+  /** Inputs of one element that the text reads as `scalar_NAME()`: numbers of the host need no buffer then. */
+  readonly scalars?: readonly string[];
   readonly outputs: (inputs: readonly ValueType[], attributes: readonly number[]) => readonly KernelOutput[];
   readonly write: (call: KernelCall, device: DeviceTraits) => KernelText;
   /** The same in float64: row-major values of all inputs to those of all outputs. */

@@ -3,7 +3,7 @@
 import type { DType } from "../dtype.ts";
 import { castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
-import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { formatShape, type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { type Condition, constantIndex, type Index, valueIndex } from "./index-expression.ts";
 import {
   CONSTANT,
@@ -16,6 +16,7 @@ import {
   SOURCE,
 } from "./node.ts";
 import type { Storage } from "./storage.ts";
+import { type Strided, stridedSource } from "./strided.ts";
 
 /** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
 export type Leaf =
@@ -381,12 +382,20 @@ function bindableInputs(
   return inputs.map((input, i) => {
     // The kernel overwrites it.
     if (initial.has(i)) return copy(input, true);
-    const base = sameBytes(input);
-    const twice = taken.has(base) && base.leaf === null;
+    const { base } = boundSource(program, input);
+    if (base.leaf?.kind === "scalar" && program.scalars?.includes(program.inputs[i] ?? "") === true) return input;
+    // Views of one value share its binding.
+    const twice = program.strided !== true && taken.has(base) && base.leaf === null;
     taken.add(base);
     const none = base.leaf?.kind === "scalar" || base.definition === CONSTANT || base.definition === IOTA;
     return none || twice ? copy(input, twice) : input;
   });
+}
+
+/** What a kernel binds for an input, and how it lies there. */
+export function boundSource(program: KernelProgram, input: Value): Strided<Value> {
+  if (program.strided === true) return stridedSource(input);
+  return { base: sameBytes(input), offset: 0, strides: stridesOf(input.shape) };
 }
 
 /** The value whose bytes, in the same order, `value` has: aliases and reshapes seen through. */

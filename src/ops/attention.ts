@@ -1,16 +1,16 @@
-// Attention as a composition.
+// Attention in one pass over the keys, with no matrix of weights in memory; few queries take a composition of ops instead.
 
+import { promote } from "../dtype.ts";
 import { ShapeError, WgradError } from "../errors.ts";
+import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape } from "../shape.ts";
-import { checkFloat, insertDim } from "./arguments.ts";
-import { add, le, mul, sub, where } from "./arithmetic.ts";
-import { checkNumber, checkOptions, constant, expectTensor } from "./define.ts";
-import { dropout, type Probability } from "./dropout.ts";
-import { iota } from "./iota.ts";
-import { matmul } from "./linear-algebra.ts";
-import { softmax } from "./softmax.ts";
-import { permute } from "./views.ts";
+import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { checkFloat } from "./arguments.ts";
+import { composedAttention } from "./attention-composed.ts";
+import { type AttentionInputs, attentionKernels } from "./attention-kernels.ts";
+import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { dropProbability, type Probability } from "./dropout.ts";
+import { expand } from "./views.ts";
 
 export interface AttentionOptions {
   /** Broadcasts to [..., L, S]: bool is true where attention is allowed, floats are added to the scores. */
@@ -25,7 +25,8 @@ export interface AttentionOptions {
 
 /**
  * softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]. A query that may attend to nothing
- * gives NaN. Throws a ShapeError where sizes differ (Vaswani et al. 2017).
+ * gives NaN. Throws a ShapeError where sizes differ (Vaswani et al. 2017). From 8 queries on, weights are computed on the way and not
+ * stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider than 128.
  */
 export function scaledDotProductAttention(
   query: Tensor,
@@ -58,15 +59,45 @@ export function scaledDotProductAttention(
   if (mask !== null && isCausal)
     throw new WgradError(`${op}: either attnMask or isCausal, not both. Put the causal part into the mask.`, { op });
   const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(last(query, 1)));
-  const order = [...Array.from({ length: key.ndim - 2 }, (_, i) => i), key.ndim - 1, key.ndim - 2];
-  let scores = mul(matmul(query, permute(key, order)), scale);
-  const hidden = constant(Number.NEGATIVE_INFINITY, scores.dtype);
-  if (isCausal) scores = where(le(sub(iota(s), insertDim(iota(l), 1)), 0), scores, hidden);
+  const batch = broadcastShapes(op, ...shapes.map((shape) => shape.slice(0, -2)));
   if (mask !== null) {
     expectTensor(op, mask, "attnMask");
-    broadcastShapes(op, scores.shape, mask.shape);
-    scores = mask.dtype === "bool" ? where(mask, scores, hidden) : add(scores, mask);
+    broadcastShapes(op, [...batch, l, s], mask.shape);
   }
-  const weights = softmax(scores, -1);
-  return matmul(dropout(weights, options.dropoutP ?? 0, { training: true }), value);
+  const dtype = [key, value].reduce((d, x) => promote(d, x.dtype), query.dtype);
+  const p = dropProbability(op, query, options.dropoutP ?? 0, { training: true });
+  const inputs: AttentionInputs = {
+    q: cast(query, dtype),
+    k: cast(key, dtype),
+    v: cast(value, dtype),
+    mask: mask === null || mask.dtype === "bool" ? mask : cast(mask, dtype),
+    isCausal,
+    scale,
+    dropout: p === null ? null : [nextKey(), p],
+  };
+  if (!suitsKernels(inputs, batch)) return composedAttention(inputs);
+  const whole = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
+  return attentionKernels({
+    ...inputs,
+    q: whole(inputs.q),
+    k: whole(inputs.k),
+    v: whole(inputs.v),
+    mask: inputs.mask === null ? null : expand(inputs.mask, [...batch, l, s]),
+  });
+}
+
+/** Below this many queries a workgroup's rows are mostly idle. */
+const FEW_QUERIES = 8;
+/** Widths of heads, queries' and values' together, whose rows fit in registers. */
+const WIDEST = 256;
+
+/** Whether one pass is possible and the better choice. */
+function suitsKernels({ q, v, mask, scale }: AttentionInputs, batch: Shape): boolean {
+  const [l, e] = q.shape.slice(-2) as [number, number];
+  const [s, d] = v.shape.slice(-2) as [number, number];
+  const pairs = [...batch, l, s];
+  if (mask !== null && (mask.requiresGrad || !sameShape(broadcastShapes("attnMask", pairs, mask.shape), pairs)))
+    return false;
+  if (!Number.isFinite(scale) || sizeOf([...pairs, e, d]) === 0) return false;
+  return l >= FEW_QUERIES && e + d <= WIDEST;
 }

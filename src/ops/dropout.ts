@@ -21,22 +21,29 @@ export interface DropoutOptions {
 /** A probability: a number, or a 0-dim tensor such as `scalar(() => schedule.p)` for one that changes under `compile`. */
 export type Probability = number | Tensor;
 
+/** WGSL: dropout_factor(counter, key, p), 0 with probability p, else 1 / (1 - p). */
+export const DROPOUT: readonly string[] = [
+  ...UNIFORM,
+  "fn dropout_factor(counter: u32, key: u32, p: f32) -> f32 { return select(0.0, 1.0 / (1.0 - p), random_uniform(counter, key) >= p); }",
+];
+
+/** The same number on the host. */
+export function dropoutReference(counter: number, key: number, p: number): number {
+  return uniformReference(counter, key) >= p ? 1 / (1 - p) : 0;
+}
+
 const mask: ElementwiseDefinition = {
   kind: "elementwise",
   name: "dropout",
   wgsl: (t, index, key, p) => t.call("dropout_factor", index as string, key as string, p as string),
-  helpers: [
-    ...UNIFORM,
-    "fn dropout_factor(counter: u32, key: u32, p: f32) -> f32 { return select(0.0, 1.0 / (1.0 - p), random_uniform(counter, key) >= p); }",
-  ],
-  reference: (index, key, p) =>
-    uniformReference(index as number, key as number) >= (p as number) ? 1 / (1 - (p as number)) : 0,
+  helpers: DROPOUT,
+  reference: (index, key, p) => dropoutReference(index as number, key as number, p as number),
   derivative: null,
   cost: 115,
 };
 
-/** Checks p; null where nothing is to be dropped. */
-function probability(op: string, x: Tensor, p: Probability, options: DropoutOptions): Tensor | null {
+/** Checks p and gives it as data; null where nothing is to be dropped. */
+export function dropProbability(op: string, x: Tensor, p: Probability, options: DropoutOptions): Tensor | null {
   expectTensor(op, x);
   checkOptions(op, options, ["training"]);
   if (!isFloat(x.dtype))
@@ -56,9 +63,9 @@ function probability(op: string, x: Tensor, p: Probability, options: DropoutOpti
   return new Tensor(sourceNode(new Storage(4, new Float32Array([p])), 0, [], "f32"));
 }
 
-/** 0 with probability p, else 1 / (1 - p). */
-function factors(shape: Shape, p: Tensor): Tensor {
-  return record(mask, [counters(shape), nextKey(), p], shape, "f32");
+/** 0 with probability p, else 1 / (1 - p): element i by the numbers that belong to counter i and the key. */
+export function dropFactors(shape: Shape, key: Tensor, p: Tensor): Tensor {
+  return record(mask, [counters(shape), key, p], shape, "f32");
 }
 
 /**
@@ -66,13 +73,13 @@ function factors(shape: Shape, p: Tensor): Tensor {
  * Throws a RangeError for p outside 0 … 1.
  */
 export function dropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
-  const drop = probability("dropout", x, p, options);
-  return drop === null ? x : mul(x, cast(factors(x.shape, drop), x.dtype));
+  const drop = dropProbability("dropout", x, p, options);
+  return drop === null ? x : mul(x, cast(dropFactors(x.shape, nextKey(), drop), x.dtype));
 }
 
 /** Dropout of whole channels: of [N, C, H, W] or [N, C, L] each [n, c] is zeroed or scaled as one. */
 export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
-  const drop = probability("dropout2d", x, p, options);
+  const drop = dropProbability("dropout2d", x, p, options);
   if (x.ndim !== 3 && x.ndim !== 4) {
     throw new ShapeError(`dropout2d: the input must be [N, C, H, W] or [N, C, L], got ${formatShape(x.shape)}.`, {
       op: "dropout2d",
@@ -81,7 +88,7 @@ export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptio
   }
   if (drop === null) return x;
   const shape = x.shape.map((n, i) => (i < 2 ? n : 1));
-  return mul(x, cast(factors(shape, drop), x.dtype));
+  return mul(x, cast(dropFactors(shape, nextKey(), drop), x.dtype));
 }
 
 /** The value that selu saturates at, -λα. */
@@ -92,7 +99,7 @@ const SATURATION = -1.7580993408473766;
  * (Klambauer et al. 2017).
  */
 export function alphaDropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
-  const drop = probability("alphaDropout", x, p, options);
+  const drop = dropProbability("alphaDropout", x, p, options);
   if (drop === null) return x;
   if (p === 1) return mul(x, 0);
   // a = ((1 - p)·(1 + p·s²))^-½ and b = -a·p·s.

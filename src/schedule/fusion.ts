@@ -13,7 +13,8 @@ import {
   visitVariables,
 } from "../graph/index-expression.ts";
 import { COPY, RESULT } from "../graph/node.ts";
-import { inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
+import { boundSource, inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
+import type { Strided } from "../graph/strided.ts";
 import { sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { type Contraction, type Factor, Group, type Home, type Reduction, reductionVariables } from "./group.ts";
 
@@ -123,7 +124,7 @@ class Fuser {
           if (own === null) this.#require(input);
           else this.#producers.set(input, own);
         }
-      if (value.definition.kind === "kernel") for (const input of this.#bound(value)) this.#requireBytes(input);
+      if (value.definition.kind === "kernel") for (const { base } of this.#bound(value)) this.#requireBytes(base);
     }
     for (const value of [...this.#order].reverse())
       if (value.definition.kind === "reduce" && !this.#absorbed.has(value)) this.#describe(value);
@@ -150,10 +151,14 @@ class Fuser {
   }
 
   /** The values whose bytes a hand-written kernel's inputs are. */
-  #bound({ definition, inputs, attributes }: Value): Value[] {
+  #bound({ definition, inputs, attributes }: Value): Strided<Value>[] {
     if (definition.kind !== "kernel") throw internal("not a kernel");
-    const initial = new Set(definition.program.outputs(inputs, attributes).map((output) => output.initial));
-    return inputs.map((input, i) => (initial.has(i) ? this.#takenOver(input) : null) ?? sameBytes(input));
+    const { program } = definition;
+    const initial = new Set(program.outputs(inputs, attributes).map((output) => output.initial));
+    return inputs.map((input, i) => {
+      const own = initial.has(i) ? this.#takenOver(input) : null;
+      return own === null ? boundSource(program, input) : { base: own, offset: 0, strides: stridesOf(own.shape) };
+    });
   }
 
   /** The kernel's result that a copy is of, where nobody else reads it: it is written right to where the copy belongs. */
@@ -276,17 +281,19 @@ class Fuser {
   #placeKernel(value: Value): void {
     const { definition, inputs, attributes } = value;
     if (definition.kind !== "kernel") throw internal("not a kernel");
-    const bound = this.#bound(value);
+    const { program } = definition;
+    const sources = this.#bound(value);
+    const bound = sources.map(({ base }) => base);
     const group = this.#newGroup("kernel", [1], [], null, 1);
-    const outputs = definition.program
+    const outputs = program
       .outputs(inputs, attributes)
       .map(
         ({ shape, dtype }, i) =>
           this.#resultOf(value, i) ?? new Value(this.#nextUnread--, RESULT, [], shape, dtype, [i], null),
       );
     for (const output of outputs) if (output.inputs.length === 0) group.stored.push(output);
-    group.handWritten = { program: definition.program, attributes, inputs, bound, outputs };
-    for (const base of bound) group.reads.add(base);
+    group.handWritten = { program, attributes, inputs, sources, outputs };
+    for (const base of bound) if (base.leaf?.kind !== "scalar") group.reads.add(base);
     for (const g of union([...bound.map((v) => this.#reach(v)), this.#waits(value)])) group.runAfter(g);
     this.#kernels.set(value, group);
   }

@@ -5,6 +5,7 @@ import { internal, OutOfMemoryError } from "../errors.ts";
 import { addIndex, constantIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
 import { inputCoordinates, type Output, type Program, Value } from "../graph/program.ts";
+import type { Strided } from "../graph/strided.ts";
 import type { Executable, ExecutableStep, Place } from "../runtime/executable.ts";
 import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
 import { type HandWritten, writeHandWritten } from "../shaders/hand-written.ts";
@@ -208,9 +209,9 @@ class Planner {
     return [...found].filter((v) => v.definition.kind === "pack");
   }
 
-  #noteInitials({ program, attributes, inputs, bound, outputs }: HandWritten): void {
+  #noteInitials({ program, attributes, inputs, sources, outputs }: HandWritten): void {
     program.outputs(inputs, attributes).forEach(({ initial }, i) => {
-      if (initial !== undefined) this.#initials.set(bound[initial] as Value, outputs[i] as Value);
+      if (initial !== undefined) this.#initials.set((sources[initial] as Strided<Value>).base, outputs[i] as Value);
     });
   }
 
@@ -223,7 +224,10 @@ class Planner {
 
   /** What a group's kernel reads from buffers. */
   #readsOf(group: Group): Set<Value> {
-    if (group.handWritten !== null) return new Set(group.handWritten.bound);
+    if (group.handWritten !== null) {
+      const bases = group.handWritten.sources.map(({ base }) => base);
+      return new Set(bases.filter(({ leaf }) => leaf?.kind !== "scalar"));
+    }
     const reads = new Set<Value>();
     const seen = new Set<Value>();
     const own = new Set(group.reductions.map((r) => r.value));

@@ -1,8 +1,10 @@
 // Hand-written kernels: a shader's text completed by its bindings.
 
+import type { DType } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
-import type { KernelProgram } from "../graph/node.ts";
+import type { KernelLayout, KernelProgram } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
+import type { Strided } from "../graph/strided.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type DeviceTraits, foldGrid, type Kernel } from "./kernel.ts";
 import { SPECIAL_BITS, storedElement } from "./writer.ts";
@@ -13,28 +15,43 @@ export interface HandWritten {
   readonly attributes: readonly number[];
   /** The program's inputs, as the graph types them. */
   readonly inputs: readonly Value[];
-  /** The values whose bytes they are: stored ones and leaves. */
-  readonly bound: readonly Value[];
+  /** The values whose bytes they are, stored ones and leaves, and how they lie there. */
+  readonly sources: readonly Strided<Value>[];
   readonly outputs: readonly Value[];
 }
 
 /** Throws a WgradError where the kernel needs more bindings or workgroups than the device has. */
 export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kernel {
-  const { program, attributes, inputs, bound } = call;
+  const { program, attributes, inputs, sources } = call;
   const { name: op } = program;
   const outputs = program.outputs(inputs, attributes);
-  const text = program.write({ inputs, outputs, attributes }, device);
   const initial = new Set(outputs.map((output) => output.initial));
   const bindings: { name: string; value: Value; access: "read" | "read_write" }[] = [];
+  const scalars: { index: number; dtype: DType }[] = [];
+  const readers: string[] = [];
+  const layouts: KernelLayout[] = [];
   program.inputs.forEach((name, i) => {
-    const value = bound[i];
+    const source = sources[i];
+    if (source === undefined || name === null || initial.has(i)) return;
+    const { base, offset, strides } = source;
+    const known = program.strided === true ? bindings.find(({ value }) => value === base) : undefined;
+    layouts[i] = { binding: known?.name ?? name, offset, strides };
+    const { leaf } = base;
+    if (program.scalars?.includes(name) === true) {
+      const place = leaf?.kind === "scalar" ? `scalars.s${scalars.length}` : `${known?.name ?? name}[${offset}]`;
+      readers.push(`fn scalar_${name}() -> ${storedElement(base.dtype)} { return ${place}; }`);
+    }
+    if (leaf?.kind === "scalar") {
+      scalars.push({ index: leaf.index, dtype: base.dtype });
+      return;
+    }
     // What lies in memory that kernels share is bound for writing, whoever reads it: one buffer has one usage in a dispatch.
-    if (value !== undefined && name !== null && !initial.has(i))
-      bindings.push({ name, value, access: value.leaf === null ? "read_write" : "read" });
+    if (known === undefined) bindings.push({ name, value: base, access: base.leaf === null ? "read_write" : "read" });
   });
   outputs.forEach(({ name }, i) => {
     bindings.push({ name, value: call.outputs[i] as Value, access: "read_write" });
   });
+  const text = program.write({ inputs, outputs, attributes, layouts }, device);
   if (bindings.length > device.bindings) {
     throw new WgradError(
       `${op}: a kernel binds at most ${device.bindings} tensors on this device, got ${bindings.length}. Fewer would fit, or two kernels.`,
@@ -45,6 +62,12 @@ export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kerne
     const type = text.types?.[name] ?? `array<${storedElement(value.dtype)}>`;
     return `@group(0) @binding(${i}) var<storage, ${access}> ${name}: ${type};`;
   });
+  if (scalars.length > 0) {
+    const fields = scalars.map(({ dtype }, i) => `s${i}: ${storedElement(dtype)}`);
+    declarations.push(`struct Scalars { ${fields.join(", ")} }`);
+    declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> scalars: Scalars;`);
+  }
+  declarations.push(...readers);
   if (text.wgsl.includes("special_bits")) declarations.push(SPECIAL_BITS);
   const enabled = new Set(text.enable);
   if (bindings.some(({ value }) => value.dtype === "f16")) enabled.add("f16");
@@ -61,7 +84,7 @@ export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kerne
     wgsl: `${lines.join("\n")}\n`,
     workgroups: gridOf(op, text.workgroups, device),
     bindings: bindings.map(({ value, access }) => ({ value, access, start: 0 })),
-    scalars: [],
+    scalars,
     ...(text.entry === undefined ? {} : { entry: text.entry }),
     flops: text.flops ?? outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     preamble: (directed ? head.length : head.length + declarations.length) + (text.preamble ?? 0),

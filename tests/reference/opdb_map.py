@@ -172,11 +172,6 @@ def values_only(result):
     return result[0]
 
 
-def without_ties(result):
-    """Which of equal elements PyTorch finds is left open: integers often are equal."""
-    return result if result.values.is_floating_point() else {"values": result.values}
-
-
 def pad_mode(mode):
     """Fills in the mode of an entry."""
 
@@ -502,9 +497,9 @@ MAP |= {
     "take": Mapping("take", "input index", "input index"),
     "take_along_dim": Mapping("takeAlongDim", "input indices dim", "input indices"),
     "sort": Mapping("sort", "input dim descending"),
-    "msort": Mapping("msort"),
+    "msort": Mapping("sort", "input", fix=lambda bound: {**bound, "dim": 0}, out=values_only),
     "argsort": Mapping("argsort", "input dim descending"),
-    "topk": Mapping("topk", "input k dim largest sorted", "input k", out=without_ties),
+    "topk": Mapping("topk", "input k dim largest sorted", "input k"),
     "searchsorted": Mapping("searchsorted", XY, XY, searchsorted),
     "bucketize": Mapping("searchsorted", XY, XY, lambda bound: searchsorted(swap(bound))),
     "bincount": Mapping("bincount", "input weights minlength"),

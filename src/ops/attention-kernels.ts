@@ -1,0 +1,464 @@
+// Attention as kernels: one dispatch forward, two backward, no matrix of weights in memory.
+
+import { internal } from "../errors.ts";
+import type {
+  KernelCall,
+  KernelDefinition,
+  KernelLayout,
+  KernelOutput,
+  KernelProgram,
+  KernelText,
+  Node,
+  ValueType,
+} from "../graph/node.ts";
+import { type Strided, stridedSource } from "../graph/strided.ts";
+import { isGradEnabled, recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
+import type { DeviceTraits } from "../shaders/kernel.ts";
+import { type Shape, sizeOf, stridesOf } from "../shape.ts";
+import { composedGradients } from "./attention-composed.ts";
+import { type AttentionValues, backwardReference, forwardReference } from "./attention-reference.ts";
+import {
+  type AttentionProblem,
+  type AttentionSchedule,
+  AttentionWriter,
+  attentionSchedule,
+  type BackwardOperands,
+  type Operand,
+} from "./attention-text.ts";
+import { cast } from "./define.ts";
+import { derivativeOf, withDerivative } from "./memory.ts";
+import { permute, reshape, strided } from "./views.ts";
+
+/** Everything that attention is computed of. Batch dims are those of the result, and dtypes are one. */
+export interface AttentionInputs {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** bool, or numbers to add to the scores. */
+  readonly mask: Tensor | null;
+  readonly isCausal: boolean;
+  readonly scale: number;
+  /** Key and probability, 0-dim. */
+  readonly dropout: readonly [Tensor, Tensor] | null;
+}
+
+/** Chooses a schedule for a kernel, see `attentionSchedule`. */
+export type ChooseSchedule = (rows: number, lines: number, device: DeviceTraits) => AttentionSchedule;
+
+/** Attention by kernels of one kind. */
+export type AttentionKernels = (inputs: AttentionInputs) => Tensor;
+
+/** Elements that a part of the gradients' buffer is aligned to. */
+const ALIGNMENT = 64;
+
+const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+/** A part of the gradients' buffer: where it is, and its strides in the order of the dims. */
+interface Part {
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
+/** The gradients' buffer: dq, dk, dv, and from `sums` on a number per query. */
+interface GradientLayout {
+  readonly parts: readonly [Part, Part, Part];
+  readonly sums: number;
+  readonly length: number;
+}
+
+/** Dims from the slowest to the fastest in memory. */
+function orderOf(strides: readonly number[]): number[] {
+  return [...strides.keys()].sort((a, b) => (strides[b] as number) - (strides[a] as number) || a - b);
+}
+
+/** Strides of `shape` without gaps, its dims in the given order. */
+function denseStrides(shape: Shape, order: readonly number[]): number[] {
+  const dense = stridesOf(order.map((i) => shape[i] as number));
+  const strides = new Array<number>(shape.length).fill(0);
+  order.forEach((dim, i) => {
+    strides[dim] = dense[i] as number;
+  });
+  return strides;
+}
+
+/** Whether views of one base, one behind the other in their dims' strides, are all of it and nothing twice. */
+function areWhole(views: readonly { readonly source: Strided<Node>; readonly shape: Shape }[]): boolean {
+  const [first] = views;
+  if (first === undefined) return false;
+  const { base, strides } = first.source;
+  const same = views.every(
+    ({ source, shape }) =>
+      source.base === base &&
+      source.strides.every((s, i) => s === strides[i]) &&
+      shape.every((n, i) => n === first.shape[i]),
+  );
+  if (!same) return false;
+  const offsets = views.map(({ source }) => source.offset).sort((a, b) => a - b);
+  const step = (offsets[1] ?? 0) - (offsets[0] as number);
+  if (offsets[0] !== 0 || offsets.some((o, i) => o !== i * step)) return false;
+  const digits = first.shape.map((size, i) => ({ size, stride: strides[i] as number }));
+  digits.push({ size: views.length, stride: step });
+  let next = 1;
+  for (const { size, stride } of digits.filter((d) => d.size > 1).sort((a, b) => a.stride - b.stride)) {
+    if (stride !== next) return false;
+    next *= size;
+  }
+  return next === sizeOf(base.shape);
+}
+
+/** Gradients lie as what they are gradients of: where queries, keys and values are parts of one tensor, theirs are one, too. */
+function gradientLayout(tensors: readonly [Tensor, Tensor, Tensor], rows: number): GradientLayout {
+  const views = tensors.map(({ node }) => ({ source: stridedSource(node), shape: node.shape }));
+  const parts = new Array<Part>(3);
+  let length = 0;
+  const together = (group: readonly number[]): void => {
+    const members = group.map((i) => views[i] as (typeof views)[number]);
+    if (group.length > 1 && !areWhole(members)) return;
+    members.forEach(({ source, shape }, k) => {
+      const alone = group.length === 1;
+      parts[group[k] as number] = alone
+        ? { offset: length, strides: denseStrides(shape, orderOf(source.strides)) }
+        : { offset: length + source.offset, strides: source.strides };
+    });
+    length += align(members.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+  };
+  for (const group of [[0, 1, 2], [1, 2], [0], [1], [2]])
+    if (group.every((i) => parts[i] === undefined)) together(group);
+  return { parts: parts as unknown as GradientLayout["parts"], sums: length, length: length + align(rows) };
+}
+
+/** A part of a vector as a tensor. */
+function partOf(buffer: Tensor, { offset, strides }: Part, shape: Shape): Tensor {
+  // Dims that are gaps in the part are cut to one element: what lies around it is seen with it first.
+  const order = orderOf(strides);
+  const sizes: number[] = [];
+  const counts: number[] = [];
+  let above = 1;
+  for (const dim of [...order].reverse()) {
+    const size = shape[dim] as number;
+    const stride = strides[dim] as number;
+    const gap = size === 1 ? 1 : stride / above;
+    sizes.unshift(size, gap);
+    counts.unshift(size, 1);
+    above *= gap * size;
+  }
+  let rest = offset;
+  const around = stridesOf(sizes);
+  const starts = sizes.map((_, i) => {
+    const start = counts[i] === 1 ? Math.floor(rest / (around[i] as number)) % (sizes[i] as number) : 0;
+    rest -= start * (around[i] as number);
+    return start;
+  });
+  // What is left begins before the part: a multiple of the whole.
+  const lattice = reshape(strided(buffer, [rest], [1], [sizeOf(sizes)]), sizes);
+  const cut = strided(
+    lattice,
+    starts,
+    sizes.map(() => 1),
+    counts,
+  );
+  const inOrder = reshape(
+    cut,
+    order.map((dim) => shape[dim] as number),
+  );
+  return permute(inOrder, inverse(order));
+}
+
+function inverse(order: readonly number[]): number[] {
+  const result = new Array<number>(order.length);
+  order.forEach((from, to) => {
+    result[from] = to;
+  });
+  return result;
+}
+
+/** Which optional inputs kernels have. */
+interface Form {
+  readonly mask: boolean;
+  readonly dropout: boolean;
+}
+
+interface Programs {
+  readonly forward: KernelProgram;
+  readonly queries: KernelProgram;
+  readonly keys: KernelProgram;
+}
+
+const FORWARD = ["q", "k", "v"];
+const QUERIES = ["q", "k", "v", "g", "out", "logs"];
+const KEYS = ["q", "k", "v", "g", "logs"];
+
+/** Inputs by name. */
+function named<T>(names: readonly (string | null)[], values: readonly T[]): Record<string, T> {
+  return Object.fromEntries(names.flatMap((name, i) => (name === null ? [] : [[name, values[i] as T]])));
+}
+
+/** Attributes begin with whether the attention is causal and its scale. */
+function problemOf(
+  inputs: Record<string, ValueType>,
+  layouts: Record<string, KernelLayout>,
+  attributes: readonly number[],
+): AttentionProblem {
+  const { q, k, v, mask } = inputs as { q: ValueType; k: ValueType; v: ValueType; mask?: ValueType };
+  const rank = q.shape.length;
+  const operand = (name: string): Operand => operandOf(name, inputs[name], layouts[name]);
+  return {
+    batch: q.shape.slice(0, -2),
+    queries: q.shape[rank - 2] as number,
+    keys: k.shape[rank - 2] as number,
+    causal: attributes[0] === 1,
+    scale: attributes[1] as number,
+    mask: mask === undefined ? null : operand("mask"),
+    dropout: inputs.key !== undefined,
+    q: operandOf("q", q, layouts.q),
+    k: operandOf("k", k, layouts.k),
+    v: operandOf("v", v, layouts.v),
+  };
+}
+
+function operandOf(name: string, type: ValueType | undefined, layout: KernelLayout | undefined): Operand {
+  if (type === undefined) throw internal(`attention without ${name}`);
+  const { shape, dtype } = type;
+  return {
+    name,
+    binding: layout?.binding ?? name,
+    dtype,
+    offset: layout?.offset ?? 0,
+    strides: layout?.strides ?? stridesOf(shape),
+    width: shape[shape.length - 1] as number,
+  };
+}
+
+function resultOperand(q: ValueType, v: ValueType, order: readonly number[]): Operand {
+  const shape = [...q.shape.slice(0, -1), v.shape[v.shape.length - 1] as number];
+  return {
+    name: "out",
+    binding: "out",
+    dtype: q.dtype,
+    offset: 0,
+    strides: denseStrides(shape, order),
+    width: shape[shape.length - 1] as number,
+  };
+}
+
+/** Attributes of the backward kernels: causal, scale, length, sums, then each part's offset and strides. */
+function backwardOperands(
+  inputs: Record<string, ValueType>,
+  layouts: Record<string, KernelLayout>,
+  attributes: readonly number[],
+): BackwardOperands {
+  const rank = (inputs.q as ValueType).shape.length;
+  const part = (name: string, of: string, i: number): Operand => {
+    const start = 4 + i * (rank + 1);
+    const { shape } = inputs[of] as ValueType;
+    return {
+      name,
+      binding: "gradients",
+      dtype: "f32",
+      offset: attributes[start] as number,
+      strides: attributes.slice(start + 1, start + 1 + rank),
+      width: shape[rank - 1] as number,
+    };
+  };
+  return {
+    g: operandOf("g", inputs.g, layouts.g),
+    sums: attributes[3] as number,
+    dq: part("dq", "q", 0),
+    dk: part("dk", "k", 1),
+    dv: part("dv", "v", 2),
+  };
+}
+
+function valuesOf(inputs: Record<string, Float64Array>): AttentionValues {
+  const { q, k, v, mask, key, p } = inputs as Record<"q" | "k" | "v", Float64Array> &
+    Partial<Record<"mask" | "key" | "p", Float64Array>>;
+  return {
+    q,
+    k,
+    v,
+    mask: mask ?? null,
+    dropout: key === undefined || p === undefined ? null : [key[0] as number, p[0] as number],
+  };
+}
+
+const chunksOf = ({ width }: Operand): number => Math.ceil(width / 4);
+
+function makePrograms(form: Form, choose: ChooseSchedule): Programs {
+  const optional = [...(form.mask ? ["mask"] : []), ...(form.dropout ? ["key", "p"] : [])];
+  const shared = { strided: true, scalars: ["key", "p"] };
+  const forwardNames = [...FORWARD, ...optional];
+  const queryNames = [...QUERIES, ...optional];
+  const keyNames = [...KEYS, ...optional];
+  const buffer = (attributes: readonly number[]): KernelOutput => ({
+    name: "gradients",
+    shape: [attributes[2] as number],
+    dtype: "f32",
+  });
+  const writer = (
+    names: readonly string[],
+    call: KernelCall,
+    device: DeviceTraits,
+    operands: (problem: AttentionProblem, inputs: Record<string, ValueType>) => readonly Operand[],
+    side: "queries" | "keys",
+    lines: (e: number, d: number) => number,
+  ): AttentionWriter => {
+    const inputs = named(names, call.inputs);
+    const problem = problemOf(inputs, named(names, call.layouts ?? []), call.attributes);
+    const schedule = choose(problem[side], lines(chunksOf(problem.q), chunksOf(problem.v)), device);
+    const all = [problem.q, problem.k, problem.v, ...operands(problem, inputs)];
+    return new AttentionWriter(problem, all, schedule, device);
+  };
+  const forward: KernelProgram = {
+    ...shared,
+    name: "attention",
+    inputs: forwardNames,
+    outputs: (inputs, attributes) => {
+      const [q, , v] = inputs;
+      const { shape, dtype } = q as ValueType;
+      const all = [...shape.slice(0, -1), (v as ValueType).shape[shape.length - 1] as number];
+      return [
+        { name: "out", shape: attributes.slice(2).map((i) => all[i] as number), dtype },
+        { name: "logs", shape: shape.slice(0, -1), dtype: "f32" },
+      ];
+    },
+    write: (call, device) => {
+      const [q, , v] = call.inputs as readonly [ValueType, ValueType, ValueType];
+      const out = resultOperand(q, v, call.attributes.slice(2));
+      return writer(
+        forwardNames,
+        call,
+        device,
+        () => [out],
+        "queries",
+        (e, d) => e + d,
+      ).forward(out, "logs");
+    },
+    reference: (values, call) => {
+      const [q, , v] = call.inputs as readonly [ValueType, ValueType, ValueType];
+      const problem = problemOf(named(forwardNames, call.inputs), {}, call.attributes);
+      const out = resultOperand(q, v, call.attributes.slice(2));
+      return forwardReference(problem, valuesOf(named(forwardNames, values)), out);
+    },
+  };
+  const backward = (side: "queries" | "keys", names: readonly (string | null)[]): KernelProgram => {
+    const present = names.filter((name) => name !== null);
+    return {
+      ...shared,
+      name: `attention backward (${side})`,
+      inputs: names,
+      outputs: (_inputs, attributes) => [
+        side === "queries" ? buffer(attributes) : { ...buffer(attributes), initial: names.indexOf(null) },
+      ],
+      write: (call, device): KernelText => {
+        const inputs = named(present, call.inputs);
+        const layouts = named(present, call.layouts ?? []);
+        const operands = backwardOperands(inputs, layouts, call.attributes);
+        if (side === "queries") {
+          const out = operandOf("out", inputs.out, layouts.out);
+          const all = [operands.g, operands.dq, out];
+          const write = writer(
+            present,
+            call,
+            device,
+            () => all,
+            side,
+            (e, d) => 2 * e + d,
+          );
+          return write.queries(operands, out, "logs");
+        }
+        const all = [operands.g, operands.dk, operands.dv];
+        return writer(
+          present,
+          call,
+          device,
+          () => all,
+          side,
+          (e, d) => 2 * (e + d),
+        ).keys(operands, "logs");
+      },
+      reference: (values, call) => {
+        const inputs = named(present, call.inputs);
+        const given = named(present, values);
+        const start = values[names.indexOf(null)];
+        const gradients = start === undefined ? new Float64Array(call.attributes[2] as number) : start.slice();
+        const operands = backwardOperands(inputs, {}, call.attributes);
+        const problem = problemOf(inputs, {}, call.attributes);
+        backwardReference(problem, valuesOf(given), operands, given.g as Float64Array, gradients, side);
+        return [gradients];
+      },
+    };
+  };
+  return { forward, queries: backward("queries", queryNames), keys: backward("keys", [...keyNames, null]) };
+}
+
+/** The gradient of a value that kernels have computed flows through the ops that say the same. */
+const throughOps = derivativeOf("attention", (g) => [null, g]);
+
+/** Makes attention of kernels whose schedules `choose` gives. */
+export function makeAttention(choose: ChooseSchedule): AttentionKernels {
+  const made = new Map<string, { forward: KernelDefinition; queries: KernelDefinition; keys: KernelDefinition }>();
+  const definitionsOf = (form: Form) => {
+    const key = `${form.mask} ${form.dropout}`;
+    let found = made.get(key);
+    if (found === undefined) {
+      const programs = makePrograms(form, choose);
+      const define = (program: KernelProgram): KernelDefinition => ({
+        kind: "kernel",
+        name: program.name,
+        program,
+        derivative: null,
+      });
+      const [queries, keys] = [define(programs.queries), define(programs.keys)];
+      const forward: KernelDefinition = {
+        ...define(programs.forward),
+        derivative: ([gradient], [out, logs], inputs, attributes) => {
+          if (gradient === null || gradient === undefined) return [];
+          const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
+          const optional = inputs.slice(3);
+          const back = inverse(attributes.slice(2));
+          const g = cast(permute(gradient, back), q.dtype);
+          const result = permute(out as Tensor, back);
+          const layout = gradientLayout([q, k, v], sizeOf(q.shape.slice(0, -1)));
+          const backward = [
+            ...attributes.slice(0, 2),
+            layout.length,
+            layout.sums,
+            ...layout.parts.flatMap(({ offset, strides }) => [offset, ...strides]),
+          ];
+          const found = withGrad(false, () => {
+            const [first] = recordKernel(queries, [q, k, v, g, result, logs as Tensor, ...optional], backward);
+            let buffer = first as Tensor;
+            if (k.requiresGrad || v.requiresGrad) {
+              const [both] = recordKernel(keys, [q, k, v, g, logs as Tensor, ...optional, buffer], backward);
+              buffer = both as Tensor;
+            }
+            return [q, k, v].map((x, i) => cast(partOf(buffer, layout.parts[i] as Part, x.shape), x.dtype));
+          });
+          if (!isGradEnabled()) return found;
+          const mask = form.mask ? (optional[0] as Tensor) : null;
+          const dropout = form.dropout ? (optional.slice(-2) as [Tensor, Tensor]) : null;
+          const composed = composedGradients(
+            { q, k, v, mask, isCausal: attributes[0] === 1, scale: attributes[1] as number, dropout },
+            g,
+          );
+          return found.map((x, i) => withDerivative(throughOps, x, [composed[i] as Tensor], []));
+        },
+      };
+      found = { forward, queries, keys };
+      made.set(key, found);
+    }
+    return found;
+  };
+  return ({ q, k, v, mask, isCausal, scale, dropout }) => {
+    const { forward } = definitionsOf({ mask: mask !== null, dropout: dropout !== null });
+    // The result lies as the queries do, so that heads are side by side again without being moved.
+    const { strides } = stridedSource(q.node);
+    const order = strides.includes(0) ? [...strides.keys()] : orderOf(strides);
+    const inputs = [q, k, v, ...(mask === null ? [] : [mask]), ...(dropout ?? [])];
+    const [out] = recordKernel(forward, inputs, [Number(isCausal), scale, ...order]);
+    return permute(out as Tensor, inverse(order));
+  };
+}
+
+/** Attention with the schedules that suit the device. */
+export const attentionKernels: AttentionKernels = /* @__PURE__ */ makeAttention(attentionSchedule);

@@ -1,0 +1,584 @@
+// Shaders of attention in one pass: rows of one side stay in registers while rows of the other stream by, shared by a workgroup.
+
+import type { DType } from "../dtype.ts";
+import { entryPoint } from "../graph/kernel-text.ts";
+import type { KernelText } from "../graph/node.ts";
+import type { DeviceTraits } from "../shaders/kernel.ts";
+import { type Shape, sizeOf } from "../shape.ts";
+import { DROPOUT } from "./dropout.ts";
+
+/** How the rows are divided and what streams by is shared. */
+export interface AttentionSchedule {
+  /** Rows per invocation. */
+  readonly rows: number;
+  /** Invocations per workgroup. */
+  readonly size: number;
+  /**
+   * "subgroup": each lane loads a part of the row that streams by and hands it to all others; "tile": the workgroup loads a tile of
+   * rows into its memory.
+   */
+  readonly share: "subgroup" | "tile";
+}
+
+/** Elements [batch…, row, column] of a binding, at offset + Σ index·stride. */
+export interface Operand {
+  readonly name: string;
+  readonly binding: string;
+  readonly dtype: DType;
+  readonly offset: number;
+  readonly strides: readonly number[];
+  /** Elements of a row. */
+  readonly width: number;
+}
+
+/** Everything that the texts depend on. */
+export interface AttentionProblem {
+  readonly batch: Shape;
+  /** Queries and keys. */
+  readonly queries: number;
+  readonly keys: number;
+  readonly scale: number;
+  readonly causal: boolean;
+  readonly mask: Operand | null;
+  readonly dropout: boolean;
+  readonly q: Operand;
+  readonly k: Operand;
+  readonly v: Operand;
+}
+
+/** What the backward kernels read besides. The gradients' buffer is f32. */
+export interface BackwardOperands {
+  readonly g: Operand;
+  readonly dq: Operand;
+  readonly dk: Operand;
+  readonly dv: Operand;
+  /** Where in the gradients' buffer the sums of g · out are, a number per query. */
+  readonly sums: number;
+}
+
+/** Bytes of workgroup memory that every device has. */
+const TILE_BYTES = 16_384;
+/** Rows that stream by at a time, where they go through workgroup memory. */
+const MOST_TILE = 32;
+/** Rows that are few, where a causal mask leaves out the more the fewer go together. */
+const FEW = 256;
+/** Lines of vec4 arithmetic per row that streams by, for few rows and for many: more take longer to compile than they save. */
+const MOST_LINES = [32, 128] as const;
+/** A stale maximum costs nothing while no score is so much larger that its power could overflow. */
+const SLACK = 20;
+const LOWEST = "-0x1.fffffep+127f";
+
+/** The schedule for a kernel whose rows take `lines` vec4 operations per row of the other side. */
+export function attentionSchedule(rows: number, lines: number, device: DeviceTraits): AttentionSchedule {
+  if (device.kind === "software") {
+    // Loads are gathers there: the more rows share them the better.
+    let each = rows < FEW ? 2 : 4;
+    while (each > 1 && each * lines > MOST_LINES[rows < FEW ? 0 : 1]) each /= 2;
+    return device.subgroupSize > 1
+      ? { rows: each, size: device.subgroupSize, share: "subgroup" }
+      : { rows: each, size: 8, share: "tile" };
+  }
+  return { rows: lines <= 16 && rows >= 1024 ? 2 : 1, size: 64, share: "tile" };
+}
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/** Writes the texts of one problem on one device. */
+export class AttentionWriter {
+  readonly #problem: AttentionProblem;
+  readonly #schedule: AttentionSchedule;
+  readonly #device: DeviceTraits;
+  readonly #functions: string[] = [];
+  readonly #types: Record<string, string> = {};
+  /** Bindings that are read or written as vec4. */
+  readonly #wide: ReadonlySet<string>;
+  readonly #lines: string[] = [];
+
+  constructor(
+    problem: AttentionProblem,
+    operands: readonly Operand[],
+    schedule: AttentionSchedule,
+    device: DeviceTraits,
+  ) {
+    this.#problem = problem;
+    this.#schedule = schedule;
+    this.#device = device;
+    const narrow = new Set(operands.filter((x) => !isWide(x)).map((x) => x.binding));
+    this.#wide = new Set(operands.map((x) => x.binding).filter((name) => !narrow.has(name)));
+    for (const { binding, dtype } of operands) {
+      const element = dtype === "f16" ? "f16" : "f32";
+      this.#types[binding] = this.#wide.has(binding) ? `array<vec4<${element}>>` : `array<${element}>`;
+    }
+  }
+
+  /** out = softmax(q·kᵀ·scale + mask)·v, and the logarithm of each row's sum of powers. */
+  forward(out: Operand, logSums: string): KernelText {
+    const { q, k, v, queries, keys, causal, scale } = this.#problem;
+    const rows = range(this.#schedule.rows);
+    const [e, d] = [chunks(q), chunks(v)];
+    this.#head(queries);
+    this.#stage(Math.max(e, d));
+    this.#own("q", q, queries, scale);
+    for (const r of rows) {
+      this.#line(`var max_${r} = ${LOWEST};`, `var sum_${r} = 0.0;`);
+      for (const c of range(d)) this.#line(`var o${r}_${c} = vec4<f32>(0.0);`);
+    }
+    this.#stream(
+      "0",
+      causal ? this.#ownEnd(keys) : String(keys),
+      [
+        [k, "k"],
+        [v, "v"],
+      ],
+      keys,
+      () => {
+        this.#dots("s", "q", "k", e);
+        const conditions = rows.map((r) => this.#visible(r, `row_${r}`, "j"));
+        conditions.forEach((visible, r) => {
+          if (visible !== null) this.#line(`s_${r} = select(${LOWEST}, s_${r}, ${visible});`);
+        });
+        // Rarely: a maximum may stay behind.
+        this.#line(`while (${rows.map((r) => `(s_${r} > max_${r} + ${SLACK}.0)`).join(" | ")}) {`);
+        for (const r of rows) {
+          this.#line(`  let m_${r} = select(max_${r}, s_${r}, s_${r} > max_${r} + ${SLACK}.0);`);
+          this.#line(`  let f_${r} = exp(max_${r} - m_${r});`, `  max_${r} = m_${r};`, `  sum_${r} *= f_${r};`);
+          for (const c of range(d)) this.#line(`  o${r}_${c} *= f_${r};`);
+        }
+        this.#line("}");
+        for (const r of rows) {
+          const power = `exp(s_${r} - max_${r})`;
+          const visible = conditions[r] ?? null;
+          this.#line(`s_${r} = ${visible === null ? power : `select(0.0, ${power}, ${visible})`};`);
+          this.#line(`sum_${r} += s_${r};`);
+          if (this.#problem.dropout) this.#line(`s_${r} *= ${this.#kept(`row_${r}`, "j")};`);
+        }
+        this.#accumulate("o", "s", "v", d);
+      },
+    );
+    const nan = "bitcast<f32>(special_bits.x)";
+    for (const r of rows) {
+      this.#line(`let scale_${r} = select(1.0 / sum_${r}, ${nan}, sum_${r} == 0.0);`);
+      this.#line(`if (row_${r} < ${queries}) {`);
+      this.#line(
+        `  ${logSums}[batch * ${queries} + row_${r}] = select(max_${r} + log(sum_${r}), ${nan}, sum_${r} == 0.0);`,
+      );
+      this.#line("}");
+    }
+    this.#store("o", out, queries, (r) => `scale_${r}`);
+    return this.#finish(2 * (e + d));
+  }
+
+  /** dq, and each row's sum of g · out, which the other kernel needs as well. */
+  queries(operands: BackwardOperands, out: Operand, logSums: string): KernelText {
+    const { q, k, v, queries, keys, causal, scale } = this.#problem;
+    const { g, dq, sums } = operands;
+    const rows = range(this.#schedule.rows);
+    const [e, d] = [chunks(q), chunks(v)];
+    this.#head(queries);
+    this.#stage(Math.max(e, d));
+    this.#own("q", q, queries, scale);
+    this.#own("g", g, queries, 1);
+    this.#load(out, queries, 1);
+    for (const r of rows) {
+      const terms = range(d).map((c) => `dot(g${r}_${c}, stage[${r * d + c}])`);
+      this.#line(`let log_sum_${r} = ${logSums}[batch * ${queries} + min(row_${r}, ${queries - 1})];`);
+      this.#line(`let total_${r} = ${terms.join(" + ")};`);
+      for (const c of range(e)) this.#line(`var d${r}_${c} = vec4<f32>(0.0);`);
+      this.#line(`if (row_${r} < ${queries}) {`);
+      this.#line(`  ${this.#place(dq.binding, `(${sums} + batch * ${queries} + row_${r})`)} = total_${r};`, "}");
+    }
+    this.#stream(
+      "0",
+      causal ? this.#ownEnd(keys) : String(keys),
+      [
+        [k, "k"],
+        [v, "v"],
+      ],
+      keys,
+      () => {
+        this.#dots("s", "q", "k", e);
+        this.#dots("t", "g", "v", d);
+        for (const r of rows) {
+          const visible = this.#visible(r, `row_${r}`, "j");
+          if (this.#problem.dropout) this.#line(`t_${r} *= ${this.#kept(`row_${r}`, "j")};`);
+          const change = `exp(s_${r} - log_sum_${r}) * (t_${r} - total_${r})`;
+          this.#line(`t_${r} = ${visible === null ? change : `select(0.0, ${change}, ${visible})`};`);
+        }
+        this.#accumulate("d", "t", "k", e);
+      },
+    );
+    this.#store("d", dq, queries, () => literal(scale));
+    return this.#finish(2 * (2 * e + d));
+  }
+
+  /** dk and dv. */
+  keys(operands: BackwardOperands, logSums: string): KernelText {
+    const { q, k, v, queries, keys, causal, scale } = this.#problem;
+    const { g, dk, dv, sums } = operands;
+    const rows = range(this.#schedule.rows);
+    const [e, d] = [chunks(k), chunks(v)];
+    this.#head(keys);
+    this.#stage(Math.max(e, d));
+    this.#own("k", k, keys, scale);
+    this.#own("v", v, keys, 1);
+    for (const r of rows) {
+      for (const c of range(e)) this.#line(`var a${r}_${c} = vec4<f32>(0.0);`);
+      for (const c of range(d)) this.#line(`var b${r}_${c} = vec4<f32>(0.0);`);
+    }
+    this.#stream(
+      causal ? `min(block * ${this.#block}, ${queries})` : "0",
+      String(queries),
+      [
+        [q, "q"],
+        [g, "g"],
+      ],
+      queries,
+      () => {
+        this.#line(`let log_sum = ${logSums}[batch * ${queries} + j];`);
+        this.#line(`let total = ${this.#place(dk.binding, `(${sums} + batch * ${queries} + j)`)};`);
+        this.#dots("s", "k", "q", e);
+        this.#dots("t", "v", "g", d);
+        for (const r of rows) {
+          const visible = this.#visible(r, "j", `row_${r}`);
+          if (visible !== null) this.#line(`s_${r} = select(${LOWEST}, s_${r}, ${visible});`);
+          this.#line(`s_${r} = exp(s_${r} - log_sum);`);
+          if (this.#problem.dropout) {
+            this.#line(`let kept_${r} = ${this.#kept("j", `row_${r}`)};`);
+            this.#line(`t_${r} = s_${r} * (kept_${r} * t_${r} - total);`, `s_${r} *= kept_${r};`);
+          } else this.#line(`t_${r} = s_${r} * (t_${r} - total);`);
+          if (visible !== null) this.#line(`t_${r} = select(0.0, t_${r}, visible_${r});`);
+        }
+        this.#accumulate("b", "s", "g", d);
+        this.#accumulate("a", "t", "q", e);
+      },
+    );
+    this.#store("a", dk, keys, () => literal(scale));
+    this.#store("b", dv, keys, () => "1.0");
+    return this.#finish(4 * (e + d));
+  }
+
+  /** Rows of a workgroup. */
+  get #block(): number {
+    return this.#schedule.rows * this.#schedule.size;
+  }
+
+  #rowsOfSide = 0;
+
+  #line(...lines: string[]): void {
+    this.#lines.push(...lines);
+  }
+
+  /** Which rows this invocation has. */
+  #head(count: number): void {
+    this.#rowsOfSide = count;
+    const { rows, size } = this.#schedule;
+    const blocks = Math.ceil(count / this.#block);
+    const total = blocks * sizeOf(this.#problem.batch);
+    this.#line(
+      `if (group >= ${total}u) { return; }`,
+      `let batch = i32(group) / ${blocks};`,
+      `let block = i32(group) % ${blocks};`,
+      `let first = block * ${this.#block} + i32(local);`,
+      ...(this.#schedule.share === "subgroup" ? ["let part = i32(lane);"] : []),
+      ...range(rows).map((r) => `let row_${r} = first + ${r * size};`),
+    );
+  }
+
+  /** What rows go through on their way between memory and registers: one loop instead of a line per vec4. */
+  #stage(width: number): void {
+    this.#line(`var stage: array<vec4<f32>, ${this.#schedule.rows * width}>;`);
+  }
+
+  /** A loop's number of rounds: software drivers unroll what they can count, and compile the result for seconds. */
+  #rounds(count: number): string {
+    return this.#device.kind === "software" ? `${count} * i32(groups.z)` : String(count);
+  }
+
+  /** The invocation's rows of an operand, times a factor, on the stage. */
+  #load(x: Operand, count: number, factor: number): void {
+    const width = chunks(x);
+    const base = this.#base(x);
+    const row = `min(first + i / ${width} * ${this.#schedule.size}, ${count - 1})`;
+    this.#line(
+      `for (var i = 0; i < ${this.#rounds(this.#schedule.rows * width)}; i++) {`,
+      `  stage[i] = ${this.#read(x)}(${base} + ${row} * ${this.#stride(x)}, i % ${width})${factor === 1 ? "" : ` * ${literal(factor)}`};`,
+      "}",
+    );
+  }
+
+  /** The same in registers. */
+  #own(name: string, x: Operand, count: number, factor: number): void {
+    const width = chunks(x);
+    this.#load(x, count, factor);
+    for (const r of range(this.#schedule.rows))
+      for (const c of range(width)) this.#line(`let ${name}${r}_${c} = stage[${r * width + c}];`);
+  }
+
+  #store(name: string, x: Operand, count: number, factor: (r: number) => string): void {
+    const width = chunks(x);
+    const base = this.#base(x);
+    for (const r of range(this.#schedule.rows))
+      for (const c of range(width)) this.#line(`stage[${r * width + c}] = ${name}${r}_${c} * ${factor(r)};`);
+    this.#line(
+      `for (var i = 0; i < ${this.#rounds(this.#schedule.rows * width)}; i++) {`,
+      `  let row = first + i / ${width} * ${this.#schedule.size};`,
+      `  if (row < ${count}) { ${this.#write(x)}(${base} + row * ${this.#stride(x)}, i % ${width}, stage[i]); }`,
+      "}",
+    );
+  }
+
+  /** The end of the keys that the workgroup's last query may see. */
+  #ownEnd(count: number): string {
+    return `min((block + 1) * ${this.#block}, ${count})`;
+  }
+
+  /** Lets rows begin … end - 1 of some operands stream by; `chunk` names their parts while `body` is written. */
+  #stream(
+    begin: string,
+    end: string,
+    operands: readonly (readonly [Operand, string])[],
+    count: number,
+    body: () => void,
+  ): void {
+    const { size, share } = this.#schedule;
+    const last = /^\d+$/.test(end) ? this.#rounds(Number(end)) : end;
+    if (share === "subgroup") {
+      this.#line(`for (var j = ${begin}; j < ${last}; j++) {`);
+      for (const [x, name] of operands) {
+        const width = chunks(x);
+        this.#line(`let ${name}_at = ${this.#base(x)} + j * ${this.#stride(x)};`);
+        for (const c of range(Math.ceil(width / size)))
+          this.#line(`let ${name}_${c} = ${this.#read(x)}(${name}_at, min(part + ${c * size}, ${width - 1}));`);
+      }
+      body();
+      this.#line("}");
+      return;
+    }
+    const widths = operands.map(([x]) => chunks(x));
+    const tile = Math.max(1, Math.min(MOST_TILE, Math.floor(TILE_BYTES / 16 / widths.reduce((sum, n) => sum + n, 0))));
+    operands.forEach(([, name], i) => {
+      this.#functions.push(`var<workgroup> tile_${name}: array<vec4<f32>, ${tile * (widths[i] as number)}>;`);
+    });
+    this.#line(`for (var start = ${begin}; start < ${last}; start += ${tile}) {`, "workgroupBarrier();");
+    operands.forEach(([x, name], i) => {
+      const width = widths[i] as number;
+      this.#line(
+        `for (var i = i32(local); i < ${this.#rounds(tile * width)}; i += ${size}) {`,
+        `  tile_${name}[i] = ${this.#read(x)}(${this.#base(x)} + min(start + i / ${width}, ${count - 1}) * ${this.#stride(x)}, i % ${width});`,
+        "}",
+      );
+    });
+    this.#line(
+      "workgroupBarrier();",
+      `for (var at = 0; at < min(${tile}, ${end} - start); at++) {`,
+      "let j = start + at;",
+    );
+    body();
+    this.#line("}", "}");
+  }
+
+  /** Part c of the row that streams by. */
+  #chunk(name: string, width: number, c: number): string {
+    const { size, share } = this.#schedule;
+    if (share === "tile") return `tile_${name}[at * ${width} + ${c}]`;
+    return `subgroupBroadcast(${name}_${Math.floor(c / size)}, ${c % size}u)`;
+  }
+
+  /** name_r = Σ own · streamed. */
+  #dots(name: string, own: string, streamed: string, width: number): void {
+    const rows = range(this.#schedule.rows);
+    for (const r of rows) this.#line(`var ${name}_${r} = 0.0;`);
+    for (const c of range(width)) {
+      this.#line("{", `  let x = ${this.#chunk(streamed, width, c)};`);
+      for (const r of rows) this.#line(`  ${name}_${r} += dot(${own}${r}_${c}, x);`);
+      this.#line("}");
+    }
+  }
+
+  /** name += factor · streamed. */
+  #accumulate(name: string, factor: string, streamed: string, width: number): void {
+    for (const c of range(width)) {
+      this.#line("{", `  let x = ${this.#chunk(streamed, width, c)};`);
+      for (const r of range(this.#schedule.rows))
+        this.#line(`  ${name}${r}_${c} = fma(vec4<f32>(${factor}_${r}), x, ${name}${r}_${c});`);
+      this.#line("}");
+    }
+  }
+
+  /** Adds numbers of the mask to the scores, and returns the condition under which key `key` counts, if there is one. */
+  #visible(r: number, query: string, key: string): string | null {
+    const { mask, causal, queries, keys } = this.#problem;
+    const conditions = causal ? [`(${key} <= ${query})`] : [];
+    if (mask !== null) {
+      const rank = mask.strides.length;
+      const clamped = (at: string, count: number) => (at.startsWith("row") ? `min(${at}, ${count - 1})` : at);
+      const at = [
+        this.#base(mask),
+        `${clamped(query, queries)} * ${mask.strides[rank - 2]}`,
+        `${clamped(key, keys)} * ${mask.strides[rank - 1]}`,
+      ].join(" + ");
+      if (mask.dtype === "bool") conditions.push(`(${mask.binding}[${at}] != 0u)`);
+      else this.#line(`s_${r} += f32(${mask.binding}[${at}]);`);
+    }
+    if (conditions.length === 0) return null;
+    this.#line(`let visible_${r} = ${conditions.join(" & ")};`);
+    return `visible_${r}`;
+  }
+
+  /** 0 where a weight is dropped, else what makes up for it. */
+  #kept(query: string, key: string): string {
+    const { queries, keys } = this.#problem;
+    return `dropout_factor(u32(batch * ${queries} + ${query}) * ${keys}u + u32(${key}), scalar_key(), scalar_p())`;
+  }
+
+  /** Units in which an operand's binding counts: elements, or vec4. */
+  #unit(x: Operand): number {
+    return this.#wide.has(x.binding) ? 4 : 1;
+  }
+
+  #stride(x: Operand): number {
+    return (x.strides[x.strides.length - 2] as number) / this.#unit(x);
+  }
+
+  readonly #bases = new Map<string, string>();
+
+  /** Name of the place where the operand's matrix of this batch begins. */
+  #base(x: Operand): string {
+    const known = this.#bases.get(x.name);
+    if (known !== undefined) return known;
+    const name = `${x.name}_base`;
+    const unit = this.#wide.has(x.binding) ? 4 : 1;
+    const terms = batchTerms(this.#problem.batch, x.strides).map(({ inner, size, stride }) => {
+      const above = inner === 1 ? "batch" : `batch / ${inner}`;
+      return `${size === null ? `(${above})` : `(${above} % ${size})`} * ${stride / unit}`;
+    });
+    if (x.offset !== 0 || terms.length === 0) terms.push(String(x.offset / unit));
+    // In front of all loops.
+    this.#starts.push(`let ${name} = ${terms.join(" + ")};`);
+    this.#bases.set(x.name, name);
+    return name;
+  }
+
+  readonly #starts: string[] = [];
+
+  /** Name of the function that reads vec4 `d` of a row. */
+  #read(x: Operand): string {
+    const name = `read_${x.name}`;
+    const { binding, width } = x;
+    const head = `fn ${name}(at: i32, d: i32) -> vec4<f32> {`;
+    const step = x.strides[x.strides.length - 1] as number;
+    const lines = this.#wide.has(binding)
+      ? [`  return vec4<f32>(${binding}[at + d]);`]
+      : [
+          `  let i = at + d * ${4 * step};`,
+          `  return vec4<f32>(${range(4)
+            .map((c) => {
+              const value = `f32(${binding}[i + ${c * step}])`;
+              // Beyond the row's end lies something else.
+              return c > 0 && width % 4 !== 0 ? `select(0.0, ${value}, d * 4 + ${c} < ${width})` : value;
+            })
+            .join(", ")});`,
+        ];
+    this.#define(name, [head, ...lines, "}"]);
+    return name;
+  }
+
+  /** Name of the function that writes vec4 `d` of a row. */
+  #write(x: Operand): string {
+    const name = `write_${x.name}`;
+    const { binding, width, dtype } = x;
+    const step = x.strides[x.strides.length - 1] as number;
+    const element = dtype === "f16" ? "f16" : "f32";
+    const lines = this.#wide.has(binding)
+      ? [`  ${binding}[at + d] = vec4<${element}>(value);`]
+      : [
+          `  let i = at + d * ${4 * step};`,
+          ...range(4).map((c) => {
+            const store = `${binding}[i + ${c * step}] = ${element}(value[${c}]);`;
+            return c > 0 && width % 4 !== 0 ? `  if (d * 4 + ${c} < ${width}) { ${store} }` : `  ${store}`;
+          }),
+        ];
+    this.#define(name, [`fn ${name}(at: i32, d: i32, value: vec4<f32>) {`, ...lines, "}"]);
+    return name;
+  }
+
+  /** One number of a binding. */
+  #place(binding: string, at: string): string {
+    return this.#wide.has(binding) ? `${binding}[${at} >> 2u][${at} & 3]` : `${binding}[${at}]`;
+  }
+
+  #define(name: string, lines: readonly string[]): void {
+    const text = lines.join("\n");
+    if (!this.#functions.some((known) => known.startsWith(`fn ${name}(`))) this.#functions.push(text);
+  }
+
+  /** The text, and its flops: `operations` per element of a vec4 of each pair of rows. */
+  #finish(operations: number): KernelText {
+    const { batch, queries, keys, causal, dropout } = this.#problem;
+    const { size, share } = this.#schedule;
+    const subgroups = share === "subgroup";
+    const at = this.#lines.findIndex((line) => line.startsWith("let first"));
+    const body = [...this.#lines.slice(0, at), ...this.#starts, ...this.#lines.slice(at)];
+    const helpers = dropout ? DROPOUT : [];
+    const pairs = sizeOf(batch) * queries * keys * (causal ? 0.5 : 1);
+    return {
+      wgsl: [...helpers, ...this.#functions, "", entryPoint(size, body.join("\n"), { subgroups })].join("\n"),
+      workgroups: Math.ceil(this.#rowsOfSide / this.#block) * sizeOf(batch),
+      types: this.#types,
+      ...(subgroups ? { enable: ["subgroups"] } : {}),
+      flops: 4 * operations * pairs,
+    };
+  }
+}
+
+/** vec4s of a row. */
+function chunks(x: Operand): number {
+  return Math.ceil(x.width / 4);
+}
+
+/** Whether every row is made of whole vec4s. */
+function isWide({ offset, strides, width }: Operand): boolean {
+  const rank = strides.length;
+  return (
+    width % 4 === 0 &&
+    offset % 4 === 0 &&
+    strides[rank - 1] === 1 &&
+    strides.every((stride, i) => i === rank - 1 || stride % 4 === 0)
+  );
+}
+
+/** A batch's flat number taken apart, for one operand: ⌊batch / inner⌋ mod size · stride; dims that lie side by side are one. */
+function batchTerms(
+  batch: Shape,
+  strides: readonly number[],
+): { inner: number; size: number | null; stride: number }[] {
+  const terms: { inner: number; size: number | null; stride: number }[] = [];
+  let inner = sizeOf(batch);
+  const outermost = inner;
+  let at = 1;
+  for (let i = batch.length - 1; i >= 0; i--) {
+    const size = batch[i] as number;
+    const stride = strides[i] as number;
+    const last = terms[terms.length - 1];
+    if (size > 1 && stride !== 0) {
+      if (
+        last !== undefined &&
+        last.size !== null &&
+        last.inner * last.size === at &&
+        last.stride * last.size === stride
+      )
+        last.size *= size;
+      else terms.push({ inner: at, size, stride });
+    }
+    at *= size;
+  }
+  inner = outermost;
+  for (const term of terms) if (term.size !== null && term.inner * term.size === inner) term.size = null;
+  return terms;
+}
+
+/** A number as f32 literal. */
+function literal(value: number): string {
+  const text = String(Math.fround(value));
+  return /[.e]/.test(text) ? text : `${text}.0`;
+}
