@@ -596,6 +596,11 @@ class Fuser {
     const missing = new Set<Value>();
     const extra = new Set<Value>();
     const cost = this.#recomputeCost(value, missing, extra, new Map());
+    // A reader in a group that the value itself needs computes it there: a kernel in between would close a circle.
+    if (home === undefined && [...readers.keys()].some((r) => r instanceof Group && this.#reach(value).has(r))) {
+      for (const v of missing) this.#store(v);
+      return;
+    }
     let evaluations = 0;
     for (const points of readers.values()) evaluations += points;
     const size = sizeOf(value.shape);
@@ -606,11 +611,6 @@ class Fuser {
     }
     if (home !== undefined && extra.size > (this.#options.strict ? 1 : 3)) {
       this.#store(value);
-      return;
-    }
-    // A reader in a group that the value itself needs computes it there: a kernel in between would close a circle.
-    if (home === undefined && [...readers.keys()].some((r) => r instanceof Group && this.#reach(value).has(r))) {
-      for (const v of missing) this.#store(v);
       return;
     }
     const storing = size * STORE + evaluations * LOAD + (home === undefined ? DISPATCH + size * cost : 0);

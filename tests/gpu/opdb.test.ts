@@ -1,4 +1,5 @@
-// PyTorch's own op test inputs on the device: a few of every op. tests/unit/opdb.test.ts has the others, `npm run opdb -- --device` all.
+// PyTorch's own op test inputs on the device: a few of every op run, all are planned. tests/unit/opdb.test.ts interprets them all, and
+// `npm run opdb -- --device` runs the whole database.
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -23,6 +24,9 @@ for (const [op, samples] of ops) {
   }
   const few = chosen(samples);
   tests(few.map((sample) => describe(sample, file)).join(" and "), async () => {
+    for (const sample of samples) {
+      if (!few.includes(sample)) wg.explain(...recordCall(sample, file, false).expected.map(({ tensor }) => tensor));
+    }
     // In one run, so that their kernels compile side by side.
     const expected = few.flatMap((sample) => recordCall(sample, file, false).expected);
     const problems = await deviceProblems(expected, file.relative);
