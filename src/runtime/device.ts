@@ -122,6 +122,8 @@ export class Device {
     gpu.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       const name = error.constructor.name;
+      // On a shared device mistakes may be the page's own.
+      if (!owned && name !== "GPUOutOfMemoryError") return;
       this.#untold ??=
         name === "GPUOutOfMemoryError"
           ? new OutOfMemoryError(`out of memory: ${error.message}`)
