@@ -475,7 +475,7 @@ class Fuser {
     const reach = union([this.#reach(reduction.body), this.#waits(value)]);
     this.#reaches.set(value, reach);
     this.#leaves.set(value, this.#outsideLeaves(reduction.body));
-    const contraction = this.#options.fuse ? findContraction(reduction) : null;
+    const contraction = this.#options.fuse ? findContraction(reduction, this.#homes) : null;
     if (contraction === null && this.#options.fuse && this.#joinFactor(value, reduction, reach)) return;
     let group = contraction === null && this.#options.fuse ? this.#findRowGroup(value, reduction, reach) : null;
     if (group === null) {
@@ -769,11 +769,13 @@ function dependencies(value: Value, coordinates: readonly Index[], found: Set<st
 }
 
 /** Finds in a sum of a product two factors with free variables of their own: a contraction. */
-function findContraction(reduction: Reduction): Contraction | null {
+function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, Home>): Contraction | null {
   if (reduction.definition.name !== "sum" || !isFloat(reduction.value.dtype)) return null;
   const factors: Factor[] = [];
   const collect = (value: Value, coordinates: readonly Index[]) => {
-    if (value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul") {
+    // A product that another kernel computes on the way is read as it is: its own factors may not be stored.
+    const product = value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul";
+    if (product && !homes.has(value)) {
       const inner = inputCoordinates(value, coordinates);
       value.inputs.forEach((input, i) => {
         collect(input, inner.coordinates[i] as Index[]);

@@ -36,6 +36,10 @@ test("a transposed operand costs nothing", () => {
   assert.is(kernels(matmul(input(32, 64), input(16, 64).t())), 1);
 });
 
+test("a mean in front of a linear layer is stored by the kernel that sums", () => {
+  assert.is(kernels(linear(input(16, 8, 16).mean(1), input(10, 16))), 2);
+});
+
 test("cross-entropy with its gradient is two kernels", () => {
   const logits = parameter(32, 10);
   const target = tensor(new Int32Array(32));
