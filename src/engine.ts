@@ -12,6 +12,7 @@ import { Device, type DeviceMemory, type DeviceOptions } from "./runtime/device.
 import type { Range } from "./runtime/executable.ts";
 import { buildPlan, bytesFor, type Plan } from "./schedule/plan.ts";
 import { type DeviceTraits, GUARANTEED } from "./shaders/kernel.ts";
+import type { ScheduleBook } from "./shaders/schedules.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
 /** A run that has been recorded: everything is fixed but the device that executes it. */
@@ -55,6 +56,9 @@ let opening: Promise<Device> | null = null;
 let jobs: Job[] = [];
 let runs = 0;
 let optimize = true;
+let schedules: ScheduleBook | null = null;
+/** Plans of an earlier count are made anew. */
+let generation = 0;
 const pending = new Set<Tensor>();
 const losses = new Set<Node>();
 const plans = new Map<number, CacheEntry[]>();
@@ -73,6 +77,9 @@ export async function openDevice(options?: DeviceOptions): Promise<Device> {
     if (device !== null && device !== opened && device.failure === null) device.destroy();
     device = opened;
     plans.clear();
+    // They were measured on the other one.
+    if (schedules !== null) generation++;
+    schedules = null;
     resident.clear();
     const waiting = jobs;
     jobs = [];
@@ -104,7 +111,17 @@ export function currentTraits(): DeviceTraits {
     maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
     f16: features.has("shader-f16"),
     subgroupSize: device.subgroupSize,
+    schedules,
   };
+}
+
+/** Makes all plans anew, with these schedules (or the default ones). Nothing may be on its way. */
+export function useSchedules(book: ScheduleBook | null): void {
+  generation++;
+  schedules = book;
+  for (const entries of plans.values())
+    for (const entry of entries) for (const variant of entry.variants) device?.forget(variant.plan);
+  plans.clear();
 }
 
 /** Switches fusion and simplification off (or on again): every op becomes a kernel of its own. For comparisons. */
@@ -264,7 +281,7 @@ function execute(on: Device, job: Job): void {
   try {
     if (on.failure !== null) throw on.failure;
     runs++;
-    const plan = job.plan ?? findPlan(on, job);
+    const plan = job.plan?.generation === generation ? job.plan : findPlan(on, job);
     job.plan = plan;
     const after: (() => void)[] = [];
     const written = new Set(job.captured.destinations.flatMap((d) => (d.kind === "slot" ? [d.index] : [])));
@@ -481,7 +498,7 @@ export function planOf(
       { op: half.kernel.name },
     );
   }
-  return { ...plan, promoted: promoted.flatMap((yes, i) => (yes ? [i] : [])) };
+  return { ...plan, generation, promoted: promoted.flatMap((yes, i) => (yes ? [i] : [])) };
 }
 
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */

@@ -55,13 +55,13 @@ export async function profile(fn: () => unknown, options: ProfileOptions = {}): 
       { op: "profile" },
     );
   }
-  for (let i = 0; i < warmup; i++) await call(fn);
+  for (let i = 0; i < warmup; i++) await runAll(fn);
   await device.synchronize(0);
   const profiler = device.startProfile();
   try {
     const timed: StepTime[][] = [];
     for (let i = 0; i < runs; i++) {
-      await call(fn);
+      await runAll(fn);
       await device.synchronize(0);
       timed.push(await profiler.take());
     }
@@ -76,7 +76,8 @@ function count(name: string, value: number, least: number): number {
   throw new RangeError(`profile: ${name} must be a whole number ≥ ${least}, got ${String(value)}.`);
 }
 
-async function call(fn: () => unknown): Promise<void> {
+/** Calls `fn` and starts computing what it returns: tensors, alone or in arrays and objects. */
+export async function runAll(fn: () => unknown): Promise<void> {
   const tensors = new Set<Tensor>();
   const collect = (value: unknown): void => {
     if (value instanceof Tensor) tensors.add(value);

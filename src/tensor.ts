@@ -36,6 +36,8 @@ export type { KernelProfile, ProfileOptions, ProfileReport } from "./profile.ts"
 export { profile } from "./profile.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
 export type { Shape } from "./shape.ts";
+export type { TunedKernel, TuneOptions, TuneReport } from "./tune.ts";
+export { tune } from "./tune.ts";
 
 // What reads and changes tensors; none of it is large.
 for (const [name, apply] of Object.entries(access)) {

@@ -7,11 +7,12 @@ import { SOURCE } from "../graph/node.ts";
 import { inputCoordinates, type Output, type Program, Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import type { Executable, ExecutableStep, Place } from "../runtime/executable.ts";
-import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
 import { type HandWritten, writeHandWritten } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
-import { mapSchedule, writeMap } from "../shaders/map.ts";
-import { rowSchedule, writeRows } from "../shaders/row.ts";
+import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
+import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
+import { type Schedule, signatureOf, type Variant } from "../shaders/schedules.ts";
 import { Writer } from "../shaders/writer.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type Fusion, fuse } from "./fusion.ts";
@@ -34,6 +35,8 @@ export interface Plan extends Executable {
   readonly liveBytes: number;
   /** The block of scalars: what goes where. */
   readonly scalars: readonly { readonly index: number; readonly dtype: DType; readonly offset: number }[];
+  /** What `useSchedules` has counted when the plan was made. */
+  readonly generation: number;
   /** Numbers of the constants that are uploaded with each run: scalars behind the captured ones. */
   readonly promoted: readonly number[];
 }
@@ -575,6 +578,7 @@ class Planner {
       scalars,
       scalarBytes,
       promoted: [],
+      generation: 0,
       outputs: this.#program.outputs.map((o) => (o.destination.kind === "new" ? bytesFor(o.value) : -1)),
     };
   }
@@ -582,6 +586,18 @@ class Planner {
   #writeKernel(group: Group): Kernel {
     const { device } = this.#options;
     if (group.handWritten !== null) return writeHandWritten(group.handWritten, device);
+    const standard = this.#writeWith(group, null);
+    const { schedules } = device;
+    if (schedules === null || schedules === undefined) return standard.kernel;
+    const signature = signatureOf(standard.kernel);
+    schedules.offer?.({ ...standard, signature, group, write: (schedule) => this.#writeWith(group, schedule) });
+    const chosen = schedules.chosen.get(signature);
+    return chosen === undefined ? standard.kernel : this.#writeWith(group, chosen).kernel;
+  }
+
+  /** The kernel of a group that isn't hand-written, under a schedule or the default one. */
+  #writeWith(group: Group, given: Schedule | null): Variant {
+    const { device } = this.#options;
     const homeOf = (value: Value): Home => this.#fusion.homes.get(value) ?? this.#partials.get(value) ?? fail(value);
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
       const home = homeOf(value);
@@ -598,21 +614,21 @@ class Planner {
       this.#shareSlots(writer, group);
       this.#joinParts(writer, group);
       let shape: { workgroups: [number, number, number]; workgroupSize: number };
-
-      if (group.kind === "map") shape = writeMap(writer, group.rows, outputs, mapSchedule(group.rows, device), device);
-      else if (group.kind === "row")
-        shape = writeRows(writer, group, outputs, rowSchedule(group, isStored, device), device);
-      else {
+      let schedule: Schedule;
+      if (group.kind === "map") {
+        const own = (given as MapSchedule | null) ?? mapSchedule(group.rows, device);
+        shape = writeMap(writer, group.rows, outputs, own, device);
+        schedule = own;
+      } else if (group.kind === "row") {
+        const own = (given as RowSchedule | null) ?? rowSchedule(group, isStored, device);
+        shape = writeRows(writer, group, outputs, own, device);
+        schedule = own;
+      } else {
         const main = outputs.find((o) => o.domain !== "side");
         const contraction = orient(group.contraction ?? failContraction(), main ?? failContraction());
-        shape = writeContraction(
-          writer,
-          group,
-          contraction,
-          outputs,
-          contractionSchedule(group, contraction, isStored, device),
-          device,
-        );
+        const own = (given as ContractionSchedule | null) ?? contractionSchedule(group, contraction, isStored, device);
+        shape = writeContraction(writer, group, contraction, outputs, own, device);
+        schedule = own;
       }
       // Kernels that differ only in the part of a buffer that they read become one shader: the offset goes into the binding.
       for (const [value, lowest] of writer.lowest) {
@@ -621,7 +637,7 @@ class Planner {
       }
       if (vectors.size + starts.size > known) continue;
       const name = nameOf(group, writer.fused);
-      return {
+      const kernel: Kernel = {
         name,
         family: group.kind,
         fused: writer.fused,
@@ -635,6 +651,7 @@ class Planner {
         scalars: writer.scalars,
         flops: flopsOf(group, writer),
       };
+      return { schedule, kernel };
     }
   }
 

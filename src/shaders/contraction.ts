@@ -100,6 +100,31 @@ export function contractionSchedule(
   return { rows, columns, axis, unroll, spread: false, width, height: 64 / width };
 }
 
+/** The schedules to choose from by measuring: tiles of other sizes, shared by a subgroup where its size is known. */
+export function contractionSchedules(
+  standard: ContractionSchedule,
+  group: Group,
+  device: DeviceTraits,
+): ContractionSchedule[] {
+  const most = sizeOf(group.outer);
+  const lanes = device.subgroupSize;
+  const found: ContractionSchedule[] = [];
+  for (const rows of [1, 2, 4, 8]) {
+    for (const columns of [1, 2]) {
+      if (rows * columns * 4 <= most) found.push({ ...standard, rows, columns, spread: false, width: 8, height: 8 });
+    }
+  }
+  const unrolls = (group.inner[standard.axis] as number) % 4 === 0 ? [1, 4] : [1];
+  for (const shares of lanes > 0 ? [1, 2, 4] : []) {
+    const rows = lanes * shares;
+    if (rows > 32 || rows * 4 > most) continue;
+    for (const unroll of unrolls) {
+      found.push({ ...standard, rows, columns: 1, unroll, spread: true, width: lanes, height: 1 });
+    }
+  }
+  return found;
+}
+
 /** Writes the kernel's body and returns its workgroups. */
 export function writeContraction(
   writer: Writer,

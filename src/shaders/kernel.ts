@@ -3,6 +3,7 @@
 import type { DType } from "../dtype.ts";
 import type { Index } from "../graph/index-expression.ts";
 import type { Value } from "../graph/program.ts";
+import type { ScheduleBook } from "./schedules.ts";
 
 /** What generated code may count on: limits and the class of device, never a device's name. */
 export interface DeviceTraits {
@@ -13,6 +14,8 @@ export interface DeviceTraits {
   readonly maxWorkgroups: number;
   readonly f16: boolean;
   readonly subgroupSize: number;
+  /** Schedules that were measured on this device, if any. */
+  readonly schedules?: ScheduleBook | null;
 }
 
 /** The traits that every WebGPU device has: for plans without a device. */

@@ -22,6 +22,14 @@ export function mapSchedule(elements: number, device: DeviceTraits): MapSchedule
   return { vector, perThread: device.kind === "software" && vectors >= 8 * 8 * WORKGROUP ? 8 : 1 };
 }
 
+/** The schedules to choose from by measuring. */
+export function mapSchedules(standard: MapSchedule, elements: number): MapSchedule[] {
+  const vectors = elements / standard.vector;
+  return [1, 2, 4, 8, 16]
+    .filter((perThread) => perThread === 1 || vectors >= perThread * WORKGROUP)
+    .map((perThread) => ({ ...standard, perThread }));
+}
+
 function failOutput(): never {
   throw internal("a map kernel without outputs");
 }

@@ -75,6 +75,16 @@ export function rowSchedule(group: Group, isStored: (value: Value) => boolean, d
   return { vector, lanes: Math.max(lanes, 1), workgroupSize: Math.max(64, lanes) };
 }
 
+/** The schedules to choose from by measuring: more or fewer invocations for a row, and for a workgroup. */
+export function rowSchedules(standard: RowSchedule, { length }: Group): RowSchedule[] {
+  const perRow = standard.vector === "row" ? length / 4 : length;
+  return [1, 4, 8, 16, 32, 64, 128, 256]
+    .filter((lanes) => lanes === 1 || lanes <= perRow)
+    .flatMap((lanes) =>
+      (lanes === 1 ? [16, 64] : [Math.max(64, lanes)]).map((workgroupSize) => ({ ...standard, lanes, workgroupSize })),
+    );
+}
+
 /** Reductions in steps: those of a step depend only on earlier steps' results. */
 function levels(group: Group, reachable: (from: Reduction, to: Reduction) => boolean): Reduction[][] {
   const level = new Map<Reduction, number>();

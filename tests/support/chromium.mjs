@@ -12,6 +12,7 @@ const PAGE = join(ROOT, "tests/support/page");
 /** Test files with a GPU that need Node, and what for. */
 const NODE_ONLY = {
   "gpu/fit-checkpoint.test.ts": "saves files",
+  "gpu/tune-kept.test.ts": "saves files",
   "train/mnist-cli.test.ts": "starts a program",
 };
 

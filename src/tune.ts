@@ -1,0 +1,315 @@
+// tune: measures on this device how the kernels of some code are best spread over it, and has plans made so from then on.
+
+import { readTuning, writeTuning } from "#tuning";
+import { bytesOf, type DType } from "./dtype.ts";
+import { currentTraits, openDevice, useSchedules } from "./engine.ts";
+import { WgradError } from "./errors.ts";
+import { currentTrace } from "./graph/trace.ts";
+import { runAll } from "./profile.ts";
+import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/bench-stand.ts";
+import type { Device } from "./runtime/device.ts";
+import { bytesFor } from "./schedule/plan.ts";
+import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
+import { alternatives, type Offer, type Schedule, type Variant } from "./shaders/schedules.ts";
+import { VERSION } from "./version.ts";
+
+export interface TuneOptions {
+  /** Milliseconds that measuring may take; what doesn't fit keeps its default. 10,000 unless told. */
+  readonly budgetMs?: number;
+  /** Whether winners of earlier calls are used and those of this one kept (a file in Node, IndexedDB in a page). True unless told. */
+  readonly keep?: boolean;
+}
+
+/** What was found for one kernel. */
+export interface TunedKernel {
+  readonly name: string;
+  readonly family: KernelFamily;
+  /** How many times the code runs it. */
+  readonly count: number;
+  /** "measured" now, "kept" from an earlier call, or "default": measured without finding a better one, or not at all. */
+  readonly source: "measured" | "kept" | "default";
+  /** What it has now; null for the default. */
+  readonly schedule: Schedule | null;
+  /** Shortest time under the default schedule and under what it has now; NaN where nothing was measured. */
+  readonly defaultMicroseconds: number;
+  readonly microseconds: number;
+  /** Schedules that were measured, the default aside, and those whose results were wrong. */
+  readonly tried: number;
+  readonly wrong: number;
+}
+
+export interface TuneReport {
+  readonly kernels: readonly TunedKernel[];
+  /** Milliseconds that measuring took. */
+  readonly spentMs: number;
+  toString(): string;
+}
+
+/** What wins must be faster by this, or the default stays. */
+const GAIN = 0.95;
+/** Rounds of measuring; after each, what is this much slower than the best goes. */
+const SLACK = [2, 1.4, 1.2, 1.1];
+/** Dispatches that a schedule has per round. */
+const SAMPLES = 3;
+/** How far results may be apart, relative to the largest. */
+const TOLERANCE = 1e-4;
+
+interface Task {
+  readonly signature: string;
+  readonly standard: Kernel;
+  readonly variants: () => Variant[];
+  count: number;
+}
+
+/** Schedules in use, by device. */
+const inUse = new WeakMap<Device, Map<string, Schedule>>();
+
+/**
+ * Calls `fn` once to see which kernels it runs, measures other schedules for each of them on made-up data (rounds, from which what is slow
+ * drops out early), and uses the winners for all plans from then on, those of compiled steps as well. A schedule is only
+ * taken if its results agree with the default's. Winners are kept by adapter, engine version and kernel, so the next process that calls
+ * `tune` with the same code has them at once. Results change by rounding at most.
+ *
+ * Rejects with a WgradError where the device has no timestamps (WebGPU's feature `timestamp-query`).
+ */
+export async function tune(fn: () => unknown, options: TuneOptions = {}): Promise<TuneReport> {
+  if (typeof fn !== "function") throw new TypeError(`tune: the argument must be a function, got ${String(fn)}.`);
+  const { budgetMs = 10_000, keep = true } = options;
+  if (!(budgetMs >= 0)) throw new RangeError(`tune: budgetMs must be a number ≥ 0, got ${String(budgetMs)}.`);
+  if (currentTrace() !== null) {
+    throw new WgradError("tune: a step that is traced doesn't run. Call tune around the compiled function.", {
+      op: "tune",
+    });
+  }
+  const device = await openDevice();
+  if (!device.gpu.features.has("timestamp-query")) {
+    throw new WgradError(
+      "tune: the device has no timestamps (WebGPU's feature timestamp-query), so nothing can be measured.",
+      { op: "tune" },
+    );
+  }
+  const tasks = await kernelsOf(device, fn);
+  const start = performance.now();
+  const key = `tuning-${VERSION}-${device.adapterName}`;
+  const kept = keep ? parse(await readTuning(key)) : new Map<string, Schedule | null>();
+  const chosen = new Map(inUse.get(device));
+  const found: TunedKernel[] = [];
+  const stand = new BenchStand(device.gpu);
+  try {
+    const known = tasks.filter(({ signature }) => kept.has(signature));
+    for (const task of known) {
+      const schedule = kept.get(task.signature) ?? null;
+      found.push({ ...unmeasured(task), source: schedule === null ? "default" : "kept", schedule });
+      if (schedule !== null) chosen.set(task.signature, schedule);
+    }
+    const fresh: { task: Task; microseconds: number }[] = [];
+    for (const task of tasks) {
+      if (kept.has(task.signature)) continue;
+      const late = performance.now() - start >= budgetMs;
+      fresh.push({ task, microseconds: late ? 0 : await defaultTime(stand, task) });
+    }
+    // What takes most of the time first: the budget may end.
+    fresh.sort((a, b) => b.microseconds * b.task.count - a.microseconds * a.task.count);
+    for (const { task } of fresh) {
+      if (performance.now() - start >= budgetMs) {
+        found.push(unmeasured(task));
+        continue;
+      }
+      const result = await measure(stand, task, start + budgetMs);
+      found.push(result.found);
+      if (result.complete) kept.set(task.signature, result.found.schedule);
+      if (result.found.schedule !== null) chosen.set(task.signature, result.found.schedule);
+    }
+  } finally {
+    stand.close();
+    inUse.set(device, chosen);
+    await device.synchronize(0);
+    useSchedules(chosen.size === 0 ? null : { chosen, offer: null });
+  }
+  if (keep && found.some(({ source, tried }) => source === "measured" || tried > 0)) {
+    await writeTuning(key, JSON.stringify([...kept]));
+  }
+  return report(found, performance.now() - start);
+}
+
+/** Runs `fn` once and collects the kernels of its plans, each once. */
+async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
+  const tasks = new Map<string, Task>();
+  await device.synchronize(0);
+  useSchedules({
+    // The defaults: what is chosen replaces them, not one another.
+    chosen: new Map(),
+    offer: (offer) => {
+      const { signature, kernel } = offer;
+      const known = tasks.get(signature);
+      if (known !== undefined) known.count++;
+      else tasks.set(signature, { signature, standard: kernel, variants: () => variantsOf(offer), count: 1 });
+    },
+  });
+  try {
+    await runAll(fn);
+    await device.synchronize(0);
+  } finally {
+    await device.synchronize(0).catch(() => undefined);
+    const chosen = inUse.get(device);
+    useSchedules(chosen === undefined || chosen.size === 0 ? null : { chosen, offer: null });
+  }
+  return [...tasks.values()];
+}
+
+function variantsOf(offer: Offer): Variant[] {
+  return alternatives(offer, currentTraits()).map(offer.write);
+}
+
+function unmeasured({ standard, count }: Task): TunedKernel {
+  return {
+    name: standard.name,
+    family: standard.family,
+    count,
+    source: "default",
+    schedule: null,
+    defaultMicroseconds: Number.NaN,
+    microseconds: Number.NaN,
+    tried: 0,
+    wrong: 0,
+  };
+}
+
+async function defaultTime(stand: BenchStand, { standard }: Task): Promise<number> {
+  const prepared = await stand.prepare(standKernel(standard));
+  const times = prepared === null ? [0] : [await stand.time(prepared), await stand.time(prepared)];
+  stand.clear();
+  return Math.min(...times);
+}
+
+interface Candidate {
+  readonly schedule: Schedule | null;
+  readonly prepared: PreparedKernel;
+  best: number;
+}
+
+/** Measures the schedules of one kernel until one is left, or the rounds or the time are over; `complete`: all had their turn. */
+async function measure(
+  stand: BenchStand,
+  task: Task,
+  end: number,
+): Promise<{ readonly found: TunedKernel; readonly complete: boolean }> {
+  let [tried, wrong] = [0, 0];
+  let complete = true;
+  try {
+    const standard = await stand.prepare(standKernel(task.standard));
+    if (standard === null) return { found: unmeasured(task), complete };
+    const expected = await stand.results(standard);
+    let alive: Candidate[] = [{ schedule: null, prepared: standard, best: Number.POSITIVE_INFINITY }];
+    for (const { schedule, kernel } of task.variants()) {
+      if (performance.now() >= end) {
+        complete = false;
+        break;
+      }
+      const prepared = await stand.prepare(standKernel(kernel));
+      if (prepared === null) continue;
+      tried++;
+      // Right before fast; the first dispatch is also where drivers compile.
+      if (agree(task.standard, expected, await stand.results(prepared))) {
+        alive.push({ schedule, prepared, best: Number.POSITIVE_INFINITY });
+      } else wrong++;
+    }
+    const [first] = alive as [Candidate];
+    for (const slack of SLACK) {
+      for (const candidate of alive) {
+        if (performance.now() >= end && Number.isFinite(candidate.best)) continue;
+        for (let i = 0; i < SAMPLES; i++)
+          candidate.best = Math.min(candidate.best, await stand.time(candidate.prepared));
+      }
+      const best = Math.min(...alive.map((candidate) => candidate.best));
+      alive = alive.filter((candidate) => candidate === first || candidate.best <= slack * best);
+      if (alive.length === 1 || performance.now() >= end) break;
+    }
+    const winner = alive.reduce((a, b) => (b.best < a.best ? b : a));
+    const taken = winner.best < GAIN * first.best ? winner : first;
+    const found: TunedKernel = {
+      ...unmeasured(task),
+      source: taken === first ? "default" : "measured",
+      schedule: taken.schedule,
+      defaultMicroseconds: first.best,
+      microseconds: taken.best,
+      tried,
+      wrong,
+    };
+    return { found, complete };
+  } finally {
+    stand.clear();
+  }
+}
+
+function standKernel({ name, wgsl, entry = "main", workgroups, bindings, scalars }: Kernel): StandKernel {
+  return {
+    name,
+    wgsl,
+    entry,
+    workgroups,
+    bindings: bindings.map(({ value, access, start }) => ({
+      key: value,
+      bytes: bytesFor(value) - start * bytesOf(value.dtype),
+      kind: value.dtype === "f16" ? "half" : kindOf(value.dtype),
+      access,
+    })),
+    scalars: scalars.map(({ dtype }) => kindOf(dtype)),
+  };
+}
+
+function kindOf(dtype: DType): "float" | "integer" {
+  return dtype === "f32" || dtype === "f16" ? "float" : "integer";
+}
+
+/** Whether two kernels have written the same, up to rounding. */
+function agree(kernel: Kernel, expected: Map<unknown, ArrayBuffer>, actual: Map<unknown, ArrayBuffer>): boolean {
+  return kernel.bindings.every(({ value, access }) => {
+    if (access === "read") return true;
+    const [a, b] = [expected.get(value), actual.get(value)];
+    if (a === undefined || b === undefined || a.byteLength !== b.byteLength) return false;
+    if (value.dtype === "f32") return close(new Float32Array(a), new Float32Array(b));
+    // Halves round elsewhere: they are compared as bits, save the last two.
+    const [x, y] =
+      value.dtype === "f16" ? [new Int16Array(a), new Int16Array(b)] : [new Int32Array(a), new Int32Array(b)];
+    const slack = value.dtype === "f16" ? 3 : 0;
+    return x.every((bits, i) => Math.abs(bits - (y[i] as number)) <= slack);
+  });
+}
+
+function close(expected: Float32Array, actual: Float32Array): boolean {
+  let largest = 0;
+  for (const x of expected) if (Number.isFinite(x)) largest = Math.max(largest, Math.abs(x));
+  const tolerance = TOLERANCE * largest;
+  return expected.every((x, i) => {
+    const y = actual[i] as number;
+    return Object.is(x, y) || x === y || Math.abs(x - y) <= tolerance;
+  });
+}
+
+/** What was kept, or nothing where that is not what `tune` writes. */
+function parse(text: string | undefined): Map<string, Schedule | null> {
+  try {
+    const entries: unknown = JSON.parse(text ?? "[]");
+    if (!Array.isArray(entries)) return new Map();
+    return new Map(entries.filter((entry): entry is [string, Schedule | null] => isEntry(entry)));
+  } catch {
+    return new Map();
+  }
+}
+
+function isEntry(entry: unknown): boolean {
+  if (!Array.isArray(entry) || typeof entry[0] !== "string" || typeof entry[1] !== "object") return false;
+  return Object.values(entry[1] ?? {}).every((field) => ["number", "boolean", "string"].includes(typeof field));
+}
+
+function report(kernels: readonly TunedKernel[], spentMs: number): TuneReport {
+  const lines = kernels.map((k) => {
+    const times = Number.isNaN(k.microseconds)
+      ? ""
+      : `  ${k.defaultMicroseconds.toFixed(1)} → ${k.microseconds.toFixed(1)} µs, ${k.tried} tried, ${k.wrong} wrong`;
+    const schedule = k.schedule === null ? "" : `  ${JSON.stringify(k.schedule)}`;
+    return `${k.source.padEnd(8)} ${k.count}× ${k.name}${times}${schedule}`;
+  });
+  return { kernels, spentMs, toString: () => lines.join("\n") };
+}

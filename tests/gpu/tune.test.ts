@@ -1,0 +1,115 @@
+// tune: other schedules are right, winners are used by plans, plain and compiled, and mistakes are told.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { currentTraits, useSchedules } from "../../src/engine.ts";
+import { compile, explain, init, type Tensor, tensor, tune } from "../../src/index.ts";
+import { alternatives, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
+
+const device = await init();
+
+function numbers(count: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => ((i * 7919) % 101) / 50 - 1);
+}
+
+const vector = tensor(numbers(4096));
+const table = tensor(numbers(6 * 64), { shape: [6, 64] });
+const [left, right] = [tensor(numbers(12 * 20), { shape: [12, 20] }), tensor(numbers(20 * 8), { shape: [20, 8] })];
+const work: readonly (readonly [string, () => Tensor])[] = [
+  ["map", () => vector.mul(2).exp()],
+  ["row", () => table.softmax(1)],
+  ["contraction", () => left.matmul(right).relu()],
+];
+
+/** The first results within f32's rounding of the second. */
+function agree(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  assert.is(actual.length, expected.length);
+  for (let i = 0; i < expected.length; i++) {
+    const [a, b] = [actual[i] as number, expected[i] as number];
+    assert.ok(Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b)), `element ${i}: ${a}, expected ${b}`);
+  }
+}
+
+for (const [family, compute] of work) {
+  test(`every schedule of a ${family} kernel gives the same results, and plans use the one that is chosen`, async () => {
+    const expected = await compute().data();
+    const compiled = compile(() => compute());
+    await compiled().data();
+    let offered: Schedule[] = [];
+    let signature = "";
+    useSchedules({
+      chosen: new Map(),
+      offer: (offer) => {
+        signature = offer.signature;
+        offered = alternatives(offer, currentTraits());
+      },
+    });
+    const standard = explain(compute()).kernels[0];
+    assert.ok(offered.length >= 2, `${offered.length} schedules`);
+    // Compiling each would take long on a software device: the first, one in the middle, the last.
+    for (const schedule of [offered[0], offered[Math.floor(offered.length / 2)], offered.at(-1)] as Schedule[]) {
+      useSchedules({ chosen: new Map([[signature, schedule]]), offer: null });
+      const kernel = explain(compute()).kernels[0];
+      assert.is.not(`${kernel?.wgsl}${kernel?.workgroups}`, `${standard?.wgsl}${standard?.workgroups}`);
+      agree(await compute().data(), expected);
+      agree(await compiled().data(), expected);
+    }
+    useSchedules(null);
+    assert.is(explain(compute()).kernels[0]?.wgsl, standard?.wgsl);
+    agree(await compiled().data(), expected);
+  });
+}
+
+test("tune measures what a function runs, finds no wrong schedule, and results stay", async () => {
+  const expected = await Promise.all(work.map(([, compute]) => compute().data()));
+  const report = await tune(() => [table.softmax(1)], { budgetMs: 60_000, keep: false });
+  assert.is(report.kernels.length, 1);
+  const [kernel] = report.kernels;
+  assert.ok(kernel !== undefined && kernel.tried >= 2 && kernel.wrong === 0, String(report));
+  assert.is(kernel.family, "row");
+  assert.ok(kernel.source === "measured" ? kernel.schedule !== null : kernel.source === "default");
+  assert.ok(kernel.microseconds <= kernel.defaultMicroseconds);
+  assert.match(String(report), kernel.name);
+  for (const [i, [, compute]] of work.entries()) agree(await compute().data(), expected[i] as Float32Array);
+});
+
+test("a budget of nothing measures nothing", async () => {
+  const { kernels } = await tune(() => vector.sin(), { budgetMs: 0, keep: false });
+  assert.is(kernels.length, 1);
+  assert.is(kernels[0]?.source, "default");
+  assert.is(kernels[0]?.tried, 0);
+});
+
+test("a kernel is known by its text and its grid", () => {
+  const kernels = [explain(vector.mul(3)), explain(vector.mul(4)), explain(tensor(numbers(65_536 * 8)).mul(3))].map(
+    (plan) => plan.kernels[0] as never,
+  );
+  assert.is(new Set(kernels.map(signatureOf)).size, 3);
+  assert.match(signatureOf(kernels[0] as never), /^[0-9a-f]{16}$/);
+});
+
+test("tune says what is wrong, and leaves the device as it was", async () => {
+  const failure = async (run: () => Promise<unknown>): Promise<string> => {
+    try {
+      await run();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  };
+  assert.match(await failure(() => tune(3 as unknown as () => void)), "must be a function, got 3");
+  assert.match(await failure(() => tune(() => undefined, { budgetMs: -1 })), "budgetMs must be a number ≥ 0, got -1");
+  const thrown = await failure(() =>
+    tune(
+      () => {
+        throw new Error("mine");
+      },
+      { keep: false },
+    ),
+  );
+  assert.match(thrown, "mine");
+  assert.is(device.failure, null);
+  assert.is((await tensor([1, 2]).add(1).data())[1], 3);
+});
+
+test.run();
