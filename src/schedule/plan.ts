@@ -2,9 +2,8 @@
 
 import { bytesOf, type DType } from "../dtype.ts";
 import { internal, OutOfMemoryError } from "../errors.ts";
-import { addIndex, constantIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
-import { SOURCE } from "../graph/node.ts";
-import { inputCoordinates, type Output, type Program, Value } from "../graph/program.ts";
+import { addIndex, constantIndex, type Index, scaleIndex } from "../graph/index-expression.ts";
+import { inputCoordinates, type Output, type Program, type Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import type { Executable, ExecutableStep, Place } from "../runtime/executable.ts";
 import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
@@ -16,10 +15,12 @@ import { type Schedule, signatureOf, type Variant } from "../shaders/schedules.t
 import { Writer } from "../shaders/writer.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type Fusion, fuse } from "./fusion.ts";
-import { Group, type Home, type Reduction } from "./group.ts";
+import type { Group, Home } from "./group.ts";
 import { layOut } from "./memory.ts";
+import { flopsOf, labelOf, nameOf } from "./names.ts";
 import { type Block, orderTasks, recordedOrder } from "./order.ts";
 import { rematerialize, type Timeline } from "./rematerialize.ts";
+import { splitGroup } from "./split.ts";
 
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
@@ -122,7 +123,11 @@ class Planner {
     this.#fusion.stored.has(value) || value.definition.kind === "pack" || this.#partials.has(value);
 
   build(): Plan | null {
-    const groups = this.#fusion.groups.flatMap((g) => this.#split(g));
+    const groups = this.#fusion.groups.flatMap((group) => {
+      const split = splitGroup(group, () => this.#nextId--);
+      for (const [value, home] of split.partials) this.#partials.set(value, home);
+      return split.groups;
+    });
     for (const group of groups) for (const value of group.stored) this.#writers.set(value, [group]);
     for (const value of this.#packs()) {
       this.#writers.set(
@@ -286,80 +291,6 @@ class Planner {
       for (const r of group.reductions) visit(r.body);
       group.stored.forEach(visit);
     }
-  }
-
-  /** Splits a group with long sums in two: partial sums, then the sum of the parts with the epilogue. */
-  #split(group: Group): Group[] {
-    if (group.parts <= 1) return [group];
-    const axis = group.inner.findIndex((n) => divisorNear(n, group.parts) > 1);
-    if (axis < 0) return [group];
-    const size = group.inner[axis] as number;
-    const parts = divisorNear(size, group.parts);
-    const outer = [parts, ...group.outer];
-    const inner = group.inner.map((n, i) => (i === axis ? n / parts : n));
-    const values = new Map<string, Index>();
-    group.outer.forEach((n, i) => {
-      values.set(`o${i}`, variable(`o${i + 1}`, n));
-    });
-    values.set(
-      `r${axis}`,
-      addIndex(scaleIndex(variable("o0", parts), size / parts), variable(`r${axis}`, size / parts)),
-    );
-    const at = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
-    const conditionsAt = (conditions: Reduction["conditions"]) =>
-      conditions.map((c) => ({ ...c, index: substitute(c.index, values) }));
-    const shift = (dims: readonly number[]) => dims.map((d) => d + 1);
-    const c = group.contraction;
-    const first = new Group(
-      group.id,
-      group.kind,
-      outer,
-      inner,
-      c === null
-        ? null
-        : {
-            a: c.a.map((f) => ({ value: f.value, coordinates: at(f.coordinates) })),
-            b: c.b.map((f) => ({ value: f.value, coordinates: at(f.coordinates) })),
-            aConditions: conditionsAt(c.aConditions),
-            bConditions: conditionsAt(c.bConditions),
-            m: shift(c.m),
-            n: shift(c.n),
-            batch: [0, ...shift(c.batch)],
-          },
-      1,
-    );
-    const second = new Group(group.id, "row", group.outer, [parts], null, 1);
-    for (const r of group.reductions) {
-      const shape = outer;
-      // Sums of f16 go on in f32 till they are whole.
-      const dtype = r.value.dtype === "f16" ? "f32" : r.value.dtype;
-      const partial = new Value(this.#nextId--, SOURCE, [], shape, dtype, [], null);
-      const result = shape.map((n, i) => variable(`o${i}`, n));
-      first.reductions.push({
-        ...r,
-        value: partial,
-        coordinates: at(r.coordinates),
-        conditions: conditionsAt(r.conditions),
-        outer,
-        inner,
-        result,
-        element: [],
-        elementShape: [],
-      });
-      first.stored.push(partial);
-      this.#partials.set(partial, { group: first, domain: "outer", coordinates: result });
-      second.reductions.push({
-        ...r,
-        body: partial,
-        coordinates: [variable("r0", parts), ...group.outer.map((n, i) => variable(`o${i}`, n))],
-        conditions: [],
-        inner: [parts],
-        element: [],
-        elementShape: [],
-      });
-    }
-    second.stored.push(...group.stored);
-    return [first, second];
   }
 
   /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */
@@ -713,31 +644,4 @@ function offsetPlace(place: Place, offset: number): Place {
   if (place.kind === "workspace") return { kind: "workspace", offset: place.offset + offset };
   if (offset === 0) return place;
   throw internal("a packed value outside the workspace");
-}
-
-/** The largest divisor of `n` that is at most `most`. */
-function divisorNear(n: number, most: number): number {
-  for (let d = Math.min(most, n); d > 1; d--) if (n % d === 0) return d;
-  return 1;
-}
-
-/** What a kernel computes, for whatever size. */
-function labelOf(group: Group, fused: readonly string[]): string {
-  const parts: string[] = [];
-  if (group.kind === "contraction") parts.push("contraction");
-  else parts.push(...new Set(group.reductions.map((r) => r.definition.name)));
-  parts.push(...fused);
-  return parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
-}
-
-function nameOf(group: Group, fused: readonly string[]): string {
-  const first = group.stored[0];
-  const label = labelOf(group, fused);
-  return first === undefined ? label : `${label} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
-}
-
-function flopsOf(group: Group, writer: Writer): number {
-  const points = group.rows * group.length;
-  if (group.kind === "contraction") return 2 * points + group.rows * group.stored.length;
-  return Math.max(1, group.kind === "map" ? writer.flops / 4 : writer.flops / 4 + group.reductions.length) * points;
 }

@@ -1,0 +1,26 @@
+// What reports and the GPU's own tools call a kernel, and the work that it does.
+
+import type { Writer } from "../shaders/writer.ts";
+import { formatShape } from "../shape.ts";
+import type { Group } from "./group.ts";
+
+/** What a kernel computes, for whatever size. */
+export function labelOf(group: Group, fused: readonly string[]): string {
+  const parts: string[] = [];
+  if (group.kind === "contraction") parts.push("contraction");
+  else parts.push(...new Set(group.reductions.map((r) => r.definition.name)));
+  parts.push(...fused);
+  return parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
+}
+
+export function nameOf(group: Group, fused: readonly string[]): string {
+  const first = group.stored[0];
+  const label = labelOf(group, fused);
+  return first === undefined ? label : `${label} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
+}
+
+export function flopsOf(group: Group, writer: Writer): number {
+  const points = group.rows * group.length;
+  if (group.kind === "contraction") return 2 * points + group.rows * group.stored.length;
+  return Math.max(1, group.kind === "map" ? writer.flops / 4 : writer.flops / 4 + group.reductions.length) * points;
+}
