@@ -5,7 +5,12 @@ import * as ops from "./ops/methods.ts";
 
 // A page that imports "wgrad/core" and does without this module carries only the ops that it calls.
 declare module "./graph/tensor.ts" {
-  interface Tensor extends Methods<typeof ops> {}
+  interface Tensor extends Methods<typeof ops> {
+    // Of a function with several signatures the mapped type sees the last only.
+    median(): Tensor;
+    median(dim: number, keepdim?: boolean): ops.Found;
+    median(dim?: number | null, keepdim?: boolean): Tensor | ops.Found;
+  }
 }
 
 for (const [name, apply] of Object.entries(ops)) {

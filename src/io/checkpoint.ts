@@ -8,6 +8,23 @@ const version = "1";
 const noDigest = "0".repeat(64);
 const digestKey = '"sha256":"';
 
+/**
+ * The bytes of a checkpoint: models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data, as
+ * `saveCheckpoint` of wgrad/node writes them to a file. Pages and Node read each other's.
+ * @throws WgradError when `content` holds something that cannot be saved.
+ */
+export function toCheckpoint(content: object): Promise<Uint8Array> {
+  return encodeCheckpoint("toCheckpoint", content);
+}
+
+/**
+ * What a checkpoint holds, under the names it was saved with, after its digest was checked: state dicts for `loadStateDict`.
+ * @throws WgradError when the bytes are no checkpoint, of a version unknown, cut short or changed.
+ */
+export function fromCheckpoint<Content = Record<string, unknown>>(bytes: Uint8Array): Promise<Content> {
+  return decodeCheckpoint("fromCheckpoint", bytes) as Promise<Content>;
+}
+
 /** The bytes of a checkpoint of `content`. */
 export async function encodeCheckpoint(what: string, content: object): Promise<Uint8Array> {
   const { json, tensors } = takeApart(what, content);

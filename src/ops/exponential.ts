@@ -12,32 +12,36 @@ import { arithmetic, type Binary, binary, floating, type Unary, unary } from "./
 export const SPECIAL_VALUES = `fn infinity() -> f32 { let bits = 0x7f800000u; return bitcast<f32>(bits); }
 fn not_a_number() -> f32 { let bits = 0x7fc00000u; return bitcast<f32>(bits); }`;
 
-/** WGSL: 2^n for -126 ≤ n ≤ 127, and p·2^n for |n| ≤ 252. */
-export const SCALE = `fn power_of_two(n: i32) -> f32 { return bitcast<f32>((n + 127) << 23u); }
-fn scale_by_power(p: f32, n: i32) -> f32 { let k = n / 2; return p * power_of_two(k) * power_of_two(n - k); }`;
+/**
+ * WGSL: 2^n for whole n, -126 ≤ n ≤ 127 (0 for n = -127), and p·2^n for |n| ≤ 252. Adding 3·2²² leaves n in the low bits; a conversion
+ * to i32 must saturate and costs more than all the rest.
+ */
+export const SCALE = `fn power_of_two(n: f32) -> f32 { return bitcast<f32>((bitcast<u32>(n + 12582912.0) << 23u) + 0x3f800000u); }
+fn scale_by_power(p: f32, n: f32) -> f32 { let k = round(n * 0.5); return p * power_of_two(k) * power_of_two(n - k); }`;
 
 // exp_core: (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2.
 const EXP_CORE = `fn exp_core(r: f32) -> f32 {
   return ((((1.9875691500e-4 * r + 1.3981999507e-3) * r + 8.3334519073e-3) * r + 4.1665795894e-2) * r + 1.6666665459e-1) * r + 5.0000001201e-1;
 }`;
 
+// 0 from x < -87 on, where results are hardly normal numbers.
 const EXP_TEXT = `fn exp_f32(x: f32) -> f32 {
-  let y = select(select(x, 89.0, x > 89.0), -104.0, x < -104.0);
+  let y = select(select(x, 89.0, x > 89.0), -87.5, x < -87.5);
   let n = round(y * 1.44269504);
   let r = (y - n * 0.693359375) + n * 2.12194440e-4;
-  return scale_by_power(exp_core(r) * r * r + r + 1.0, i32(n));
+  let p = exp_core(r) * r * r + r + 1.0;
+  return (p + p) * power_of_two(n - 1.0);
 }`;
 
 /** WGSL: exp_f32(x). */
 export const EXP: readonly string[] = [SCALE, EXP_CORE, EXP_TEXT];
 
 const EXPM1_TEXT = `fn expm1_f32(x: f32) -> f32 {
-  if (x > 17.5) { return exp_f32(x); }
-  let y = select(x, -18.0, x < -18.0);
+  let y = select(select(x, 17.5, x > 17.5), -18.0, x < -18.0);
   let n = round(y * 1.44269504);
   let r = (y - n * 0.693359375) + n * 2.12194440e-4;
-  let two = power_of_two(i32(n));
-  return two * (exp_core(r) * r * r + r) + (two - 1.0);
+  let two = power_of_two(n);
+  return select(two * (exp_core(r) * r * r + r) + (two - 1.0), exp_f32(x), x > 17.5);
 }`;
 
 /** WGSL: expm1_f32(x). */
@@ -47,7 +51,7 @@ const EXP2_TEXT = `fn exp2_f32(x: f32) -> f32 {
   let y = select(select(x, 129.0, x > 129.0), -151.0, x < -151.0);
   let n = round(y);
   let r = (y - n) * 0.693147181;
-  return scale_by_power(exp_core(r) * r * r + r + 1.0, i32(n));
+  return scale_by_power(exp_core(r) * r * r + r + 1.0, n);
 }`;
 
 // log_core: log(1 + f) for √½ - 1 ≤ f ≤ √2 - 1.
@@ -69,9 +73,8 @@ const LOG_SPLIT = `fn log_split(x: f32) -> vec2<f32> {
 // A logarithm's value y where x is a positive number, and what it is elsewhere.
 const LOG_LIMITS = `fn log_limits(x: f32, y: f32) -> f32 {
   let bits = bitcast<u32>(x);
-  if (x == 0.0) { return -infinity(); }
-  if (bits > 0x7f800000u) { return not_a_number(); }
-  return select(y, x, bits == 0x7f800000u);
+  let above = select(select(y, x, bits == 0x7f800000u), not_a_number(), bits > 0x7f800000u);
+  return select(above, -infinity(), x == 0.0);
 }`;
 
 const LOG_TEXT = `fn log_f32(x: f32) -> f32 {
@@ -95,8 +98,7 @@ const LOG10_TEXT = `fn log10_f32(x: f32) -> f32 {
 }`;
 
 const LOG1P_TEXT = `fn log1p_f32(x: f32) -> f32 {
-  if (x > -0.29 && x < 0.414) { return log_core(x); }
-  return log_f32(1.0 + x);
+  return select(log_f32(1.0 + x), log_core(x), (x > -0.29) & (x < 0.414));
 }`;
 
 /** WGSL: log1p_f32(x). */

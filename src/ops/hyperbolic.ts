@@ -30,9 +30,8 @@ const TANH_TEXT = `fn tanh_core(z: f32) -> f32 {
 }
 fn tanh_f32(x: f32) -> f32 {
   let a = abs(x);
-  if (a < 0.625) { return tanh_core(x * x) * x * x * x + x; }
   let y = 1.0 - 2.0 / (exp_f32(2.0 * a) + 1.0);
-  return select(y, -y, x < 0.0);
+  return select(select(y, -y, x < 0.0), tanh_core(x * x) * x * x * x + x, a < 0.625);
 }`;
 
 /** WGSL: tanh_f32(x), tanh_core(x²). */

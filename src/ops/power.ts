@@ -57,7 +57,7 @@ const POW_TEXT = `fn pow_f32(x: f32, y: f32) -> f32 {
       let n = round(estimate);
       let f = ((y_high * l.x - n) + (y - y_high) * l.x) + y * l.y;
       let p = (((((1.535336188e-4 * f + 1.339887440e-3) * f + 9.618437357e-3) * f + 5.550332471e-2) * f + 2.402264791e-1) * f + 6.931472028e-1) * f + 1.0;
-      r = scale_by_power(p, i32(n));
+      r = scale_by_power(p, n);
     }
   }
   return select(r, -r, odd && (bitcast<u32>(x) >> 31u) != 0u);

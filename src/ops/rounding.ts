@@ -100,7 +100,7 @@ const FMOD_TEXT = `fn fmod_f32(x: f32, y: f32) -> f32 {
     rest = (rest << shift) % divisor;
     left = left - shift;
   }
-  let r = scale_by_power(f32(rest), i32(low) - 150);
+  let r = scale_by_power(f32(rest), f32(low) - 150.0);
   return select(r, -r, x < 0.0);
 }`;
 

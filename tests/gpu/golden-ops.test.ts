@@ -3,7 +3,6 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import * as wg from "../../src/index.ts";
 import {
   type Call,
   describe,
@@ -24,9 +23,6 @@ const TOPICS = [
   "loss",
 ] as const;
 
-/** Ops that PyTorch has cases for and the engine does not have yet. */
-const LATER: ReadonlySet<string> = new Set(["argsort", "median", "searchsorted", "sort", "topk"]);
-
 /** One case in so many goes to the device: of every op the first one at least. */
 const DEVICE_SHARE = 3;
 
@@ -43,14 +39,9 @@ for (const topic of TOPICS) {
   };
 
   for (const call of file.calls) {
-    if (LATER.has(call.op)) continue;
     const number = counts.get(call.op) ?? 0;
     counts.set(call.op, number + 1);
     tests(describe(call, file), () => run(call, number % 2 === 1, number % DEVICE_SHARE === 0));
   }
-  tests("the list of ops to come is right", () => {
-    const there = [...new Set(file.calls.map(({ op }) => op))].filter((op) => LATER.has(op) && op in wg);
-    assert.equal(there, [], "these exist: take them out of LATER");
-  });
   tests.run();
 }

@@ -172,6 +172,11 @@ def values_only(result):
     return result[0]
 
 
+def without_ties(result):
+    """Which of equal elements PyTorch finds is left open: integers often are equal."""
+    return result if result.values.is_floating_point() else {"values": result.values}
+
+
 def pad_mode(mode):
     """Fills in the mode of an entry."""
 
@@ -497,9 +502,9 @@ MAP |= {
     "take": Mapping("take", "input index", "input index"),
     "take_along_dim": Mapping("takeAlongDim", "input indices dim", "input indices"),
     "sort": Mapping("sort", "input dim descending"),
-    "msort": Mapping("sort", "input", fix=lambda bound: {**bound, "dim": 0}, out=values_only),
+    "msort": Mapping("msort"),
     "argsort": Mapping("argsort", "input dim descending"),
-    "topk": Mapping("topk", "input k dim largest sorted", "input k"),
+    "topk": Mapping("topk", "input k dim largest sorted", "input k", out=without_ties),
     "searchsorted": Mapping("searchsorted", XY, XY, searchsorted),
     "bucketize": Mapping("searchsorted", XY, XY, lambda bound: searchsorted(swap(bound))),
     "bincount": Mapping("bincount", "input weights minlength"),

@@ -89,6 +89,19 @@ def sorting(suite):
     values = torch.tensor([[0.0, 1.0, 4.0], [7.0, 3.0, 9.0]])
     suite.case("searchsorted", edges, values, gradient=False)
     suite.case("searchsorted", edges, values, right=True, gradient=False)
+    special = torch.tensor([[2.0, NAN, -INF, 1.0], [INF, -0.0, NAN, 0.0]])
+
+    def stable_sort(x, stable, descending):
+        return fields(torch.sort)(x, stable=stable, descending=descending)
+
+    suite.case(
+        "sort", special, descending=True, stable=True, by=stable_sort, note="non-finite, descending", gradient=False
+    )
+    suite.case("searchsorted", x.sort().values[0].contiguous(), suite.randn(4, 3), gradient=False, note="rows")
+    suite.case("msort", x)
+    suite.case("kthvalue", x, 2, by=fields(torch.kthvalue))
+    suite.case("kthvalue", x, 3, dim=0, keepdim=True, by=fields(torch.kthvalue))
+    suite.case("topk", suite.randn(2, 1500), 3, by=fields(torch.topk), note="long")
 
 
 def main():

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
-import { ROOT } from "../../scripts/bundle.mjs";
+import { installMethods, ROOT } from "../../scripts/bundle.mjs";
 import { launchChromium, serve } from "../../scripts/chromium.mjs";
 
 const PAGE = join(ROOT, "tests/support/page");
@@ -58,8 +58,7 @@ export async function bundleForChromium(names, folder) {
     outExtension: { ".js": ".mjs" },
     sourcemap: "linked",
     logLevel: "silent",
-    plugins: [files],
-    inject: [join(ROOT, "src/methods.ts")],
+    plugins: [files, installMethods],
   };
   const problems = new Map();
   await Promise.all(

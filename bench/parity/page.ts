@@ -1,0 +1,4 @@
+// The page's part: a function that its driver calls.
+import { run } from "./run.ts";
+
+Object.assign(globalThis, { runParity: run });
