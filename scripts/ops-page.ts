@@ -65,6 +65,7 @@ const COUNTERPARTS: Readonly<Record<string, string | null>> = {
 const EXAMPLES: Readonly<Record<string, (x: Tensor) => unknown>> = {
   alphaDropout: (x) => x.alphaDropout(0.5),
   bernoulli: (x) => x.sigmoid().detach().bernoulli(),
+  multinomial: (x) => x.sigmoid().detach().multinomial(2),
   dropout: (x) => x.dropout(0.5),
   dropout2d: (x) => x.reshape([2, 2, 2, 2]).dropout2d(0.5),
   rand: () => functions.rand([16]),

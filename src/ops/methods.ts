@@ -104,6 +104,7 @@ export {
   unsqueeze,
   view,
 } from "./movement.ts";
+export { multinomial } from "./multinomial.ts";
 export { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm, rmsNorm } from "./normalization.ts";
 export { cdist, cosineSimilarity, norm, normalize, pairwiseDistance } from "./norms.ts";
 export { pad } from "./padding.ts";

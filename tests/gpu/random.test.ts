@@ -113,6 +113,59 @@ test("dropout and alphaDropout", async () => {
   near(alpha.deviation, 1, 5e-3, "alphaDropout's deviation");
 });
 
+test("multinomial with replacement follows the weights, row by row", async () => {
+  wg.manualSeed(108);
+  const weights = [0, 1, 2, 0, 4, 0.5, 0];
+  const drawn = await read(wg.tensor(weights).multinomial(COUNT, { replacement: true }));
+  const counts = weights.map((_, i) => drawn.filter((v) => v === i).length);
+  let chi = 0;
+  weights.forEach((w, i) => {
+    const expected = (w / 7.5) * COUNT;
+    if (w === 0) assert.is(counts[i], 0, `class ${i} has no weight`);
+    else chi += ((counts[i] as number) - expected) ** 2 / expected;
+  });
+  // Three degrees of freedom: above 16.3 once in a thousand.
+  assert.ok(chi < 16.3, `chi squared ${chi}`);
+  const rows = wg.tensor([
+    [1, 0, 0],
+    [0, 0, 3],
+  ]);
+  assert.equal(await rows.multinomial(4, { replacement: true }).tolist(), [
+    [0, 0, 0, 0],
+    [2, 2, 2, 2],
+  ]);
+});
+
+test("multinomial without replacement draws one after another", async () => {
+  wg.manualSeed(109);
+  const weights = [0.5, 0.3, 0.2];
+  const rows = 50_000;
+  const drawn = await read(wg.tensor(weights).expand([rows, 3]).multinomial(2));
+  const counts = new Map<string, number>();
+  for (let i = 0; i < rows; i++) {
+    const pair = `${drawn[2 * i]}${drawn[2 * i + 1]}`;
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  weights.forEach((p, i) => {
+    weights.forEach((q, j) => {
+      const expected = i === j ? 0 : (p * q) / (1 - p);
+      near((counts.get(`${i}${j}`) ?? 0) / rows, expected, 4 * Math.sqrt(0.25 / rows), `the share of ${i}, then ${j}`);
+    });
+  });
+  const all = [...(await read(wg.ones([300]).multinomial(300)))].sort((a, b) => a - b);
+  assert.equal(
+    all,
+    Array.from({ length: 300 }, (_, i) => i),
+  );
+  assert.throws(() => wg.multinomial(wg.ones([3]), 4), /multinomial: 4 of 3 classes/);
+  assert.throws(() => wg.multinomial(wg.tensor([1, -1]), 1), /multinomial: weights must be ≥ 0, got -1/);
+  assert.throws(() => wg.multinomial(wg.tensor([0, 0]), 1), /multinomial: some weight must be > 0/);
+  assert.throws(
+    () => wg.multinomial(wg.tensor([1, 2], { dtype: "i32" }), 1),
+    /multinomial: the weights must be a float/,
+  );
+});
+
 test("randperm of a million is a permutation without order, in one kernel", async () => {
   wg.manualSeed(105);
   await wg.zeros([2]).realize();

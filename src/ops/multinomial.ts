@@ -1,0 +1,60 @@
+// Draws from weights: classes drawn by their weights, with replacement or without.
+
+import { ShapeError } from "../errors.ts";
+import { type Tensor, withGrad } from "../graph/tensor.ts";
+import { formatShape } from "../shape.ts";
+import { checkFloat, checkRank } from "./arguments.ts";
+import { mul, neg, trueDivide } from "./arithmetic.ts";
+import { maximum } from "./comparison.ts";
+import { cast, checkOptions, checkWhole, hostRange } from "./define.ts";
+import { log1p } from "./exponential.ts";
+import { rand } from "./random.ts";
+import { cumsum } from "./scans.ts";
+import { searchsorted } from "./searching.ts";
+import { topk } from "./sorting.ts";
+import { strided } from "./views.ts";
+
+/**
+ * `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With `replacement` by inverting the
+ * distribution function; without (the default) the `n` smallest of exponential waiting times with rates p, in the order in which they
+ * come (Efraimidis and Spirakis 2006): then at least `n` weights must not be 0. Throws a RangeError for n > C without replacement, and for
+ * weights known to be negative or all 0.
+ */
+export function multinomial(p: Tensor, n: number, options: { readonly replacement?: boolean } = {}): Tensor {
+  const op = "multinomial";
+  checkOptions(op, options, ["replacement"]);
+  checkRank(op, checkFloat(op, p, "the weights"), [1, 2], "[C] or [N, C]", "the weights");
+  checkWhole(op, "n", n, 1);
+  const last = p.ndim - 1;
+  const classes = p.shape[last] as number;
+  if (classes === 0)
+    throw new ShapeError(`${op}: there must be a class to draw, got weights ${formatShape(p.shape)}.`, {
+      op,
+      shapes: [p.shape],
+    });
+  const replacement = options.replacement ?? false;
+  if (!replacement && n > classes) {
+    throw new RangeError(
+      `${op}: ${n} of ${classes} classes can't be drawn without replacement, got weights ${formatShape(p.shape)}. { replacement: true } draws classes again.`,
+    );
+  }
+  const range = hostRange(p);
+  if (range !== null && range[0] < 0) throw new RangeError(`${op}: weights must be ≥ 0, got ${range[0]}.`);
+  if (range !== null && range[1] === 0) throw new RangeError(`${op}: some weight must be > 0, got only 0.`);
+  return withGrad(false, () => {
+    const weights = cast(p, "f32");
+    if (!replacement) {
+      const waiting = maximum(neg(log1p(neg(rand(p.shape)))), 2 ** -26);
+      return topk(trueDivide(weights, waiting), n, { dim: last }).indices;
+    }
+    const sums = cumsum(weights, last);
+    const total = strided(
+      sums,
+      p.shape.map((_, i) => (i === last ? classes - 1 : 0)),
+      p.shape.map(() => 1),
+      p.shape.map((size, i) => (i === last ? 1 : size)),
+    );
+    // Less than the total after rounding too, so that the search ends at a class with weight.
+    return searchsorted(sums, mul(rand([...p.shape.slice(0, -1), n]), total), { right: true });
+  });
+}
