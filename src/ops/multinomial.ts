@@ -2,17 +2,24 @@
 
 import { ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { formatShape, type Shape } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
-import { mul, neg, trueDivide } from "./arithmetic.ts";
-import { maximum } from "./comparison.ts";
+import { add, mul, neg, trueDivide } from "./arithmetic.ts";
+import { minimum } from "./comparison.ts";
 import { cast, checkOptions, checkWhole, hostRange } from "./define.ts";
 import { log1p } from "./exponential.ts";
+import { argmax } from "./extremes.ts";
 import { rand } from "./random.ts";
 import { cumsum } from "./scans.ts";
 import { searchsorted } from "./searching.ts";
 import { topk } from "./sorting.ts";
 import { strided } from "./views.ts";
+
+/** Exponential random numbers of mean 1, positive and fine near 0: the shortest of a million times must not be equal. */
+function waitingTimes(shape: Shape): Tensor {
+  const uniform = add(rand(shape), add(mul(rand(shape), 2 ** -24), 2 ** -50));
+  return neg(log1p(neg(minimum(uniform, 1 - 2 ** -24))));
+}
 
 /**
  * `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With `replacement` by inverting the
@@ -44,8 +51,8 @@ export function multinomial(p: Tensor, n: number, options: { readonly replacemen
   return withGrad(false, () => {
     const weights = cast(p, "f32");
     if (!replacement) {
-      const waiting = maximum(neg(log1p(neg(rand(p.shape)))), 2 ** -26);
-      return topk(trueDivide(weights, waiting), n, { dim: last }).indices;
+      const race = trueDivide(weights, waitingTimes(p.shape));
+      return n === 1 ? argmax(race, last, true) : topk(race, n, { dim: last }).indices;
     }
     const sums = cumsum(weights, last);
     const total = strided(

@@ -26,6 +26,10 @@ test("softmax, logSoftmax and layer norm are one kernel each", () => {
   assert.is(kernels(layerNorm(x, [128], { weight: input(128), bias: input(128) })), 1);
 });
 
+test("drawing a class by softmax is one kernel", () => {
+  assert.is(kernels(input(4, 128).softmax(-1).multinomial(1)), 1);
+});
+
 test("a linear layer with bias and activation is one kernel", () => {
   const y = linear(input(32, 64), input(16, 64), { bias: input(16) }).relu();
   assert.is(kernels(y), 1);
