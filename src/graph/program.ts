@@ -15,6 +15,7 @@ import {
   type Recomputation,
   SOURCE,
 } from "./node.ts";
+import { PartSums, STRIDED } from "./parts.ts";
 import type { Storage } from "./storage.ts";
 import { type Strided, stridedSource } from "./strided.ts";
 
@@ -311,6 +312,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         make(COPY, [input], input.shape, input.dtype, [distinct ? -0.5 - next : -0.5], null),
       ),
     );
+  const sums = new PartSums<Value>();
   const buffersByNode = new Map<Node, number>();
   const storages = new Map<Storage, number>();
   captured.buffers.forEach(({ storage, node }, i) => {
@@ -342,7 +344,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
       value =
         node.definition.kind === "kernel"
           ? makeKernel(node, inputs)
-          : ((optimize ? simplify(node, inputs, make) : null) ??
+          : ((optimize ? (simplify(node, inputs, make) ?? wholeSum(node, inputs, make, sums)) : null) ??
             make(node.definition, inputs, node.shape, node.dtype, node.attributes, null));
       again = null;
     }
@@ -422,6 +424,19 @@ type Make = (
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
 const FOLDED: ReadonlySet<string> = new Set(["f32", "f16", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
+
+/** The sum of parts that lie side by side in one value already is a view of it. */
+function wholeSum(node: Node, inputs: readonly Value[], make: Make, sums: PartSums<Value>): Value | null {
+  const [x, y] = inputs;
+  if (node.definition.name !== "add" || node.definition.kind !== "elementwise" || x === undefined || y === undefined)
+    return null;
+  if (![x, y].every((v) => sameShape(v.shape, node.shape) && v.dtype === node.dtype)) return null;
+  const whole = sums.whole(x, y);
+  if (whole !== null) return make(STRIDED, [whole.base], node.shape, node.dtype, whole.attributes, null);
+  const sum = make(node.definition, inputs, node.shape, node.dtype, node.attributes, null);
+  sums.note(sum, x, y);
+  return sum;
+}
 
 /** Constant folding and the identities that gradients bring along. */
 function simplify(node: Node, inputs: readonly Value[], make: Make): Value | null {

@@ -79,6 +79,32 @@ test("the kernels of a deep network's step grow linearly with its depth", () => 
   for (const layers of [6, 12, 24]) assert.ok(count(layers) <= 3.5 * layers + 3, `${layers} layers: ${count(layers)}`);
 });
 
+test("attention over one projection's heads: one kernel forward, two backward, and nothing is moved", () => {
+  const [x, w] = [input(2, 16, 8), input(24, 8)];
+  x.requiresGrad = true;
+  w.requiresGrad = true;
+  const projected = linear(x, w);
+  const layouts: ((y: Tensor) => Tensor[])[] = [
+    (y) => y.reshape([2, 16, 3, 2, 4]).permute([2, 0, 3, 1, 4]).unbind(),
+    (y) => y.split(8, { dim: -1 }).map((part) => part.reshape([2, 16, 2, 4]).permute([0, 2, 1, 3])),
+  ];
+  for (const parts of layouts) {
+    const [q, k, v] = parts(projected) as [Tensor, Tensor, Tensor];
+    const y = q.scaledDotProductAttention(k, v, { isCausal: true }).permute([0, 2, 1, 3]).reshape([2, 16, 8]);
+    // The projection, attention, both gradients of attention, and of the projection.
+    assert.is(kernels(...grad(y, [x, w], { gradOutputs: input(2, 16, 8) })), 6);
+  }
+});
+
+test("gradients of all parts of a value are one value", () => {
+  const x = input(4, 6);
+  x.requiresGrad = true;
+  const weights = input(4, 6);
+  const parts = x.split([1, 3, 2], { dim: 1 });
+  const sum = parts.map((part, i) => part.mul(weights.narrow(1, [0, 1, 4][i] as number, part.shape[1] as number)));
+  assert.is(kernels(...grad(sum, [x], { gradOutputs: sum.map((s) => input(...s.shape)) })), 1);
+});
+
 test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
   const report = explain(zeros([8, 8]).add(input(8, 8)));
   assert.is(report.kernels.length, 1);
