@@ -32,7 +32,7 @@ export async function data(x: Tensor): Promise<DataArray> {
   return decode(await readBytes(node), node.dtype, sizeOf(node.shape));
 }
 
-/** The one element of `x` (true or false for bool). Rejects with a ShapeError where there is not just one. */
+/** The one element of `x` (1 or 0 for bool). Rejects with a ShapeError where there is not just one. */
 export async function item(x: Tensor): Promise<number> {
   if (x.numel !== 1) {
     throw new ShapeError(`item: the tensor must have one element, got ${formatShape(x.shape)}. x.data() reads all.`, {

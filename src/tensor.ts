@@ -2,10 +2,12 @@
 
 import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
+import { isFloat } from "./dtype.ts";
 import { flush, openDevice, openedDevice } from "./engine.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
+import { checkOptions, printed } from "./ops/define.ts";
 import type { Device, DeviceOptions } from "./runtime/device.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
@@ -55,6 +57,7 @@ for (const [name, apply] of Object.entries(access)) {
  * adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its name, Node), `seed`, `memoryLimit` in bytes.
  */
 export async function init(options?: DeviceOptions): Promise<Device> {
+  checkOptions("init", options, ["gpu", "device", "powerPreference", "adapter", "seed", "memoryLimit"]);
   if (options?.seed !== undefined) manualSeed(options.seed);
   return openDevice(options);
 }
@@ -66,40 +69,57 @@ export function currentDevice(): Device | null {
 
 /** Runs `fn` without recording what gradients need: its results have no requiresGrad. */
 export function noGrad<T>(fn: () => T): T {
-  return withGrad(false, fn);
+  return withGrad(false, expectFunction("noGrad", fn));
+}
+
+function expectFunction<F>(op: string, fn: F): F {
+  if (typeof fn === "function") return fn;
+  throw new TypeError(`${op}: the argument must be a function, got ${printed(fn)}.`);
 }
 
 /**
  * Gradients of `outputs` (a scalar, or weighted by `gradOutputs` of their shapes) with respect to `inputs`. Pure: touches no
- * `.grad`; the results are graphs again, so `grad(grad(…))` works.
+ * `.grad`; the results are graphs again, so `grad(grad(…))` works. An input that no output depends on has the gradient zero; with
+ * `allowUnused: false` it throws a WgradError.
  */
 export function grad(
   outputs: Tensor | readonly Tensor[],
   inputs: Tensor | readonly Tensor[],
-  options: { gradOutputs?: Tensor | readonly Tensor[] } = {},
+  options: { gradOutputs?: Tensor | readonly (Tensor | null | undefined)[]; allowUnused?: boolean } = {},
 ): Tensor[] {
-  return gradients(outputs, inputs instanceof Tensor ? [inputs] : inputs, options.gradOutputs);
+  checkOptions("grad", options, ["gradOutputs", "allowUnused"]);
+  return gradients(outputs, inputs instanceof Tensor ? [inputs] : inputs, options.gradOutputs, options.allowUnused);
 }
 
-/** A function that returns `fn`'s scalar value and its gradients with respect to all its tensor arguments. */
-export function valueAndGrad<Arguments extends readonly Tensor[]>(
+/**
+ * A function that returns `fn`'s scalar value and its gradients with respect to all its float tensor arguments, in order; others (labels,
+ * numbers, options) are passed on as they are.
+ */
+export function valueAndGrad<Arguments extends readonly unknown[]>(
   fn: (...args: Arguments) => Tensor,
 ): (...args: Arguments) => [Tensor, Tensor[]] {
+  expectFunction("valueAndGrad", fn);
   return (...args) => {
-    const inputs = args.map((x) => {
-      if (x.requiresGrad) return x;
-      const leaf = x.detach();
+    const inputs: Tensor[] = [];
+    const given = args.map((x) => {
+      if (!(x instanceof Tensor) || !isFloat(x.dtype)) return x;
+      const leaf = x.requiresGrad ? x : x.detach();
       leaf.requiresGrad = true;
+      inputs.push(leaf);
       return leaf;
     });
-    const value = fn(...(inputs as unknown as Arguments));
+    const value = withGrad(true, () => fn(...(given as unknown as Arguments)));
     return [value, gradients(value, inputs)];
   };
 }
 
 /** Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). */
 export function scope<T>(fn: () => T): T {
-  const { result, made } = collectTensors(fn);
+  const { result, made } = collectTensors(expectFunction("scope", fn));
+  if (result instanceof Promise) {
+    result.catch(() => undefined);
+    throw new TypeError("scope: the function must be synchronous: what it makes after an await is not inside.");
+  }
   const kept = new Set<Tensor>();
   const keep = (value: unknown): void => {
     if (value instanceof Tensor) {

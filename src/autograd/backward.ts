@@ -4,7 +4,7 @@ import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
-import { constant, expectTensor } from "../ops/define.ts";
+import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
 import { Recomputer } from "./checkpoint.ts";
@@ -164,11 +164,23 @@ function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor):
 export function gradients(
   outputs: Tensor | readonly Tensor[],
   inputs: readonly Tensor[],
-  gradOutputs?: Tensor | readonly (Tensor | undefined)[],
+  gradOutputs?: Tensor | readonly (Tensor | null | undefined)[],
+  allowUnused = true,
 ): Tensor[] {
   const list = outputs instanceof Tensor ? [outputs] : outputs;
+  if (!Array.isArray(list)) throw new TypeError(`grad: the outputs must be a tensor or a list, got ${printed(list)}.`);
+  if (!Array.isArray(inputs))
+    throw new TypeError(`grad: the inputs must be a tensor or a list, got ${printed(inputs)}.`);
   const weights = gradOutputs instanceof Tensor ? [gradOutputs] : (gradOutputs ?? []);
-  const seeds = list.map((output, i) => seedGradient("grad", output, weights[i]));
+  if (gradOutputs !== undefined && weights.length !== list.length) {
+    throw new WgradError(
+      `grad: gradOutputs must hold one gradient per output, got ${weights.length} for ${list.length}. null stands for a scalar's 1.`,
+      { op: "grad" },
+    );
+  }
+  const seeds = list.map((output, i) =>
+    seedGradient("grad", expectTensor("grad", output, `output ${i}`), weights[i] ?? undefined),
+  );
   const nodes = inputs.map((x, i) => {
     if (!(x instanceof Tensor)) throw new TypeError(`grad: input ${i} must be a tensor.`);
     if (!x.requiresGrad)
@@ -180,7 +192,16 @@ export function gradients(
   });
   const wanted = new Set(nodes);
   const found = propagate(list, seeds, (node) => wanted.has(node), true);
-  return inputs.map((x, i) => found.get(nodes[i] as Node) ?? expand(constant(0, x.dtype), x.shape));
+  return inputs.map((x, i) => {
+    const gradient = found.get(nodes[i] as Node);
+    if (gradient === undefined && !allowUnused) {
+      throw new WgradError(
+        `grad: no output depends on input ${i} of shape ${formatShape(x.shape)}. allowUnused: true gives zeros.`,
+        { op: "grad" },
+      );
+    }
+    return gradient ?? expand(constant(0, x.dtype), x.shape);
+  });
 }
 
 /** Adds the gradients of `output` into `.grad` of every leaf with requiresGrad. */

@@ -7,7 +7,7 @@ import { Storage } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
 import { add, eq, mul, trueDivide } from "./arithmetic.ts";
-import { cast, checkNumber, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
+import { cast, checkNumber, checkOptions, checkWhole, constant, expectTensor, printed } from "./define.ts";
 import { lerp } from "./interpolation.ts";
 import { iota } from "./iota.ts";
 import { expand, reshape } from "./views.ts";
@@ -89,7 +89,7 @@ class Flattener {
       return;
     }
     if (typeof value !== "number" && typeof value !== "boolean") {
-      const what = value instanceof Tensor ? "a tensor; stack([…]) joins tensors" : `${typeof value} ${String(value)}`;
+      const what = value instanceof Tensor ? "a tensor; stack([…]) joins tensors" : describe(value);
       throw new TypeError(`tensor: values must be numbers or booleans, got ${what}${at(path)}.`);
     }
     if (expected !== undefined)
@@ -197,7 +197,8 @@ export function tensor(values: NestedArray, options: CreationOptions & { shape?:
 
 function describe(x: unknown): string {
   if (typeof x === "object" && x !== null) return `a ${x.constructor?.name ?? "object"}`;
-  return x === null || x === undefined ? String(x) : `${typeof x} ${String(x)}`;
+  if (typeof x === "bigint") return `the bigint ${x}n`;
+  return printed(x);
 }
 
 /**

@@ -2,7 +2,18 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { checkpoint, compile, init, manualSeed, nn, optim, randn, type Tensor, tensor } from "../../src/index.ts";
+import {
+  checkGradients,
+  checkpoint,
+  compile,
+  init,
+  manualSeed,
+  nn,
+  optim,
+  randn,
+  type Tensor,
+  tensor,
+} from "../../src/index.ts";
 
 const device = await init();
 
@@ -47,6 +58,29 @@ test("training with checkpoints gives the same losses, plainly and compiled, in 
   });
   // Three of four blocks' two activations of 256 × 128 each are not kept.
   assert.ok(plain.bytes - frugal.bytes >= 3 * 256 * 128 * 4, `${frugal.bytes} against ${plain.bytes} bytes`);
+});
+
+test("checkGradients finds wrong gradients, and none where they are right", async () => {
+  const x = tensor([0.3, -0.7]);
+  const right = await checkGradients((a: Tensor, b: Tensor) => a.sin().mul(b).sum(), [x, tensor([2, 3])]);
+  assert.ok(right.ok && right.inputs.length === 2, `${right.maxError}`);
+  const wrong = await checkGradients((a: Tensor) => a.mul(a.detach()).sum(), [x]);
+  assert.is(wrong.ok, false);
+  assert.is((await checkGradients(() => tensor(1), [x])).maxError, 0);
+  const message = async (run: () => Promise<unknown>) => run().then(String, (e: Error) => e.message);
+  assert.match(
+    await message(() => checkGradients((a: Tensor) => a.sin(), [x])),
+    /scalar tensor, got a tensor f32\[2\]/,
+  );
+  assert.match(
+    await message(() => checkGradients((a: Tensor) => a.sum(), x as never)),
+    /inputs must be a list of tensors/,
+  );
+  assert.match(
+    await message(() => checkGradients((a: Tensor) => a.sum(), [x.to("i32")])),
+    /inputs must be f32, got i32/,
+  );
+  assert.match(await message(() => init({ memorylimit: 3 } as never)), /init: unknown option "memorylimit"/);
 });
 
 test.run();

@@ -523,7 +523,7 @@ const operands: Row[] = [
     "tensor of words",
     () => tensor(untyped(["1"])),
     TypeError,
-    /^tensor: values must be numbers or booleans, got string 1 at \[0\]/,
+    /^tensor: values must be numbers or booleans, got "1" at \[0\]/,
   ],
   ["tensor of an object", () => tensor(untyped(null)), TypeError, /^tensor: values must be a number, .*got null/],
   ["tensor of big integers", () => tensor(untyped(new BigInt64Array(2))), TypeError, /^tensor: /],

@@ -57,15 +57,12 @@ test("tensor refuses what is no tensor", () => {
   assert.throws(() => wg.tensor([1, [2]]), /got an array of 1 where the first ones give a number at \[1\]/);
   assert.throws(
     () => wg.tensor([1, "2"] as unknown as number[]),
-    /values must be numbers or booleans, got string 2 at \[1\]/,
+    /values must be numbers or booleans, got "2" at \[1\]/,
   );
-  assert.throws(
-    () => wg.tensor([1, undefined] as unknown as number[]),
-    /got undefined undefined at \[1\]|got undefined at \[1\]/,
-  );
+  assert.throws(() => wg.tensor([1, undefined] as unknown as number[]), /got nothing at \[1\]/);
   assert.throws(() => wg.tensor(wg.zeros([1]) as unknown as number), /the values are a tensor already/);
   assert.throws(() => wg.tensor([wg.zeros([1])] as unknown as number[]), /stack/);
-  assert.throws(() => wg.tensor("1" as unknown as number), /got string 1/);
+  assert.throws(() => wg.tensor("1" as unknown as number), /got "1"/);
   assert.throws(() => wg.tensor([1, 2], { shape: [3] }), /2 values don't fill shape \[3\] \(3 elements\)/);
   assert.throws(() => wg.tensor([1, 2], { shape: [Number.NaN] }), /sizes must be whole numbers/);
   assert.throws(
