@@ -40,7 +40,7 @@ const common = {
 
 /** Pages, and the largest sizes in kB that they may have after a bundler, a minifier and gzip. */
 const LIMITS = {
-  "all of wgrad": { limit: 150, page: 'export * from "wgrad";' },
+  "all of wgrad": { limit: 175, page: 'export * from "wgrad";' },
   "tensors, autograd and nn.Linear": {
     limit: 45,
     page: 'export { tensor, grad } from "wgrad/core"; export { Linear } from "wgrad/nn";',

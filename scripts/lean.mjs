@@ -22,14 +22,19 @@ export const lean = {
 /** Constants are folded with these: see `simplify` in src/graph/program.ts. */
 const KEEPS_REFERENCES = /[\\/]ops[\\/](arithmetic|define|division)\.ts$/;
 
+/** Initial values that bundlers see to have no effect. */
+const PLAIN = /^(Literal|Identifier|ArrowFunctionExpression|FunctionExpression|UnaryExpression)$/;
+
 /** The text of a source file, made lean. */
 export function leanSource(path) {
   const code = readFileSync(path, "utf8");
   const dropReferences = /[\\/]ops[\\/]/.test(path) && !KEEPS_REFERENCES.test(path);
   const edits = [];
+  // Called and thrown away as a whole: a bundler can't know that nothing inside, such as a spread, has an effect.
   const pure = (expression) => {
-    if (expression?.type === "CallExpression" || expression?.type === "NewExpression")
-      edits.push({ start: expression.start, end: expression.start, text: "/* @__PURE__ */ " });
+    if (expression === null || PLAIN.test(expression.type)) return;
+    edits.push({ start: expression.start, end: expression.start, text: "/* @__PURE__ */ (() => (" });
+    edits.push({ start: expression.end, end: expression.end, text: "))()" });
   };
   const program = parseAst(code, { lang: "ts" });
   for (const statement of program.body) {
