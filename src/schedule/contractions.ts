@@ -33,7 +33,7 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
   if (factors.length < 2) return null;
   const described = factors.map((factor) => {
     const found = new Set<string>();
-    dependencies(factor.value, factor.coordinates, found, new Set());
+    dependencies(factor.value, factor.coordinates, homes, found, new Set());
     return { factor, outer: reduction.outer.flatMap((_, i) => (found.has(`o${i}`) ? [i] : [])) };
   });
   described.sort((x, y) => y.outer.length - x.outer.length);
@@ -79,20 +79,28 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
 }
 
 /** The outer and inner variables that the value of an inline expression depends on. */
-function dependencies(value: Value, coordinates: readonly Index[], found: Set<string>, seen: Set<string>): void {
+function dependencies(
+  value: Value,
+  coordinates: readonly Index[],
+  homes: ReadonlyMap<Value, Home>,
+  found: Set<string>,
+  seen: Set<string>,
+): void {
   const key = `${value.id}:${coordinates.map((c) => c.key).join()}`;
   if (seen.has(key)) return;
   seen.add(key);
   const note = (index: Index) => visitVariables(index, (name) => found.add(name));
   const { kind } = value.definition;
-  if (value.leaf !== null || kind === "reduce" || kind === "pack" || kind === "iota" || kind === "result") {
+  // What another kernel computes need not be looked into: a loop over time would be, at every step, back to its start.
+  const known = value.leaf !== null || homes.has(value);
+  if (known || kind === "reduce" || kind === "pack" || kind === "iota" || kind === "result") {
     for (const c of coordinates) note(c);
     return;
   }
   const inner = inputCoordinates(value, coordinates);
   for (const c of inner.conditions) note(c.index);
   value.inputs.forEach((input, i) => {
-    dependencies(input, inner.coordinates[i] as Index[], found, seen);
+    dependencies(input, inner.coordinates[i] as Index[], homes, found, seen);
   });
 }
 

@@ -341,7 +341,9 @@ class Fuser {
       this.#reaches.set(value, this.#reach(input));
     } else if (!this.#homes.has(value) && value.leaf === null) {
       this.#required.add(value);
-      this.#settle(value, this.#mapHome(value, this.#reach(value)));
+      // Who has been placed already, reading it inline, will have to wait for its kernel: that must not wait for theirs.
+      const known = this.#outsideReaders(value, null).size > 0;
+      this.#settle(value, known ? this.#mapHomeOf(value) : this.#mapHome(value, this.#reach(value)));
     }
   }
 

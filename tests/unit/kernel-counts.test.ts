@@ -3,7 +3,19 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Tensor } from "../../src/tensor.ts";
-import { crossEntropy, explain, grad, kernels, layerNorm, linear, matmul, tensor, zeros } from "../../src/tensor.ts";
+import {
+  crossEntropy,
+  explain,
+  grad,
+  gruCell,
+  kernels,
+  layerNorm,
+  linear,
+  matmul,
+  stack,
+  tensor,
+  zeros,
+} from "../../src/tensor.ts";
 
 const input = (...shape: number[]): Tensor => tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
 
@@ -42,6 +54,24 @@ test("a transposed operand costs nothing", () => {
 
 test("a mean in front of a linear layer is stored by the kernel that sums", () => {
   assert.is(kernels(linear(input(16, 8, 16).mean(1), input(10, 16))), 2);
+});
+
+test("a loop of one's own over a recurrent cell has a plan, with no circle in it", () => {
+  const leaf = (...shape: number[]): Tensor => {
+    const x = input(...shape);
+    x.requiresGrad = true;
+    return x;
+  };
+  const weights = { weightIh: leaf(48, 8), weightHh: leaf(48, 16) };
+  const x = leaf(8, 4, 8);
+  let h = gruCell(x.select(0, 0), null, weights);
+  const states = [h];
+  for (let step = 1; step < 8; step++) {
+    h = gruCell(x.select(0, step), h, weights);
+    states.push(h);
+  }
+  const loss = stack(states).square().sum();
+  assert.ok(kernels(loss, ...grad(loss, [x, weights.weightIh, weights.weightHh])) <= 80);
 });
 
 test("cross-entropy with its gradient is two kernels", () => {
