@@ -63,7 +63,7 @@ const MOST_TILE = 32;
 /** Rows that are few, where a causal mask leaves out the more the fewer go together. */
 const FEW = 256;
 /** Lines of vec4 arithmetic per row that streams by, for few rows and for many: more take longer to compile than they save. */
-const MOST_LINES = [32, 128] as const;
+const MOST_LINES = [32, 64] as const;
 /** A stale maximum costs nothing while no score is so much larger that its power could overflow. */
 const SLACK = 20;
 const LOWEST = "-0x1.fffffep+127f";
