@@ -58,7 +58,11 @@ export function writeMap(
   });
   for (const { value, at, operand } of results) writer.store(value, at, operand);
   // Asking the buffer for its length keeps sizes out of the text, so that equal work on other sizes shares a pipeline.
-  const count = `i32(arrayLength(&${writer.bind(outputs[0]?.value ?? failOutput())}))`;
+  const first = outputs[0]?.value ?? failOutput();
+  const length = `i32(arrayLength(&${writer.bind(first)}))`;
+  // In vectors of the schedule, whatever the buffer is an array of: what is written beyond its end may land in its last element.
+  const width = writer.isVector(first) ? 4 : 1;
+  const count = width === vector ? length : width < vector ? `${length} / 4` : `${length} * 4`;
   writer.close(
     perThread === 1 ? `if (t < ${count})` : `for (var t = first; t < min(first + ${perThread}, ${count}); t++)`,
   );

@@ -427,6 +427,11 @@ export class Writer {
     return this.#shared.get(value) ?? this.#parts.get(value)?.whole ?? value;
   }
 
+  /** Whether the buffer that holds `value` is an array of vec4. */
+  isVector(value: Value): boolean {
+    return this.vectors.has(this.#bound(value));
+  }
+
   /** The name of the buffer that holds `value`. */
   bind(of: Value): string {
     const value = this.#bound(of);
