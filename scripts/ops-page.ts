@@ -194,6 +194,13 @@ function origins(): Map<string, string> {
     for (const [, names = "", file = ""] of source.matchAll(/export \{([^}]*)\} from "\.\/([^"]+)"/g)) {
       for (const name of splitTop(names, ",")) found.set(name, file);
     }
+    for (const [, file = ""] of source.matchAll(/export \* from "\.\/([^"]+)"/g)) {
+      const whole = readFileSync(`${SOURCE}/${file}`, "utf8");
+      for (const [, name = ""] of whole.matchAll(/^export (?:const|function) (\w+)/gm)) found.set(name, file);
+      for (const [list] of whole.matchAll(/^export \{ .* \};$/gm)) {
+        for (const [, alias = ""] of list.matchAll(/ as (\w+)/g)) found.set(alias, file);
+      }
+    }
   }
   return found;
 }

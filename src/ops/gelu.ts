@@ -3,10 +3,10 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { checkOptions, expectTensor, floating, type Unary, unary } from "./define.ts";
+import { ERF } from "./error-function.ts";
 import { EXP, exp, square } from "./exponential.ts";
 import { TANH, tanh } from "./hyperbolic.ts";
 import { SIGMOID, sigmoid, sigmoidReference } from "./sigmoid.ts";
-import { ERF } from "./special.ts";
 import { erfcReference } from "./special-reference.ts";
 
 const SILU_TEXT = `fn silu_slope(x: f32) -> f32 {

@@ -15,6 +15,7 @@ import {
   type Unary,
   unary,
 } from "./define.ts";
+import { ERF } from "./error-function.ts";
 import { EXP, exp, LOG, LOG1P, log, SPECIAL_VALUES, square } from "./exponential.ts";
 import { sigmoid } from "./sigmoid.ts";
 import {
@@ -27,20 +28,6 @@ import {
   trigammaReference,
 } from "./special-reference.ts";
 import { SIN_PI } from "./trigonometry.ts";
-
-// Minimax polynomials after N. Juffa; the second one is log(1 - erf a).
-const ERF_TEXT = `fn erf_f32(x: f32) -> f32 {
-  let a = abs(x);
-  let s = x * x;
-  let near = (((((-5.96761703e-4 * s + 4.99119423e-3) * s - 2.67681349e-2) * s + 1.12819925e-1) * s - 3.76125336e-1) * s + 1.28379166e-1) * x + x;
-  let b = select(a, 4.5, a > 4.5);
-  let p = ((-1.72853470e-5 * b + 3.83197126e-4) * b * b + (-3.88396438e-3 * b + 2.42546219e-2)) * b - 1.06777877e-1;
-  let y = 1.0 - exp_f32(((p * b - 6.34846687e-1) * b - 1.28717512e-1) * b - b);
-  return select(select(y, -y, x < 0.0), near, a <= 0.927734375);
-}`;
-
-/** WGSL: erf_f32(x). */
-export const ERF: readonly string[] = [...EXP, ERF_TEXT];
 
 // (1 + 2a)·e^(a²)·erfc a is smooth in (a - 2) / (a + 2): M. Shepherd and J. Laframboise (1981). a² as an exact part and a small one.
 const ERFC_TEXT = `fn erfc_f32(x: f32) -> f32 {
