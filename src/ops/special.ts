@@ -311,6 +311,29 @@ export const logaddexp: Binary = binary("logaddexp", {
   cost: 46,
 });
 
+const LOGADDEXP2_TEXT = `fn logaddexp2_f32(x: f32, y: f32) -> f32 {
+  let difference = select(abs(x - y), 0.0, x == y);
+  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference * 0.693147181)) * 1.44269504;
+}`;
+
+/** log₂(2ˣ + 2ʸ), without overflow. */
+export const logaddexp2: Binary = binary("logaddexp2", {
+  dtype: floating,
+  wgsl: (t, x, y) => t.call("logaddexp2_f32", x, y),
+  helpers: [...EXP, ...LOG1P, IS_NAN, LOGADDEXP2_TEXT],
+  reference: (x, y) =>
+    x === y
+      ? (x as number) + 1
+      : Math.max(x as number, y as number) + Math.log1p(2 ** -Math.abs((x as number) - (y as number))) * Math.LOG2E,
+  derivative: (g, _out, inputs) => {
+    const difference = mul(sub(inputs[0] as Tensor, inputs[1] as Tensor), Math.LN2);
+    return inputs.map((operand, i) =>
+      operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
+    );
+  },
+  cost: 48,
+});
+
 const XLOGY_TEXT =
   "fn xlogy_f32(x: f32, y: f32) -> f32 { if (x == 0.0 && !is_nan(y)) { return 0.0; } return x * log_f32(y); }";
 

@@ -254,6 +254,7 @@ checkBinary(wg.maximum, { dtypes: INTEGERS });
 checkBinary(wg.minimum, { dtypes: INTEGERS });
 checkBinary(wg.xlogy, { range: [0.1, 3] });
 checkBinary(wg.logaddexp);
+checkBinary(wg.logaddexp2);
 checkForm(wg.add, { shapes: [[4, 6]], args: [0.3], dtypes: INTEGERS });
 checkForm(wg.sub, { shapes: [[4, 6]], call: (x) => wg.sub(2, x), dtypes: INTEGERS });
 checkForm(wg.mul, { shapes: [[4, 6]], args: [-3], dtypes: INTEGERS });

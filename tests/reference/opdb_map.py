@@ -352,8 +352,8 @@ ACTIVATIONS = (
     " tanhshrink"
 ).split()
 BINARY = (
-    "mul fmod remainder floor_divide maximum minimum atan2 hypot copysign xlogy logaddexp eq ne lt le gt ge logical_and"
-    " logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift pow isclose true_divide"
+    "mul fmod remainder floor_divide maximum minimum atan2 hypot copysign xlogy logaddexp logaddexp2 eq ne lt le gt ge"
+    " logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift pow isclose true_divide"
 ).split()
 XY = "input other"
 
