@@ -6,7 +6,7 @@ import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
 import { checkChoice, checkFloat, insertDim } from "./arguments.ts";
-import { add, gt, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
+import { add, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
 import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
@@ -34,6 +34,14 @@ export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {})
   checkOptions("l1Loss", options, ["reduction"]);
   const reduction = reductionOf("l1Loss", options);
   return reduced(abs(difference("l1Loss", input, target)), reduction);
+}
+
+/** log(1 + e^(-target · input)) for targets 1 and -1: two classes told apart by the sign. The shapes broadcast. */
+export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkOptions("softMarginLoss", options, ["reduction"]);
+  const reduction = reductionOf("softMarginLoss", options);
+  expectTensor("softMarginLoss", target, "the target");
+  return reduced(neg(logSigmoid(mul(asSingle(expectTensor("softMarginLoss", input)), target))), reduction);
 }
 
 /** With d = |input - target|: d² / (2 beta) below beta (default 1), else d - beta / 2. beta 0 gives the L1 loss. The shapes broadcast. */

@@ -144,6 +144,7 @@ checkOp(wg.nllLoss, {
 // Pairs and triples
 const SIGNS = { shape: [4], values: [1, -1, -1, 1], gradient: false } as const;
 checkLoss(wg.hingeEmbeddingLoss, [[4], SIGNS], { margin: 0.7 });
+checkLoss(wg.softMarginLoss, [[4], SIGNS]);
 checkLoss(wg.cosineEmbeddingLoss, [[4, 6], [4, 6], SIGNS], { margin: -0.2 });
 checkLoss(wg.marginRankingLoss, [[4], [4], SIGNS], { margin: 0.3 });
 checkLoss(

@@ -592,7 +592,7 @@ MAP |= {
     f"nn.functional.{name}": Mapping(camel(name), f"{LOSS} weight", LOSS, legacy)
     for name in (
         "mse_loss l1_loss smooth_l1_loss huber_loss cross_entropy nll_loss binary_cross_entropy"
-        " binary_cross_entropy_with_logits kl_div poisson_nll_loss hinge_embedding_loss"
+        " binary_cross_entropy_with_logits kl_div poisson_nll_loss hinge_embedding_loss soft_margin_loss"
     ).split()
 }
 MAP |= {
