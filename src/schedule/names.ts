@@ -13,12 +13,14 @@ export function labelOf(group: Group, fused: readonly string[]): string {
   return parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
 }
 
+/** The label with the dtype and shape of the first result. */
 export function nameOf(group: Group, fused: readonly string[]): string {
   const first = group.stored[0];
   const label = labelOf(group, fused);
   return first === undefined ? label : `${label} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
 }
 
+/** Estimated arithmetic operations of a kernel. */
 export function flopsOf(group: Group, writer: Writer): number {
   const points = group.rows * group.length;
   if (group.kind === "contraction") return 2 * points + group.rows * group.stored.length;

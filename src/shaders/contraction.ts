@@ -83,8 +83,9 @@ export function contractionSchedule(
     // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup. Drivers take long to compile: nothing is unrolled.
     const lanes = device.subgroupSize;
     if (lanes === 0) return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, width: 8, height: 1 };
-    // Columns that are read with a stride cost more, and more rows share them.
-    let shares = contiguous(c.b, axis, isStored) > 0 ? 4 : 2;
+    // Columns that are read with a stride cost more, and more rows share them: where the work is worth the longer text.
+    const long = batch * m * n * group.length >= 2 ** 26;
+    let shares = long && contiguous(c.b, axis, isStored) > 0 ? 4 : 2;
     const tiles = () => Math.ceil(m / (lanes * shares)) * Math.ceil(n / (4 * lanes)) * batch;
     while (shares > 1 && (tiles() < 16 || lanes * shares >= 2 * m)) shares /= 2;
     return { rows: Math.min(lanes * shares, m), columns: 1, axis, unroll: 1, spread: true, width: lanes, height: 1 };

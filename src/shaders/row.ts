@@ -108,6 +108,35 @@ function dependsOn(from: Value, target: Value, seen: Set<Value>): boolean {
   return from.inputs.some((input) => dependsOn(input, target, seen));
 }
 
+/** What a reduction sums, kept in the buffer of an output until the output itself is written there. */
+interface Kept {
+  readonly reduction: Reduction;
+  readonly output: Stored;
+}
+
+/** Costs from which on an expression is rather written and read again than computed twice. */
+const WORTH_KEEPING = 10;
+
+/** Costly bodies of reductions that an output of the same elements is computed from: softmax's exponentials. */
+function keptBodies(writer: Writer, group: Group, outputs: readonly Stored[]): Kept[] {
+  const free = outputs.filter((o) => o.domain === "full" && o.value.dtype === "f32" && !writer.overwrites(o.value));
+  return group.reductions.flatMap((reduction): Kept[] => {
+    const { body, coordinates, conditions } = reduction;
+    const { definition } = body;
+    if (body.leaf !== null || definition.kind !== "elementwise" || definition.cost < WORTH_KEEPING) return [];
+    if (body.dtype !== "f32" || conditions.length > 0 || outputs.some((o) => o.value === body)) return [];
+    const element = linearIndex(coordinates, stridesOf(body.shape)).key;
+    const at = free.findIndex(
+      (o) =>
+        linearIndex(o.coordinates, stridesOf(o.value.shape)).key === element && dependsOn(o.value, body, new Set()),
+    );
+    const output = free[at];
+    if (output === undefined) return [];
+    free.splice(at, 1);
+    return [{ reduction, output }];
+  });
+}
+
 /** Writes the kernel's body and returns its workgroups. */
 export function writeRows(
   writer: Writer,
@@ -152,6 +181,12 @@ export function writeRows(
   const loop = `for (var k = ${first}; k < ${rounds(units, device)}; ${step})`;
 
   const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
+  const kept = device.kind === "software" ? keptBodies(writer, group, outputs) : [];
+  const recall = (from: readonly Kept[]) => {
+    for (const { reduction: r, output } of from)
+      writer.define(r.body, at(r.coordinates, allValues), writer.load(output.value, at(output.coordinates, allValues)));
+  };
+  const known: Kept[] = [];
   for (const step of steps) {
     const accumulators = step.map((r) => {
       const element = elementOf(r.value.dtype);
@@ -166,9 +201,16 @@ export function writeRows(
     });
     writer.open();
     writer.declare("k");
+    recall(known);
     for (const { r, name, element, width, start } of accumulators) {
       const coordinates = at(r.coordinates, allValues);
       const operand = writer.value(r.body, coordinates);
+      const keep = kept.find(({ reduction }) => reduction === r);
+      if (keep !== undefined) {
+        const linear = linearIndex(at(keep.output.coordinates, allValues), stridesOf(keep.output.value.shape));
+        writer.store(keep.output.value, linear, operand, () => inside);
+        known.push(keep);
+      }
       const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, allValues) })));
       let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
       if (condition !== null)
@@ -223,6 +265,7 @@ export function writeRows(
   if (full.length > 0) {
     writer.open();
     writer.declare("k");
+    recall(known);
     const results = full.map(({ value, coordinates }) => {
       const where = at(coordinates, allValues);
       return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };

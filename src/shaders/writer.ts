@@ -338,7 +338,7 @@ export class Writer {
   #compute(value: Value, coordinates: readonly Index[]): Operand {
     const { definition } = value;
     if (value.leaf?.kind === "scalar") return this.#scalar(value);
-    if (value.leaf !== null || this.#access.isStored(value)) return this.#load(value, coordinates);
+    if (value.leaf !== null || this.#access.isStored(value)) return this.load(value, coordinates);
     const element = elementOf(value.dtype);
     if (definition.kind === "constant") {
       const number = value.attributes[0] as number;
@@ -417,6 +417,12 @@ export class Writer {
     this.#shared.set(read, written);
   }
 
+  /** Whether the buffer of `written` also holds what the kernel reads. */
+  overwrites(written: Value): boolean {
+    const wholes = [...this.#parts.values()].map(({ whole }) => whole);
+    return [...this.#shared.keys(), ...this.#shared.values(), ...wholes].includes(written);
+  }
+
   /** `part` is read as the elements of `whole` from `offset` on: two bindings of the same bytes are not allowed. */
   within(part: Value, whole: Value, offset: number): void {
     this.#parts.set(part, { whole, offset });
@@ -459,7 +465,8 @@ export class Writer {
     return code;
   }
 
-  #load(value: Value, coordinates: readonly Index[]): Operand {
+  /** Reads an element (or four) of a buffer. */
+  load(value: Value, coordinates: readonly Index[]): Operand {
     const wanted = linearIndex(coordinates, stridesOf(value.shape));
     // Only a masked element, or a loop that never runs, is asked for in front of the buffer.
     const inside = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
