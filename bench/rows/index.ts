@@ -6,6 +6,7 @@ import { inference } from "./inference.ts";
 import { lenet } from "./lenet.ts";
 import { matmul } from "./matmul.ts";
 import { mlp, wideMlp } from "./mlp.ts";
+import { recurrent } from "./recurrent.ts";
 import type { Row } from "./row.ts";
 import { layerNorm, softmax } from "./row-ops.ts";
 
@@ -19,6 +20,7 @@ export const rows: readonly Row[] = [
   lenet,
   convNet,
   residualNet,
+  recurrent,
   gpt,
   ...inference,
 ];
