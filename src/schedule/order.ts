@@ -24,12 +24,13 @@ const CHAIN = 4;
 /** An order that respects `after`, whose largest sum of live bytes is the least of those tried. `kept` are blocks that live to the end. */
 export function orderTasks(tasks: readonly Task[], blocks: readonly Block[], kept: ReadonlySet<number>): number[] {
   const recorded = recordedOrder(tasks);
+  if (recorded === null) throw internal("kernels depend on each other in a circle");
   const eager = eagerOrder(tasks, blocks, kept, recorded);
   return peakBytes(tasks, blocks, kept, eager) <= peakBytes(tasks, blocks, kept, recorded) ? eager : recorded;
 }
 
-/** As recorded, each task behind those that it needs. */
-export function recordedOrder(tasks: readonly Pick<Task, "after">[]): number[] {
+/** As recorded, each task behind those that it needs; null where tasks need each other in a circle. */
+export function recordedOrder(tasks: readonly Pick<Task, "after">[]): number[] | null {
   const order: number[] = [];
   const state = new Uint8Array(tasks.length);
   for (let root = 0; root < tasks.length; root++) {
@@ -44,7 +45,7 @@ export function recordedOrder(tasks: readonly Pick<Task, "after">[]): number[] {
         state[top] = 2;
         order.push(top);
         stack.pop();
-      } else if (state[top] === 1) throw internal("kernels depend on each other in a circle");
+      } else if (state[top] === 1) return null;
       else {
         state[top] = 1;
         for (let i = missing.length - 1; i >= 0; i--) stack.push(missing[i] as number);

@@ -87,13 +87,21 @@ function plans(program: Program, options: PlanOptions): { plan: Plan; timeline: 
     { bindings, strict: false, fuse: options.fuse },
     // Each of these keeps out of wide kernels what the one before has found too much.
     ...Array.from({ length: 6 }, () => ({ bindings, strict: true, fuse: options.fuse, apart })),
-    { bindings: bindings - 2, strict: true, fuse: options.fuse },
+    // Fewer bindings than there are leave room for what a kernel stores.
+    ...[bindings - 2, bindings * 0.75, bindings / 2, bindings * 0.375].map((fewer) => ({
+      bindings: Math.max(Math.floor(fewer), 4),
+      strict: true,
+      fuse: options.fuse,
+      apart,
+    })),
     { bindings, strict: true, fuse: false },
   ];
   for (const attempt of attempts) {
     const planner = new Planner(program, fuse(program, attempt), options);
     const plan = planner.build();
     if (plan !== null) return { plan, timeline: planner.timeline() };
+    // What is tried because a kernel was too wide may fail in other ways; the first attempt may not.
+    if (planner.circular && !attempt.strict) throw internal("kernels depend on each other in a circle");
     for (const value of planner.excess) apart.add(value);
   }
   throw internal("no plan fits the device's storage buffer limit");
@@ -144,7 +152,10 @@ class Planner {
       for (const value of reads) for (const writer of this.#writers.get(value) ?? []) group.runAfter(writer);
     }
     if (this.#wide) return null;
-    this.#delay(groups);
+    if (!this.#delay(groups)) {
+      this.circular = true;
+      return null;
+    }
     this.#placeOutputs(groups);
     const order = this.#order(groups);
     this.#ordered = order;
@@ -262,12 +273,16 @@ class Planner {
     return reads;
   }
 
-  /** Lets groups that compute values again wait for what these wait for. */
-  #delay(groups: readonly Group[]): void {
+  /** After a build that failed: whether kernels would have waited for each other in a circle. */
+  circular = false;
+
+  /** Lets groups that compute values again wait for what these wait for; false where groups wait for each other in a circle. */
+  #delay(groups: readonly Group[]): boolean {
     const numbers = numbersOf(groups);
     const order = recordedOrder(
       groups.map((g) => ({ after: [...g.after].flatMap((other) => numbers.get(other) ?? []) })),
     );
+    if (order === null) return false;
     const position = new Map<Group, number>(order.map((g, i) => [groups[g] as Group, i]));
     for (const group of groups) {
       const at = position.get(group) as number;
@@ -291,6 +306,7 @@ class Planner {
       for (const r of group.reductions) visit(r.body);
       group.stored.forEach(visit);
     }
+    return true;
   }
 
   /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */

@@ -135,6 +135,23 @@ test("gradients of all parts of a value are one value", () => {
   assert.is(kernels(...grad(sum, [x], { gradOutputs: sum.map((s) => input(...s.shape)) })), 1);
 });
 
+test("a recurrent network written out stays fused, with its gradients, where kernels bind few buffers", () => {
+  const count = (steps: number): number => {
+    const [fromInput, bias, fromState] = [parameter(128, 16), parameter(128), parameter(128, 32)];
+    let [h, c] = [zeros([8, 32]), zeros([8, 32])];
+    for (const row of input(8, steps, 16).unbind({ dim: 1 })) {
+      const gates = linear(row, fromInput, { bias }).add(linear(h, fromState));
+      const [i, f, g, o] = gates.chunk(4, { dim: 1 }) as [Tensor, Tensor, Tensor, Tensor];
+      c = f.sigmoid().mul(c).add(i.sigmoid().mul(g.tanh()));
+      h = o.sigmoid().mul(c.tanh());
+    }
+    const loss = h.sum();
+    return kernels(loss, ...grad(loss, [fromInput, bias, fromState]));
+  };
+  // One kernel per op would be some 45 for each step.
+  for (const steps of [2, 4, 8]) assert.ok(count(steps) <= 16 * steps, `${steps} steps: ${count(steps)}`);
+});
+
 test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
   const report = explain(zeros([8, 8]).add(input(8, 8)));
   assert.is(report.kernels.length, 1);
