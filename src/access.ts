@@ -8,6 +8,7 @@ import {
   flush,
   keepLoss,
   markAssigned,
+  noteGradients,
   openDevice,
   readBytes,
   submit,
@@ -90,7 +91,7 @@ export function detach(x: Tensor): Tensor {
  */
 export function backward(x: Tensor, gradient?: Tensor): void {
   expectTensor("backward", x);
-  backwardInto(x, gradient);
+  noteGradients(backwardInto(x, gradient));
   keepLoss(x.node);
 }
 

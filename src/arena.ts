@@ -4,7 +4,7 @@ import { flush, markAssigned, unmarkAssigned } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Slot, Storage } from "./graph/storage.ts";
-import { Tensor } from "./graph/tensor.ts";
+import { outsideScopes, Tensor } from "./graph/tensor.ts";
 import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
 import { pack, slotLength } from "./ops/memory.ts";
@@ -15,7 +15,7 @@ import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 export function stateTensor(shape: Shape, initial: number): Tensor {
   // Memory that nobody wrote to is zero.
   const storage = new Storage(sizeOf(shape) * 4, initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial));
-  return new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape });
+  return outsideScopes(() => new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape }));
 }
 
 const arenas = new WeakMap<Storage, Arena>();
@@ -100,7 +100,8 @@ export class Arena {
       const first = (this.#offsets[i] as number) / BLOCK;
       for (let k = 0; k * BLOCK < numel; k++) counts[first + k] = Math.min(BLOCK, numel - k * BLOCK);
     });
-    return new Tensor(sourceNode(new Storage(counts.byteLength, counts), 0, [counts.length, 1], "i32"));
+    const storage = new Storage(counts.byteLength, counts);
+    return outsideScopes(() => new Tensor(sourceNode(storage, 0, [counts.length, 1], "i32")));
   }
 
   /** Values of the tensors' shapes (their gradients, say) as one vector in the same layout. */
@@ -111,7 +112,8 @@ export class Arena {
       values.length === this.#tensors.length &&
       values.every((value, i) => {
         const own = wholes.get(value.node);
-        return own?.flat === whole.flat && own.index === i;
+        // A part that has been computed for itself outlives the vector's inputs.
+        return own?.flat === whole.flat && own.index === i && value.node.storage === null;
       })
     )
       return whole.flat;

@@ -5,7 +5,7 @@ import { DeviceLostError, DTypeError, internal, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { buildProgram, type Capture, capture, isRealized, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
-import { Tensor } from "./graph/tensor.ts";
+import { handleOn, Tensor } from "./graph/tensor.ts";
 import { currentTrace, traceEffect } from "./graph/trace.ts";
 import { copy } from "./ops/memory.ts";
 import { Device, type DeviceMemory, type DeviceOptions } from "./runtime/device.ts";
@@ -61,6 +61,10 @@ let schedules: ScheduleBook | null = null;
 let generation = 0;
 const pending = new Set<Tensor>();
 const losses = new Set<Node>();
+/** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
+const optimized = new WeakSet<Tensor>();
+const graded = new Set<Tensor>();
+const computed = new WeakSet<Tensor>();
 const plans = new Map<number, CacheEntry[]>();
 const resident = new Set<Storage>();
 let registry: FinalizationRegistry<DeviceMemory> | null = null;
@@ -162,7 +166,7 @@ function ownNode(tensor: Tensor, i: number): Node {
   const { node } = tensor;
   const kind = node.definition.kind;
   const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
-  return plain && node.storage === null ? node : copy(new Tensor(node), i).node;
+  return plain && node.storage === null ? node : copy(handleOn(node), i).node;
 }
 
 /** After the assignments have been recorded: slots hold their new values from here on. */
@@ -502,11 +506,49 @@ export function planOf(
 }
 
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
-export function submit(): void {
+export function submit(updated: Iterable<Tensor> = []): void {
   if (currentTrace() !== null) return;
   const kept = [...losses];
   losses.clear();
+  for (const parameter of updated) graded.delete(parameter);
+  for (const { grad, disposed } of graded) {
+    if (disposed || grad === null || grad.disposed || grad.node.storage !== null || !isComputable(grad.node)) continue;
+    kept.push(grad.node);
+    computed.add(grad);
+  }
+  graded.clear();
   flush(kept, null);
+}
+
+/** Whether nothing that the node is made of was overwritten or disposed of. */
+function isComputable(node: Node): boolean {
+  try {
+    capture([{ node, slot: null }]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */
+export function ownGradients(parameters: Iterable<Tensor>): void {
+  for (const parameter of parameters) optimized.add(parameter);
+}
+
+/** Notes leaves that have got a gradient. */
+export function noteGradients(leaves: Iterable<Tensor>): void {
+  // What is traced is one plan, whatever the number of steps in it.
+  if (currentTrace() !== null) return;
+  for (const leaf of leaves) if (optimized.has(leaf)) graded.add(leaf);
+}
+
+/** Forgets a parameter's gradient, and frees it where it has memory of its own. */
+export function dropGradient(parameter: Tensor): void {
+  const { grad } = parameter;
+  if (grad === null) return;
+  parameter.grad = null;
+  graded.delete(parameter);
+  if (computed.has(grad)) grad.dispose();
 }
 
 /** Forgets the losses that a compiled step has not returned. */

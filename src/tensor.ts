@@ -16,12 +16,12 @@ export { checkpoint } from "./autograd/checkpoint.ts";
 export { checkGradients } from "./check-gradients.ts";
 export { compile } from "./compile.ts";
 export type { DataArray, DType, TypedArray } from "./dtype.ts";
-export { scalar, setOptimize, submit, synchronize } from "./engine.ts";
+export { dropGradient, ownGradients, scalar, setOptimize, submit, synchronize } from "./engine.ts";
 export type { KernelReport, PlanReport } from "./explain.ts";
 export { explain, kernels } from "./explain.ts";
 export { Gradients } from "./gradients.ts";
 export { initialSeed, manualSeed } from "./graph/generator.ts";
-export { isGradEnabled, Tensor } from "./graph/tensor.ts";
+export { isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
 export { hostEffect } from "./graph/trace.ts";
 export type {
   CustomInputs,

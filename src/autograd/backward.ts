@@ -2,7 +2,7 @@
 
 import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { resultNode, Tensor, withGrad } from "../graph/tensor.ts";
+import { handleOn, resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
@@ -112,8 +112,8 @@ export function propagate(
       if (node.leaf !== null || derivative === null) continue;
       const { segment } = node;
       if (segment !== null) recomputer.enter(node, gradient.node);
-      const inputs = node.inputs.map((input) => new Tensor(recomputer.seen(input, segment)));
-      const found = derivative(gradient, new Tensor(recomputer.seen(node, segment)), inputs, node.attributes);
+      const inputs = node.inputs.map((input) => handleOn(recomputer.seen(input, segment)));
+      const found = derivative(gradient, handleOn(recomputer.seen(node, segment)), inputs, node.attributes);
       node.inputs.forEach((input, i) => {
         const g = found[i];
         if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
@@ -137,13 +137,13 @@ function throughKernel(
   const types = definition.program.outputs(inputs, attributes);
   const outputs = types.map(({ shape, dtype }, i) => {
     const known = found.find(({ node }) => node.attributes[0] === i)?.node;
-    return new Tensor(recomputer.seen(known ?? resultNode(kernel, i, shape, dtype), segment));
+    return handleOn(recomputer.seen(known ?? resultNode(kernel, i, shape, dtype), segment));
   });
   const collected = types.map((_, i) => {
     const own = found.filter(({ node }) => node.attributes[0] === i).map(({ gradient }) => gradient);
     return own.length === 0 ? null : own.reduce((sum, gradient) => add(sum, gradient));
   });
-  const tensors = inputs.map((input) => new Tensor(recomputer.seen(input, segment)));
+  const tensors = inputs.map((input) => handleOn(recomputer.seen(input, segment)));
   const results = definition.derivative(collected, outputs, tensors, attributes);
   inputs.forEach((input, i) => {
     const g = results[i];
@@ -204,14 +204,18 @@ export function gradients(
   });
 }
 
-/** Adds the gradients of `output` into `.grad` of every leaf with requiresGrad. */
-export function backwardInto(output: Tensor, gradient?: Tensor): void {
+/** Adds the gradients of `output` into `.grad` of every leaf with requiresGrad; returns these leaves. */
+export function backwardInto(output: Tensor, gradient?: Tensor): Tensor[] {
   const seed = seedGradient("backward", output, gradient);
   const found = propagate([output], [seed], (node) => node.leaf !== null, false);
-  withGrad(false, () => {
+  return withGrad(false, () => {
+    const leaves: Tensor[] = [];
     for (const [node, g] of found) {
       const leaf = node.leaf;
-      if (leaf !== null) leaf.grad = leaf.grad === null ? g : add(leaf.grad, g);
+      if (leaf === null) continue;
+      leaf.grad = leaf.grad === null ? g : add(leaf.grad, g);
+      leaves.push(leaf);
     }
+    return leaves;
   });
 }

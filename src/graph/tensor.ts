@@ -132,7 +132,18 @@ export class Tensor {
   }
 }
 
-const scopes: Set<Tensor>[] = [];
+let scopes: Set<Tensor>[] = [];
+
+/** Runs `run`, whose tensors outlive the scopes that are open: state that belongs to somebody. */
+export function outsideScopes<T>(run: () => T): T {
+  const open = scopes;
+  scopes = [];
+  try {
+    return run();
+  } finally {
+    scopes = open;
+  }
+}
 
 /** Runs `run` and tells which tensors were made meanwhile. */
 export function collectTensors<T>(run: () => T): { result: T; made: Set<Tensor> } {
@@ -143,6 +154,11 @@ export function collectTensors<T>(run: () => T): { result: T; made: Set<Tensor> 
   } finally {
     scopes.pop();
   }
+}
+
+/** A handle on a node that others hold: it frees nothing of theirs when a scope ends. */
+export function handleOn(node: Node): Tensor {
+  return outsideScopes(() => new Tensor(node));
 }
 
 let gradEnabled = true;

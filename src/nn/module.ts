@@ -1,7 +1,7 @@
 // Module: the base of every layer and model, a tree of parameters, buffers and submodules found by property assignment.
 
 import { WgradError } from "../errors.ts";
-import { type DType, Tensor } from "../tensor.ts";
+import { type DType, dropGradient, Tensor } from "../tensor.ts";
 import { isParameter, parameter } from "./parameter.ts";
 import { loadEntries, type StateDict } from "./state.ts";
 import { summarize } from "./summary.ts";
@@ -164,7 +164,7 @@ export class Module {
 
   /** Forgets the gradients of all parameters (`grad` becomes null). */
   zeroGrad(): void {
-    for (const tensor of this.parameters()) tensor.grad = null;
+    for (const tensor of this.parameters()) dropGradient(tensor);
   }
 
   /** Calls `fn` on every module, submodules first, this one last. */

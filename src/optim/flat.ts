@@ -1,6 +1,6 @@
 // Flat groups: the parameters and the state of a group laid out as vectors, so that one elementwise update serves all.
 
-import { Arena, eq, ge, noGrad, scalar, stateTensor, type Tensor, tensor, where } from "../tensor.ts";
+import { Arena, eq, ge, noGrad, outsideScopes, scalar, stateTensor, type Tensor, tensor, where } from "../tensor.ts";
 
 type Flat = Pick<Arena, "flat" | "collect">;
 
@@ -62,7 +62,7 @@ export class FlatGroup<S extends string> {
       if (this.params.length > 1) cohorts.fill(of[i] ?? -1, start, start + numel);
       else cohorts.fill(of[i] ?? -1);
     });
-    const index = tensor(cohorts, { shape: flat.shape });
+    const index = outsideScopes(() => tensor(cohorts, { shape: flat.shape }));
     this.#cohorts = { of: [...of], index };
     return index;
   }

@@ -1,7 +1,20 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
 import { DTypeError, WgradError } from "../errors.ts";
-import { add, ge, hostEffect, ne, noGrad, stateTensor, submit, Tensor, where, zeros } from "../tensor.ts";
+import {
+  add,
+  dropGradient,
+  ge,
+  hostEffect,
+  ne,
+  noGrad,
+  ownGradients,
+  stateTensor,
+  submit,
+  Tensor,
+  where,
+  zeros,
+} from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
 import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
 
@@ -113,7 +126,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
 
   /** Forgets all gradients (`grad` becomes null). */
   zeroGrad(): void {
-    for (const group of this.paramGroups) for (const parameter of group.params) parameter.grad = null;
+    for (const group of this.paramGroups) for (const parameter of group.params) dropGradient(parameter);
   }
 
   /**
@@ -129,7 +142,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
       }
       if (skip !== null) this.#skipped?.assign(add(this.#skipped, skip));
     });
-    submit();
+    submit(this.paramGroups.flatMap((group) => group.params));
   }
 
   /**
@@ -201,6 +214,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
       throw new RangeError(`${name}: the list of parameters is empty. Pass model.parameters().`);
     }
     this.paramGroups.push(group);
+    ownGradients(group.params);
     for (const parameter of group.params) this.state.set(parameter, { counters: this.newCounters(), slots: {} });
     // Laid out here and not at the first step: a step that is being compiled must find everything in its place.
     const parts = this.elementwise ? [group.params] : group.params.map((parameter) => [parameter]);

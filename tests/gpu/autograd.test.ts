@@ -11,6 +11,7 @@ import {
   nn,
   optim,
   randn,
+  scope,
   type Tensor,
   tensor,
 } from "../../src/index.ts";
@@ -58,6 +59,35 @@ test("training with checkpoints gives the same losses, plainly and compiled, in 
   });
   // Three of four blocks' two activations of 256 × 128 each are not kept.
   assert.ok(plain.bytes - frugal.bytes >= 3 * 256 * 128 * 4, `${frugal.bytes} against ${plain.bytes} bytes`);
+});
+
+/** A step of two layers, with one optimizer for both or one each, perhaps inside a scope. */
+async function twoLayers(apart: boolean, scoped: boolean): Promise<number[]> {
+  manualSeed(4);
+  const [first, second] = [new nn.Linear(3, 5), new nn.Linear(5, 2)];
+  const groups = apart ? [first.parameters(), second.parameters()] : [[...first.parameters(), ...second.parameters()]];
+  const optimizers = groups.map((params) => new optim.SGD(params, { lr: 0.1, momentum: 0.5 }));
+  const x = randn([4, 3]);
+  await x.realize();
+  const train = (): Tensor => {
+    for (const optimizer of optimizers) optimizer.zeroGrad();
+    const loss = second.forward(first.forward(x)).square().mean();
+    loss.backward();
+    nn.utils.clipGradNorm([...first.parameters(), ...second.parameters()], 0.5);
+    for (const optimizer of optimizers) optimizer.step();
+    return loss;
+  };
+  const losses: number[] = [];
+  for (let i = 0; i < 3; i++) losses.push(await (scoped ? scope(train) : train()).item());
+  return losses;
+}
+
+test("several optimizers step after one backward, and a scope takes nothing that others own", async () => {
+  const together = await twoLayers(false, false);
+  for (const other of [await twoLayers(true, false), await twoLayers(true, true)])
+    together.forEach((loss, i) => {
+      assert.ok(Math.abs((other[i] as number) - loss) <= 1e-5 * loss, `step ${i}: ${other[i]} for ${loss}`);
+    });
 });
 
 test("checkGradients finds wrong gradients, and none where they are right", async () => {
