@@ -489,7 +489,9 @@ export class Writer {
     return { code: this.#let("x", `vec4<${element}>(${lanes.map((l) => l.code).join(", ")})`, depth), width: 4, depth };
   }
 
-  #loadOne(value: Value, name: string, linear: Index): Operand {
+  #loadOne(value: Value, name: string, wanted: Index): Operand {
+    // A masked lane may ask for an element in front of the buffer, which WGSL refuses where it is constant.
+    const linear = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
     const key = `${name}[${linear.key}]`;
     const known = this.#recall(key);
     if (known !== undefined) return known;

@@ -277,4 +277,7 @@ checkOp(wg.full, { shapes: [], args: [[2, 3], 7.5] });
 checkOp(wg.zeros, { shapes: [], args: [[2, 3], { dtype: "i32" }] });
 checkOp(wg.ones, { shapes: [], args: [[], { dtype: "bool" }] });
 
+// The last lane alone reads the input: the others would read in front of it.
+checkOp(wg.pad, { shapes: [[1, 3]], args: [[0, 1], { mode: "replicate" }], layouts: [], f16: false });
+
 test.run();

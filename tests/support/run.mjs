@@ -17,6 +17,8 @@ const BUILD = join(ROOT, "build/tests", String(process.pid));
 /** A device's shader compiler uses the cores as well: more files at once are not faster. */
 const AT_ONCE = 2;
 const SECONDS_PER_FILE = Number(process.env.WGRAD_TEST_SECONDS ?? 900);
+/** Files with hundreds of kernels that run once: a software driver's optimizing costs a quarter of their time and gains nothing. */
+const MANY_KERNELS = /^gpu\/(ops-|golden-ops|opdb)/;
 const SHOWN_LINES = 150;
 /** What uvu colours its words with. */
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, "g");
@@ -184,7 +186,8 @@ async function runFile(file) {
   const start = performance.now();
   const path = join(BUILD, file.replace(/\.ts$/, ".mjs"));
   // Tests of who frees what may call the garbage collector.
-  judge(file, await execute([node, "--enable-source-maps", "--expose-gc", path]), start);
+  const variables = MANY_KERNELS.test(file) ? { GALLIVM_PERF: "nopt" } : {};
+  judge(file, await execute([node, "--enable-source-maps", "--expose-gc", path], variables), start);
 }
 
 /** Counts a file's tests by what it printed; `code` is the exit code, null where there is no process. */
@@ -222,12 +225,12 @@ function suitesNotRun(source) {
 }
 
 /** Runs a command to its end, or to the time limit; output is stdout and stderr together. */
-function execute([command, ...words]) {
+function execute([command, ...words], variables = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, words, {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
+      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0", ...variables },
       // A group of its own, so that what it starts can be ended with it.
       detached: process.platform !== "win32",
     });
