@@ -71,13 +71,12 @@ async function computeNow(tensors: readonly Tensor[]): Promise<void> {
   tensors.forEach((t, i) => {
     expectTensor("realize", t, `argument ${i}`);
   });
-  flush(
-    tensors.map((t) => t.node),
-    null,
-  );
+  const nodes = tensors.map((t) => t.node);
+  flush(nodes, null);
   await openDevice();
   await synchronize(0);
   checkDevice();
+  for (const { storage } of nodes) if (storage !== null && storage.failure !== null) throw storage.failure;
 }
 
 /** The same values, cut off from the gradient. */

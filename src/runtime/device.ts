@@ -345,7 +345,9 @@ export class Device {
     const refuse = (error: unknown) => {
       run.fail?.(error);
       for (const w of waiters) w.reject(error);
-      if (waiters.length === 0) this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
+      // An output of its own tells whoever reads it; what should have been overwritten has nobody who would.
+      if (waiters.length === 0 && run.outputs.some((output) => output === null))
+        this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
     };
     const go = () => {
       this.#queuedRuns--;
