@@ -1,41 +1,23 @@
 // Transposed convolution layers over one and two spatial dims.
 
 import { ShapeError } from "../errors.ts";
-import { convTranspose1d, convTranspose2d, type Tensor, zeros } from "../tensor.ts";
-import { sizes, whole } from "./check.ts";
-import * as init from "./init.ts";
-import { Module } from "./module.ts";
+import { convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
+import { sizes } from "./check.ts";
+import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
-export interface ConvTransposeOptions {
+export interface ConvTransposeOptions extends ConvolutionOptions {
   /** Distance between the places that neighbouring inputs are spread to. Default 1. */
   stride?: number | readonly number[];
   /** What is cut off at both ends. Default 0. */
   padding?: number | readonly number[];
   /** What is added at the high end; less than stride or dilation. Default 0. */
   outputPadding?: number | readonly number[];
-  /** Number of independent groups that the channels fall into. Default 1. */
-  groups?: number;
-  /** Adds a learned bias per output channel. Default true. */
-  bias?: boolean;
-  /** Distance between the kernel's elements. Default 1. */
-  dilation?: number | readonly number[];
 }
 
-/**
- * What all transposed convolution layers share. `weight` is [inChannels, outChannels / groups, *kernelSize]; weight and bias start as
- * U(-k, k) with k = 1 / √(outChannels / groups · Π kernelSize), as PyTorch has it.
- */
-abstract class ConvTransposeNd extends Module {
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernelSize: readonly number[];
-  readonly stride: readonly number[];
+/** What the layers here share: the choice among output sizes. */
+abstract class ConvTransposeNd extends Convolution {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
-  readonly groups: number;
-  readonly dilation: readonly number[];
-  weight: Tensor;
-  bias: Tensor | null;
 
   constructor(
     dims: number,
@@ -44,32 +26,10 @@ abstract class ConvTransposeNd extends Module {
     kernelSize: number | readonly number[],
     options: ConvTransposeOptions,
   ) {
-    super();
+    super(dims, inChannels, outChannels, kernelSize, options, true);
     const name = this.constructor.name;
-    this.inChannels = whole(name, "inChannels", inChannels);
-    this.outChannels = whole(name, "outChannels", outChannels);
-    this.kernelSize = sizes(name, "kernelSize", kernelSize, dims);
-    this.stride = sizes(name, "stride", options.stride ?? 1, dims);
     this.padding = sizes(name, "padding", options.padding ?? 0, dims, 0);
     this.outputPadding = sizes(name, "outputPadding", options.outputPadding ?? 0, dims, 0);
-    this.dilation = sizes(name, "dilation", options.dilation ?? 1, dims);
-    this.groups = whole(name, "groups", options.groups ?? 1);
-    if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
-      throw new RangeError(
-        `${name}: inChannels and outChannels must be multiples of groups, got ${inChannels}, ${outChannels} and ${this.groups}.`,
-      );
-    }
-    this.weight = zeros([inChannels, outChannels / this.groups, ...this.kernelSize], { requiresGrad: true });
-    this.bias = (options.bias ?? true) ? zeros([outChannels], { requiresGrad: true }) : null;
-    this.resetParameters();
-  }
-
-  /** Draws weight and bias anew. */
-  resetParameters(): void {
-    const { fanIn } = init.fans(this.constructor.name, this.weight);
-    const bound = 1 / Math.sqrt(fanIn);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
   }
 
   /** The op's options; `outputSize` chooses among the sizes that a stride has merged. */

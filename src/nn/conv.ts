@@ -1,43 +1,25 @@
 // Convolution layers over one, two and three spatial dims.
 
 import { ShapeError } from "../errors.ts";
-import { conv1d, conv2d, conv3d, pad, type Tensor, zeros } from "../tensor.ts";
-import { choice, sizes, whole } from "./check.ts";
-import * as init from "./init.ts";
-import { Module } from "./module.ts";
+import { conv1d, conv2d, conv3d, pad, type Tensor } from "../tensor.ts";
+import { choice, sizes } from "./check.ts";
+import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
-export interface ConvOptions {
+export interface ConvOptions extends ConvolutionOptions {
   /** Step of the window. Default 1. */
   stride?: number | readonly number[];
   /** Zeros around the input; "same" keeps the size (stride 1 only), "valid" adds none. Default 0. */
   padding?: number | readonly number[] | "same" | "valid";
-  /** Distance between the kernel's elements. Default 1. */
-  dilation?: number | readonly number[];
-  /** Number of independent groups that the channels fall into. Default 1. */
-  groups?: number;
-  /** Adds a learned bias per output channel. Default true. */
-  bias?: boolean;
   /** What the padding is made of. Default "zeros". */
   paddingMode?: "zeros" | "reflect" | "replicate" | "circular";
 }
 
 type Pair = [left: number, right: number];
 
-/**
- * What all convolution layers share. `weight` is [outChannels, inChannels / groups, *kernelSize]; weight and bias start as
- * U(-k, k) with k = 1 / √(inChannels / groups · Π kernelSize).
- */
-abstract class ConvNd extends Module {
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernelSize: readonly number[];
-  readonly stride: readonly number[];
+/** What the layers here share: padding of all kinds. */
+abstract class ConvNd extends Convolution {
   readonly padding: readonly number[] | "same" | "valid";
-  readonly dilation: readonly number[];
-  readonly groups: number;
   readonly paddingMode: "zeros" | "reflect" | "replicate" | "circular";
-  weight: Tensor;
-  bias: Tensor | null;
   readonly #pads: readonly Pair[];
 
   constructor(
@@ -47,21 +29,10 @@ abstract class ConvNd extends Module {
     kernelSize: number | readonly number[],
     options: ConvOptions,
   ) {
-    super();
+    super(dims, inChannels, outChannels, kernelSize, options, false);
     const name = this.constructor.name;
-    this.inChannels = whole(name, "inChannels", inChannels);
-    this.outChannels = whole(name, "outChannels", outChannels);
-    this.kernelSize = sizes(name, "kernelSize", kernelSize, dims);
-    this.stride = sizes(name, "stride", options.stride ?? 1, dims);
-    this.dilation = sizes(name, "dilation", options.dilation ?? 1, dims);
-    this.groups = whole(name, "groups", options.groups ?? 1);
     const modes = ["zeros", "reflect", "replicate", "circular"] as const;
     this.paddingMode = choice(name, "paddingMode", options.paddingMode ?? "zeros", modes);
-    if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
-      throw new RangeError(
-        `${name}: inChannels and outChannels must be multiples of groups, got ${inChannels}, ${outChannels} and ${this.groups}.`,
-      );
-    }
     const padding = options.padding ?? 0;
     if (typeof padding === "string") {
       this.padding = choice<"same" | "valid">(name, "padding", padding, ["same", "valid"]);
@@ -79,17 +50,6 @@ abstract class ConvNd extends Module {
       const total = (this.dilation[i] ?? 1) * (size - 1);
       return [Math.floor(total / 2), Math.ceil(total / 2)];
     });
-    this.weight = zeros([outChannels, inChannels / this.groups, ...this.kernelSize], { requiresGrad: true });
-    this.bias = (options.bias ?? true) ? zeros([outChannels], { requiresGrad: true }) : null;
-    this.resetParameters();
-  }
-
-  /** Draws weight and bias anew. */
-  resetParameters(): void {
-    const { fanIn } = init.fans(this.constructor.name, this.weight);
-    const bound = 1 / Math.sqrt(fanIn);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
   }
 
   /** The input with the padding that the op itself cannot add, and the padding that it can. */
