@@ -90,7 +90,8 @@ function sentence({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
 
-async function runAll(queue, run) {
+async function runAll(list, run) {
+  const queue = [...list];
   const worker = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) await run(file);
   };
@@ -108,6 +109,10 @@ async function runInChromium(names) {
     return;
   }
   const wanted = names.filter((file) => needsNode(file) === undefined);
+  if (wanted.length === 0) {
+    report("files", { ...emptyCounts(), failed: 1 }, start, "no test file to run in Chromium");
+    return;
+  }
   for (const file of names) if (!wanted.includes(file)) skip(file, `needs Node: ${needsNode(file)}`);
   const folder = join(BUILD, "chromium");
   const problems = await bundleForChromium(wanted, folder);
@@ -157,7 +162,7 @@ async function bundle(names) {
   try {
     // Not in shared chunks: esbuild may then run methods.ts before the class whose methods it installs.
     await build({ ...options, entryPoints: entries(names) });
-    return names;
+    return [...names];
   } catch {
     // One at a time, so that a mistake fails only the files that it is in.
   }
