@@ -80,15 +80,17 @@ export function contractionSchedule(
   const axis = unrolledAxis(group, c, isStored);
   const unroll = (group.inner[axis] as number) % 4 === 0 ? 4 : 1;
   if (device.kind === "software") {
-    // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup. Drivers take long to compile: nothing is unrolled.
+    // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup. Drivers take long to compile, and little is unrolled.
     const lanes = device.subgroupSize;
     if (lanes === 0) return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, width: 8, height: 1 };
-    // Columns that are read with a stride cost more, and more rows share them: where the work is worth the longer text.
+    // Columns that are read with a stride are read four steps at a time, where the work is worth the longer text.
     const long = batch * m * n * group.length >= 2 ** 26;
-    let shares = long && contiguous(c.b, axis, isStored) > 0 ? 4 : 2;
+    const steps = long && contiguous(c.b, axis, isStored) > 0 ? unroll : 1;
+    let shares = 2;
     const tiles = () => Math.ceil(m / (lanes * shares)) * Math.ceil(n / (4 * lanes)) * batch;
     while (shares > 1 && (tiles() < 16 || lanes * shares >= 2 * m)) shares /= 2;
-    return { rows: Math.min(lanes * shares, m), columns: 1, axis, unroll: 1, spread: true, width: lanes, height: 1 };
+    const rows = Math.min(lanes * shares, m);
+    return { rows, columns: 1, axis, unroll: steps, spread: true, width: lanes, height: 1 };
   }
   // Larger tiles reuse more of what they load; smaller ones keep all of the device busy.
   let rows = Math.min(8, m);
