@@ -1,4 +1,5 @@
 // What the device can do at best, measured with hand-written kernels: the ceilings that a step's kernels are held against.
+import type { Device } from "wgrad";
 import { quantile } from "./quantile.ts";
 
 export interface Ceilings {
@@ -25,8 +26,8 @@ const copyBytes = [1 << 19, 1 << 22, 1 << 25, 1 << 27];
 const invocations = 1 << 16;
 
 /** Measures the ceilings of a device that has timestamps; takes about a second. */
-export async function measureCeilings(gpu: GPUDevice): Promise<Ceilings> {
-  const lab = new Lab(gpu);
+export async function measureCeilings(device: Device): Promise<Ceilings> {
+  const lab = new Lab(device);
   const most = Math.max(...copyBytes) / 2;
   const [from, to] = [lab.buffer(most), lab.buffer(most)];
   // Vectors per invocation, side by side: software drivers want several, GPUs one.
@@ -111,13 +112,16 @@ interface Kernel {
 }
 
 class Lab {
+  readonly #device: Device;
   readonly #gpu: GPUDevice;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
   readonly #readable: GPUBuffer;
   readonly #buffers: GPUBuffer[] = [];
 
-  constructor(gpu: GPUDevice) {
+  constructor(device: Device) {
+    const { gpu } = device;
+    this.#device = device;
     this.#gpu = gpu;
     this.#queries = gpu.createQuerySet({ type: "timestamp", count: 2 });
     this.#resolved = gpu.createBuffer({ size: 16, usage: QUERY_RESOLVE | COPY_SRC });
@@ -153,7 +157,10 @@ class Lab {
       encoder.resolveQuerySet(this.#queries, 0, 2, this.#resolved, 0);
       encoder.copyBufferToBuffer(this.#resolved, 0, this.#readable, 0, 16);
       this.#gpu.queue.submit([encoder.finish()]);
-      await this.#readable.mapAsync(MAP_READ);
+      const mapped = this.#readable.mapAsync(MAP_READ);
+      // As wgrad does: what waits would take a core from software drivers.
+      this.#device.restDuring(mapped);
+      await mapped;
       const [start = 0n, end = 0n] = new BigUint64Array(this.#readable.getMappedRange());
       seconds.push(Number(end - start) / 1e9);
       this.#readable.unmap();

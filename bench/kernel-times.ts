@@ -31,7 +31,7 @@ export async function kernelTimes(row: Row, runs: number): Promise<KernelTimes |
   for (let i = 0; i < runs; i++) reports.push(await profile(once));
   const report = reports.at(-1) as ProfileReport;
   await synchronize(0);
-  const ceilings = await measureCeilings(device.gpu);
+  const ceilings = await measureCeilings(device);
   device.destroy();
   return {
     ceilings,

@@ -94,7 +94,7 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
   const kept = keep ? parse(await readTuning(key)) : new Map<string, Schedule | null>();
   const chosen = new Map(inUse.get(device));
   const found: TunedKernel[] = [];
-  const stand = new BenchStand(device.gpu);
+  const stand = new BenchStand(device);
   try {
     const known = tasks.filter(({ signature }) => kept.has(signature));
     for (const task of known) {

@@ -9,6 +9,7 @@ import {
   BUFFER_UNIFORM,
   MAP_READ,
 } from "./constants.ts";
+import type { Device } from "./device.ts";
 
 /** What a kernel binds, in the order of its bindings. */
 export interface StandBinding {
@@ -34,6 +35,7 @@ const PERIOD = 1 << 18;
 
 /** Kernels that compute the same, side by side: buffers of their own for what they write, shared ones for what they only read. */
 export class BenchStand {
+  readonly #device: Device;
   readonly #gpu: GPUDevice;
   readonly #queries: GPUQuerySet;
   readonly #stamps: GPUBuffer;
@@ -42,7 +44,9 @@ export class BenchStand {
   readonly #made: GPUBuffer[] = [];
   readonly #data: Record<StandBinding["kind"], Uint8Array<ArrayBuffer>>;
 
-  constructor(gpu: GPUDevice) {
+  constructor(device: Device) {
+    const { gpu } = device;
+    this.#device = device;
     this.#gpu = gpu;
     this.#queries = gpu.createQuerySet({ type: "timestamp", count: 2 });
     this.#stamps = gpu.createBuffer({ size: 16, usage: BUFFER_QUERY_RESOLVE | BUFFER_COPY_SRC });
@@ -131,7 +135,9 @@ export class BenchStand {
     encoder.resolveQuerySet(this.#queries, 0, 2, this.#stamps, 0);
     encoder.copyBufferToBuffer(this.#stamps, 0, this.#readable, 0, 16);
     this.#gpu.queue.submit([encoder.finish()]);
-    await this.#readable.mapAsync(MAP_READ);
+    const mapped = this.#readable.mapAsync(MAP_READ);
+    this.#device.restDuring(mapped);
+    await mapped;
     const [start = 0n, end = 0n] = new BigUint64Array(this.#readable.getMappedRange());
     const microseconds = Number(end - start) / 1000;
     this.#readable.unmap();

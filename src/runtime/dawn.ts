@@ -2,6 +2,8 @@
 
 import { DeviceLostError } from "../errors.ts";
 
+export { restDuring } from "./rest.ts";
+
 /** What `openGpu` may be told. */
 export interface GpuOptions {
   /** Part of an adapter's name, where the machine has several: `"llvmpipe"`, `"NVIDIA"`. */

@@ -1,6 +1,6 @@
 // The device: opens WebGPU, runs executables in order with one submit each, reads results back.
 
-import { openGpu } from "#gpu";
+import { openGpu, restDuring } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, BUFFER_UNIFORM, MAP_READ } from "./constants.ts";
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
@@ -79,6 +79,8 @@ export class Device {
   readonly gpu: GPUDevice;
   /** The adapter's name, for reports. */
   readonly adapterName: string;
+  /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
+  readonly isSoftware: boolean;
   readonly #pool: BufferPool;
   readonly #pages: ResultPages;
   readonly #pipelines: PipelineCache;
@@ -110,6 +112,10 @@ export class Device {
   constructor(gpu: GPUDevice, adapterName: string, owned: boolean, memoryLimit: number) {
     this.gpu = gpu;
     this.adapterName = adapterName;
+    const info = gpu.adapterInfo;
+    this.isSoftware =
+      info?.isFallbackAdapter === true ||
+      /llvmpipe|lavapipe|swiftshader|software|cpu|basic render/i.test(`${adapterName} ${info?.architecture ?? ""}`);
     this.#owned = owned;
     this.#pool = new BufferPool(gpu, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
     this.#pages = new ResultPages(this.#pool);
@@ -165,20 +171,16 @@ export class Device {
     return new Device(device, name, true, limit);
   }
 
-  /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
-  get isSoftware(): boolean {
-    const info = this.gpu.adapterInfo;
-    return (
-      info?.isFallbackAdapter === true ||
-      /llvmpipe|lavapipe|swiftshader|software|cpu|basic render/i.test(`${this.adapterName} ${info?.architecture ?? ""}`)
-    );
-  }
-
   /** Invocations per subgroup where that is fixed and usable, else 0. */
   get subgroupSize(): number {
     const info = this.gpu.adapterInfo;
     if (!this.gpu.features.has("subgroups") || info === undefined) return 0;
     return info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
+  }
+
+  /** Keeps this thread off the cores that shaders run on, until `work` has settled. */
+  restDuring(work: Promise<unknown>): void {
+    if (this.isSoftware) restDuring(work);
   }
 
   /** Set once the device is lost or closed. */
@@ -280,6 +282,7 @@ export class Device {
   #hold(ready: Promise<unknown>): void {
     this.#waiting = true;
     this.#ready = ready.catch(() => undefined);
+    this.restDuring(ready);
     const turn = ++this.#turn;
     const go = () => {
       // Somebody may have gone ahead meanwhile.
@@ -564,6 +567,7 @@ export class Device {
     this.#submits++;
     const done = this.gpu.queue.onSubmittedWorkDone().catch(() => undefined);
     this.#inFlight.push(done);
+    this.restDuring(done);
     done.then(() => {
       this.#inFlight = this.#inFlight.filter((p) => p !== done);
     });

@@ -28,3 +28,6 @@ function remedy(): string {
     ? "Browsers offer it only to https:// pages and to http://localhost: serve the page from there."
     : "Use a browser that has it: Chrome or Edge 113, Safari 26, Firefox 141 or later.";
 }
+
+/** Nothing to do: a browser waits without turning. */
+export function restDuring(_work: Promise<unknown>): void {}
