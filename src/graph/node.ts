@@ -21,7 +21,7 @@ export interface WgslContext {
   number(value: number): string;
   /** A number as f32 literal at this width. */
   float(value: number): string;
-  /** Calls a scalar helper function of `helpers` lane by lane. */
+  /** Calls a function of `helpers`: with all lanes at once where all helpers are written for that (graph/helpers.ts), else lane by lane. */
   call(helper: string, ...values: string[]): string;
 }
 

@@ -104,9 +104,8 @@ export function prelu(x: Tensor, weight: Tensor): Tensor {
 }
 
 // scale·(x for x > 0, else alpha·(e^(x·rate) - 1)): elu, selu and celu are cases of this.
-const EXPONENTIAL_LINE = `fn exponential_line(x: f32, alpha: f32, scale: f32, rate: f32) -> f32 {
-  if (x > 0.0) { return scale * x; }
-  return scale * (alpha * expm1_f32(x * rate));
+const EXPONENTIAL_LINE = `fn exponential_line(x: F, alpha: F, scale: F, rate: F) -> F {
+  return scale * select(alpha * expm1_f32(x * rate), x, x > F(0.0));
 }`;
 
 function times(x: Tensor, factor: number): Tensor {
@@ -243,9 +242,8 @@ export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor 
 }
 
 // Near 0 the difference is that of the series of tanh.
-const TANHSHRINK_TEXT = `fn tanhshrink_f32(x: f32) -> f32 {
-  if (abs(x) < 0.625) { return x * x * x * -tanh_core(x * x); }
-  return x - tanh_f32(x);
+const TANHSHRINK_TEXT = `fn tanhshrink_f32(x: F) -> F {
+  return select(x - tanh_f32(x), x * x * x * -tanh_core(x * x), abs(x) < F(0.625));
 }`;
 
 /** x - tanh x. */

@@ -24,7 +24,7 @@ import {
 } from "./define.ts";
 
 /** WGSL: a NaN test on the bits, since compilers may assume that NaN never occurs. */
-export const IS_NAN = "fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }";
+export const IS_NAN = "fn is_nan(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u); }";
 
 const plainAdd = elementwise("add", {
   dtype: arithmetic,

@@ -1,6 +1,7 @@
 // Shaders of attention in one pass: rows of one side stay in registers while rows of the other stream by, shared by a workgroup.
 
 import type { DType } from "../dtype.ts";
+import { forLanes } from "../graph/helpers.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelText } from "../graph/node.ts";
 import type { DeviceTraits } from "../shaders/kernel.ts";
@@ -519,7 +520,7 @@ export class AttentionWriter {
     const subgroups = share === "subgroup";
     const at = this.#lines.findIndex((line) => line.startsWith("let first"));
     const body = [...this.#lines.slice(0, at), ...this.#starts, ...this.#lines.slice(at)];
-    const helpers = dropout ? DROPOUT : [];
+    const helpers = dropout ? forLanes(DROPOUT, 1) : [];
     const pairs = sizeOf(batch) * queries * keys * (causal ? 0.5 : 1);
     return {
       wgsl: [...helpers, ...this.#functions, "", entryPoint(size, body.join("\n"), { subgroups })].join("\n"),

@@ -17,8 +17,8 @@ import {
   unary,
 } from "./define.ts";
 
-const FINITE_TEXT = `fn is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) < 0x7f800000u; }
-fn is_infinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }`;
+const FINITE_TEXT = `fn is_finite(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) < U(0x7f800000u); }
+fn is_infinite(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) == U(0x7f800000u); }`;
 
 /** True where x is NaN, as bool. */
 export const isnan: Unary = unary("isnan", {
@@ -230,11 +230,10 @@ export function clamp(x: Tensor, options: { min?: Tensor | number | null; max?: 
   throw new RangeError("clamp: give min, max or both, got neither. x.clamp({ min: 0 }) is the form.");
 }
 
-const NAN_TO_NUM_TEXT = `fn nan_to_num(x: f32, nan: f32, high: f32, low: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) { return nan; }
-  if (bits == 0x7f800000u) { return high; }
-  return select(x, low, bits == 0xff800000u);
+const NAN_TO_NUM_TEXT = `fn nan_to_num(x: F, nan: F, high: F, low: F) -> F {
+  let bits = bitcast<U>(x);
+  let finite = select(select(x, low, bits == U(0xff800000u)), high, bits == U(0x7f800000u));
+  return select(finite, nan, (bits & U(0x7fffffffu)) > U(0x7f800000u));
 }`;
 
 const replaceSpecial = elementwise("nanToNum", {

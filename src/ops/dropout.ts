@@ -24,7 +24,7 @@ export type Probability = number | Tensor;
 /** WGSL: dropout_factor(counter, key, p), 0 with probability p, else 1 / (1 - p). */
 export const DROPOUT: readonly string[] = [
   ...UNIFORM,
-  "fn dropout_factor(counter: u32, key: u32, p: f32) -> f32 { return select(0.0, 1.0 / (1.0 - p), random_uniform(counter, key) >= p); }",
+  "fn dropout_factor(counter: U, key: U, p: F) -> F { return select(F(0.0), 1.0 / (1.0 - p), random_uniform(counter, key) >= p); }",
 ];
 
 /** The same number on the host. */

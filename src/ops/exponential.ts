@@ -9,24 +9,24 @@ import { arithmetic, type Binary, binary, floating, type Unary, unary } from "./
 // S. L. Moshier's Cephes library (netlib.org/cephes, single precision).
 
 /** WGSL: infinity and NaN, from bits that are no constant expressions (WGSL has no literals for them). */
-export const SPECIAL_VALUES = `fn infinity() -> f32 { let bits = 0x7f800000u; return bitcast<f32>(bits); }
-fn not_a_number() -> f32 { let bits = 0x7fc00000u; return bitcast<f32>(bits); }`;
+export const SPECIAL_VALUES = `fn infinity() -> F { let bits = U(0x7f800000u); return bitcast<F>(bits); }
+fn not_a_number() -> F { let bits = U(0x7fc00000u); return bitcast<F>(bits); }`;
 
 /**
  * WGSL: 2^n for whole n, -126 ≤ n ≤ 127 (0 for n = -127), and p·2^n for |n| ≤ 252. Adding 3·2²² leaves n in the low bits; a conversion
  * to i32 must saturate and costs more than all the rest.
  */
-export const SCALE = `fn power_of_two(n: f32) -> f32 { return bitcast<f32>((bitcast<u32>(n + 12582912.0) << 23u) + 0x3f800000u); }
-fn scale_by_power(p: f32, n: f32) -> f32 { let k = round(n * 0.5); return p * power_of_two(k) * power_of_two(n - k); }`;
+export const SCALE = `fn power_of_two(n: F) -> F { return bitcast<F>((bitcast<U>(n + 12582912.0) << U(23u)) + 0x3f800000u); }
+fn scale_by_power(p: F, n: F) -> F { let k = round(n * 0.5); return p * power_of_two(k) * power_of_two(n - k); }`;
 
 // exp_core: (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2.
-const EXP_CORE = `fn exp_core(r: f32) -> f32 {
+const EXP_CORE = `fn exp_core(r: F) -> F {
   return ((((1.9875691500e-4 * r + 1.3981999507e-3) * r + 8.3334519073e-3) * r + 4.1665795894e-2) * r + 1.6666665459e-1) * r + 5.0000001201e-1;
 }`;
 
 // 0 from x < -87 on, where results are hardly normal numbers.
-const EXP_TEXT = `fn exp_f32(x: f32) -> f32 {
-  let y = select(select(x, 89.0, x > 89.0), -87.5, x < -87.5);
+const EXP_TEXT = `fn exp_f32(x: F) -> F {
+  let y = select(select(x, F(89.0), x > F(89.0)), F(-87.5), x < F(-87.5));
   let n = round(y * 1.44269504);
   let r = (y - n * 0.693359375) + n * 2.12194440e-4;
   let p = exp_core(r) * r * r + r + 1.0;
@@ -36,50 +36,47 @@ const EXP_TEXT = `fn exp_f32(x: f32) -> f32 {
 /** WGSL: exp_f32(x). */
 export const EXP: readonly string[] = [SCALE, EXP_CORE, EXP_TEXT];
 
-const EXPM1_TEXT = `fn expm1_f32(x: f32) -> f32 {
-  let y = select(select(x, 17.5, x > 17.5), -18.0, x < -18.0);
+const EXPM1_TEXT = `fn expm1_f32(x: F) -> F {
+  let y = select(select(x, F(17.5), x > F(17.5)), F(-18.0), x < F(-18.0));
   let n = round(y * 1.44269504);
   let r = (y - n * 0.693359375) + n * 2.12194440e-4;
   let two = power_of_two(n);
-  return select(two * (exp_core(r) * r * r + r) + (two - 1.0), exp_f32(x), x > 17.5);
+  return select(two * (exp_core(r) * r * r + r) + (two - 1.0), exp_f32(x), x > F(17.5));
 }`;
 
 /** WGSL: expm1_f32(x). */
 export const EXPM1: readonly string[] = [...EXP, EXPM1_TEXT];
 
-const EXP2_TEXT = `fn exp2_f32(x: f32) -> f32 {
-  let y = select(select(x, 129.0, x > 129.0), -151.0, x < -151.0);
+const EXP2_TEXT = `fn exp2_f32(x: F) -> F {
+  let y = select(select(x, F(129.0), x > F(129.0)), F(-151.0), x < F(-151.0));
   let n = round(y);
   let r = (y - n) * 0.693147181;
   return scale_by_power(exp_core(r) * r * r + r + 1.0, n);
 }`;
 
 // log_core: log(1 + f) for √½ - 1 ≤ f ≤ √2 - 1.
-const LOG_CORE = `fn log_core(f: f32) -> f32 {
+const LOG_CORE = `fn log_core(f: F) -> F {
   let p = (((((((7.0376836292e-2 * f - 1.1514610310e-1) * f + 1.1676998740e-1) * f - 1.2420140846e-1) * f + 1.4249322787e-1) * f
     - 1.6668057665e-1) * f + 2.0000714765e-1) * f - 2.4999993993e-1) * f + 3.3333331174e-1;
   let z = f * f;
   return f + (p * f * z - 0.5 * z);
 }`;
 
-// x = (1 + f)·2^e with f as log_core wants it; for x > 0.
-const LOG_SPLIT = `fn log_split(x: f32) -> vec2<f32> {
-  let tiny = x < 1.17549435e-38;
-  let bits = bitcast<u32>(select(x, x * 33554432.0, tiny)) + 0x004afb0du;
-  let e = f32(i32(bits >> 23u) - 127) - select(0.0, 25.0, tiny);
-  return vec2<f32>(bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0, e);
-}`;
+// x = (1 + fraction)·2^exponent with a fraction as log_core wants it; for x > 0.
+const LOG_SPLIT = `fn log_bits(x: F) -> U { return bitcast<U>(select(x, x * 33554432.0, x < F(1.17549435e-38))) + 0x004afb0du; }
+fn log_fraction(x: F) -> F { return bitcast<F>((log_bits(x) & U(0x007fffffu)) + 0x3f3504f3u) - 1.0; }
+fn log_exponent(x: F) -> F { return F(I(log_bits(x) >> U(23u)) - 127) - select(F(0.0), F(25.0), x < F(1.17549435e-38)); }`;
 
 // A logarithm's value y where x is a positive number, and what it is elsewhere.
-const LOG_LIMITS = `fn log_limits(x: f32, y: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  let above = select(select(y, x, bits == 0x7f800000u), not_a_number(), bits > 0x7f800000u);
-  return select(above, -infinity(), x == 0.0);
+const LOG_LIMITS = `fn log_limits(x: F, y: F) -> F {
+  let bits = bitcast<U>(x);
+  let above = select(select(y, x, bits == U(0x7f800000u)), not_a_number(), bits > U(0x7f800000u));
+  return select(above, -infinity(), x == F(0.0));
 }`;
 
-const LOG_TEXT = `fn log_f32(x: f32) -> f32 {
-  let s = log_split(x);
-  return log_limits(x, (log_core(s.x) - s.y * 2.12194440e-4) + s.y * 0.693359375);
+const LOG_TEXT = `fn log_f32(x: F) -> F {
+  let e = log_exponent(x);
+  return log_limits(x, (log_core(log_fraction(x)) - e * 2.12194440e-4) + e * 0.693359375);
 }`;
 
 const LOG_PARTS: readonly string[] = [SPECIAL_VALUES, LOG_CORE, LOG_SPLIT, LOG_LIMITS];
@@ -87,18 +84,17 @@ const LOG_PARTS: readonly string[] = [SPECIAL_VALUES, LOG_CORE, LOG_SPLIT, LOG_L
 /** WGSL: log_f32(x). */
 export const LOG: readonly string[] = [...LOG_PARTS, LOG_TEXT];
 
-const LOG2_TEXT = `fn log2_f32(x: f32) -> f32 {
-  let s = log_split(x);
-  return log_limits(x, log_core(s.x) * 1.44269504 + s.y);
+const LOG2_TEXT = `fn log2_f32(x: F) -> F {
+  return log_limits(x, log_core(log_fraction(x)) * 1.44269504 + log_exponent(x));
 }`;
 
-const LOG10_TEXT = `fn log10_f32(x: f32) -> f32 {
-  let s = log_split(x);
-  return log_limits(x, (log_core(s.x) * 0.434294482 + s.y * 2.48745663981195e-4) + s.y * 0.30078125);
+const LOG10_TEXT = `fn log10_f32(x: F) -> F {
+  let e = log_exponent(x);
+  return log_limits(x, (log_core(log_fraction(x)) * 0.434294482 + e * 2.48745663981195e-4) + e * 0.30078125);
 }`;
 
-const LOG1P_TEXT = `fn log1p_f32(x: f32) -> f32 {
-  return select(log_f32(1.0 + x), log_core(x), (x > -0.29) & (x < 0.414));
+const LOG1P_TEXT = `fn log1p_f32(x: F) -> F {
+  return select(log_f32(1.0 + x), log_core(x), (x > F(-0.29)) & (x < F(0.414)));
 }`;
 
 /** WGSL: log1p_f32(x). */

@@ -9,7 +9,7 @@ import { TANH, tanh } from "./hyperbolic.ts";
 import { SIGMOID, sigmoid, sigmoidReference } from "./sigmoid.ts";
 import { erfcReference } from "./special-reference.ts";
 
-const SILU_TEXT = `fn silu_slope(x: f32) -> f32 {
+const SILU_TEXT = `fn silu_slope(x: F) -> F {
   let s = sigmoid_f32(x);
   return s + x * s * (1.0 - s);
 }`;
@@ -40,8 +40,8 @@ const siluSlope: Unary = unary("siluSlope", {
   cost: 26,
 });
 
-const GELU_TEXT = `fn gelu_f32(x: f32) -> f32 { return 0.5 * x * (1.0 + erf_f32(x * 0.707106781)); }
-fn gelu_slope(x: f32) -> f32 {
+const GELU_TEXT = `fn gelu_f32(x: F) -> F { return 0.5 * x * (1.0 + erf_f32(x * 0.707106781)); }
+fn gelu_slope(x: F) -> F {
   return 0.5 * (1.0 + erf_f32(x * 0.707106781)) + x * 0.398942280 * exp_f32(-0.5 * x * x);
 }`;
 
@@ -73,12 +73,12 @@ const geluSlope: Unary = unary("geluSlope", {
 const SCALE = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
-const GELU_TANH_TEXT = `fn gelu_tanh(x: f32) -> f32 { return 0.5 * x * (1.0 + tanh_f32(0.797884561 * (x + 0.044715 * x * x * x))); }
-fn gelu_tanh_slope(x: f32) -> f32 {
-  // Beyond, the tanh is ±1 and its slope 0; x² would overflow.
-  if (abs(x) > 20.0 && abs(x) < 3.4e38) { return select(0.0, 1.0, x > 0.0); }
+const GELU_TANH_TEXT = `fn gelu_tanh(x: F) -> F { return 0.5 * x * (1.0 + tanh_f32(0.797884561 * (x + 0.044715 * x * x * x))); }
+fn gelu_tanh_slope(x: F) -> F {
   let t = tanh_f32(0.797884561 * (x + 0.044715 * x * x * x));
-  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.797884561 * (1.0 + 0.134145 * x * x);
+  let slope = 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.797884561 * (1.0 + 0.134145 * x * x);
+  // Far out the tanh is ±1 and its slope 0; x² would overflow.
+  return select(slope, select(F(0.0), F(1.0), x > F(0.0)), (abs(x) > F(20.0)) & (abs(x) < F(3.4e38)));
 }`;
 
 const inner = (x: number): number => Math.tanh(SCALE * (x + CUBIC * x ** 3));

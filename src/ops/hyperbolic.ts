@@ -25,13 +25,13 @@ const COSH_TEXT = `fn cosh_f32(x: f32) -> f32 {
 }`;
 
 // tanh_core: (tanh x - x) / x³ for |x| < 0.625, of x².
-const TANH_TEXT = `fn tanh_core(z: f32) -> f32 {
+const TANH_TEXT = `fn tanh_core(z: F) -> F {
   return (((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1;
 }
-fn tanh_f32(x: f32) -> f32 {
+fn tanh_f32(x: F) -> F {
   let a = abs(x);
   let y = 1.0 - 2.0 / (exp_f32(2.0 * a) + 1.0);
-  return select(select(y, -y, x < 0.0), tanh_core(x * x) * x * x * x + x, a < 0.625);
+  return select(select(y, -y, x < F(0.0)), tanh_core(x * x) * x * x * x + x, a < F(0.625));
 }`;
 
 /** WGSL: tanh_f32(x), tanh_core(x²). */

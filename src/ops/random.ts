@@ -18,7 +18,7 @@ import { reshape } from "./views.ts";
 const CREATION: readonly string[] = ["dtype", "requiresGrad"];
 
 const UNIFORM_TEXT =
-  "fn random_uniform(counter: u32, key: u32) -> f32 { return f32(threefry(counter, key).x >> 8u) * 5.9604644775390625e-8; }";
+  "fn random_uniform(counter: U, key: U) -> F { return F(threefry(counter, key).x >> U(8u)) * 5.9604644775390625e-8; }";
 
 /** WGSL: random_uniform(counter, key) in [0, 1), a multiple of 2^-24. */
 export const UNIFORM: readonly string[] = [...THREEFRY, UNIFORM_TEXT];

@@ -1,6 +1,7 @@
 // Parallel scans: running combinations along a dim, in one dispatch, or three where few rows are long.
 
 import type { DType } from "../dtype.ts";
+import { forLanes } from "../graph/helpers.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
 import type {
   KernelCall,
@@ -131,7 +132,7 @@ function declarations(monoid: Monoid, dtype: DType, layout: Layout): string {
     "// Element i along the dim, at `at` in memory.",
     `fn load(at: u32, i: u32) -> State { return State(${monoid.load(values, "i").join(", ")}); }`,
   );
-  if (monoid.helpers !== undefined) lines.unshift(monoid.helpers);
+  if (monoid.helpers !== undefined) lines.unshift(...forLanes([monoid.helpers], 1));
   return lines.join("\n");
 }
 

@@ -2,6 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
+import { forLanes } from "../graph/helpers.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelDefinition, KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
@@ -47,7 +48,7 @@ while (low < high) {
 }
 places[thread] = i32(low);`;
     const flops = count * Math.ceil(Math.log2(length + 1));
-    return { wgsl: `${IS_NAN}\n\n${entryPoint(64, body)}`, workgroups: Math.ceil(count / 64), flops };
+    return { wgsl: `${forLanes([IS_NAN], 1)}\n\n${entryPoint(64, body)}`, workgroups: Math.ceil(count / 64), flops };
   },
   reference: ([sequence, values], { inputs, attributes }) => {
     const { length, perRow } = layoutOf(inputs[0] as ValueType, inputs[1] as ValueType);

@@ -1,6 +1,7 @@
 // Kernels that combine what sorted indices bring together: one invocation per result, in the order of the sources.
 
 import type { DType } from "../dtype.ts";
+import { forLanes } from "../graph/helpers.ts";
 import type { KernelCall, KernelDefinition, KernelProgram, KernelText, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
@@ -61,7 +62,7 @@ function declarations(kind: SegmentKind, { dtype, width }: Layout): { text: stri
       : `${scalar}(${number})`
     : `bitcast<f32>(special_bits.${infinite})`;
   const text = [
-    ...(kind === "amax" || kind === "amin" ? [IS_NAN] : []),
+    ...(kind === "amax" || kind === "amin" ? forLanes([IS_NAN], 1) : []),
     `fn identity() -> ${type} { return ${width === 4 ? `${type}(${identity})` : identity}; }`,
     `fn combine(a: ${type}, b: ${type}) -> ${type} { return ${combined}; }`,
   ].join("\n");

@@ -6,19 +6,18 @@ import { checkNumber, checkOptions, elementwise, expectTensor, floating, type Un
 import { EXP, LOG1P } from "./exponential.ts";
 
 // e^-|x| cannot overflow, and 1 + e^-|x| loses nothing.
-const SIGMOID_TEXT = `fn sigmoid_f32(x: f32) -> f32 {
+const SIGMOID_TEXT = `fn sigmoid_f32(x: F) -> F {
   let e = exp_f32(-abs(x));
-  return select(e, 1.0, x >= 0.0) / (1.0 + e);
+  return select(e, F(1.0), x >= F(0.0)) / (1.0 + e);
 }`;
 
 /** WGSL: sigmoid_f32(x). */
 export const SIGMOID: readonly string[] = [...EXP, SIGMOID_TEXT];
 
-const SOFTPLUS_TEXT = `fn softplus_f32(x: f32) -> f32 { return select(x, 0.0, x < 0.0) + log1p_f32(exp_f32(-abs(x))); }
-fn log_sigmoid(x: f32) -> f32 { return -softplus_f32(-x); }
-fn softplus_scaled(x: f32, beta: f32, threshold: f32) -> f32 {
-  if (x * beta > threshold) { return x; }
-  return softplus_f32(x * beta) / beta;
+const SOFTPLUS_TEXT = `fn softplus_f32(x: F) -> F { return select(x, F(0.0), x < F(0.0)) + log1p_f32(exp_f32(-abs(x))); }
+fn log_sigmoid(x: F) -> F { return -softplus_f32(-x); }
+fn softplus_scaled(x: F, beta: F, threshold: F) -> F {
+  return select(softplus_f32(x * beta) / beta, x, x * beta > threshold);
 }`;
 
 /** WGSL: softplus_f32(x) = log(1 + eˣ). */

@@ -261,9 +261,8 @@ const sincSlope: Unary = unary("sincSlope", {
 });
 
 // Near ½ the odds are near 1: the logarithm of their difference from 1 keeps the digits.
-const LOGIT_TEXT = `fn logit_f32(x: f32) -> f32 {
-  if (abs(x - 0.5) < 0.1) { return log1p_f32((2.0 * x - 1.0) / (1.0 - x)); }
-  return log_f32(x / (1.0 - x));
+const LOGIT_TEXT = `fn logit_f32(x: F) -> F {
+  return select(log_f32(x / (1.0 - x)), log1p_f32((2.0 * x - 1.0) / (1.0 - x)), abs(x - 0.5) < F(0.1));
 }`;
 
 const logOdds: Unary = unary("logit", {
@@ -288,8 +287,8 @@ export function logit(x: Tensor, options: { eps?: number | null } = {}): Tensor 
   return logOdds(clamp(x, { min: eps, max: 1 - eps }));
 }
 
-const LOGADDEXP_TEXT = `fn logaddexp_f32(x: f32, y: f32) -> f32 {
-  let difference = select(abs(x - y), 0.0, x == y);
+const LOGADDEXP_TEXT = `fn logaddexp_f32(x: F, y: F) -> F {
+  let difference = select(abs(x - y), F(0.0), x == y);
   return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference));
 }`;
 
@@ -311,8 +310,8 @@ export const logaddexp: Binary = binary("logaddexp", {
   cost: 46,
 });
 
-const LOGADDEXP2_TEXT = `fn logaddexp2_f32(x: f32, y: f32) -> f32 {
-  let difference = select(abs(x - y), 0.0, x == y);
+const LOGADDEXP2_TEXT = `fn logaddexp2_f32(x: F, y: F) -> F {
+  let difference = select(abs(x - y), F(0.0), x == y);
   return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference * 0.693147181)) * 1.44269504;
 }`;
 
@@ -335,7 +334,7 @@ export const logaddexp2: Binary = binary("logaddexp2", {
 });
 
 const XLOGY_TEXT =
-  "fn xlogy_f32(x: f32, y: f32) -> f32 { if (x == 0.0 && !is_nan(y)) { return 0.0; } return x * log_f32(y); }";
+  "fn xlogy_f32(x: F, y: F) -> F { return select(x * log_f32(y), F(0.0), (x == F(0.0)) & !is_nan(y)); }";
 
 /** x·log y, and 0 where x is 0 (unless y is NaN). */
 export const xlogy: (x: Tensor | number, y: Tensor | number) => Tensor = elementwise("xlogy", {

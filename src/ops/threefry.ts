@@ -1,23 +1,25 @@
 // Counter-based random bits: Threefry-2x32 with 20 rounds (Salmon et al. 2011), in WGSL and on the host, bit for bit the same.
 
 // One word of key and one of counter: a stream per random op, an element per counter.
-const THREEFRY_TEXT = `fn threefry_round(x: vec2<u32>, r: u32) -> vec2<u32> {
-  let a = x.x + x.y;
-  return vec2<u32>(a, ((x.y << r) | (x.y >> (32u - r))) ^ a);
+const THREEFRY_TEXT = `struct Words { x: U, y: U }
+fn threefry_round(w: Words, r: u32) -> Words {
+  let a = w.x + w.y;
+  return Words(a, ((w.y << U(r)) | (w.y >> U(32u - r))) ^ a);
 }
-fn threefry_rounds(x: vec2<u32>, r: vec4<u32>) -> vec2<u32> {
-  return threefry_round(threefry_round(threefry_round(threefry_round(x, r.x), r.y), r.z), r.w);
+fn threefry_rounds(w: Words, r: vec4<u32>, a: U, b: U) -> Words {
+  let mixed = threefry_round(threefry_round(threefry_round(threefry_round(w, r.x), r.y), r.z), r.w);
+  return Words(mixed.x + a, mixed.y + b);
 }
-fn threefry(counter: u32, key: u32) -> vec2<u32> {
+fn threefry(counter: U, key: U) -> Words {
   let even = vec4<u32>(13u, 15u, 26u, 6u);
   let odd = vec4<u32>(17u, 29u, 16u, 24u);
-  let last = key ^ 0x1bd11bdau;
-  var x = vec2<u32>(counter + key, 0u);
-  x = threefry_rounds(x, even) + vec2<u32>(0u, last + 1u);
-  x = threefry_rounds(x, odd) + vec2<u32>(last, key + 2u);
-  x = threefry_rounds(x, even) + vec2<u32>(key, 3u);
-  x = threefry_rounds(x, odd) + vec2<u32>(0u, last + 4u);
-  return threefry_rounds(x, even) + vec2<u32>(last, key + 5u);
+  let last = key ^ U(0x1bd11bdau);
+  var w = Words(counter + key, U(0u));
+  w = threefry_rounds(w, even, U(0u), last + 1u);
+  w = threefry_rounds(w, odd, last, key + 2u);
+  w = threefry_rounds(w, even, key, U(3u));
+  w = threefry_rounds(w, odd, U(0u), last + 4u);
+  return threefry_rounds(w, even, last, key + 5u);
 }`;
 
 /** WGSL: threefry(counter, key), two random words. */

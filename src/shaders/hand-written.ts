@@ -7,7 +7,7 @@ import type { Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type DeviceTraits, foldGrid, type Kernel } from "./kernel.ts";
-import { SPECIAL_BITS, storedElement } from "./writer.ts";
+import { SPECIAL_BITS, storedElement } from "./wgsl.ts";
 
 /** A shader written by hand with the values that it is run on. */
 export interface HandWritten {

@@ -14,7 +14,8 @@ import { inputCoordinates } from "../graph/program.ts";
 import type { Group, Reduction } from "../schedule/group.ts";
 import { stridesOf } from "../shape.ts";
 import { type DeviceTraits, FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
-import { elementOf, lane, literal, type Operand, type Writer, wgslContext } from "./writer.ts";
+import { elementOf, literal } from "./wgsl.ts";
+import { lane, type Operand, type Writer } from "./writer.ts";
 
 /** How rows are spread over invocations. */
 export interface RowSchedule {
@@ -196,7 +197,6 @@ export function writeRows(
       if (!Number.isFinite(identity)) writer.useSpecial();
       const start = literal(identity, element);
       writer.line(`var ${name} = ${width === 4 ? `vec4<${element}>(${start})` : start};`);
-      for (const h of r.definition.helpers ?? []) writer.helper(h);
       return { r, name, element, width, start };
     });
     writer.open();
@@ -215,7 +215,7 @@ export function writeRows(
       let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
       if (condition !== null)
         code = `select(${width === 4 ? `vec4<${element}>(${start})` : start}, ${code}, ${condition.code})`;
-      const context = wgslContext(element, width);
+      const context = writer.context(r.definition.helpers ?? [], element, width);
       if (condition !== null) {
         const name2 = writer.fresh("x");
         writer.line(`let ${name2} = ${code};`);
@@ -225,9 +225,9 @@ export function writeRows(
     }
     writer.close(loop);
     for (const { r, name, element, width } of accumulators) {
-      const scalar = wgslContext(element, 1);
       let result: Operand = { code: name, width, depth: writer.depth };
       if (vector === "row" && width === 4) {
+        const scalar = writer.context(r.definition.helpers ?? [], element, 1);
         const low = writer.fresh("x");
         writer.line(`let ${low} = ${r.definition.combine(scalar, `${name}.x`, `${name}.y`)};`);
         const high = writer.fresh("x");
@@ -241,7 +241,7 @@ export function writeRows(
         const scratch = `scratch_${element}${result.width}`;
         writer.global(`var<workgroup> ${scratch}: array<${type}, ${workgroupSize}>;`);
         const stride = vector === "column" ? rowsPerGroup : 1;
-        const context = wgslContext(element, result.width);
+        const context = writer.context(r.definition.helpers ?? [], element, result.width);
         writer.line(`${scratch}[local] = ${result.code};`);
         writer.line("workgroupBarrier();");
         writer.line(`for (var half = ${lanes / 2}; half > 0; half /= 2) {`);

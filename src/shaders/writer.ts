@@ -2,6 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { internal } from "../errors.ts";
+import { forLanes, takeLanes } from "../graph/helpers.ts";
 import {
   addIndex,
   type Condition,
@@ -17,8 +18,7 @@ import {
 import type { WgslContext } from "../graph/node.ts";
 import { inputCoordinates, type Value } from "../graph/program.ts";
 import { stridesOf } from "../shape.ts";
-
-type Element = "f32" | "i32" | "u32" | "bool";
+import { type Element, elementOf, literal, SPECIAL_BITS, storedElement, wgslContext } from "./wgsl.ts";
 
 /** A WGSL expression (a name or a literal) with its width and the scope where it is known. */
 export interface Operand {
@@ -43,73 +43,6 @@ export interface Binding {
 /** The lane of a vec4: coordinates that contain it stand for four elements. */
 export const LANE = "v";
 export const lane: Index = variable(LANE, 4);
-
-/** The type that values of a dtype are computed in. */
-export function elementOf(dtype: DType): Element {
-  return dtype === "f16" ? "f32" : dtype;
-}
-
-/** The type that values of a dtype are stored in. */
-export function storedElement(dtype: DType): string {
-  return dtype === "bool" ? "u32" : dtype;
-}
-
-/** Bits of NaN and the infinities, which compilers must not know: see `literal`. */
-export const SPECIAL_BITS = "var<private> special_bits: vec3<u32> = vec3<u32>(0x7fc00000u, 0x7f800000u, 0xff800000u);";
-
-/** A number as WGSL expression of an element type. */
-export function literal(value: number, element: Element): string {
-  switch (element) {
-    case "bool":
-      return value !== 0 ? "true" : "false";
-    case "i32":
-      return value <= -(2 ** 31) ? "i32(-2147483648)" : `${Math.trunc(value)}i`;
-    case "u32":
-      return `${value >>> 0}u`;
-    case "f32": {
-      // WGSL has no literals for these, and compilers may fold them away: take them from bits.
-      if (Number.isNaN(value)) return "bitcast<f32>(special_bits.x)";
-      if (value === Number.POSITIVE_INFINITY) return "bitcast<f32>(special_bits.y)";
-      if (value === Number.NEGATIVE_INFINITY) return "bitcast<f32>(special_bits.z)";
-      const f = Math.fround(value);
-      if (!Number.isFinite(f)) return literal(f, "f32");
-      const text = Object.is(f, -0) ? "-0.0" : String(f);
-      return /[.e]/.test(text) ? text : `${text}.0`;
-    }
-    default:
-      return element satisfies never;
-  }
-}
-
-function typeName(element: string, width: 1 | 4): string {
-  return width === 1 ? element : `vec4<${element}>`;
-}
-
-const contexts = new Map<string, WgslContext>();
-
-/** What an op's WGSL writer sees of its operands. */
-export function wgslContext(operand: Element, width: 1 | 4): WgslContext {
-  const key = `${operand}${width}`;
-  let context = contexts.get(key);
-  if (context === undefined) {
-    const vector = (element: Element, text: string) => (width === 1 ? text : `vec4<${element}>(${text})`);
-    context = {
-      operand,
-      width,
-      type: typeName(operand, width),
-      typeOf: (element) => typeName(element, width),
-      number: (value) => vector(operand, literal(value, operand)),
-      float: (value) => vector("f32", literal(value, "f32")),
-      call: (helper, ...values) => {
-        if (width === 1) return `${helper}(${values.join(", ")})`;
-        const lanes = ["x", "y", "z", "w"].map((c) => `${helper}(${values.map((v) => `${v}.${c}`).join(", ")})`);
-        return `vec4(${lanes.join(", ")})`;
-      },
-    };
-    contexts.set(key, context);
-  }
-  return context;
-}
 
 /** How a kernel reads the buffers that others wrote, and its own scalars. */
 export interface Access {
@@ -370,9 +303,8 @@ export class Writer {
         const width = operands.some((o) => o.width === 4) ? 4 : 1;
         const depth = Math.max(0, ...operands.map((o) => o.depth));
         const first = elementOf((value.inputs[0] as Value).dtype);
-        for (const helper of definition.helpers ?? []) this.#helpers.add(helper);
         const codes = operands.map((o, i) => this.#widen(o, width, elementOf((value.inputs[i] as Value).dtype)));
-        const code = definition.wgsl(wgslContext(first, width), ...codes);
+        const code = definition.wgsl(this.context(definition.helpers ?? [], first, width), ...codes);
         if (code.includes("special_bits")) this.#special = true;
         if (!this.fused.includes(definition.name)) this.fused.push(definition.name);
         this.#flops += definition.cost * width;
@@ -553,8 +485,11 @@ export class Writer {
     this.line(guard === null ? statement : `if (${guard}) { ${statement} }`);
   }
 
-  helper(text: string): void {
-    this.#helpers.add(text);
+  /** What an op's WGSL writer sees of its operands; the helpers that it may call become part of the shader. */
+  context(helpers: readonly string[], operand: Element, width: 1 | 4): WgslContext {
+    const lanes = width === 4 && takeLanes(helpers) ? 4 : 1;
+    for (const text of forLanes(helpers, lanes)) this.#helpers.add(text);
+    return wgslContext(operand, width, lanes);
   }
 
   /** Switches a WGSL extension on. */

@@ -1,0 +1,74 @@
+// What WGSL calls things: element types, literals, and the operands that ops' writers see.
+
+import type { DType } from "../dtype.ts";
+import { laneName } from "../graph/helpers.ts";
+import type { WgslContext } from "../graph/node.ts";
+
+export type Element = "f32" | "i32" | "u32" | "bool";
+
+/** The type that values of a dtype are computed in. */
+export function elementOf(dtype: DType): Element {
+  return dtype === "f16" ? "f32" : dtype;
+}
+
+/** The type that values of a dtype are stored in. */
+export function storedElement(dtype: DType): string {
+  return dtype === "bool" ? "u32" : dtype;
+}
+
+/** Bits of NaN and the infinities, which compilers must not know: see `literal`. */
+export const SPECIAL_BITS = "var<private> special_bits: vec3<u32> = vec3<u32>(0x7fc00000u, 0x7f800000u, 0xff800000u);";
+
+/** A number as WGSL expression of an element type. */
+export function literal(value: number, element: Element): string {
+  switch (element) {
+    case "bool":
+      return value !== 0 ? "true" : "false";
+    case "i32":
+      return value <= -(2 ** 31) ? "i32(-2147483648)" : `${Math.trunc(value)}i`;
+    case "u32":
+      return `${value >>> 0}u`;
+    case "f32": {
+      // WGSL has no literals for these, and compilers may fold them away: take them from bits.
+      if (Number.isNaN(value)) return "bitcast<f32>(special_bits.x)";
+      if (value === Number.POSITIVE_INFINITY) return "bitcast<f32>(special_bits.y)";
+      if (value === Number.NEGATIVE_INFINITY) return "bitcast<f32>(special_bits.z)";
+      const f = Math.fround(value);
+      if (!Number.isFinite(f)) return literal(f, "f32");
+      const text = Object.is(f, -0) ? "-0.0" : String(f);
+      return /[.e]/.test(text) ? text : `${text}.0`;
+    }
+    default:
+      return element satisfies never;
+  }
+}
+
+function typeName(element: string, width: 1 | 4): string {
+  return width === 1 ? element : `vec4<${element}>`;
+}
+
+const contexts = new Map<string, WgslContext>();
+
+/** What an op's WGSL writer sees of its operands; its helpers take so many `lanes` at a time. */
+export function wgslContext(operand: Element, width: 1 | 4, lanes: 1 | 4): WgslContext {
+  const key = `${operand}${width}${lanes}`;
+  let context = contexts.get(key);
+  if (context === undefined) {
+    const vector = (element: Element, text: string) => (width === 1 ? text : `vec4<${element}>(${text})`);
+    context = {
+      operand,
+      width,
+      type: typeName(operand, width),
+      typeOf: (element) => typeName(element, width),
+      number: (value) => vector(operand, literal(value, operand)),
+      float: (value) => vector("f32", literal(value, "f32")),
+      call: (helper, ...values) => {
+        if (width === lanes) return `${laneName(helper, lanes)}(${values.join(", ")})`;
+        const calls = ["x", "y", "z", "w"].map((c) => `${helper}(${values.map((v) => `${v}.${c}`).join(", ")})`);
+        return `vec4(${calls.join(", ")})`;
+      },
+    };
+    contexts.set(key, context);
+  }
+  return context;
+}
