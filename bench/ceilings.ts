@@ -7,6 +7,8 @@ export interface Ceilings {
   readonly copies: readonly { readonly bytes: number; readonly GBs: number }[];
   /** Multiplications and additions per second, fused, in registers. */
   readonly fmaGFLOPs: number;
+  /** The same where operands are loaded from caches as products of matrices must: the best of some register tiles. */
+  readonly tileGFLOPs: number;
   /** Exponentials of f32 per second. */
   readonly expGs: number;
   /** A pass of one dispatch that does nothing, on the device: what every profiled kernel takes at least. */
@@ -48,11 +50,19 @@ export async function measureCeilings(device: Device): Promise<Ceilings> {
     // Four lanes, a multiplication and an addition each.
     rates.push((invocations * chains * 64 * 8) / seconds / 1e9);
   }
+  const tiles: number[] = [];
+  for (const shared of device.subgroupSize === 8 ? [false, true] : [false]) {
+    for (const rows of [8, 16]) {
+      const seconds = await lab.time(lab.kernel(tileShader(rows, shared), [small, to]), invocations / 64);
+      tiles.push((invocations * tileSteps * rows * 8) / seconds / 1e9);
+    }
+  }
   const expSeconds = await lab.time(lab.kernel(expShader, [small]), invocations / 64);
   const nothing = lab.kernel(emptyShader, [small]);
   const result: Ceilings = {
     copies,
     fmaGFLOPs: Math.max(...rates),
+    tileGFLOPs: Math.max(...tiles),
     expGs: (invocations * 16 * 4) / expSeconds / 1e9,
     launchMicroseconds: 1e6 * (await lab.time(nothing, 1, 1)),
     dispatchMicroseconds: ((await lab.time(nothing, 1, 201)) - (await lab.time(nothing, 1, 1))) * (1e6 / 200),
@@ -91,6 +101,42 @@ const fmaShader = (chains: number): string => {
   ${names.map((x, i) => `var ${x} = a + ${i}.0;`).join(" ")}
   for (var i = 0; i < 16; i++) { ${[link, link, link, link].join(" ")} }
   data[id.x] = min(${names.join(" + ")}, vec4f(1.0));
+}`;
+};
+
+const tileSteps = 64;
+
+/**
+ * Tiles of rows × four columns: in each step a vec4 of one factor and a number per row of the other, from 16 KiB that are read again and
+ * again; the numbers are the same for all invocations, or loaded by one lane each of a subgroup of eight and handed on.
+ */
+const tileShader = (rows: number, shared: boolean): string => {
+  const each = Array.from({ length: rows }, (_, r) => r);
+  const factors = shared
+    ? [
+        ...Array.from(
+          { length: rows / 8 },
+          (_, i) => `let own${i} = data[(k * ${rows / 8} + ${i}) * 8 + i32(lane & 7u)].x;`,
+        ),
+        ...each.map((r) => `let a${r} = subgroupBroadcast(own${r >> 3}, ${r & 7}u);`),
+      ]
+    : [
+        ...Array.from({ length: rows / 4 }, (_, i) => `let four${i} = data[k * ${rows / 4} + ${i}];`),
+        ...each.map((r) => `let a${r} = four${r >> 2}.${"xyzw"[r & 3]};`),
+      ];
+  return `${shared ? "enable subgroups;" : ""}
+@group(0) @binding(0) var<storage, read_write> data: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> results: array<vec4f>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
+    ${shared ? "@builtin(subgroup_invocation_id) lane: u32" : ""}) {
+  let column = i32(id.x % 16u);
+  ${each.map((r) => `var sum${r} = vec4f(0.0);`).join(" ")}
+  for (var k = 0; k < ${tileSteps} * i32(groups.z); k++) {
+    let b = data[k * 16 + column];
+    ${factors.join("\n    ")}
+    ${each.map((r) => `sum${r} = fma(vec4f(a${r}), b, sum${r});`).join("\n    ")}
+  }
+  results[id.x] = ${each.map((r) => `sum${r}`).join(" + ")};
 }`;
 };
 

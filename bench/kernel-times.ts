@@ -7,7 +7,7 @@ export interface KernelTime extends Omit<KernelProfile, "wgsl"> {
   /** Microseconds the first time, when many drivers compile. */
   readonly first: number;
   /** What would take longest if the device's ceilings were reached, and the part of that speed that is reached. */
-  readonly limit: "memory" | "arithmetic" | "launch";
+  readonly limit: "memory" | "arithmetic" | "products" | "launch";
   readonly reached: number;
 }
 
@@ -43,14 +43,16 @@ export async function kernelTimes(row: Row, runs: number): Promise<KernelTimes |
       const microseconds = Math.min(...reports.map(({ kernels }) => kernels[i]?.microseconds ?? Number.NaN));
       // Bytes per microsecond are megabytes per second.
       const memory = bytes / 1e3 / copyRate(ceilings, bytes);
-      const arithmetic = flops / 1e3 / ceilings.fmaGFLOPs;
+      // What contractions multiply must be loaded first.
+      const products = kernel.name.startsWith("contraction");
+      const arithmetic = flops / 1e3 / (products ? ceilings.tileGFLOPs : ceilings.fmaGFLOPs);
       const launch = ceilings.launchMicroseconds;
       const longest = Math.max(memory, arithmetic, launch);
       return {
         ...kernel,
         microseconds,
         first: first.kernels.find((k) => k.wgsl === wgsl)?.microseconds ?? Number.NaN,
-        limit: longest === launch ? "launch" : longest === memory ? "memory" : "arithmetic",
+        limit: longest === launch ? "launch" : longest === memory ? "memory" : products ? "products" : "arithmetic",
         reached: (launch + Math.max(memory, arithmetic)) / microseconds,
       };
     }),

@@ -124,7 +124,8 @@ function kernels({ machine, rows }: NonNullable<Results["kernels"]>): string[] {
     `${about(machine)}.`,
     ...(first === undefined ? [] : ["", `Ceilings, measured beside the kernels: ${ceilingsLine(first.ceilings)}.`]),
     "",
-    "A kernel's ceiling is the time that its bytes take at the rate of a copy of that size, or its arithmetic at the rate of fused multiplications and additions, whichever is " +
+    "A kernel's ceiling is the time that its bytes take at the rate of a copy of that size, or its arithmetic at the rate of fused multiplications and additions (for contractions *products*: the best of some hand-written register tiles that load what they multiply from a " +
+      "cache), whichever is " +
       "longer, and what a launch takes. *Reached* is that time divided by the measured one: above 100 % where caches help. All kernels over 5 % of their step:",
     ...rows.flatMap(heavyKernels),
     "",

@@ -131,6 +131,7 @@ export function ceilingsLine(c: Ceilings): string {
   return [
     ...c.copies.map(({ bytes, GBs }) => `copy of ${digits(bytes / 2 ** 20)} MiB ${digits(GBs)} GB/s`),
     `fma ${digits(c.fmaGFLOPs)} GFLOP/s`,
+    `products ${digits(c.tileGFLOPs)} GFLOP/s`,
     `exp ${digits(c.expGs)} G/s`,
     `launch ${digits(c.launchMicroseconds)} µs`,
     `dispatch ${digits(c.dispatchMicroseconds)} µs`,
