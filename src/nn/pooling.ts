@@ -35,65 +35,41 @@ export interface AvgPoolOptions {
   countIncludePad?: boolean;
 }
 
-/** Maximum of the windows of [N, C, L]. */
-export class MaxPool1d extends Module {
+/** What the layers with windows of a fixed size share: that size, and the op's options as they were when the layer was made. */
+abstract class WindowPool<Options extends object> extends Module {
   readonly kernelSize: Size;
-  readonly options: MaxPoolOptions;
+  readonly options: Options;
 
-  constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
+  constructor(kernelSize: Size, options?: Options) {
     super();
     this.kernelSize = kernelSize;
-    this.options = { ...options };
+    this.options = { ...options } as Options;
   }
+}
 
+/** Maximum of the windows of [N, C, L]. */
+export class MaxPool1d extends WindowPool<MaxPoolOptions> {
   override forward(input: Tensor): Tensor {
     return maxPool1d(input, this.kernelSize, this.options);
   }
 }
 
 /** Maximum of the windows of [N, C, H, W]. */
-export class MaxPool2d extends Module {
-  readonly kernelSize: Size;
-  readonly options: MaxPoolOptions;
-
-  constructor(kernelSize: Size, options: MaxPoolOptions = {}) {
-    super();
-    this.kernelSize = kernelSize;
-    this.options = { ...options };
-  }
-
+export class MaxPool2d extends WindowPool<MaxPoolOptions> {
   override forward(input: Tensor): Tensor {
     return maxPool2d(input, this.kernelSize, this.options);
   }
 }
 
 /** Mean of the windows of [N, C, L]. */
-export class AvgPool1d extends Module {
-  readonly kernelSize: Size;
-  readonly options: AvgPoolOptions;
-
-  constructor(kernelSize: Size, options: AvgPoolOptions = {}) {
-    super();
-    this.kernelSize = kernelSize;
-    this.options = { ...options };
-  }
-
+export class AvgPool1d extends WindowPool<AvgPoolOptions> {
   override forward(input: Tensor): Tensor {
     return avgPool1d(input, this.kernelSize, this.options);
   }
 }
 
 /** Mean of the windows of [N, C, H, W]. `divisorOverride` replaces the count. */
-export class AvgPool2d extends Module {
-  readonly kernelSize: Size;
-  readonly options: AvgPoolOptions & { divisorOverride?: number };
-
-  constructor(kernelSize: Size, options: AvgPoolOptions & { divisorOverride?: number } = {}) {
-    super();
-    this.kernelSize = kernelSize;
-    this.options = { ...options };
-  }
-
+export class AvgPool2d extends WindowPool<AvgPoolOptions & { divisorOverride?: number }> {
   override forward(input: Tensor): Tensor {
     return avgPool2d(input, this.kernelSize, this.options);
   }
