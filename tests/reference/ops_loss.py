@@ -1,7 +1,6 @@
 """Golden cases of the losses."""
 
 import torch
-from torch.nn import functional as F
 
 from cases import Suite
 
@@ -46,28 +45,10 @@ def classification(suite):
     for reduction in REDUCTIONS:
         suite.case("crossEntropy", x, labels, reduction=reduction)
         suite.case("crossEntropy", x, labels, weight=weight, gradient=(0,), reduction=reduction)
-        suite.case("crossEntropy", x, ignored, reduction=reduction, note="ignored")
-        suite.case(
-            "crossEntropy",
-            x,
-            ignored,
-            weight=weight,
-            gradient=(0,),
-            label_smoothing=0.1,
-            reduction=reduction,
-            note="ignored",
-        )
-        suite.case("crossEntropy", x, probabilities, reduction=reduction, note="probabilities")
-        suite.case(
-            "crossEntropy",
-            x,
-            probabilities,
-            weight=weight,
-            gradient=(0,),
-            label_smoothing=0.2,
-            reduction=reduction,
-            note="probabilities",
-        )
+        for note, target, smoothing in (("ignored", ignored, 0.1), ("probabilities", probabilities, 0.2)):
+            suite.case("crossEntropy", x, target, reduction=reduction, note=note)
+            weighted = {"weight": weight, "label_smoothing": smoothing}
+            suite.case("crossEntropy", x, target, **weighted, gradient=(0,), reduction=reduction, note=note)
         suite.case("nllLoss", x.log_softmax(1), labels, reduction=reduction)
         suite.case(
             "nllLoss", x.log_softmax(1), ignored, weight=weight, gradient=(0,), reduction=reduction, note="ignored"
@@ -117,56 +98,19 @@ def distances(suite):
     log_probs = suite.randn(8, 3, 5).log_softmax(2)
     targets = torch.tensor([[1, 2, 2], [3, 1, 4], [4, 4, 0]])
     for reduction in REDUCTIONS:
-        suite.case(
-            "ctcLoss",
-            log_probs,
-            targets,
-            torch.tensor([8, 7, 6]),
-            torch.tensor([3, 3, 2]),
-            by=F.ctc_loss,
-            reduction=reduction,
-        )
-    suite.case(
-        "ctcLoss",
-        log_probs,
-        targets,
-        torch.tensor([8, 2, 6]),
-        torch.tensor([3, 3, 2]),
-        by=F.ctc_loss,
-        zero_infinity=True,
-        note="one impossible",
-    )
-    suite.case(
-        "ctcLoss",
-        log_probs,
-        torch.tensor([1, 2, 2, 3, 1, 4]),
-        torch.tensor([8, 7, 6]),
-        torch.tensor([3, 1, 2]),
-        by=F.ctc_loss,
-        blank=0,
-        note="targets one after the other",
-    )
-    suite.case(
-        "ctcLoss",
-        suite.randn(5, 4).log_softmax(1),
-        torch.tensor([0, 0, 2]),
-        torch.tensor(5),
-        torch.tensor(3),
-        by=F.ctc_loss,
-        blank=3,
-        reduction="sum",
-        note="unbatched",
-    )
-    suite.case(
-        "ctcLoss",
-        log_probs,
-        targets,
-        torch.tensor([8, 7, 6]),
-        torch.tensor([3, 0, 2]),
-        by=F.ctc_loss,
-        reduction="none",
-        note="an empty target",
-    )
+        ctc(suite, log_probs, targets, [8, 7, 6], [3, 3, 2], reduction=reduction)
+    ctc(suite, log_probs, targets, [8, 2, 6], [3, 3, 2], zero_infinity=True, note="one impossible")
+    joined = torch.tensor([1, 2, 2, 3, 1, 4])
+    ctc(suite, log_probs, joined, [8, 7, 6], [3, 1, 2], blank=0, note="targets one after the other")
+    unbatched = suite.randn(5, 4).log_softmax(1)
+    ctc(suite, unbatched, torch.tensor([0, 0, 2]), 5, 3, blank=3, reduction="sum", note="unbatched")
+    ctc(suite, log_probs, targets, [8, 7, 6], [3, 0, 2], reduction="none", note="an empty target")
+
+
+def ctc(suite, log_probs, targets, input_lengths, target_lengths, **options):
+    """A case of ctcLoss, its lengths given as numbers."""
+    lengths = torch.tensor(input_lengths), torch.tensor(target_lengths)
+    suite.case("ctcLoss", log_probs, targets, *lengths, **options)
 
 
 def main():
