@@ -2,11 +2,12 @@
 
 import { openGpu, restDuring } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
-import { BUFFER_COPY_DST, BUFFER_MAP_READ, BUFFER_UNIFORM, MAP_READ } from "./constants.ts";
+import { BUFFER_COPY_DST, BUFFER_UNIFORM } from "./constants.ts";
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
 import { BufferPool, floorSize, ResultPages, roundSize } from "./pool.ts";
 import { Profiler } from "./profiler.ts";
+import { StagingBuffers } from "./staging.ts";
 
 /** What `init` may be told. */
 export interface DeviceOptions {
@@ -86,7 +87,7 @@ export class Device {
   readonly #pipelines: PipelineCache;
   readonly #prepared = new Map<Executable, Prepared>();
   readonly #owned: boolean;
-  readonly #staging = new Map<number, GPUBuffer[]>();
+  readonly #staging: StagingBuffers;
   readonly #queue: (() => void)[] = [];
   #waiting = false;
   /** Counts holds and drains, so that a late one is recognized. */
@@ -120,6 +121,7 @@ export class Device {
     this.#pool = new BufferPool(gpu, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
     this.#pages = new ResultPages(this.#pool);
     this.#pipelines = new PipelineCache(gpu);
+    this.#staging = new StagingBuffers(gpu);
     gpu.lost.then((info) => {
       this.#failure ??= new DeviceLostError(
         `the device was lost (${info.reason ?? "unknown"}): ${info.message}. init() opens a new one.`,
@@ -369,7 +371,7 @@ export class Device {
         else
           this.#await(
             verdict.then(verify).then(answer, (error: unknown) => {
-              for (const staging of stagings) this.#keepStaging(staging);
+              for (const staging of stagings) this.#staging.release(staging);
               refuse(error);
             }),
           );
@@ -407,8 +409,7 @@ export class Device {
         try {
           this.check();
           const encoder = this.gpu.createCommandEncoder();
-          const staging = this.#stagingBuffer(bytes);
-          encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(bytes));
+          const staging = this.#staging.copy(encoder, from, bytes);
           this.#submitEncoder(encoder);
           const verdict = this.#verdict ?? Promise.resolve();
           verdict.then(() => this.#download(staging, bytes)).then(resolve, reject);
@@ -551,12 +552,7 @@ export class Device {
         bytes,
       );
     });
-    const stagings = run.reads.map((read) => {
-      const from = rangeOf(read.from);
-      const staging = this.#stagingBuffer(read.bytes);
-      encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(read.bytes));
-      return staging;
-    });
+    const stagings = run.reads.map((read) => this.#staging.copy(encoder, rangeOf(read.from), read.bytes));
     profiler?.resolve(encoder, executable);
     this.#submitEncoder(encoder);
     return stagings;
@@ -608,31 +604,11 @@ export class Device {
     return group;
   }
 
-  #stagingBuffer(bytes: number): GPUBuffer {
-    const size = Math.max(256, 2 ** Math.ceil(Math.log2(Math.max(bytes, 1))));
-    return this.#staging.get(size)?.pop() ?? this.gpu.createBuffer({ size, usage: BUFFER_MAP_READ | BUFFER_COPY_DST });
-  }
-
   async #download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
-    try {
-      await staging.mapAsync(MAP_READ, 0, pad4(bytes));
-    } catch (error) {
-      throw this.#failure ?? new DeviceLostError(`the result could not be read: ${String(error)}`);
-    }
-    const result = staging.getMappedRange(0, pad4(bytes)).slice(0);
-    staging.unmap();
-    this.#keepStaging(staging);
+    const result = await this.#staging.download(staging, bytes).catch((error: unknown) => {
+      throw this.#failure ?? error;
+    });
     this.check();
     return result;
   }
-
-  #keepStaging(staging: GPUBuffer): void {
-    const free = this.#staging.get(staging.size);
-    if (free === undefined) this.#staging.set(staging.size, [staging]);
-    else free.push(staging);
-  }
-}
-
-function pad4(bytes: number): number {
-  return Math.max(4, Math.ceil(bytes / 4) * 4);
 }

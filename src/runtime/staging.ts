@@ -1,0 +1,48 @@
+// Staging buffers: what is copied into them on the device can be mapped and read on the host.
+
+import { DeviceLostError } from "../errors.ts";
+import { BUFFER_COPY_DST, BUFFER_MAP_READ, MAP_READ } from "./constants.ts";
+import type { Range } from "./executable.ts";
+
+/** Buffers for reading back, by size, reused once they have been read. */
+export class StagingBuffers {
+  readonly #gpu: GPUDevice;
+  readonly #free = new Map<number, GPUBuffer[]>();
+
+  constructor(gpu: GPUDevice) {
+    this.#gpu = gpu;
+  }
+
+  /** Encodes a copy of device memory into a staging buffer. */
+  copy(encoder: GPUCommandEncoder, from: Range, bytes: number): GPUBuffer {
+    const size = Math.max(256, 2 ** Math.ceil(Math.log2(Math.max(bytes, 1))));
+    const usage = BUFFER_MAP_READ | BUFFER_COPY_DST;
+    const staging = this.#free.get(size)?.pop() ?? this.#gpu.createBuffer({ size, usage });
+    encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(bytes));
+    return staging;
+  }
+
+  /** What a submitted copy has brought. Rejects with a DeviceLostError where nothing will come. */
+  async download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(MAP_READ, 0, pad4(bytes));
+    } catch (error) {
+      throw new DeviceLostError(`the result could not be read: ${String(error)}`);
+    }
+    const result = staging.getMappedRange(0, pad4(bytes)).slice(0);
+    staging.unmap();
+    this.release(staging);
+    return result;
+  }
+
+  /** Takes back a buffer that nobody will read. */
+  release(staging: GPUBuffer): void {
+    const free = this.#free.get(staging.size);
+    if (free === undefined) this.#free.set(staging.size, [staging]);
+    else free.push(staging);
+  }
+}
+
+function pad4(bytes: number): number {
+  return Math.max(4, Math.ceil(bytes / 4) * 4);
+}
