@@ -2,10 +2,10 @@
 
 import { openGpu, restDuring } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
-import { BUFFER_COPY_DST, BUFFER_UNIFORM } from "./constants.ts";
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
 import { BufferPool, floorSize, ResultPages, roundSize } from "./pool.ts";
+import { type Operands, PreparedExecutable } from "./prepared.ts";
 import { Profiler } from "./profiler.ts";
 import { StagingBuffers } from "./staging.ts";
 
@@ -49,25 +49,8 @@ export interface DeviceMemory {
 /** Runs that may wait for their pipelines before they are compiled at once. */
 const MOST_QUEUED = 2;
 
-interface Prepared {
-  readonly pipelines: readonly PipelineEntry[];
-  readonly groups: { key: string; group: GPUBindGroup }[][];
-  /** Uniform buffer with the kernels' numbers. */
-  readonly scalars: GPUBuffer | null;
-  /** Small outputs are written here and copied out, so that bind groups stay the same from run to run. */
-  readonly results: PooledBuffer | null;
-  readonly resultOffsets: readonly number[];
-  ready: boolean;
-  /** Why a pipeline could not be made. */
-  error: Error | null;
-}
-
-export interface Run {
+export interface Run extends Operands {
   readonly executable: Executable;
-  readonly leaves: readonly Range[];
-  readonly scalars: ArrayBuffer | null;
-  /** Memory for each output with bytes of its own. */
-  readonly outputs: readonly (DeviceMemory | null)[];
   /** Outputs to read back in the same submit. */
   readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
   /** Throws where what the run reads could not be computed. */
@@ -85,7 +68,7 @@ export class Device {
   readonly #pool: BufferPool;
   readonly #pages: ResultPages;
   readonly #pipelines: PipelineCache;
-  readonly #prepared = new Map<Executable, Prepared>();
+  readonly #prepared = new Map<Executable, PreparedExecutable>();
   readonly #owned: boolean;
   readonly #staging: StagingBuffers;
   readonly #queue: (() => void)[] = [];
@@ -303,10 +286,7 @@ export class Device {
   #catchUp(): void {
     while (this.#waiting) {
       for (const prepared of this.#prepared.values()) {
-        if (prepared.ready || prepared.error !== null) continue;
-        for (const entry of prepared.pipelines) entry.finish();
-        prepared.ready = true;
-        this.#waitForVerdict(prepared.pipelines.filter((entry) => !entry.sure));
+        if (!prepared.settled) this.#waitForVerdict(prepared.finish());
       }
       this.#drain();
     }
@@ -343,8 +323,7 @@ export class Device {
     this.#queuedRuns++;
     const verify = () => {
       if (this.#failure !== null) throw this.#failure;
-      const error = prepared.error ?? prepared.pipelines.find((p) => p.error !== null)?.error;
-      if (error) throw error;
+      if (prepared.error !== null) throw prepared.error;
       run.verify?.();
     };
     const refuse = (error: unknown) => {
@@ -382,20 +361,11 @@ export class Device {
     if (prepared.ready) this.#enqueue(go);
     else {
       this.#enqueue(() => {
-        if (prepared.ready || prepared.error !== null) go();
+        if (prepared.settled) go();
         else {
           // Back to the front: nothing may overtake it.
           this.#queue.unshift(go);
-          this.#hold(
-            Promise.all(prepared.pipelines.map((p) => p.ready)).then(
-              () => {
-                prepared.ready = true;
-              },
-              (error: Error) => {
-                prepared.error = error;
-              },
-            ),
-          );
+          this.#hold(prepared.compiled());
         }
       });
     }
@@ -442,59 +412,23 @@ export class Device {
     this.check();
   }
 
-  #prepare(executable: Executable): Prepared {
-    const known = this.#prepared.get(executable);
-    if (known !== undefined) return known;
-    const most = this.gpu.limits.maxStorageBufferBindingSize;
-    for (const step of executable.steps) {
-      const wide = step.bindings.find((b) => b.bytes > most);
-      if (wide !== undefined) {
-        throw new OutOfMemoryError(
-          `out of memory: "${step.kernel.name}" needs a tensor of ${wide.bytes} bytes, and this device binds at most ${most}.`,
-        );
-      }
+  #prepare(executable: Executable): PreparedExecutable {
+    let prepared = this.#prepared.get(executable);
+    if (prepared === undefined) {
+      prepared = new PreparedExecutable(this.gpu, this.#pool, this.#pipelines, executable);
+      this.#prepared.set(executable, prepared);
     }
-    const pipelines = executable.steps.map((step) => this.#pipelines.get(step));
-    const resultOffsets: number[] = [];
-    let resultBytes = 0;
-    for (const bytes of executable.outputs) {
-      if (bytes >= 0 && ResultPages.fits(bytes)) {
-        resultOffsets.push(resultBytes);
-        resultBytes += 256;
-      } else resultOffsets.push(-1);
-    }
-    const prepared: Prepared = {
-      pipelines,
-      groups: executable.steps.map(() => []),
-      scalars:
-        executable.scalarBytes > 0
-          ? this.gpu.createBuffer({ size: executable.scalarBytes, usage: BUFFER_UNIFORM | BUFFER_COPY_DST })
-          : null,
-      results: resultBytes > 0 ? this.#pool.acquire(resultBytes) : null,
-      resultOffsets,
-      ready: pipelines.every((p) => p.pipeline !== null),
-      error: null,
-    };
-    this.#prepared.set(executable, prepared);
     return prepared;
   }
 
   /** Frees what was prepared for an executable that will not run again. */
   forget(executable: Executable): void {
-    const prepared = this.#prepared.get(executable);
-    if (prepared === undefined) return;
+    this.#prepared.get(executable)?.release();
     this.#prepared.delete(executable);
-    if (prepared.results !== null) this.#pool.release(prepared.results);
-    const scalars = prepared.scalars;
-    if (scalars !== null)
-      this.gpu.queue.onSubmittedWorkDone().then(
-        () => scalars.destroy(),
-        () => undefined,
-      );
   }
 
   /** Encodes and submits a run. One in `doubt` may turn out to be invalid, which is nobody else's business. */
-  #submit(run: Run, prepared: Prepared, doubt: boolean): GPUBuffer[] {
+  #submit(run: Run, prepared: PreparedExecutable, doubt: boolean): GPUBuffer[] {
     if (!doubt) return this.#encode(run, prepared);
     this.gpu.pushErrorScope("validation");
     try {
@@ -504,54 +438,17 @@ export class Device {
     }
   }
 
-  #encode(run: Run, prepared: Prepared): GPUBuffer[] {
-    const { executable, leaves, outputs } = run;
+  #encode(run: Run, prepared: PreparedExecutable): GPUBuffer[] {
+    const { executable } = run;
     if (executable.workspace > (this.#workspace?.size ?? 0)) {
       if (this.#workspace !== null) this.#pool.release(this.#workspace);
       this.#workspace = null;
       this.#workspace = this.#pool.acquire(executable.workspace);
     }
-    const rangeOf = (place: Place): Range => {
-      if (place.kind === "leaf") return leaves[place.index] as Range;
-      if (place.kind === "workspace") return { buffer: this.#workspace as PooledBuffer, offset: place.offset };
-      const offset = prepared.resultOffsets[place.index] as number;
-      if (offset >= 0) return { buffer: prepared.results as PooledBuffer, offset };
-      return outputs[place.index] as DeviceMemory;
-    };
-    if (prepared.scalars !== null && run.scalars !== null) this.gpu.queue.writeBuffer(prepared.scalars, 0, run.scalars);
     const encoder = this.gpu.createCommandEncoder();
     const profiler = this.#profiler;
-    if (executable.steps.length > 0) {
-      const shared = profiler === null ? encoder.beginComputePass() : null;
-      executable.steps.forEach((step, i) => {
-        const [x, y, z] = step.kernel.workgroups;
-        const entry = prepared.pipelines[i] as PipelineEntry;
-        if (entry.pipeline === null) throw new WgradError("internal: a pipeline is not ready");
-        const pass = shared ?? (profiler as Profiler).begin(encoder, step);
-        pass.setPipeline(entry.pipeline);
-        pass.setBindGroup(0, this.#bindGroup(step, entry, prepared, i, rangeOf));
-        pass.dispatchWorkgroups(x, y, z);
-        this.#dispatches++;
-        if (shared === null) pass.end();
-      });
-      shared?.end();
-    }
-    for (const copy of executable.copies) {
-      const [from, to] = [rangeOf(copy.from), rangeOf(copy.to)];
-      encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, to.buffer.gpu, to.offset, copy.bytes);
-    }
-    executable.outputs.forEach((bytes, i) => {
-      const offset = prepared.resultOffsets[i] as number;
-      const memory = outputs[i];
-      if (offset < 0 || memory === null || memory === undefined) return;
-      encoder.copyBufferToBuffer(
-        (prepared.results as PooledBuffer).gpu,
-        offset,
-        memory.buffer.gpu,
-        memory.offset,
-        bytes,
-      );
-    });
+    const rangeOf = prepared.encode(encoder, run, this.#workspace, profiler);
+    this.#dispatches += executable.steps.length;
     const stagings = run.reads.map((read) => this.#staging.copy(encoder, rangeOf(read.from), read.bytes));
     profiler?.resolve(encoder, executable);
     this.#submitEncoder(encoder);
@@ -567,41 +464,6 @@ export class Device {
     done.then(() => {
       this.#inFlight = this.#inFlight.filter((p) => p !== done);
     });
-  }
-
-  #bindGroup(
-    step: Executable["steps"][number],
-    entry: PipelineEntry,
-    prepared: Prepared,
-    index: number,
-    rangeOf: (place: Place) => Range,
-  ): GPUBindGroup {
-    const ranges = step.bindings.map((b): Range => {
-      const range = rangeOf(b.place);
-      return b.offset === 0 ? range : { buffer: range.buffer, offset: range.offset + b.offset };
-    });
-    let key = "";
-    for (const r of ranges) key += `${r.buffer.id}:${r.offset},`;
-    const known = prepared.groups[index] as { key: string; group: GPUBindGroup }[];
-    for (const k of known) if (k.key === key) return k.group;
-    const entries: GPUBindGroupEntry[] = ranges.map((r, binding) => ({
-      binding,
-      resource: { buffer: r.buffer.gpu, offset: r.offset, size: (step.bindings[binding] as { bytes: number }).bytes },
-    }));
-    if (step.scalarOffset >= 0 && prepared.scalars !== null) {
-      entries.push({
-        binding: entries.length,
-        resource: {
-          buffer: prepared.scalars,
-          offset: step.scalarOffset,
-          size: Math.ceil((4 * step.kernel.scalars.length) / 16) * 16,
-        },
-      });
-    }
-    const group = this.gpu.createBindGroup({ label: step.kernel.name, layout: entry.layout, entries });
-    known.unshift({ key, group });
-    if (known.length > 4) known.pop();
-    return group;
   }
 
   async #download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
