@@ -7,6 +7,7 @@ import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
 import { BufferPool, floorSize, ResultPages, roundSize } from "./pool.ts";
 import { type Operands, PreparedExecutable } from "./prepared.ts";
 import { Profiler } from "./profiler.ts";
+import { OrderedQueue } from "./queue.ts";
 import { StagingBuffers } from "./staging.ts";
 
 /** What `init` may be told. */
@@ -71,13 +72,9 @@ export class Device {
   readonly #prepared = new Map<Executable, PreparedExecutable>();
   readonly #owned: boolean;
   readonly #staging: StagingBuffers;
-  readonly #queue: (() => void)[] = [];
-  #waiting = false;
-  /** Counts holds and drains, so that a late one is recognized. */
-  #turn = 0;
+  /** Everything that is asked for, in that order: held back while pipelines are missing. */
+  readonly #queue = new OrderedQueue();
   #queuedRuns = 0;
-  /** Resolves when what the queue waits for is there. */
-  #ready: Promise<unknown> = Promise.resolve();
   /** Settles when the shaders that runs were submitted with in good faith have been compiled. */
   #verdict: Promise<unknown> | null = null;
   #workspace: PooledBuffer | null = null;
@@ -239,7 +236,7 @@ export class Device {
 
   /** Writes host bytes into device memory, in the order of calls. */
   write(to: Range, data: ArrayBufferView): void {
-    this.#enqueue(() => {
+    this.#queue.add(() => {
       this.gpu.queue.writeBuffer(
         to.buffer.gpu,
         to.offset,
@@ -254,41 +251,16 @@ export class Device {
 
   /** Does something behind everything that has been asked for so far. */
   defer(run: () => void): void {
-    this.#enqueue(run);
-  }
-
-  /** Runs in order, at once where all pipelines are there, else as soon as they are. */
-  #enqueue(run: () => void): void {
-    if (this.#queue.length === 0 && !this.#waiting) run();
-    else this.#queue.push(run);
-  }
-
-  /** Holds everything that comes later back until `ready`. */
-  #hold(ready: Promise<unknown>): void {
-    this.#waiting = true;
-    this.#ready = ready.catch(() => undefined);
-    this.restDuring(ready);
-    const turn = ++this.#turn;
-    const go = () => {
-      // Somebody may have gone ahead meanwhile.
-      if (turn === this.#turn) this.#drain();
-    };
-    ready.then(go, go);
-  }
-
-  #drain(): void {
-    this.#turn++;
-    this.#waiting = false;
-    while (this.#queue.length > 0 && !this.#waiting) (this.#queue.shift() as () => void)();
+    this.#queue.add(run);
   }
 
   /** Compiles at once what the queue waits for: a loop that never awaits must not pile up runs. */
   #catchUp(): void {
-    while (this.#waiting) {
+    while (this.#queue.waiting) {
       for (const prepared of this.#prepared.values()) {
         if (!prepared.settled) this.#waitForVerdict(prepared.finish());
       }
-      this.#drain();
+      this.#queue.drain();
     }
   }
 
@@ -358,14 +330,14 @@ export class Device {
         refuse(error);
       }
     };
-    if (prepared.ready) this.#enqueue(go);
+    if (prepared.ready) this.#queue.add(go);
     else {
-      this.#enqueue(() => {
+      this.#queue.add(() => {
         if (prepared.settled) go();
         else {
-          // Back to the front: nothing may overtake it.
-          this.#queue.unshift(go);
-          this.#hold(prepared.compiled());
+          const compiled = prepared.compiled();
+          this.#queue.hold(go, compiled);
+          this.restDuring(compiled);
         }
       });
     }
@@ -375,7 +347,7 @@ export class Device {
   /** Reads device memory. */
   read(from: Range, bytes: number): Promise<ArrayBuffer> {
     return new Promise((resolve, reject) => {
-      this.#enqueue(() => {
+      this.#queue.add(() => {
         try {
           this.check();
           const encoder = this.gpu.createCommandEncoder();
@@ -403,8 +375,8 @@ export class Device {
 
   /** Resolves when at most `ahead` submitted runs are unfinished. */
   async synchronize(ahead: number): Promise<void> {
-    while (this.#waiting || this.#inFlight.length > ahead) {
-      await (this.#waiting ? this.#ready : this.#inFlight[0]);
+    while (this.#queue.waiting || this.#inFlight.length > ahead) {
+      await (this.#queue.waiting ? this.#queue.ready : this.#inFlight[0]);
       this.check();
     }
     if (ahead > 0 || this.#verdict === null) return;
