@@ -1,7 +1,8 @@
-// The device: opens WebGPU, runs executables in order with one submit each, reads results back.
+// The device: runs executables in order with one submit each, reads results back.
 
-import { openGpu, restDuring } from "#gpu";
+import { restDuring } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
+import { type AdapterOptions, requestDevice } from "./adapter.ts";
 import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
 import { BufferPool, floorSize, ResultPages, roundSize } from "./pool.ts";
@@ -11,14 +12,9 @@ import { OrderedQueue } from "./queue.ts";
 import { StagingBuffers } from "./staging.ts";
 
 /** What `init` may be told. */
-export interface DeviceOptions {
-  /** The GPU object to ask for an adapter; the environment's by default. */
-  gpu?: GPU;
+export interface DeviceOptions extends AdapterOptions {
   /** A device that the page has already; wgrad shares it and doesn't destroy it. */
   device?: GPUDevice;
-  powerPreference?: GPUPowerPreference;
-  /** Part of an adapter's name (Node): which of several GPUs. */
-  adapter?: string;
   /** Seed of all random numbers. */
   seed?: number;
   /** Bytes of GPU memory that may be used. */
@@ -125,31 +121,7 @@ export class Device {
     if (!(limit > 0)) throw new RangeError(`init: memoryLimit must be a number of bytes > 0, got ${String(limit)}.`);
     if (options.device !== undefined)
       return new Device(options.device, options.device.adapterInfo?.description ?? "", false, limit);
-    const gpu = options.gpu ?? (await openGpu(options.adapter === undefined ? {} : { adapter: options.adapter }));
-    const adapter = await gpu.requestAdapter(
-      options.powerPreference === undefined ? {} : { powerPreference: options.powerPreference },
-    );
-    if (adapter === null) {
-      throw new DeviceLostError(
-        "no WebGPU adapter was found. On Linux without a GPU install a software driver (mesa-vulkan-drivers 23 or later).",
-      );
-    }
-    const wanted: GPUFeatureName[] = ["shader-f16", "subgroups", "timestamp-query"];
-    const requiredFeatures = wanted.filter((f) => adapter.features.has(f));
-    const { limits } = adapter;
-    const device = await adapter.requestDevice({
-      requiredFeatures,
-      requiredLimits: {
-        maxBufferSize: limits.maxBufferSize,
-        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
-        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
-      },
-    });
-    const { info } = adapter;
-    const name = info?.description || [info?.vendor, info?.architecture, info?.device].filter(Boolean).join(" ");
+    const { device, name } = await requestDevice(options);
     return new Device(device, name, true, limit);
   }
 
@@ -336,8 +308,8 @@ export class Device {
         if (prepared.settled) go();
         else {
           const compiled = prepared.compiled();
-          this.#queue.hold(go, compiled);
           this.restDuring(compiled);
+          this.#queue.hold(go, compiled);
         }
       });
     }
