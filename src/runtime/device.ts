@@ -3,9 +3,9 @@
 import { restDuring } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
 import { type AdapterOptions, requestDevice } from "./adapter.ts";
-import type { Executable, Place, PooledBuffer, Range } from "./executable.ts";
+import type { Executable, Place, Range } from "./executable.ts";
+import { Allocator, type DeviceMemory } from "./memory.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
-import { BufferPool, floorSize, ResultPages, roundSize } from "./pool.ts";
 import { type Operands, PreparedExecutable } from "./prepared.ts";
 import { Profiler } from "./profiler.ts";
 import { OrderedQueue } from "./queue.ts";
@@ -33,16 +33,6 @@ export interface DeviceStats {
   peakBytes: number;
 }
 
-/** Memory that an executable is given or leaves behind. */
-export interface DeviceMemory {
-  /** The device that it belongs to, and is lost with. */
-  readonly device: Device;
-  readonly buffer: PooledBuffer;
-  readonly offset: number;
-  readonly byteLength: number;
-  release(): void;
-}
-
 /** Runs that may wait for their pipelines before they are compiled at once. */
 const MOST_QUEUED = 2;
 
@@ -62,8 +52,7 @@ export class Device {
   readonly adapterName: string;
   /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
   readonly isSoftware: boolean;
-  readonly #pool: BufferPool;
-  readonly #pages: ResultPages;
+  readonly #memory: Allocator;
   readonly #pipelines: PipelineCache;
   readonly #prepared = new Map<Executable, PreparedExecutable>();
   readonly #owned: boolean;
@@ -73,7 +62,6 @@ export class Device {
   #queuedRuns = 0;
   /** Settles when the shaders that runs were submitted with in good faith have been compiled. */
   #verdict: Promise<unknown> | null = null;
-  #workspace: PooledBuffer | null = null;
   /** Set while dispatches are timed. */
   #profiler: Profiler | null = null;
   /** Why the device can't be used any more. */
@@ -94,8 +82,7 @@ export class Device {
       info?.isFallbackAdapter === true ||
       /llvmpipe|lavapipe|swiftshader|software|cpu|basic render/i.test(`${adapterName} ${info?.architecture ?? ""}`);
     this.#owned = owned;
-    this.#pool = new BufferPool(gpu, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
-    this.#pages = new ResultPages(this.#pool);
+    this.#memory = new Allocator(this, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
     this.#pipelines = new PipelineCache(gpu);
     this.#staging = new StagingBuffers(gpu);
     gpu.lost.then((info) => {
@@ -151,15 +138,16 @@ export class Device {
   }
 
   stats(): DeviceStats {
+    const { liveBytes, pooledBytes, peakBytes } = this.#memory.pool;
     return {
       dispatches: this.#dispatches,
       submits: this.#submits,
       pipelines: this.#pipelines.count,
       plans: this.plans,
       planHits: this.planHits,
-      liveBytes: this.#pool.liveBytes,
-      pooledBytes: this.#pool.pooledBytes,
-      peakBytes: this.#pool.peakBytes,
+      liveBytes,
+      pooledBytes,
+      peakBytes,
     };
   }
 
@@ -171,39 +159,12 @@ export class Device {
 
   /** How large a workspace may be beside buffers of the given sizes, which are yet to be allocated, and small results. */
   workspaceRoom(sizes: readonly number[]): number {
-    const { room } = this.#pool;
-    if (room === Number.POSITIVE_INFINITY) return room;
-    const own = this.#workspace?.size ?? 0;
-    const others = sizes.reduce((sum, bytes) => sum + (ResultPages.fits(bytes) ? 256 : roundSize(bytes)), 0);
-    return floorSize(room + own - others - this.#pages.next);
+    return this.#memory.workspaceRoom(sizes);
   }
 
   /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
   allocate(bytes: number): DeviceMemory {
-    let released = false;
-    if (ResultPages.fits(bytes)) {
-      const slot = this.#pages.acquire();
-      return {
-        device: this,
-        ...slot,
-        byteLength: bytes,
-        release: () => {
-          if (!released) this.#pages.release(slot);
-          released = true;
-        },
-      };
-    }
-    const buffer = this.#pool.acquire(bytes);
-    return {
-      device: this,
-      buffer,
-      offset: 0,
-      byteLength: bytes,
-      release: () => {
-        if (!released) this.#pool.release(buffer);
-        released = true;
-      },
-    };
+    return this.#memory.allocate(bytes);
   }
 
   /** Writes host bytes into device memory, in the order of calls. */
@@ -359,7 +320,7 @@ export class Device {
   #prepare(executable: Executable): PreparedExecutable {
     let prepared = this.#prepared.get(executable);
     if (prepared === undefined) {
-      prepared = new PreparedExecutable(this.gpu, this.#pool, this.#pipelines, executable);
+      prepared = new PreparedExecutable(this.gpu, this.#memory.pool, this.#pipelines, executable);
       this.#prepared.set(executable, prepared);
     }
     return prepared;
@@ -384,14 +345,10 @@ export class Device {
 
   #encode(run: Run, prepared: PreparedExecutable): GPUBuffer[] {
     const { executable } = run;
-    if (executable.workspace > (this.#workspace?.size ?? 0)) {
-      if (this.#workspace !== null) this.#pool.release(this.#workspace);
-      this.#workspace = null;
-      this.#workspace = this.#pool.acquire(executable.workspace);
-    }
+    const workspace = this.#memory.workspace(executable.workspace);
     const encoder = this.gpu.createCommandEncoder();
     const profiler = this.#profiler;
-    const rangeOf = prepared.encode(encoder, run, this.#workspace, profiler);
+    const rangeOf = prepared.encode(encoder, run, workspace, profiler);
     this.#dispatches += executable.steps.length;
     const stagings = run.reads.map((read) => this.#staging.copy(encoder, rangeOf(read.from), read.bytes));
     profiler?.resolve(encoder, executable);
