@@ -18,17 +18,9 @@ import {
   tensor,
   zeros,
 } from "../../src/tensor.ts";
+import { failure } from "../support/failure.ts";
 
 const device = await init();
-
-async function failure(run: () => unknown): Promise<Error> {
-  try {
-    await run();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error("it did not fail");
-}
 
 const list = async (x: Tensor): Promise<number[]> => [...(await x.data())];
 

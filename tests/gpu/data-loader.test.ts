@@ -4,20 +4,12 @@ import * as assert from "uvu/assert";
 import { DataLoader, type Dataset, randomSplit, Subset, TensorDataset } from "../../src/data/index.ts";
 import { ShapeError, WgradError } from "../../src/errors.ts";
 import { arange, manualSeed, type Tensor, tensor } from "../../src/tensor.ts";
+import { rejection } from "../support/failure.ts";
 
 const collect = async (batches: AsyncIterable<readonly Tensor[]>): Promise<unknown[][]> => {
   const all: unknown[][] = [];
   for await (const batch of batches) all.push(await Promise.all(batch.map((part) => part.tolist())));
   return all;
-};
-const rejection = async (promise: Promise<unknown>, kind: new (message: string) => Error): Promise<string> => {
-  try {
-    await promise;
-  } catch (error) {
-    assert.instance(error, kind);
-    return error instanceof Error ? error.message : "";
-  }
-  return assert.unreachable("it was accepted") as never;
 };
 const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
 const labels = (length: number): TensorDataset<[Int32Array]> => new TensorDataset(Int32Array.from(range(length)));

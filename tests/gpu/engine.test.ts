@@ -32,18 +32,9 @@ import {
   tensor,
   zeros,
 } from "../../src/tensor.ts";
+import { failure } from "../support/failure.ts";
 
 const device = await init();
-
-/** Waits for what must fail and returns the error. */
-async function failure(run: () => unknown): Promise<Error> {
-  try {
-    await run();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error("it did not fail");
-}
 
 /** Fills a plain array with reproducible numbers in -1 … 1. */
 function numbers(count: number, seed = 1): Float32Array {

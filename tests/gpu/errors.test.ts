@@ -12,11 +12,11 @@ import {
   WgradError,
 } from "../../src/errors.ts";
 import * as wg from "../../src/index.ts";
+import { type ErrorClass, failure } from "../support/failure.ts";
 
 const { data, io, nn, optim } = wg;
 const { ones, tensor, zeros } = wg;
 
-type ErrorClass = new (...args: never[]) => Error;
 /** What was tried, the wrong call, the class of its error and what the message must say. */
 type Row = readonly [title: string, call: () => unknown, expected: ErrorClass, words: RegExp];
 
@@ -27,19 +27,6 @@ const untyped = (value: unknown): never => value as never;
 
 const ints = (...values: number[]): wg.Tensor => tensor(values, { dtype: "i32" });
 const weights = (...shape: number[]): wg.Tensor => zeros(shape, { requiresGrad: true });
-
-/** The error of a call that must fail, now or by rejecting. */
-async function failure(call: () => unknown): Promise<Error> {
-  let result: unknown;
-  try {
-    result = await call();
-  } catch (error) {
-    if (error instanceof Error) return error;
-    throw new Error(`threw ${String(error)}, which is no Error`);
-  }
-  const what = result instanceof wg.Tensor ? `a tensor ${result.dtype}[${result.shape}]` : String(result);
-  throw new Error(`accepted: it returned ${what}`);
-}
 
 /** What holds for every message: whole sentences, no internals, nothing printed that has no text. */
 function checkMessage(error: Error): void {

@@ -14,6 +14,7 @@ import {
   type Tensor,
   tensor,
 } from "../../src/index.ts";
+import { rejection } from "../support/failure.ts";
 
 const device = await init();
 /** A browser rounds timestamps to 100 µs: 0 for most kernels here. */
@@ -108,25 +109,27 @@ test("profile computes what the function returns, and lists nothing where nothin
 });
 
 test("profile says what is wrong, and works afterwards", async () => {
-  const failure = async (run: () => Promise<unknown>): Promise<string> => {
-    try {
-      await run();
-    } catch (error) {
-      return (error as Error).message;
-    }
-    return "";
-  };
-  assert.match(await failure(() => profile(3 as unknown as () => void)), "must be a function, got 3");
-  assert.match(await failure(() => profile(() => undefined, { runs: 0 })), "runs must be a whole number ≥ 1, got 0");
+  assert.match(await rejection(profile(3 as unknown as () => void), Error), "must be a function, got 3");
   assert.match(
-    await failure(() =>
+    await rejection(
+      profile(() => undefined, { runs: 0 }),
+      Error,
+    ),
+    "runs must be a whole number ≥ 1, got 0",
+  );
+  assert.match(
+    await rejection(
       profile(() => {
         throw new Error("mine");
       }),
+      Error,
     ),
     "mine",
   );
-  const nested = failure(() => profile(() => profile(() => undefined)));
+  const nested = rejection(
+    profile(() => profile(() => undefined)),
+    Error,
+  );
   assert.match(await nested, "another profile is being taken");
   assert.is((await profile(() => tensor([1, 2]).exp())).kernels.length, 1);
 });

@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { currentTraits, useSchedules } from "../../src/engine.ts";
 import { compile, explain, init, type Tensor, tensor, tune } from "../../src/index.ts";
 import { alternatives, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
+import { rejection } from "../support/failure.ts";
 
 const device = await init();
 
@@ -89,23 +90,22 @@ test("a kernel is known by its text and its grid", () => {
 });
 
 test("tune says what is wrong, and leaves the device as it was", async () => {
-  const failure = async (run: () => Promise<unknown>): Promise<string> => {
-    try {
-      await run();
-    } catch (error) {
-      return (error as Error).message;
-    }
-    return "";
-  };
-  assert.match(await failure(() => tune(3 as unknown as () => void)), "must be a function, got 3");
-  assert.match(await failure(() => tune(() => undefined, { budgetMs: -1 })), "budgetMs must be a number ≥ 0, got -1");
-  const thrown = await failure(() =>
+  assert.match(await rejection(tune(3 as unknown as () => void), Error), "must be a function, got 3");
+  assert.match(
+    await rejection(
+      tune(() => undefined, { budgetMs: -1 }),
+      Error,
+    ),
+    "budgetMs must be a number ≥ 0, got -1",
+  );
+  const thrown = await rejection(
     tune(
       () => {
         throw new Error("mine");
       },
       { keep: false },
     ),
+    Error,
   );
   assert.match(thrown, "mine");
   assert.is(device.failure, null);

@@ -4,24 +4,14 @@ import * as assert from "uvu/assert";
 import { DTypeError, ShapeError } from "../../src/errors.ts";
 import * as metrics from "../../src/metrics/index.ts";
 import { tensor } from "../../src/tensor.ts";
+import { type ErrorClass, rejection } from "../support/failure.ts";
 
 const near = (actual: number, expected: number, tolerance = 1e-12): void => {
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not near ${expected}`);
 };
 
-const rejects = async (
-  promise: Promise<unknown>,
-  kind: new (message: string) => Error,
-  pattern: RegExp,
-): Promise<void> => {
-  try {
-    await promise;
-  } catch (error) {
-    assert.instance(error, kind);
-    assert.match(error instanceof Error ? error.message : "", pattern);
-    return;
-  }
-  assert.unreachable("the metric accepted it");
+const rejects = async (promise: Promise<unknown>, kind: ErrorClass, pattern: RegExp): Promise<void> => {
+  assert.match(await rejection(promise, kind), pattern);
 };
 
 const accuracy = suite("accuracy");
