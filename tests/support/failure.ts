@@ -25,3 +25,12 @@ export async function rejection(promise: Promise<unknown>, kind: ErrorClass = Wg
   assert.instance(error, kind);
   return error.message;
 }
+
+/** Demands that `run` throws an error of class `kind` at once, with such a message. */
+export function expectError(run: () => unknown, kind: ErrorClass, wording: RegExp): void {
+  assert.throws(run, (error: unknown) => {
+    assert.instance(error, kind);
+    assert.match((error as Error).message, wording);
+    return true;
+  });
+}

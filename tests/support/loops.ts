@@ -174,12 +174,3 @@ export function checkLoops(
     else assert.not.ok(output.requiresGrad, "there should be no gradient");
   });
 }
-
-/** Demands that `run` throws this class of error with a message like this. */
-export function expectError(run: () => unknown, kind: new (...args: never[]) => Error, wording: RegExp): void {
-  assert.throws(run, (error: unknown) => {
-    assert.instance(error, kind);
-    assert.match((error as Error).message, wording);
-    return true;
-  });
-}

@@ -4,10 +4,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DTypeError, ShapeError } from "../../src/errors.ts";
 import * as wg from "../../src/tensor.ts";
+import { expectError } from "../support/failure.ts";
 import {
   checkDerivatives,
   checkLoops,
-  expectError,
   expectValues,
   Grid,
   grid,

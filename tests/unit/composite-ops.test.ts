@@ -4,17 +4,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DTypeError, ShapeError } from "../../src/errors.ts";
 import * as wg from "../../src/tensor.ts";
-import {
-  checkDerivatives,
-  checkLoops,
-  expectError,
-  expectValues,
-  Grid,
-  grid,
-  numbers,
-  places,
-  total,
-} from "../support/loops.ts";
+import { expectError } from "../support/failure.ts";
+import { checkDerivatives, checkLoops, expectValues, Grid, grid, numbers, places, total } from "../support/loops.ts";
 import { interpret } from "../support/reference.ts";
 
 const { tensor } = wg;

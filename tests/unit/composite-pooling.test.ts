@@ -3,7 +3,8 @@
 import { test } from "uvu";
 import { ShapeError } from "../../src/errors.ts";
 import * as wg from "../../src/tensor.ts";
-import { checkLoops, expectError, expectValues, type Grid, grid, places, total } from "../support/loops.ts";
+import { expectError } from "../support/failure.ts";
+import { checkLoops, expectValues, type Grid, grid, places, total } from "../support/loops.ts";
 
 type Size = readonly [number, number];
 

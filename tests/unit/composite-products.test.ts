@@ -3,17 +3,8 @@
 import { test } from "uvu";
 import { ShapeError, WgradError } from "../../src/errors.ts";
 import * as wg from "../../src/tensor.ts";
-import {
-  checkDerivatives,
-  checkLoops,
-  expectError,
-  expectValues,
-  Grid,
-  grid,
-  numbers,
-  places,
-  total,
-} from "../support/loops.ts";
+import { expectError } from "../support/failure.ts";
+import { checkDerivatives, checkLoops, expectValues, Grid, grid, numbers, places, total } from "../support/loops.ts";
 
 type Size = readonly [number, number];
 

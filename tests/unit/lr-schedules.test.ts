@@ -17,6 +17,7 @@ import {
   SequentialLR,
   StepLR,
 } from "../../src/optim/lr.ts";
+import { expectError } from "../support/failure.ts";
 
 interface Group extends ScheduledGroup {
   momentum?: number;
@@ -172,16 +173,7 @@ pytorch.run();
 
 const errors = suite("schedule errors");
 
-function throwsRange(run: () => unknown, pattern: RegExp): void {
-  try {
-    run();
-  } catch (error) {
-    assert.instance(error, RangeError);
-    assert.match((error as Error).message, pattern);
-    return;
-  }
-  assert.unreachable(`nothing was thrown, expected ${pattern}`);
-}
+const throwsRange = (run: () => unknown, pattern: RegExp): void => expectError(run, RangeError, pattern);
 
 errors("arguments", () => {
   throwsRange(() => new StepLR(sgd(), 0), /StepLR: stepSize must be a whole number ≥ 1, got 0/);

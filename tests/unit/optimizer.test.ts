@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { DTypeError, ShapeError, WgradError } from "../../src/errors.ts";
 import * as optim from "../../src/optim/index.ts";
 import { type Tensor, zeros } from "../../src/tensor.ts";
+import { expectError } from "../support/failure.ts";
 
 const parameter = (shape: number[] = [2]): Tensor => zeros(shape, { requiresGrad: true });
 
@@ -86,46 +87,39 @@ groups.run();
 
 const errors = suite("optimizer errors");
 
-function throws(run: () => unknown, type: new (...args: never[]) => Error, pattern: RegExp): void {
-  try {
-    run();
-  } catch (error) {
-    assert.instance(error, type, `${(error as Error).name}: ${(error as Error).message}`);
-    assert.match((error as Error).message, pattern);
-    return;
-  }
-  assert.unreachable(`nothing was thrown, expected ${pattern}`);
-}
-
 errors("parameters", () => {
   const p = parameter();
-  throws(() => new optim.SGD([]), RangeError, /SGD: the list of parameters is empty/);
-  throws(() => new optim.SGD([{ params: [] }]), RangeError, /the list of parameters is empty/);
-  throws(() => new optim.SGD(p as never), TypeError, /must be a list of tensors or groups/);
-  throws(() => new optim.SGD([p, { params: [parameter()] }] as never), TypeError, /not a mixture/);
-  throws(() => new optim.SGD([{ params: [1] }] as never), TypeError, /a parameter must be a tensor, got number/);
-  throws(() => new optim.SGD([p, p]), WgradError, /shape \[2\] appears twice/);
-  throws(() => new optim.SGD([p]).addParamGroup({ params: p }), WgradError, /appears twice/);
-  throws(() => new optim.SGD([p.mul(2)]), WgradError, /a parameter must be a leaf/);
-  throws(() => new optim.SGD([zeros([2], { dtype: "f16", requiresGrad: true })]), DTypeError, /must be f32, got f16/);
-  throws(() => new optim.Muon([p]), ShapeError, /Muon: takes matrices only, got a parameter of shape \[2\]/);
+  expectError(() => new optim.SGD([]), RangeError, /SGD: the list of parameters is empty/);
+  expectError(() => new optim.SGD([{ params: [] }]), RangeError, /the list of parameters is empty/);
+  expectError(() => new optim.SGD(p as never), TypeError, /must be a list of tensors or groups/);
+  expectError(() => new optim.SGD([p, { params: [parameter()] }] as never), TypeError, /not a mixture/);
+  expectError(() => new optim.SGD([{ params: [1] }] as never), TypeError, /a parameter must be a tensor, got number/);
+  expectError(() => new optim.SGD([p, p]), WgradError, /shape \[2\] appears twice/);
+  expectError(() => new optim.SGD([p]).addParamGroup({ params: p }), WgradError, /appears twice/);
+  expectError(() => new optim.SGD([p.mul(2)]), WgradError, /a parameter must be a leaf/);
+  expectError(
+    () => new optim.SGD([zeros([2], { dtype: "f16", requiresGrad: true })]),
+    DTypeError,
+    /must be f32, got f16/,
+  );
+  expectError(() => new optim.Muon([p]), ShapeError, /Muon: takes matrices only, got a parameter of shape \[2\]/);
 });
 
 errors("options", () => {
   const p = [parameter()];
-  throws(() => new optim.Adam(p, { lr: -1 }), RangeError, /Adam: lr must be a number ≥ 0, got -1/);
-  throws(() => new optim.AdamW(p, { lr: Number.NaN }), RangeError, /AdamW: lr must be a number ≥ 0, got NaN/);
-  throws(() => new optim.Adam(p, { betas: [0.9, 1] }), RangeError, /betas must be within \[0, 1\)/);
-  throws(() => new optim.Adam(p, { betas: [0.9] as never }), RangeError, /betas must be two numbers/);
-  throws(() => new optim.SGD(p, { nesterov: true }), RangeError, /nesterov needs momentum > 0/);
-  throws(() => new optim.SGD([{ params: p, lr: -2 }]), RangeError, /lr must be a number ≥ 0, got -2/);
-  throws(() => new optim.Adadelta(p, { rho: 2 }), RangeError, /rho must be within/);
-  throws(
+  expectError(() => new optim.Adam(p, { lr: -1 }), RangeError, /Adam: lr must be a number ≥ 0, got -1/);
+  expectError(() => new optim.AdamW(p, { lr: Number.NaN }), RangeError, /AdamW: lr must be a number ≥ 0, got NaN/);
+  expectError(() => new optim.Adam(p, { betas: [0.9, 1] }), RangeError, /betas must be within \[0, 1\)/);
+  expectError(() => new optim.Adam(p, { betas: [0.9] as never }), RangeError, /betas must be two numbers/);
+  expectError(() => new optim.SGD(p, { nesterov: true }), RangeError, /nesterov needs momentum > 0/);
+  expectError(() => new optim.SGD([{ params: p, lr: -2 }]), RangeError, /lr must be a number ≥ 0, got -2/);
+  expectError(() => new optim.Adadelta(p, { rho: 2 }), RangeError, /rho must be within/);
+  expectError(
     () => new optim.Muon([parameter([2, 2])], { nsSteps: 100 }),
     RangeError,
     /nsSteps must be a whole number below 100/,
   );
-  throws(
+  expectError(
     () => new optim.Adam(p, { weight_decay: 1 } as never),
     WgradError,
     /there is no option "weight_decay"\. Known are lr/,
@@ -135,13 +129,13 @@ errors("options", () => {
 errors("state dicts", () => {
   const optimizer = new optim.Adam([parameter()]);
   const { param_groups } = optimizer.stateDict();
-  throws(() => optimizer.loadStateDict({ state: {}, param_groups: [] }), WgradError, /the groups differ/);
-  throws(
+  expectError(() => optimizer.loadStateDict({ state: {}, param_groups: [] }), WgradError, /the groups differ/);
+  expectError(
     () => optimizer.loadStateDict({ state: { 0: { exp_avg: zeros([3]) } }, param_groups }),
     ShapeError,
     /"exp_avg" of parameter 0 is \[3\] in the state dict, the parameter is \[2\]/,
   );
-  throws(
+  expectError(
     () => optimizer.loadStateDict({ state: { 0: { step: zeros([]) } }, param_groups }),
     WgradError,
     /"step" must be a number/,

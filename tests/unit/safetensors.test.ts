@@ -5,7 +5,7 @@ import { WgradError } from "../../src/errors.ts";
 import { fromHalves, toHalves } from "../../src/io/half.ts";
 import { fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
 import { type Tensor, tensor, zeros } from "../../src/tensor.ts";
-import { rejection } from "../support/failure.ts";
+import { expectError, rejection } from "../support/failure.ts";
 
 /** A file from its header and the bytes behind it. */
 const file = (header: unknown, data: ArrayBufferView = new Uint8Array()): Uint8Array => {
@@ -120,11 +120,7 @@ both("what is no state dict is refused", async () => {
 
 const damaged = suite("damaged safetensors");
 const refused = (bytes: Uint8Array, pattern: RegExp): void => {
-  assert.throws(
-    () => fromSafetensors(bytes),
-    (error: unknown) => error instanceof WgradError && pattern.test(error.message),
-    `expected ${pattern}`,
-  );
+  expectError(() => fromSafetensors(bytes), WgradError, pattern);
 };
 const f32 = entry("F32", [1], 0, 4);
 
