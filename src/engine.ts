@@ -8,6 +8,7 @@ import { Storage } from "./graph/storage.ts";
 import { handleOn, Tensor } from "./graph/tensor.ts";
 import { currentTrace, traceEffect } from "./graph/trace.ts";
 import { copy } from "./ops/memory.ts";
+import { adopt, beginRun, dropIdle, forgetResident, leafRange, memoryOn, moveToHost } from "./residency.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
@@ -45,17 +46,12 @@ interface CacheEntry {
   readonly variants: Variant[];
 }
 
-/** Results up to this size move to the host when they are read, so that reading keeps no GPU memory. */
-const HOST_RESULT = 1 << 20;
-/** Device copies of host data that no run has used for so long are dropped. */
-const IDLE_RUNS = 8;
 /** Plans kept; the least recently used goes first. */
 const MAX_PLANS = 512;
 
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let jobs: Job[] = [];
-let runs = 0;
 let optimize = true;
 let schedules: ScheduleBook | null = null;
 /** Plans of an earlier count are made anew. */
@@ -67,8 +63,6 @@ const optimized = new WeakSet<Tensor>();
 const graded = new Set<Tensor>();
 const computed = new WeakSet<Tensor>();
 const plans = new Map<number, CacheEntry[]>();
-const resident = new Set<Storage>();
-let registry: FinalizationRegistry<DeviceMemory> | null = null;
 
 /** Opens the device with options, or the default one. A device that is open already is kept unless options are given. */
 export async function openDevice(options?: DeviceOptions): Promise<Device> {
@@ -85,7 +79,7 @@ export async function openDevice(options?: DeviceOptions): Promise<Device> {
     // They were measured on the other one.
     if (schedules !== null) generation++;
     schedules = null;
-    resident.clear();
+    forgetResident();
     const waiting = jobs;
     jobs = [];
     for (const job of waiting) execute(opened, job);
@@ -285,7 +279,7 @@ export function dataBytes(node: { readonly shape: Shape; readonly dtype: DType }
 function execute(on: Device, job: Job): void {
   try {
     if (on.failure !== null) throw on.failure;
-    runs++;
+    beginRun();
     const plan = job.plan?.generation === generation ? job.plan : findPlan(on, job);
     job.plan = plan;
     const after: (() => void)[] = [];
@@ -350,70 +344,6 @@ function failOutputs(job: Job, error: unknown): void {
 
 function writesStorage(job: Job, storage: Storage): boolean {
   return job.captured.destinations.some((d) => d.kind === "slot" && job.storages[d.index] === storage);
-}
-
-/** Gives a storage its device memory, which is freed with it. */
-function adopt(storage: Storage, memory: DeviceMemory): void {
-  storage.device = memory;
-  registry ??= new FinalizationRegistry((lost) => {
-    lost.release();
-  });
-  registry.register(storage, memory);
-}
-
-/** The storage's memory on this device; null where it has none yet. Throws where its content went with another device. */
-function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
-  const memory = storage.device as DeviceMemory | null;
-  if (memory === null || memory.device === on) return memory;
-  storage.device = null;
-  if (storage.host !== null) return null;
-  storage.device = memory;
-  throw new DeviceLostError(
-    "the tensor's value was lost with the device that held it. Checkpoints survive: load the state again.",
-  );
-}
-
-/** Where a leaf's bytes are on the device; host data is uploaded for this run, or for good when it is used again and again. */
-function leafRange(
-  on: Device,
-  storage: Storage,
-  host: ArrayBufferView | null,
-  overwritten: boolean,
-  shared: Map<Storage, Range>,
-  after: (() => void)[],
-): Range {
-  const known = shared.get(storage);
-  if (known !== undefined) return known;
-  let range: Range;
-  const memory = memoryOn(on, storage);
-  if (memory !== null) range = memory;
-  else {
-    const bytes = bytesFor({ shape: [Math.ceil(storage.byteLength / 4)], dtype: "f32" });
-    const fresh = on.allocate(Math.max(bytes, 272));
-    if (host !== null) on.write(fresh, host);
-    else on.write(fresh, new Uint8Array(bytes));
-    const again = storage.lastRun >= 0 && runs - storage.lastRun <= IDLE_RUNS;
-    if (host === null || overwritten || again) {
-      if (storage.disposed) after.push(() => fresh.release());
-      else adopt(storage, fresh);
-      if (host !== null && !overwritten) resident.add(storage);
-    } else after.push(() => fresh.release());
-    range = fresh;
-  }
-  storage.lastRun = runs;
-  shared.set(storage, range);
-  return range;
-}
-
-/** Drops device copies of host data that have not been used for a while. */
-function dropIdle(): void {
-  for (const storage of resident) {
-    if (storage.device !== null && storage.host !== null && runs - storage.lastRun <= IDLE_RUNS) continue;
-    resident.delete(storage);
-    if (storage.host === null || storage.device === null) continue;
-    storage.device.release();
-    storage.device = null;
-  }
 }
 
 function scalarBlock(plan: Plan, job: Job): ArrayBuffer | null {
@@ -574,12 +504,7 @@ export async function readBytes(node: Node): Promise<ArrayBuffer> {
   if (together !== null) {
     const result = await together;
     device?.check();
-    if (bytes <= HOST_RESULT && storage.device !== null && !storage.disposed && storage.version === 0) {
-      const memory = storage.device;
-      storage.device = null;
-      memory.release();
-      storage.host = viewOf(result.slice(0), node.dtype);
-    }
+    moveToHost(storage, result, node.dtype);
     return result;
   }
   if (storage.host !== null) {
@@ -593,12 +518,6 @@ export async function readBytes(node: Node): Promise<ArrayBuffer> {
   const result = await on.read({ buffer: memory.buffer, offset: memory.offset + node.offset }, bytes);
   if (storage.failure !== null) throw storage.failure;
   return result;
-}
-
-function viewOf(bytes: ArrayBuffer, dtype: DType): ArrayBufferView {
-  if (dtype === "f32") return new Float32Array(bytes);
-  if (dtype === "i32") return new Int32Array(bytes);
-  return dtype === "f16" ? new Uint16Array(bytes) : new Uint32Array(bytes);
 }
 
 /**

@@ -1,0 +1,108 @@
+// Residency: which storages have their bytes on the device, and for how long.
+
+import type { DType } from "./dtype.ts";
+import { DeviceLostError } from "./errors.ts";
+import type { Storage } from "./graph/storage.ts";
+import type { Device } from "./runtime/device.ts";
+import type { Range } from "./runtime/executable.ts";
+import type { DeviceMemory } from "./runtime/memory.ts";
+import { bytesFor } from "./schedule/plan.ts";
+
+/** Results up to this size move to the host when they are read, so that reading keeps no GPU memory. */
+const HOST_RESULT = 1 << 20;
+/** Device copies of host data that no run has used for so long are dropped. */
+const IDLE_RUNS = 8;
+
+let runs = 0;
+/** Storages with a device copy of what the host has, too. */
+const resident = new Set<Storage>();
+let registry: FinalizationRegistry<DeviceMemory> | null = null;
+
+/** Counts a run: idle times are measured in runs. */
+export function beginRun(): void {
+  runs++;
+}
+
+/** Gives a storage its device memory, which is freed with it. */
+export function adopt(storage: Storage, memory: DeviceMemory): void {
+  storage.device = memory;
+  registry ??= new FinalizationRegistry((lost) => {
+    lost.release();
+  });
+  registry.register(storage, memory);
+}
+
+/** The storage's memory on this device; null where it has none yet. Throws where its content went with another device. */
+export function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
+  const memory = storage.device as DeviceMemory | null;
+  if (memory === null || memory.device === on) return memory;
+  storage.device = null;
+  if (storage.host !== null) return null;
+  storage.device = memory;
+  throw new DeviceLostError(
+    "the tensor's value was lost with the device that held it. Checkpoints survive: load the state again.",
+  );
+}
+
+/** Where a leaf's bytes are on the device; host data is uploaded for this run, or for good when it is used again and again. */
+export function leafRange(
+  on: Device,
+  storage: Storage,
+  host: ArrayBufferView | null,
+  overwritten: boolean,
+  shared: Map<Storage, Range>,
+  after: (() => void)[],
+): Range {
+  const known = shared.get(storage);
+  if (known !== undefined) return known;
+  let range: Range;
+  const memory = memoryOn(on, storage);
+  if (memory !== null) range = memory;
+  else {
+    const bytes = bytesFor({ shape: [Math.ceil(storage.byteLength / 4)], dtype: "f32" });
+    const fresh = on.allocate(Math.max(bytes, 272));
+    if (host !== null) on.write(fresh, host);
+    else on.write(fresh, new Uint8Array(bytes));
+    const again = storage.lastRun >= 0 && runs - storage.lastRun <= IDLE_RUNS;
+    if (host === null || overwritten || again) {
+      if (storage.disposed) after.push(() => fresh.release());
+      else adopt(storage, fresh);
+      if (host !== null && !overwritten) resident.add(storage);
+    } else after.push(() => fresh.release());
+    range = fresh;
+  }
+  storage.lastRun = runs;
+  shared.set(storage, range);
+  return range;
+}
+
+/** Drops device copies of host data that have not been used for a while. */
+export function dropIdle(): void {
+  for (const storage of resident) {
+    if (storage.device !== null && storage.host !== null && runs - storage.lastRun <= IDLE_RUNS) continue;
+    resident.delete(storage);
+    if (storage.host === null || storage.device === null) continue;
+    storage.device.release();
+    storage.device = null;
+  }
+}
+
+/** Forgets the device copies: the device has been replaced. */
+export function forgetResident(): void {
+  resident.clear();
+}
+
+/** Moves a small result that has just been read to the host. */
+export function moveToHost(storage: Storage, bytes: ArrayBuffer, dtype: DType): void {
+  if (bytes.byteLength > HOST_RESULT || storage.device === null || storage.disposed || storage.version !== 0) return;
+  const memory = storage.device;
+  storage.device = null;
+  memory.release();
+  storage.host = viewOf(bytes.slice(0), dtype);
+}
+
+function viewOf(bytes: ArrayBuffer, dtype: DType): ArrayBufferView {
+  if (dtype === "f32") return new Float32Array(bytes);
+  if (dtype === "i32") return new Int32Array(bytes);
+  return dtype === "f16" ? new Uint16Array(bytes) : new Uint32Array(bytes);
+}
