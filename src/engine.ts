@@ -1,19 +1,20 @@
 // The engine: turns what is asked for into programs, finds or builds their plans, and runs them on the device.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, DTypeError, internal, WgradError } from "./errors.ts";
+import { DeviceLostError, internal, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
-import { buildProgram, type Capture, capture, isRealized, type Request } from "./graph/program.ts";
+import { type Capture, capture, isRealized, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import { handleOn, Tensor } from "./graph/tensor.ts";
 import { currentTrace, traceEffect } from "./graph/trace.ts";
 import { copy } from "./ops/memory.ts";
+import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
 import { adopt, beginRun, dropIdle, forgetResident, leafRange, memoryOn, moveToHost } from "./residency.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
-import { buildPlan, bytesFor, type Plan } from "./schedule/plan.ts";
-import { type DeviceTraits, GUARANTEED } from "./shaders/kernel.ts";
+import { bytesFor, type Plan } from "./schedule/plan.ts";
+import type { DeviceTraits } from "./shaders/kernel.ts";
 import type { ScheduleBook } from "./shaders/schedules.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
@@ -35,34 +36,15 @@ export interface Job {
   plan: Plan | null;
 }
 
-interface Variant {
-  readonly constants: readonly number[];
-  readonly promoted: readonly boolean[];
-  readonly plan: Plan;
-}
-
-interface CacheEntry {
-  readonly key: Float64Array;
-  readonly variants: Variant[];
-}
-
-/** Plans kept; the least recently used goes first. */
-const MAX_PLANS = 512;
-
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let jobs: Job[] = [];
-let optimize = true;
-let schedules: ScheduleBook | null = null;
-/** Plans of an earlier count are made anew. */
-let generation = 0;
 const pending = new Set<Tensor>();
 const losses = new Set<Node>();
 /** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
 const optimized = new WeakSet<Tensor>();
 const graded = new Set<Tensor>();
 const computed = new WeakSet<Tensor>();
-const plans = new Map<number, CacheEntry[]>();
 
 /** Opens the device with options, or the default one. A device that is open already is kept unless options are given. */
 export async function openDevice(options?: DeviceOptions): Promise<Device> {
@@ -75,10 +57,7 @@ export async function openDevice(options?: DeviceOptions): Promise<Device> {
     opening = null;
     if (device !== null && device !== opened && device.failure === null) device.destroy();
     device = opened;
-    plans.clear();
-    // They were measured on the other one.
-    if (schedules !== null) generation++;
-    schedules = null;
+    forgetPlans();
     forgetResident();
     const waiting = jobs;
     jobs = [];
@@ -102,31 +81,12 @@ export function openedDevice(): Device | null {
 
 /** What plans are made for: the open device's traits, or those that every device has. */
 export function currentTraits(): DeviceTraits {
-  if (device === null) return GUARANTEED;
-  const { limits, features } = device.gpu;
-  return {
-    kind: device.isSoftware ? "software" : "gpu",
-    bindings: Math.min(limits.maxStorageBuffersPerShaderStage, 16),
-    maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
-    f16: features.has("shader-f16"),
-    subgroupSize: device.subgroupSize,
-    schedules,
-  };
+  return traitsOf(device);
 }
 
 /** Makes all plans anew, with these schedules (or the default ones). Nothing may be on its way. */
 export function useSchedules(book: ScheduleBook | null): void {
-  generation++;
-  schedules = book;
-  for (const entries of plans.values())
-    for (const entry of entries) for (const variant of entry.variants) device?.forget(variant.plan);
-  plans.clear();
-}
-
-/** Switches fusion and simplification off (or on again): every op becomes a kernel of its own. For comparisons. */
-export function setOptimize(value: boolean): void {
-  if (value !== optimize) plans.clear();
-  optimize = value;
+  replaceSchedules(book, device);
 }
 
 /** Marks that `tensor` (with a slot) has a new value to be written at the next submit. */
@@ -280,7 +240,8 @@ function execute(on: Device, job: Job): void {
   try {
     if (on.failure !== null) throw on.failure;
     beginRun();
-    const plan = job.plan?.generation === generation ? job.plan : findPlan(on, job);
+    const plan =
+      job.plan !== null && isCurrent(job.plan) ? job.plan : findPlan(on, job.captured, () => workspaceFor(on, job));
     job.plan = plan;
     const after: (() => void)[] = [];
     const written = new Set(job.captured.destinations.flatMap((d) => (d.kind === "slot" ? [d.index] : [])));
@@ -306,7 +267,7 @@ function execute(on: Device, job: Job): void {
     const reads = on.run({
       executable: plan,
       leaves,
-      scalars: scalarBlock(plan, job),
+      scalars: scalarBlock(plan, job.captured, job.scalars),
       outputs,
       reads: job.reads.map((i) => ({
         from: { kind: "output", index: i },
@@ -346,30 +307,6 @@ function writesStorage(job: Job, storage: Storage): boolean {
   return job.captured.destinations.some((d) => d.kind === "slot" && job.storages[d.index] === storage);
 }
 
-function scalarBlock(plan: Plan, job: Job): ArrayBuffer | null {
-  if (plan.scalarBytes === 0) return null;
-  const block = new ArrayBuffer(plan.scalarBytes);
-  const view = new DataView(block);
-  const numbers = plan.promoted;
-  for (const { index, dtype, offset } of plan.scalars) {
-    const count = job.scalars.length;
-    const value =
-      index < count
-        ? (job.scalars[index] as number)
-        : ((job.captured.constants[numbers[index - count] as number] as Node).attributes[0] as number);
-    if (dtype === "f32" || dtype === "f16") view.setFloat32(offset, value, true);
-    else if (dtype === "i32") view.setInt32(offset, value, true);
-    else view.setUint32(offset, value, true);
-  }
-  return block;
-}
-
-function sameKey(a: Float64Array, b: Float64Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
-  return true;
-}
-
 /** Bytes that a job's plan may use between its kernels: what `memoryLimit` leaves beside what the job reads and returns. */
 function workspaceFor(on: Device, job: Job): number {
   const missing = [...new Set(job.storages)].filter((storage) => memoryOn(on, storage) === null);
@@ -377,63 +314,6 @@ function workspaceFor(on: Device, job: Job): number {
     ...missing.map((storage) => Math.max(storage.byteLength, 272)),
     ...job.captured.requests.flatMap(({ node, slot }) => (slot === null ? [bytesFor(node)] : [])),
   ]);
-}
-
-function findPlan(on: Device, job: Job): Plan {
-  const { captured } = job;
-  let entries = plans.get(captured.hash);
-  if (entries === undefined) {
-    entries = [];
-    plans.set(captured.hash, entries);
-  }
-  let entry = entries.find((e) => sameKey(e.key, captured.key));
-  if (entry === undefined) {
-    entry = { key: captured.key, variants: [] };
-    entries.push(entry);
-  }
-  const constants = captured.constants.map((n) => n.attributes[0] as number);
-  for (const variant of entry.variants) {
-    if (variant.constants.every((c, i) => variant.promoted[i] || Object.is(c, constants[i]))) {
-      on.planHits++;
-      return variant.plan;
-    }
-  }
-  // A number that has changed once is data from here on.
-  const last = entry.variants[entry.variants.length - 1];
-  const promoted = constants.map(
-    (c, i) => last !== undefined && (last.promoted[i] === true || !Object.is(last.constants[i], c)),
-  );
-  const plan = planOf(captured, promoted, currentTraits(), workspaceFor(on, job));
-  entry.variants.push({ constants, promoted, plan });
-  on.plans++;
-  if (on.plans % MAX_PLANS === 0) forgetOldPlans(on, plan);
-  return plan;
-}
-
-function forgetOldPlans(on: Device, keep: Plan): void {
-  for (const [hash, entries] of plans) {
-    if (entries.some((e) => e.variants.some((v) => v.plan === keep))) continue;
-    for (const entry of entries) for (const variant of entry.variants) on.forget(variant.plan);
-    plans.delete(hash);
-  }
-}
-
-/** Builds the plan of a capture for a device, with a workspace of at most `memory` bytes. */
-export function planOf(
-  captured: Capture,
-  promoted: readonly boolean[],
-  device: DeviceTraits,
-  memory: number = Number.POSITIVE_INFINITY,
-): Plan {
-  const plan = buildPlan(buildProgram(captured, promoted, optimize), { device, fuse: optimize, memory });
-  const half = device.f16 ? undefined : plan.steps.find((s) => s.kernel.bindings.some((b) => b.value.dtype === "f16"));
-  if (half !== undefined) {
-    throw new DTypeError(
-      `"${half.kernel.name}" stores f16, which this device does not have (WebGPU's feature shader-f16). Use f32 here.`,
-      { op: half.kernel.name },
-    );
-  }
-  return { ...plan, generation, promoted: promoted.flatMap((yes, i) => (yes ? [i] : [])) };
 }
 
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */

@@ -1,9 +1,10 @@
 // explain: the plan that some tensors would run, as data, without running it and without a GPU.
 
-import { currentTraits, planOf } from "./engine.ts";
+import { currentTraits } from "./engine.ts";
 import { capture, isRealized } from "./graph/program.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { expectTensor } from "./ops/define.ts";
+import { planOf } from "./plan-cache.ts";
 import type { PlanStep } from "./schedule/plan.ts";
 import type { KernelFamily } from "./shaders/kernel.ts";
 

@@ -1,9 +1,10 @@
 // Runs graphs by the kernels that a GPU would get, whatever device is there: software devices have schedules of their own.
 
 import { decode } from "../../src/dtype.ts";
-import { currentTraits, dataBytes, makeJob, planOf, start } from "../../src/engine.ts";
+import { currentTraits, dataBytes, makeJob, start } from "../../src/engine.ts";
 import { capture } from "../../src/graph/program.ts";
 import { Storage } from "../../src/graph/storage.ts";
+import { planOf } from "../../src/plan-cache.ts";
 import { sizeOf } from "../../src/shape.ts";
 import { init, type Tensor } from "../../src/tensor.ts";
 
