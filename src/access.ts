@@ -2,18 +2,7 @@
 
 import { backwardInto } from "./autograd/backward.ts";
 import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
-import {
-  checkDevice,
-  dataBytes,
-  flush,
-  keepLoss,
-  markAssigned,
-  noteGradients,
-  openDevice,
-  readBytes,
-  submit,
-  synchronize,
-} from "./engine.ts";
+import { checkDevice, dataBytes, flush, openDevice, readBytes, submit, synchronize } from "./engine.ts";
 import { ShapeError, WgradError } from "./errors.ts";
 import { Storage } from "./graph/storage.ts";
 import type { Tensor } from "./graph/tensor.ts";
@@ -22,6 +11,7 @@ import { currentTrace } from "./graph/trace.ts";
 import { cast, constant, expectTensor } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
 import { expand, reshape, strided } from "./ops/views.ts";
+import { keepLoss, markAssigned, noteGradients } from "./pending.ts";
 import { formatShape, sameShape, sizeOf } from "./shape.ts";
 
 /** Nested arrays of numbers, as deep as the tensor has dims. */

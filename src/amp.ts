@@ -1,7 +1,7 @@
 // amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
 
 import { stateTensor } from "./arena.ts";
-import { keepLoss, openedDevice } from "./engine.ts";
+import { openedDevice } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
 import { withAutocast } from "./graph/autocast.ts";
@@ -11,6 +11,7 @@ import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, checkOptions, expectTensor } from "./ops/define.ts";
 import { reciprocal } from "./ops/exponential.ts";
 import { any } from "./ops/reduction-ops.ts";
+import { keepLoss } from "./pending.ts";
 
 /**
  * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products

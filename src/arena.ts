@@ -1,6 +1,6 @@
 // Arenas: many small tensors in one buffer, so that an update of all of them is one kernel.
 
-import { flush, markAssigned, unmarkAssigned } from "./engine.ts";
+import { flush } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Slot, Storage } from "./graph/storage.ts";
@@ -9,6 +9,7 @@ import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
 import { pack, slotLength } from "./ops/memory.ts";
 import { reshape, strided } from "./ops/views.ts";
+import { markAssigned, unmarkAssigned } from "./pending.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */

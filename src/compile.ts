@@ -1,22 +1,13 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
-import {
-  dataBytes,
-  flush,
-  gatherRequests,
-  type Job,
-  makeJob,
-  settleAssigned,
-  start,
-  submit,
-  takeLosses,
-} from "./engine.ts";
+import { dataBytes, flush, type Job, makeJob, start, submit } from "./engine.ts";
 import { internal, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, type Trace, withTrace } from "./graph/trace.ts";
+import { gatherRequests, settleAssigned, takeLosses } from "./pending.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
 export type Nested =

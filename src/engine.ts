@@ -1,13 +1,13 @@
-// The engine: turns what is asked for into programs, finds or builds their plans, and runs them on the device.
+// The engine: opens the device, records what is asked for as jobs, and runs these there.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
 import { DeviceLostError, internal, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
-import { type Capture, capture, isRealized, type Request } from "./graph/program.ts";
+import { type Capture, capture, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
-import { handleOn, Tensor } from "./graph/tensor.ts";
+import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, traceEffect } from "./graph/trace.ts";
-import { copy } from "./ops/memory.ts";
+import { abandonAssigned, gatherRequests, settleAssigned, takeGradients, takeLosses } from "./pending.ts";
 import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
 import { adopt, beginRun, dropIdle, forgetResident, leafRange, memoryOn, moveToHost } from "./residency.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
@@ -39,12 +39,6 @@ export interface Job {
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let jobs: Job[] = [];
-const pending = new Set<Tensor>();
-const losses = new Set<Node>();
-/** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
-const optimized = new WeakSet<Tensor>();
-const graded = new Set<Tensor>();
-const computed = new WeakSet<Tensor>();
 
 /** Opens the device with options, or the default one. A device that is open already is kept unless options are given. */
 export async function openDevice(options?: DeviceOptions): Promise<Device> {
@@ -89,57 +83,6 @@ export function useSchedules(book: ScheduleBook | null): void {
   replaceSchedules(book, device);
 }
 
-/** Marks that `tensor` (with a slot) has a new value to be written at the next submit. */
-export function markAssigned(tensor: Tensor): void {
-  pending.add(tensor);
-}
-
-/** Takes back what `markAssigned` said. */
-export function unmarkAssigned(tensor: Tensor): void {
-  pending.delete(tensor);
-}
-
-/** Keeps the value of `node` readable beyond the next step. */
-export function keepLoss(node: Node): void {
-  losses.add(node);
-}
-
-/** Everything that is to be computed now: assignments, then `targets` that have no value yet. */
-export function gatherRequests(targets: readonly Node[]): { requests: Request[]; assigned: Tensor[] } {
-  const assigned = [...pending];
-  const requests: Request[] = assigned.map((tensor, i) => {
-    const slot = tensor.slot;
-    if (slot === null) throw internal("an assignment without a slot");
-    return { node: ownNode(tensor, i), slot };
-  });
-  for (const node of new Set(targets)) if (!isRealized(node)) requests.push({ node, slot: null });
-  return { requests, assigned };
-}
-
-/** A node that is computed for this tensor, assignment `i`, alone: values that exist already are copied. */
-function ownNode(tensor: Tensor, i: number): Node {
-  const { node } = tensor;
-  const kind = node.definition.kind;
-  const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
-  return plain && node.storage === null ? node : copy(handleOn(node), i).node;
-}
-
-/** After the assignments have been recorded: slots hold their new values from here on. */
-export function settleAssigned(assigned: readonly Tensor[]): void {
-  const storages = new Set<Storage>();
-  for (const tensor of assigned) {
-    pending.delete(tensor);
-    if (tensor.slot !== null) storages.add(tensor.slot.storage);
-  }
-  for (const storage of storages) {
-    storage.version++;
-    storage.host = null;
-    storage.range = null;
-  }
-  for (const tensor of assigned) if (!tensor.disposed) tensor.rebind();
-  for (const { members } of storages) for (const member of members) if (!member.disposed) member.rebind();
-}
-
 /** Number that a host-backed one-element leaf holds. */
 function hostNumber(node: Node): number {
   return ((node.storage as Storage).host as Float32Array)[0] as number;
@@ -162,10 +105,7 @@ export function flush(targets: readonly Node[], read: Node | null): Promise<Arra
     captured = capture(gathered.requests);
   } catch (error) {
     // A value that cannot be computed must not poison what comes later.
-    for (const tensor of [...pending]) {
-      pending.delete(tensor);
-      if (!tensor.disposed) tensor.rebind();
-    }
+    abandonAssigned();
     throw error;
   }
   const outputs = captured.requests.map(({ node, slot }) =>
@@ -319,54 +259,7 @@ function workspaceFor(on: Device, job: Job): number {
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
 export function submit(updated: Iterable<Tensor> = []): void {
   if (currentTrace() !== null) return;
-  const kept = [...losses];
-  losses.clear();
-  for (const parameter of updated) graded.delete(parameter);
-  for (const { grad, disposed } of graded) {
-    if (disposed || grad === null || grad.disposed || grad.node.storage !== null || !isComputable(grad.node)) continue;
-    kept.push(grad.node);
-    computed.add(grad);
-  }
-  graded.clear();
-  flush(kept, null);
-}
-
-/** Whether nothing that the node is made of was overwritten or disposed of. */
-function isComputable(node: Node): boolean {
-  try {
-    capture([{ node, slot: null }]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */
-export function ownGradients(parameters: Iterable<Tensor>): void {
-  for (const parameter of parameters) optimized.add(parameter);
-}
-
-/** Notes leaves that have got a gradient. */
-export function noteGradients(leaves: Iterable<Tensor>): void {
-  // What is traced is one plan, whatever the number of steps in it.
-  if (currentTrace() !== null) return;
-  for (const leaf of leaves) if (optimized.has(leaf)) graded.add(leaf);
-}
-
-/** Forgets a parameter's gradient, and frees it where it has memory of its own. */
-export function dropGradient(parameter: Tensor): void {
-  const { grad } = parameter;
-  if (grad === null) return;
-  parameter.grad = null;
-  graded.delete(parameter);
-  if (computed.has(grad)) grad.dispose();
-}
-
-/** Forgets the losses that a compiled step has not returned. */
-export function takeLosses(): Node[] {
-  const kept = [...losses];
-  losses.clear();
-  return kept;
+  flush([...takeLosses(), ...takeGradients(updated)], null);
 }
 
 /** Resolves when at most `ahead` submitted plans are unfinished. */

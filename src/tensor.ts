@@ -16,7 +16,7 @@ export { checkpoint } from "./autograd/checkpoint.ts";
 export { checkGradients } from "./check-gradients.ts";
 export { compile } from "./compile.ts";
 export type { DataArray, DType, TypedArray } from "./dtype.ts";
-export { dropGradient, ownGradients, scalar, submit, synchronize } from "./engine.ts";
+export { scalar, submit, synchronize } from "./engine.ts";
 export type { KernelReport, PlanReport } from "./explain.ts";
 export { explain, kernels } from "./explain.ts";
 export { Gradients } from "./gradients.ts";
@@ -34,6 +34,7 @@ export type {
 export { customKernel } from "./ops/custom-kernel.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
+export { dropGradient, ownGradients } from "./pending.ts";
 export { setOptimize } from "./plan-cache.ts";
 export type { KernelProfile, ProfileOptions, ProfileReport } from "./profile.ts";
 export { profile } from "./profile.ts";

@@ -1,9 +1,9 @@
 // Plans of training steps without a device, for the limits that a test names.
 
-import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/engine.ts";
 import { capture } from "../../src/graph/program.ts";
 import { type Trace, withTrace } from "../../src/graph/trace.ts";
 import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
+import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
 import { planOf } from "../../src/plan-cache.ts";
 import type { Plan } from "../../src/schedule/plan.ts";
 import { type DeviceTraits, GUARANTEED } from "../../src/shaders/kernel.ts";

@@ -1,0 +1,127 @@
+// What the next submit has to compute: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
+
+import { internal } from "./errors.ts";
+import type { Node } from "./graph/node.ts";
+import { capture, isRealized, type Request } from "./graph/program.ts";
+import type { Storage } from "./graph/storage.ts";
+import { handleOn, type Tensor } from "./graph/tensor.ts";
+import { currentTrace } from "./graph/trace.ts";
+import { copy } from "./ops/memory.ts";
+
+/** Tensors with a slot whose new value has not been submitted yet. */
+const pending = new Set<Tensor>();
+const losses = new Set<Node>();
+/** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
+const optimized = new WeakSet<Tensor>();
+const graded = new Set<Tensor>();
+const computed = new WeakSet<Tensor>();
+
+/** Marks that `tensor` (with a slot) has a new value to be written at the next submit. */
+export function markAssigned(tensor: Tensor): void {
+  pending.add(tensor);
+}
+
+/** Takes back what `markAssigned` said. */
+export function unmarkAssigned(tensor: Tensor): void {
+  pending.delete(tensor);
+}
+
+/** Keeps the value of `node` readable beyond the next step. */
+export function keepLoss(node: Node): void {
+  losses.add(node);
+}
+
+/** Everything that is to be computed now: assignments, then `targets` that have no value yet. */
+export function gatherRequests(targets: readonly Node[]): { requests: Request[]; assigned: Tensor[] } {
+  const assigned = [...pending];
+  const requests: Request[] = assigned.map((tensor, i) => {
+    const slot = tensor.slot;
+    if (slot === null) throw internal("an assignment without a slot");
+    return { node: ownNode(tensor, i), slot };
+  });
+  for (const node of new Set(targets)) if (!isRealized(node)) requests.push({ node, slot: null });
+  return { requests, assigned };
+}
+
+/** A node that is computed for this tensor, assignment `i`, alone: values that exist already are copied. */
+function ownNode(tensor: Tensor, i: number): Node {
+  const { node } = tensor;
+  const kind = node.definition.kind;
+  const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
+  return plain && node.storage === null ? node : copy(handleOn(node), i).node;
+}
+
+/** After the assignments have been recorded: slots hold their new values from here on. */
+export function settleAssigned(assigned: readonly Tensor[]): void {
+  const storages = new Set<Storage>();
+  for (const tensor of assigned) {
+    pending.delete(tensor);
+    if (tensor.slot !== null) storages.add(tensor.slot.storage);
+  }
+  for (const storage of storages) {
+    storage.version++;
+    storage.host = null;
+    storage.range = null;
+  }
+  for (const tensor of assigned) if (!tensor.disposed) tensor.rebind();
+  for (const { members } of storages) for (const member of members) if (!member.disposed) member.rebind();
+}
+
+/** Gives assignments up that cannot be computed: slots keep the values that they have. */
+export function abandonAssigned(): void {
+  for (const tensor of [...pending]) {
+    pending.delete(tensor);
+    if (!tensor.disposed) tensor.rebind();
+  }
+}
+
+/** The losses to be kept; they are forgotten here. */
+export function takeLosses(): Node[] {
+  const kept = [...losses];
+  losses.clear();
+  return kept;
+}
+
+/** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */
+export function ownGradients(parameters: Iterable<Tensor>): void {
+  for (const parameter of parameters) optimized.add(parameter);
+}
+
+/** Notes leaves that have got a gradient. */
+export function noteGradients(leaves: Iterable<Tensor>): void {
+  // What is traced is one plan, whatever the number of steps in it.
+  if (currentTrace() !== null) return;
+  for (const leaf of leaves) if (optimized.has(leaf)) graded.add(leaf);
+}
+
+/** Forgets a parameter's gradient, and frees it where it has memory of its own. */
+export function dropGradient(parameter: Tensor): void {
+  const { grad } = parameter;
+  if (grad === null) return;
+  parameter.grad = null;
+  graded.delete(parameter);
+  if (computed.has(grad)) grad.dispose();
+}
+
+/** The gradients that outlive a step which has updated `updated`, as far as they have no value yet. */
+export function takeGradients(updated: Iterable<Tensor>): Node[] {
+  const kept: Node[] = [];
+  for (const parameter of updated) graded.delete(parameter);
+  for (const { grad, disposed } of graded) {
+    if (disposed || grad === null || grad.disposed || grad.node.storage !== null || !isComputable(grad.node)) continue;
+    kept.push(grad.node);
+    computed.add(grad);
+  }
+  graded.clear();
+  return kept;
+}
+
+/** Whether nothing that the node is made of was overwritten or disposed of. */
+function isComputable(node: Node): boolean {
+  try {
+    capture([{ node, slot: null }]);
+    return true;
+  } catch {
+    return false;
+  }
+}
