@@ -1,29 +1,27 @@
 // Training as in PyTorch: an LSTM and a Transformer encoder classifier follow its losses for 30 Adam steps, plain and compiled.
 
 import { suite } from "uvu";
-import * as assert from "uvu/assert";
 import * as wg from "../../src/index.ts";
-import { type Compared, classification, loadGolden, mismatch } from "../reference/golden.ts";
+import { loadGolden } from "../reference/golden.ts";
+import {
+  type Batch,
+  batches,
+  type Classifier,
+  compareFirstGradients,
+  followLosses,
+  loadInitial,
+  type TrainingRun,
+} from "../support/golden-training.ts";
 
-const { nn, optim } = wg;
+const { nn } = wg;
 
-interface Content {
-  steps: number;
-  batch: number;
+interface Sequences extends TrainingRun {
   length: number;
   width: number;
-  seed: number;
-  losses: number[];
-  /** The state dict before training, by array numbers. */
-  initial: Record<string, number>;
-  /** Gradients of the first step. */
-  gradients: Record<string, Compared>;
 }
 
 /** A learning rate wrong by 1 % is off by 5e-3. */
-const LOSS_TOLERANCE = 1e-3;
-
-type Classifier = wg.nn.Module & { forward(x: wg.Tensor): wg.Tensor };
+const FOLLOWING = { lr: 1e-2, tolerance: 1e-3 };
 
 class Recurrent extends nn.Module {
   lstm = new nn.LSTM(6, 12, { numLayers: 2, bidirectional: true, batchFirst: true });
@@ -61,56 +59,19 @@ for (const [name, make] of [
   ["lstm", (): Classifier => new Recurrent()],
   ["transformer", (): Classifier => new Transformer()],
 ] as const) {
-  const golden = loadGolden<Content>(`curve-${name}`);
-  const { steps, batch, length, width, seed, losses: expected } = golden.content;
-
-  const fresh = (): Classifier => {
-    const model = make();
-    const entries = Object.entries(golden.content.initial).map(([key, number]) => {
-      const { data, shape, dtype } = golden.array(number);
-      return [key, wg.tensor(data, { shape, dtype })] as const;
-    });
-    model.loadStateDict(Object.fromEntries(entries));
-    return model;
-  };
-  const data = (): { x: wg.Tensor; y: wg.Tensor }[] =>
-    classification(steps, batch, length * width, 4, seed).map(({ x, y }) => ({
-      x: wg.tensor(x, { shape: [batch, length, width] }),
-      y: wg.tensor(y),
-    }));
+  const golden = loadGolden<Sequences>(`curve-${name}`);
+  const { length, width, losses } = golden.content;
+  const fresh = (): Classifier => loadInitial(make(), golden);
+  const data = (): Batch[] => batches(golden.content, [length, width], 4);
 
   for (const compiled of [false, true]) {
-    training(`${name}, ${compiled ? "compiled" : "plain"}: 30 losses`, async () => {
-      const model = fresh();
-      const optimizer = new optim.Adam(model.parameters(), { lr: 1e-2 });
-      const once = (x: wg.Tensor, y: wg.Tensor): wg.Tensor => {
-        optimizer.zeroGrad();
-        const loss = wg.crossEntropy(model.forward(x), y);
-        loss.backward();
-        optimizer.step();
-        return loss;
-      };
-      const step = compiled ? wg.compile(once) : once;
-      const losses: number[] = [];
-      for (const { x, y } of data()) losses.push(Number(await step(x, y).item()));
-      const problem = mismatch(losses, expected, 0, LOSS_TOLERANCE);
-      if (problem !== null) assert.unreachable(`losses: ${problem}`);
-    });
+    training(`${name}, ${compiled ? "compiled" : "plain"}: 30 losses`, () =>
+      followLosses(fresh(), data(), losses, { ...FOLLOWING, compiled }),
+    );
   }
 
-  training(`${name}: gradients of the first step`, async () => {
-    const model = fresh();
-    const [first] = data();
-    if (first === undefined) throw new RangeError("there is no batch");
-    wg.crossEntropy(model.forward(first.x), first.y).backward();
-    const parameters = Object.fromEntries(model.namedParameters());
-    assert.equal(Object.keys(parameters), Object.keys(golden.content.gradients));
-    await wg.realize(...Object.values(parameters).flatMap(({ grad }) => grad ?? []));
-    for (const [key, { array, absolute }] of Object.entries(golden.content.gradients)) {
-      const got = (await parameters[key]?.grad?.data()) ?? [];
-      const problem = mismatch(got, golden.array(array).data, absolute + 1e-7, 1e-5);
-      if (problem !== null) assert.unreachable(`gradient of ${key}: ${problem}`);
-    }
+  training(`${name}: first loss and gradients`, async () => {
+    await compareFirstGradients(fresh(), data(), golden, 1e-7);
   });
 }
 

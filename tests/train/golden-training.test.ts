@@ -3,45 +3,41 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as wg from "../../src/index.ts";
-import { type Compared, classification, type Golden, loadGolden, mismatch } from "../reference/golden.ts";
+import { type Compared, loadGolden, mismatch } from "../reference/golden.ts";
+import {
+  type Batch,
+  batches,
+  type Classifier,
+  compareFirstGradients,
+  followLosses,
+  loadInitial,
+  near,
+  RELATIVE,
+  type TrainingRun,
+} from "../support/golden-training.ts";
 
-const { nn, optim } = wg;
+const { nn } = wg;
 
-interface Content {
-  steps: number;
-  batch: number;
-  seed: number;
-  losses: number[];
-  /** The state dict before training, by array numbers. */
-  initial: Record<string, number>;
-  /** Gradients of the first step. */
-  gradients: Record<string, Compared>;
-}
-
-interface Mlp extends Content {
+interface Mlp extends TrainingRun {
   first: { logits: Compared };
   finalEvery37: Record<string, Compared>;
 }
 
-interface Cnn extends Content {
+interface Cnn extends TrainingRun {
   size: number;
   final: Record<string, Compared>;
   eval: { logits: Compared };
 }
 
-type Model = InstanceType<typeof nn.Sequential>;
-type Batch = { x: wg.Tensor; y: wg.Tensor };
-
-const RELATIVE = 1e-5;
 /** On lavapipe the losses agree to 2e-7; a learning rate wrong by 1 % is off by 5e-3. */
-const LOSS_TOLERANCE = 1e-4;
+const FOLLOWING = { lr: 1e-3, tolerance: 1e-4 };
 /** Adam divides by the gradient's magnitude, so rounding moves a weight whose gradient is about zero by parts of lr = 1e-3. */
 const WEIGHT_TOLERANCE = 1e-4;
 
 const mlp = loadGolden<Mlp>("mlp");
 const cnn = loadGolden<Cnn>("cnn");
 
-function mlpModel(): Model {
+function mlpModel(): Classifier {
   const model = new nn.Sequential(
     new nn.Linear(784, 128),
     new nn.ReLU(),
@@ -52,7 +48,7 @@ function mlpModel(): Model {
   return loadInitial(model, mlp);
 }
 
-function cnnModel(): Model {
+function cnnModel(): Classifier {
   const model = new nn.Sequential(
     new nn.Conv2d(1, 8, 3, { padding: 1, bias: false }),
     new nn.BatchNorm2d(8),
@@ -68,76 +64,8 @@ function cnnModel(): Model {
   return loadInitial(model, cnn);
 }
 
-function loadInitial(model: Model, golden: Golden<Content>): Model {
-  const entries = Object.entries(golden.content.initial).map(([name, number]) => {
-    const { data, shape, dtype } = golden.array(number);
-    return [name, wg.tensor(data, { shape, dtype })] as const;
-  });
-  model.loadStateDict(Object.fromEntries(entries));
-  return model;
-}
-
-function batches({ steps, batch, seed }: Content, image: readonly number[]): Batch[] {
-  const features = image.reduce((product, size) => product * size, 1);
-  return classification(steps, batch, features, 10, seed).map(({ x, y }) => ({
-    x: wg.tensor(x, { shape: [batch, ...image] }),
-    y: wg.tensor(y),
-  }));
-}
-
-const mlpBatches = (): Batch[] => batches(mlp.content, [784]);
-const cnnBatches = (): Batch[] => batches(cnn.content, [1, cnn.content.size, cnn.content.size]);
-
-async function near(
-  got: wg.Tensor | null | undefined,
-  golden: Golden<unknown>,
-  { array, absolute }: Compared,
-  where: string,
-  extra = 0,
-): Promise<void> {
-  assert.instance(got, wg.Tensor, `${where}: no tensor`);
-  const expected = golden.array(array);
-  const problem = mismatch(await (got as wg.Tensor).data(), expected.data, absolute + extra, RELATIVE);
-  if (problem !== null) assert.unreachable(`${where}: ${problem}`);
-}
-
-/** Trains over all batches, each step alone or compiled, and compares the losses. */
-async function followLosses(model: Model, data: Batch[], expected: number[], compiled: boolean): Promise<void> {
-  const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 });
-  const once = (x: wg.Tensor, y: wg.Tensor): wg.Tensor => {
-    optimizer.zeroGrad();
-    const loss = wg.crossEntropy(model.forward(x), y);
-    loss.backward();
-    optimizer.step();
-    return loss;
-  };
-  const step = compiled ? wg.compile(once) : once;
-  const losses: number[] = [];
-  for (const { x, y } of data) losses.push(Number(await step(x, y).item()));
-  const problem = mismatch(losses, expected, 0, LOSS_TOLERANCE);
-  if (problem !== null) assert.unreachable(`losses: ${problem}`);
-}
-
-async function compareFirstGradients(model: Model, data: Batch[], golden: Golden<Content>): Promise<wg.Tensor> {
-  const [first] = data;
-  if (first === undefined) throw new RangeError("there is no batch");
-  const logits = model.forward(first.x);
-  const loss = wg.crossEntropy(logits, first.y);
-  loss.backward();
-  const parameters = new Map(model.namedParameters());
-  const entries = Object.entries(golden.content.gradients);
-  assert.equal([...parameters.keys()], Object.keys(golden.content.gradients));
-  const gradients = entries
-    .map(([name]) => parameters.get(name)?.grad)
-    .filter((gradient) => gradient instanceof wg.Tensor);
-  await wg.realize(loss, logits, ...gradients);
-  const problem = mismatch([Number(await loss.item())], golden.content.losses.slice(0, 1), 0, RELATIVE);
-  if (problem !== null) assert.unreachable(`first loss: ${problem}`);
-  for (const [name, expected] of entries) {
-    await near(parameters.get(name)?.grad, golden, expected, `gradient of ${name}`);
-  }
-  return logits;
-}
+const mlpBatches = (): Batch[] => batches(mlp.content, [784], 10);
+const cnnBatches = (): Batch[] => batches(cnn.content, [1, cnn.content.size, cnn.content.size], 10);
 
 const training = suite("training as in PyTorch");
 
@@ -155,7 +83,7 @@ for (const compiled of [false, true]) {
 
   training(`perceptron, ${kind}: 30 losses and the weights after them`, async () => {
     const model = mlpModel();
-    await followLosses(model, mlpBatches(), mlp.content.losses, compiled);
+    await followLosses(model, mlpBatches(), mlp.content.losses, { ...FOLLOWING, compiled });
     const state = model.stateDict();
     for (const [name, expected] of Object.entries(mlp.content.finalEvery37)) {
       const got = (await state[name]?.data()) ?? [];
@@ -169,7 +97,7 @@ for (const compiled of [false, true]) {
   training(`convolutional net, ${kind}: 30 losses, running statistics, logits in eval()`, async () => {
     const model = cnnModel();
     const data = cnnBatches();
-    await followLosses(model, data, cnn.content.losses, compiled);
+    await followLosses(model, data, cnn.content.losses, { ...FOLLOWING, compiled });
     const state = model.stateDict();
     assert.equal(Object.keys(state), Object.keys(cnn.content.final));
     for (const [name, expected] of Object.entries(cnn.content.final)) {
