@@ -17,7 +17,7 @@ import { inputCoordinates, type Value } from "../graph/program.ts";
 import type { Contraction, Factor, Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
-import { lane, type Operand, type Writer } from "./writer.ts";
+import { LANE, lane, type Operand, type Writer } from "./writer.ts";
 
 /** The tile that an invocation computes, and how invocations form workgroups. */
 export interface ContractionSchedule {
@@ -27,7 +27,7 @@ export interface ContractionSchedule {
   readonly columns: number;
   /** Summed axis whose steps are unrolled; its loop is the innermost. */
   readonly axis: number;
-  /** Steps of that axis that are unrolled: 4 or 1. */
+  /** Steps of that axis that are unrolled: 4, 1, or all of a few (the taps of a window). */
   readonly unroll: number;
   /** Each invocation loads one row of the left factor, and the subgroup shares them. */
   readonly spread: boolean;
@@ -46,18 +46,60 @@ export function orient(contraction: Contraction, stored: Stored): Contraction {
   return { a: b, b: a, aConditions: bConditions, bConditions: aConditions, m: n, n: m, batch };
 }
 
-/** How many of the factors are read contiguously along a summed axis. */
-function contiguous(factors: readonly Factor[], axis: number, isStored: (value: Value) => boolean): number {
-  const visit = (value: Value, coordinates: readonly Index[]): boolean => {
+/** Where a factor reads stored values: their linear indices. */
+function reads({ value, coordinates }: Factor, isStored: (value: Value) => boolean): Index[] {
+  const visit = (value: Value, coordinates: readonly Index[]): Index[] => {
     if (value.leaf !== null || isStored(value) || value.inputs.length === 0) {
-      if (coordinates.length !== value.shape.length) return false;
-      const linear = linearIndex(coordinates, stridesOf(value.shape));
-      return linear.terms.some((t) => t.factor === 1 && t.atom.key === `r${axis}`);
+      return coordinates.length === value.shape.length ? [linearIndex(coordinates, stridesOf(value.shape))] : [];
     }
     const inner = inputCoordinates(value, coordinates);
-    return value.inputs.some((input, i) => visit(input, inner.coordinates[i] as Index[]));
+    return value.inputs.flatMap((input, i) => visit(input, inner.coordinates[i] as Index[]));
   };
-  return factors.filter(({ value, coordinates }) => visit(value, coordinates)).length;
+  return visit(value, coordinates);
+}
+
+/** How many of the factors are read contiguously along a summed axis. */
+function contiguous(factors: readonly Factor[], axis: number, isStored: (value: Value) => boolean): number {
+  const along = ({ terms }: Index) => terms.some((t) => t.factor === 1 && t.atom.key === `r${axis}`);
+  return factors.filter((factor) => reads(factor, isStored).some(along)).length;
+}
+
+/** Steps of a window that are worth writing out, at most. */
+const mostTaps = 7;
+
+/**
+ * A summed axis along which columns see what their neighbours see one step later (the taps of a convolution), so that the steps written out
+ * side by side load few elements: at most 5/8 as many as one by one. Null where there is none.
+ */
+function windowAxis(group: Group, { b, n }: Contraction, isStored: (value: Value) => boolean): number | null {
+  const sizes = n.map((i) => group.outer[i] as number);
+  const columns = delinearize(addIndex(scaleIndex(variable("column", Math.ceil(sizeOf(sizes) / 4)), 4), lane), sizes);
+  const places = b.flatMap((factor) => reads(factor, isStored));
+  const elements = (axis: number, taps: number): number => {
+    const seen = new Set<string>();
+    for (let tap = 0; tap < taps; tap++) {
+      for (let l = 0; l < 4; l++) {
+        const at = new Map([[`r${axis}`, constantIndex(tap)]]);
+        n.forEach((dim, k) => {
+          at.set(`o${dim}`, substitute(columns[k] as Index, new Map([[LANE, constantIndex(l)]])));
+        });
+        places.forEach((place, k) => {
+          seen.add(`${k}:${substitute(place, at).key}`);
+        });
+      }
+    }
+    return seen.size / (4 * taps * places.length);
+  };
+  let best: number | null = null;
+  let least = 0.625;
+  group.inner.forEach((taps, axis) => {
+    if (taps < 2 || taps > mostTaps || elements(axis, 1) < 1) return;
+    const share = elements(axis, taps);
+    if (share > least) return;
+    least = share;
+    best = axis;
+  });
+  return best;
 }
 
 /** The summed axis to unroll: one that both factors, or one of them, read contiguously, and that four divides. */
@@ -77,7 +119,7 @@ export function contractionSchedule(
 ): ContractionSchedule {
   const size = (dims: readonly number[]) => dims.reduce((p, i) => p * (group.outer[i] as number), 1);
   const [m, n, batch] = [size(c.m), size(c.n), size(c.batch)];
-  const axis = unrolledAxis(group, c, isStored);
+  let axis = unrolledAxis(group, c, isStored);
   const unroll = (group.inner[axis] as number) % 4 === 0 ? 4 : 1;
   if (device.kind === "software") {
     // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup. Drivers take long to compile, and little is unrolled.
@@ -85,7 +127,12 @@ export function contractionSchedule(
     if (lanes === 0) return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, width: 8, height: 1 };
     // Columns that are read with a stride are read four steps at a time, where the work is worth the longer text.
     const long = batch * m * n * group.length >= 2 ** 26;
-    const steps = long && contiguous(c.b, axis, isStored) > 0 ? unroll : 1;
+    let steps = long && contiguous(c.b, axis, isStored) > 0 ? unroll : 1;
+    const window = steps === 1 ? windowAxis(group, c, isStored) : null;
+    if (window !== null) {
+      axis = window;
+      steps = group.inner[window] as number;
+    }
     let shares = 2;
     const tiles = () => Math.ceil(m / (lanes * shares)) * Math.ceil(n / (4 * lanes)) * batch;
     while (shares > 1 && (tiles() < 16 || lanes * shares >= 2 * m)) shares /= 2;
@@ -340,22 +387,25 @@ function leftRows(
         for (const { sums } of beside) writer.line(`${sums[i]} += ${load(constantIndex(i), constantIndex(u)).code};`);
     return (i, u) => load(constantIndex(i), constantIndex(u)).code;
   }
-  const names: string[] = [];
-  let wide = false;
+  const names = new Map<string, string>();
+  // Four steps at once: the lanes of a vec4 are steps of the sum here.
+  const steps = unroll === 4 ? [lane] : Array.from({ length: unroll }, (_, u) => constantIndex(u));
   for (let first = 0; first < rows; first += width) {
     const share = addIndex(variable("share", Math.min(rows, width)), constantIndex(first));
-    // Four steps at once: the lanes of a vec4 are steps of the sum here.
-    const own = load(share, unroll === 4 ? lane : constantIndex(0));
-    wide = own.width === 4;
-    const sum = wide ? `dot(${own.code}, vec4<f32>(1.0))` : own.code;
-    for (const { sums } of beside) writer.line(`${sums[first / width]} += ${sum};`);
-    for (let i = 0; i < width && first + i < rows; i++) {
-      const name = writer.fresh("a");
-      writer.line(`let ${name} = subgroupBroadcast(${own.code}, ${i}u);`);
-      names.push(name);
-    }
+    steps.forEach((step, u) => {
+      const own = load(share, step);
+      const sum = own.width === 4 ? `dot(${own.code}, vec4<f32>(1.0))` : own.code;
+      for (const { sums } of beside) writer.line(`${sums[first / width]} += ${sum};`);
+      for (let i = 0; i < width && first + i < rows; i++) {
+        const name = writer.fresh("a");
+        writer.line(`let ${name} = subgroupBroadcast(${own.code}, ${i}u);`);
+        if (step !== lane) names.set(`${first + i},${u}`, name);
+        else
+          for (let l = 0; l < 4; l++) names.set(`${first + i},${l}`, own.width === 4 ? `${name}.${"xyzw"[l]}` : name);
+      }
+    });
   }
-  return (i, u) => (wide ? `${names[i]}.${"xyzw"[u]}` : (names[i] as string));
+  return (i, u) => names.get(`${i},${u}`) as string;
 }
 
 function multiply(writer: Writer, a: Operand, b: Operand): Operand {
