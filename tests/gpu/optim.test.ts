@@ -67,6 +67,18 @@ function near(actual: number[], expected: number[], where: string, tolerance = 1
   });
 }
 
+/** A step down the gradient of `loss`, plain or compiled; returns the loss before it. */
+function trainingStep(optimizer: optim.Optimizer, loss: () => Tensor, compiled: boolean): () => Tensor {
+  const step = (): Tensor => {
+    optimizer.zeroGrad();
+    const value = loss();
+    value.backward();
+    optimizer.step();
+    return value;
+  };
+  return compiled ? compile(step) : step;
+}
+
 /** Runs an optimizer along `rows`, step by step or as a compiled step. */
 async function follow(
   name: string,
@@ -77,14 +89,7 @@ async function follow(
 ): Promise<void> {
   const { params, loss } = quadratic(setup);
   const optimizer = new (classes[name] as AnyOptimizerClass)(params, options);
-  const once = (): Tensor => {
-    optimizer.zeroGrad();
-    const value = loss();
-    value.backward();
-    optimizer.step();
-    return value;
-  };
-  const step = compiled ? compile(once) : once;
+  const step = trainingStep(optimizer, loss, compiled);
   for (const [i, row] of rows.entries()) {
     step();
     near(await read(params), row, `${compiled ? "compiled " : ""}step ${i + 1}`);
@@ -264,18 +269,10 @@ behaviour("a compiled step with parameters that rest and parameters that are beh
     const make = (...values: number[]): Tensor => tensor(values, { requiresGrad: true });
     const [a, b, c] = [make(1, 2), make(3), make(5)];
     const optimizer = new optim.RAdam([a, b, c], { lr: 0.1, betas: [0.9, 0.9] });
-    const once = (loss: () => Tensor) => (): Tensor => {
-      optimizer.zeroGrad();
-      const value = loss();
-      value.backward();
-      optimizer.step();
-      return value;
-    };
-    const onlyA = once(() => a.square().sum());
-    const both = once(() => a.square().sum().add(b.square().sum()));
+    const onlyA = trainingStep(optimizer, () => a.square().sum(), false);
+    const step = trainingStep(optimizer, () => a.square().sum().add(b.square().sum()), compiled);
     onlyA();
     onlyA();
-    const step = compiled ? compile(both) : both;
     for (let i = 0; i < 8; i++) step();
     return read([a, b, c]);
   };
@@ -314,14 +311,7 @@ behaviour("a compiled step follows the schedule and the step count", async () =>
     const { params, loss } = quadratic(problem);
     const optimizer = new optim.AdamW(params, { lr: 0.05 });
     const schedule = new optim.lr.OneCycleLR(optimizer, 0.2, { totalSteps: 12 });
-    const once = (): Tensor => {
-      optimizer.zeroGrad();
-      const value = loss();
-      value.backward();
-      optimizer.step();
-      return value;
-    };
-    const step = compiled ? compile(once) : once;
+    const step = trainingStep(optimizer, loss, compiled);
     for (let i = 0; i < 12; i++) {
       step();
       schedule.step();
