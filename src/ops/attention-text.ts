@@ -114,7 +114,7 @@ export class AttentionWriter {
 
   /** out = softmax(q·kᵀ·scale + mask)·v, and the logarithm of each row's sum of powers. */
   forward(out: Operand, logSums: string): KernelText {
-    const { q, k, v, queries, keys, causal, scale } = this.#problem;
+    const { q, v, queries, scale } = this.#problem;
     const rows = range(this.#schedule.rows);
     const [e, d] = [chunks(q), chunks(v)];
     this.#head(queries);
@@ -124,38 +124,29 @@ export class AttentionWriter {
       this.#line(`var max_${r} = ${LOWEST};`, `var sum_${r} = 0.0;`);
       for (const c of range(d)) this.#line(`var o${r}_${c} = vec4<f32>(0.0);`);
     }
-    this.#stream(
-      "0",
-      causal ? this.#ownEnd(keys) : String(keys),
-      [
-        [k, "k"],
-        [v, "v"],
-      ],
-      keys,
-      () => {
-        this.#dots("s", "q", "k", e);
-        const conditions = rows.map((r) => this.#visible(r, `row_${r}`, "j"));
-        conditions.forEach((visible, r) => {
-          if (visible !== null) this.#line(`s_${r} = select(${LOWEST}, s_${r}, ${visible});`);
-        });
-        // Rarely: a maximum may stay behind.
-        this.#line(`while (${rows.map((r) => `(s_${r} > max_${r} + ${SLACK}.0)`).join(" | ")}) {`);
-        for (const r of rows) {
-          this.#line(`  let m_${r} = select(max_${r}, s_${r}, s_${r} > max_${r} + ${SLACK}.0);`);
-          this.#line(`  let f_${r} = exp(max_${r} - m_${r});`, `  max_${r} = m_${r};`, `  sum_${r} *= f_${r};`);
-          for (const c of range(d)) this.#line(`  o${r}_${c} *= f_${r};`);
-        }
-        this.#line("}");
-        for (const r of rows) {
-          const power = `exp(s_${r} - max_${r})`;
-          const visible = conditions[r] ?? null;
-          this.#line(`s_${r} = ${visible === null ? power : `select(0.0, ${power}, ${visible})`};`);
-          this.#line(`sum_${r} += s_${r};`);
-          if (this.#problem.dropout) this.#line(`s_${r} *= ${this.#kept(`row_${r}`, "j")};`);
-        }
-        this.#accumulate("o", "s", "v", d);
-      },
-    );
+    this.#streamKeys(() => {
+      this.#dots("s", "q", "k", e);
+      const conditions = rows.map((r) => this.#visible(r, `row_${r}`, "j"));
+      conditions.forEach((visible, r) => {
+        if (visible !== null) this.#line(`s_${r} = select(${LOWEST}, s_${r}, ${visible});`);
+      });
+      // Rarely: a maximum may stay behind.
+      this.#line(`while (${rows.map((r) => `(s_${r} > max_${r} + ${SLACK}.0)`).join(" | ")}) {`);
+      for (const r of rows) {
+        this.#line(`  let m_${r} = select(max_${r}, s_${r}, s_${r} > max_${r} + ${SLACK}.0);`);
+        this.#line(`  let f_${r} = exp(max_${r} - m_${r});`, `  max_${r} = m_${r};`, `  sum_${r} *= f_${r};`);
+        for (const c of range(d)) this.#line(`  o${r}_${c} *= f_${r};`);
+      }
+      this.#line("}");
+      for (const r of rows) {
+        const power = `exp(s_${r} - max_${r})`;
+        const visible = conditions[r] ?? null;
+        this.#line(`s_${r} = ${visible === null ? power : `select(0.0, ${power}, ${visible})`};`);
+        this.#line(`sum_${r} += s_${r};`);
+        if (this.#problem.dropout) this.#line(`s_${r} *= ${this.#kept(`row_${r}`, "j")};`);
+      }
+      this.#accumulate("o", "s", "v", d);
+    });
     const nan = "bitcast<f32>(special_bits.x)";
     for (const r of rows) {
       this.#line(`let scale_${r} = select(1.0 / sum_${r}, ${nan}, sum_${r} == 0.0);`);
@@ -171,7 +162,7 @@ export class AttentionWriter {
 
   /** dq, and each row's sum of g · out, which the other kernel needs as well. */
   queries(operands: BackwardOperands, out: Operand, logSums: string): KernelText {
-    const { q, k, v, queries, keys, causal, scale } = this.#problem;
+    const { q, v, queries, scale } = this.#problem;
     const { g, dq, sums } = operands;
     const rows = range(this.#schedule.rows);
     const [e, d] = [chunks(q), chunks(v)];
@@ -188,26 +179,17 @@ export class AttentionWriter {
       this.#line(`if (row_${r} < ${queries}) {`);
       this.#line(`  ${this.#place(dq.binding, `(${sums} + batch * ${queries} + row_${r})`)} = total_${r};`, "}");
     }
-    this.#stream(
-      "0",
-      causal ? this.#ownEnd(keys) : String(keys),
-      [
-        [k, "k"],
-        [v, "v"],
-      ],
-      keys,
-      () => {
-        this.#dots("s", "q", "k", e);
-        this.#dots("t", "g", "v", d);
-        for (const r of rows) {
-          const visible = this.#visible(r, `row_${r}`, "j");
-          if (this.#problem.dropout) this.#line(`t_${r} *= ${this.#kept(`row_${r}`, "j")};`);
-          const change = `exp(s_${r} - log_sum_${r}) * (t_${r} - total_${r})`;
-          this.#line(`t_${r} = ${visible === null ? change : `select(0.0, ${change}, ${visible})`};`);
-        }
-        this.#accumulate("d", "t", "k", e);
-      },
-    );
+    this.#streamKeys(() => {
+      this.#dots("s", "q", "k", e);
+      this.#dots("t", "g", "v", d);
+      for (const r of rows) {
+        const visible = this.#visible(r, `row_${r}`, "j");
+        if (this.#problem.dropout) this.#line(`t_${r} *= ${this.#kept(`row_${r}`, "j")};`);
+        const change = `exp(s_${r} - log_sum_${r}) * (t_${r} - total_${r})`;
+        this.#line(`t_${r} = ${visible === null ? change : `select(0.0, ${change}, ${visible})`};`);
+      }
+      this.#accumulate("d", "t", "k", e);
+    });
     this.#store("d", dq, queries, () => literal(scale));
     return this.#finish(2 * (2 * e + d));
   }
@@ -328,9 +310,15 @@ export class AttentionWriter {
     );
   }
 
-  /** The end of the keys that the workgroup's last query may see. */
-  #ownEnd(count: number): string {
-    return `min((block + 1) * ${this.#block}, ${count})`;
+  /** Lets the keys that the workgroup's queries may see stream by, and their values, as `k` and `v`. */
+  #streamKeys(body: () => void): void {
+    const { k, v, keys, causal } = this.#problem;
+    const end = causal ? `min((block + 1) * ${this.#block}, ${keys})` : String(keys);
+    const operands = [
+      [k, "k"],
+      [v, "v"],
+    ] as const;
+    this.#stream("0", end, operands, keys, body);
   }
 
   /** Lets rows begin … end - 1 of some operands stream by; `chunk` names their parts while `body` is written. */
