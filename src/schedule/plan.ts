@@ -574,7 +574,7 @@ class Planner {
         const main = outputs.find((o) => o.domain !== "side");
         const contraction = orient(group.contraction ?? failContraction(), main ?? failContraction());
         const own = (given as ContractionSchedule | null) ?? contractionSchedule(group, contraction, isStored, device);
-        shape = writeContraction(writer, group, contraction, outputs, own, device);
+        shape = writeContraction(writer, group, contraction, outputs, own, isStored, device);
         schedule = own;
       }
       // Kernels that differ only in the part of a buffer that they read become one shader: the offset goes into the binding.

@@ -17,6 +17,7 @@ import { inputCoordinates, type Value } from "../graph/program.ts";
 import type { Contraction, Factor, Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
+import { throughWorkgroup } from "./workgroup-tile.ts";
 import { LANE, lane, type Operand, type Writer } from "./writer.ts";
 
 /** The tile that an invocation computes, and how invocations form workgroups. */
@@ -31,6 +32,8 @@ export interface ContractionSchedule {
   readonly unroll: number;
   /** Each invocation loads one row of the left factor, and the subgroup shares them. */
   readonly spread: boolean;
+  /** Steps of the axis that a workgroup loads at a time, of all its rows and columns, into its memory; 0: each invocation loads for itself. */
+  readonly chunk: number;
   /** Invocations along N and M per workgroup. */
   readonly width: number;
   readonly height: number;
@@ -124,7 +127,8 @@ export function contractionSchedule(
   if (device.kind === "software") {
     // A CPU's loads are gathers: each is worth sharing. One subgroup is one workgroup. Drivers take long to compile, and little is unrolled.
     const lanes = device.subgroupSize;
-    if (lanes === 0) return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, width: 8, height: 1 };
+    if (lanes === 0)
+      return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, chunk: 0, width: 8, height: 1 };
     // Columns that are read with a stride are read four steps at a time, where the work is worth the longer text.
     const long = batch * m * n * group.length >= 2 ** 26;
     let steps = long && contiguous(c.b, axis, isStored) > 0 ? unroll : 1;
@@ -137,7 +141,7 @@ export function contractionSchedule(
     const tiles = () => Math.ceil(m / (lanes * shares)) * Math.ceil(n / (4 * lanes)) * batch;
     while (shares > 1 && (tiles() < 16 || lanes * shares >= 2 * m)) shares /= 2;
     const rows = Math.min(lanes * shares, m);
-    return { rows, columns: 1, axis, unroll: steps, spread: true, width: lanes, height: 1 };
+    return { rows, columns: 1, axis, unroll: steps, spread: true, chunk: 0, width: lanes, height: 1 };
   }
   // Larger tiles reuse more of what they load; smaller ones keep all of the device busy.
   let rows = Math.min(8, m);
@@ -147,10 +151,10 @@ export function contractionSchedule(
   while (rows > 1 && threads() < 65_536) rows = Math.ceil(rows / 2);
   const across = Math.ceil(n / (4 * columns));
   const width = Math.min(8, 2 ** Math.ceil(Math.log2(across)));
-  return { rows, columns, axis, unroll, spread: false, width, height: 64 / width };
+  return { rows, columns, axis, unroll, spread: false, chunk: 0, width, height: 64 / width };
 }
 
-/** The schedules to choose from by measuring: tiles of other sizes, shared by a subgroup where its size is known. */
+/** The schedules to choose from by measuring: tiles of other sizes, shared by a subgroup where its size is known, or through workgroup memory. */
 export function contractionSchedules(
   standard: ContractionSchedule,
   group: Group,
@@ -161,7 +165,16 @@ export function contractionSchedules(
   const found: ContractionSchedule[] = [];
   for (const rows of [1, 2, 4, 8]) {
     for (const columns of [1, 2]) {
-      if (rows * columns * 4 <= most) found.push({ ...standard, rows, columns, spread: false, width: 8, height: 8 });
+      if (rows * columns * 4 <= most)
+        found.push({ ...standard, rows, columns, spread: false, chunk: 0, width: 8, height: 8 });
+    }
+  }
+  // Workgroups of 64 load whole chunks without a rest.
+  const chunk = [16, 8].find((steps) => (group.inner[standard.axis] as number) % steps === 0) ?? 0;
+  for (const rows of chunk === 0 ? [] : [2, 4, 8]) {
+    for (const columns of [1, 2]) {
+      if (rows * columns * 256 <= most)
+        found.push({ ...standard, rows, columns, unroll: 1, spread: false, chunk, width: 8, height: 8 });
     }
   }
   const unrolls = (group.inner[standard.axis] as number) % 4 === 0 ? [1, 4] : [1];
@@ -169,7 +182,7 @@ export function contractionSchedules(
     const rows = lanes * shares;
     if (rows > 32 || rows * 4 > most) continue;
     for (const unroll of unrolls) {
-      found.push({ ...standard, rows, columns: 1, unroll, spread: true, width: lanes, height: 1 });
+      found.push({ ...standard, rows, columns: 1, unroll, spread: true, chunk: 0, width: lanes, height: 1 });
     }
   }
   return found;
@@ -182,11 +195,12 @@ export function writeContraction(
   contraction: Contraction,
   outputs: readonly Stored[],
   schedule: ContractionSchedule,
+  isStored: (value: Value) => boolean,
   device: DeviceTraits,
 ): { workgroups: [number, number, number]; workgroupSize: number } {
   const reduction = group.reductions[0];
   if (reduction === undefined) throw internal("not a contraction");
-  const { rows, columns, axis, unroll, spread, width, height } = schedule;
+  const { rows, columns, axis, unroll, spread, chunk, width, height } = schedule;
   const sizes = (dims: readonly number[]) => dims.map((i) => group.outer[i] as number);
   const [m, n, batch] = [sizeOf(sizes(contraction.m)), sizeOf(sizes(contraction.n)), sizeOf(sizes(contraction.batch))];
   const tilesN = Math.ceil(n / (4 * columns));
@@ -206,6 +220,12 @@ export function writeContraction(
   }
   writer.declare("column");
   writer.declare("row");
+  if (chunk > 0) {
+    writer.line(`let first = tile % ${groupsN};`);
+    writer.line(`let top = tile / ${groupsN} % ${groupsM};`);
+    writer.declare("first");
+    writer.declare("top");
+  }
   if (batch > 1) {
     writer.line(`let batch = min(tile / ${groupsN * groupsM}, ${batch - 1});`);
     writer.declare("batch");
@@ -221,13 +241,15 @@ export function writeContraction(
       values.set(`o${dim}`, at[k] as Index);
     });
   };
-  const valuesAt = (i: Index | null, j: Index | null, inner: ReadonlyMap<string, Index>): Map<string, Index> => {
+  const place = (row: Index | null, column: Index | null, inner: ReadonlyMap<string, Index>): Map<string, Index> => {
     const values = new Map(inner);
     assign(values, contraction.batch, batchAt);
-    if (i !== null) assign(values, contraction.m, delinearize(rowAt(i), sizes(contraction.m)));
-    if (j !== null) assign(values, contraction.n, delinearize(columnAt(j), sizes(contraction.n)));
+    if (row !== null) assign(values, contraction.m, delinearize(row, sizes(contraction.m)));
+    if (column !== null) assign(values, contraction.n, delinearize(column, sizes(contraction.n)));
     return values;
   };
+  const valuesAt = (i: Index | null, j: Index | null, inner: ReadonlyMap<string, Index>): Map<string, Index> =>
+    place(i === null ? null : rowAt(i), j === null ? null : columnAt(j), inner);
 
   const accumulator = (i: number, j: number) => `sum_${i}_${j}`;
   for (let i = 0; i < rows; i++)
@@ -273,7 +295,7 @@ export function writeContraction(
   const base = new Map<string, Index>();
   for (const k of order) {
     const size = group.inner[k] as number;
-    const step = k === axis ? unroll : 1;
+    const step = k !== axis ? 1 : chunk > 0 ? chunk : unroll;
     writer.open();
     writer.declare(`k${k}`);
     heads.push(`for (var k${k} = 0; k${k} < ${rounds(size / step, device)}; k${k}++)`);
@@ -284,24 +306,59 @@ export function writeContraction(
     inner.set(`r${axis}`, addIndex(inner.get(`r${axis}`) as Index, u));
     return inner;
   };
-  writer.quads = unroll === 4;
-  const left = leftRows(writer, schedule, besideRows ?? [], (i, u) =>
-    factor(contraction.a, contraction.aConditions, valuesAt(i, null, innerAt(u))),
-  );
-  for (let u = 0; u < unroll; u++) {
+  const accumulate = (left: (i: number) => string, right: (j: number) => string): void => {
     for (let j = 0; j < columns; j++) {
-      const right = factor(
-        contraction.b,
-        contraction.bConditions,
-        valuesAt(null, constantIndex(j), innerAt(constantIndex(u))),
-      );
-      const b = right.width === 4 ? right.code : `vec4<f32>(${right.code})`;
+      const b = right(j);
       for (const { sums } of besideColumns ?? []) writer.line(`${sums[j]} += ${b};`);
       for (let i = 0; i < rows; i++)
-        writer.line(`${accumulator(i, j)} = fma(vec4<f32>(${left(i, u)}), ${b}, ${accumulator(i, j)});`);
+        writer.line(`${accumulator(i, j)} = fma(vec4<f32>(${left(i)}), ${b}, ${accumulator(i, j)});`);
     }
+  };
+  if (chunk > 0) {
+    const [top, first] = [variable("top", groupsM), variable("first", groupsN)];
+    throughWorkgroup(writer, {
+      schedule,
+      contiguous: [contraction.a, contraction.b].map((side) => contiguous(side, axis, isStored) > 0),
+      rounds: rounds(chunk, device),
+      loadRow: (i, step) =>
+        factor(
+          contraction.a,
+          contraction.aConditions,
+          place(addIndex(scaleIndex(top, height * rows), i), null, innerAt(step)),
+        ),
+      loadColumns: (j, step) =>
+        factor(
+          contraction.b,
+          contraction.bConditions,
+          place(
+            null,
+            addIndex(addIndex(scaleIndex(first, 4 * width * columns), scaleIndex(j, 4)), lane),
+            innerAt(step),
+          ),
+        ),
+      multiply: (left, right) => {
+        for (const { sums } of besideRows ?? [])
+          for (let i = 0; i < rows; i++) writer.line(`${sums[i]} += ${left(i)};`);
+        accumulate(left, right);
+      },
+    });
+  } else {
+    writer.quads = unroll === 4;
+    const left = leftRows(writer, schedule, besideRows ?? [], (i, u) =>
+      factor(contraction.a, contraction.aConditions, valuesAt(i, null, innerAt(u))),
+    );
+    for (let u = 0; u < unroll; u++) {
+      accumulate(
+        (i) => left(i, u),
+        (j) => {
+          const values = valuesAt(null, constantIndex(j), innerAt(constantIndex(u)));
+          const right = factor(contraction.b, contraction.bConditions, values);
+          return right.width === 4 ? right.code : `vec4<f32>(${right.code})`;
+        },
+      );
+    }
+    writer.quads = false;
   }
-  writer.quads = false;
   for (const head of heads.reverse()) writer.close(head);
 
   // The epilogue is written once and loops over the tile: unrolled, it would be most of the shader.
@@ -314,12 +371,12 @@ export function writeContraction(
   }
   const [i, j] = [variable("i", rows), variable("j", columns)];
   const values = valuesAt(i, j, new Map());
-  const place = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
+  const placed = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
   writer.line(`let result = results[${columns === 1 ? "i" : `i * ${columns} + j`}];`);
-  writer.define(reduction.value, place(reduction.result), { code: "result", width: 4, depth: writer.depth });
+  writer.define(reduction.value, placed(reduction.result), { code: "result", width: 4, depth: writer.depth });
   const main = outputs.filter((o) => o.domain !== "side");
   const finished = main.map(({ value, coordinates }) => {
-    const at = place(coordinates);
+    const at = placed(coordinates);
     return { value, linear: linearIndex(at, stridesOf(value.shape)), operand: writer.value(value, at) };
   });
   const guards: string[] = [];

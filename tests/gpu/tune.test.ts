@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { currentTraits, useSchedules } from "../../src/engine.ts";
-import { compile, explain, init, type Tensor, tensor, tune } from "../../src/index.ts";
+import { compile, conv2d, explain, init, stack, type Tensor, tensor, tune } from "../../src/index.ts";
 import { alternatives, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { rejection } from "../support/failure.ts";
 
@@ -16,6 +16,8 @@ function numbers(count: number): Float32Array {
 const vector = tensor(numbers(4096));
 const table = tensor(numbers(6 * 64), { shape: [6, 64] });
 const [left, right] = [tensor(numbers(12 * 20), { shape: [12, 20] }), tensor(numbers(20 * 8), { shape: [20, 8] })];
+const images = tensor(numbers(2 * 8 * 9 * 9), { shape: [2, 8, 9, 9] });
+const filters = tensor(numbers(12 * 8 * 3 * 3), { shape: [12, 8, 3, 3] });
 const work: readonly (readonly [string, () => Tensor])[] = [
   ["map", () => vector.mul(2).exp()],
   ["row", () => table.softmax(1)],
@@ -58,6 +60,42 @@ for (const [family, compute] of work) {
     useSchedules(null);
     assert.is(explain(compute()).kernels[0]?.wgsl, standard?.wgsl);
     agree(await compiled().data(), expected);
+  });
+}
+
+const [tall, wide] = [tensor(numbers(72 * 48), { shape: [72, 48] }), tensor(numbers(52 * 48), { shape: [52, 48] })];
+const products: readonly (readonly [string, () => Tensor[]])[] = [
+  ["a product with edges, both factors along the sum", () => [tall.matmul(wide.t())]],
+  ["a product with edges, columns side by side", () => [tall.t().matmul(tall)]],
+  ["a product and the sum of one factor", () => [tall.t().matmul(tall), tall.sum(0)]],
+  ["batches", () => [stack([tall, tall.mul(2)]).matmul(wide.t())]],
+  ["a convolution with padding", () => [conv2d(images, filters, { padding: 1 })]],
+];
+
+for (const [what, compute] of products) {
+  test(`through workgroup memory: ${what}`, async () => {
+    const expected = await Promise.all(compute().map((x) => x.data()));
+    const offers = new Map<string, Schedule>();
+    useSchedules({
+      chosen: new Map(),
+      offer: (offer) => {
+        const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && s.chunk > 0);
+        if (tiles.length > 0) offers.set(offer.signature, tiles.at(-1) as Schedule);
+      },
+    });
+    explain(...compute());
+    assert.is(offers.size, 1);
+    useSchedules({ chosen: offers, offer: null });
+    try {
+      const shaders = explain(...compute()).kernels.map(({ wgsl }) => wgsl);
+      assert.is(shaders.filter((wgsl) => wgsl.includes("var<workgroup> tile_rows")).length, 1);
+      const results = await Promise.all(compute().map((x) => x.data()));
+      results.forEach((actual, i) => {
+        agree(actual, expected[i] as ArrayLike<number>);
+      });
+    } finally {
+      useSchedules(null);
+    }
   });
 }
 
