@@ -13,7 +13,8 @@ import { adopt, beginRun, dropIdle, forgetResident, leafRange, memoryOn, moveToH
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
-import { bytesFor, type Plan } from "./schedule/plan.ts";
+import { bytesFor } from "./schedule/memory.ts";
+import type { Plan } from "./schedule/plan.ts";
 import type { DeviceTraits } from "./shaders/kernel.ts";
 import type { ScheduleBook } from "./shaders/schedules.ts";
 import { type Shape, sizeOf } from "./shape.ts";

@@ -6,7 +6,7 @@ import type { Storage } from "./graph/storage.ts";
 import type { Device } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
-import { bytesFor } from "./schedule/plan.ts";
+import { bytesFor } from "./schedule/memory.ts";
 
 /** Results up to this size move to the host when they are read, so that reading keeps no GPU memory. */
 const HOST_RESULT = 1 << 20;

@@ -8,7 +8,7 @@ import { currentTrace } from "./graph/trace.ts";
 import { runAll } from "./profile.ts";
 import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/bench-stand.ts";
 import type { Device } from "./runtime/device.ts";
-import { bytesFor } from "./schedule/plan.ts";
+import { bytesFor } from "./schedule/memory.ts";
 import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
 import { alternatives, type Offer, type Schedule, type Variant } from "./shaders/schedules.ts";
 import { VERSION } from "./version.ts";

@@ -1,5 +1,17 @@
 // Memory by lifetime: blocks that are never alive together share bytes.
 
+import { bytesOf, type DType } from "../dtype.ts";
+import { sizeOf } from "../shape.ts";
+
+/** What the beginnings of blocks are multiples of: WebGPU's `minStorageBufferOffsetAlignment`, where it is largest. */
+export const SLOT_ALIGNMENT = 256;
+
+/** Bytes that a value takes in memory. */
+export function bytesFor(value: { readonly shape: readonly number[]; readonly dtype: DType }): number {
+  // Buffers are read as vec4 too, and an empty tensor still needs something to bind.
+  return Math.max(16, Math.ceil((sizeOf(value.shape) * bytesOf(value.dtype)) / 16) * 16);
+}
+
 export interface Interval {
   /** First and last step in which the block is alive. */
   start: number;

@@ -16,7 +16,7 @@ import { Writer } from "../shaders/writer.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type Fusion, fuse } from "./fusion.ts";
 import type { Group, Home } from "./group.ts";
-import { layOut } from "./memory.ts";
+import { bytesFor, layOut, SLOT_ALIGNMENT } from "./memory.ts";
 import { flopsOf, labelOf, nameOf } from "./names.ts";
 import { type Block, orderTasks, recordedOrder } from "./order.ts";
 import { rematerialize, type Timeline } from "./rematerialize.ts";
@@ -48,14 +48,6 @@ export interface PlanOptions {
   /** Bytes that the workspace may take; not limited unless told. */
   readonly memory?: number;
 }
-
-export function bytesFor(value: { readonly shape: readonly number[]; readonly dtype: DType }): number {
-  // Buffers are read as vec4 too, and an empty tensor still needs something to bind.
-  return Math.max(16, Math.ceil((sizeOf(value.shape) * bytesOf(value.dtype)) / 16) * 16);
-}
-
-export const SLOT_ALIGNMENT = 256;
-
 /** Shares that the values over the peak are cut into, one of which is kept whole: the more, the less memory and the more work. */
 const PARTS = [2, 3, 4, 6, 8, 12, 16];
 
