@@ -194,3 +194,8 @@ export function reductionVariables(
   });
   return { element, result, outer, inner };
 }
+
+/** The groups' places in the list. */
+export function numbersOf(groups: readonly Group[]): Map<Group, number> {
+  return new Map(groups.map((g, i) => [g, i]));
+}

@@ -4,23 +4,22 @@ import { bytesOf, type DType } from "../dtype.ts";
 import { internal, OutOfMemoryError } from "../errors.ts";
 import { addIndex, constantIndex, type Index, scaleIndex } from "../graph/index-expression.ts";
 import { inputCoordinates, type Output, type Program, type Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
 import type { Executable, ExecutableStep, Place } from "../runtime/executable.ts";
 import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
-import { type HandWritten, writeHandWritten } from "../shaders/hand-written.ts";
+import { writeHandWritten } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
 import { type Schedule, signatureOf, type Variant } from "../shaders/schedules.ts";
 import { Writer } from "../shaders/writer.ts";
 import { formatShape, sizeOf } from "../shape.ts";
+import { Dataflow } from "./dataflow.ts";
 import { type Fusion, fuse } from "./fusion.ts";
-import type { Group, Home } from "./group.ts";
+import { type Group, type Home, numbersOf } from "./group.ts";
 import { bytesFor, layOut, SLOT_ALIGNMENT } from "./memory.ts";
 import { flopsOf, labelOf, nameOf } from "./names.ts";
-import { type Block, orderTasks, recordedOrder } from "./order.ts";
+import { type Block, orderTasks } from "./order.ts";
 import { rematerialize, type Timeline } from "./rematerialize.ts";
-import { splitGroup } from "./split.ts";
 
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
@@ -89,12 +88,15 @@ function plans(program: Program, options: PlanOptions): { plan: Plan; timeline: 
     { bindings, strict: true, fuse: false },
   ];
   for (const attempt of attempts) {
-    const planner = new Planner(program, fuse(program, attempt), options);
-    const plan = planner.build();
-    if (plan !== null) return { plan, timeline: planner.timeline() };
+    const fusion = fuse(program, attempt);
+    const flow = new Dataflow(program, fusion, bindings);
+    if (!flow.wide && !flow.circular) {
+      const planner = new Planner(program, fusion, flow, options);
+      return { plan: planner.build(), timeline: planner.timeline() };
+    }
     // What is tried because a kernel was too wide may fail in other ways; the first attempt may not.
-    if (planner.circular && !attempt.strict) throw internal("kernels depend on each other in a circle");
-    for (const value of planner.excess) apart.add(value);
+    if (flow.circular && !attempt.strict) throw internal("kernels depend on each other in a circle");
+    for (const value of flow.excess) apart.add(value);
   }
   throw internal("no plan fits the device's storage buffer limit");
 }
@@ -102,52 +104,19 @@ function plans(program: Program, options: PlanOptions): { plan: Plan; timeline: 
 class Planner {
   readonly #program: Program;
   readonly #fusion: Fusion;
+  readonly #flow: Dataflow;
   readonly #options: PlanOptions;
-  /** Group(s) whose kernels write a value's bytes. */
-  readonly #writers = new Map<Value, Group[]>();
-  readonly #readers = new Map<Group, Set<Value>>();
   readonly #places = new Map<Value, Place>();
-  /** Sums of parts, between the two kernels of a split group. */
-  readonly #partials = new Map<Value, Home>();
-  /** What a kernel's output starts with, to that output: the same bytes. */
-  readonly #initials = new Map<Value, Value>();
-  #nextId = -1;
 
-  constructor(program: Program, fusion: Fusion, options: PlanOptions) {
+  constructor(program: Program, fusion: Fusion, flow: Dataflow, options: PlanOptions) {
     this.#program = program;
     this.#fusion = fusion;
+    this.#flow = flow;
     this.#options = options;
   }
 
-  #isStored = (value: Value): boolean =>
-    this.#fusion.stored.has(value) || value.definition.kind === "pack" || this.#partials.has(value);
-
-  build(): Plan | null {
-    const groups = this.#fusion.groups.flatMap((group) => {
-      const split = splitGroup(group, () => this.#nextId--);
-      for (const [value, home] of split.partials) this.#partials.set(value, home);
-      return split.groups;
-    });
-    for (const group of groups) for (const value of group.stored) this.#writers.set(value, [group]);
-    for (const value of this.#packs()) {
-      this.#writers.set(
-        value,
-        value.inputs.flatMap((input) => this.#writers.get(this.#producer(input)) ?? []),
-      );
-    }
-    for (const group of groups) group.forgetOrder();
-    for (const group of groups) {
-      const reads = this.#readsOf(group);
-      if (group.handWritten !== null) this.#noteInitials(group.handWritten);
-      else this.#noteExcess(group, reads);
-      this.#readers.set(group, reads);
-      for (const value of reads) for (const writer of this.#writers.get(value) ?? []) group.runAfter(writer);
-    }
-    if (this.#wide) return null;
-    if (!this.#delay(groups)) {
-      this.circular = true;
-      return null;
-    }
+  build(): Plan {
+    const { groups } = this.#flow;
     this.#placeOutputs(groups);
     const order = this.#order(groups);
     this.#ordered = order;
@@ -164,8 +133,8 @@ class Planner {
     const temporary = new Map<Value, number>();
     const live = new Float64Array(this.#ordered.length + 1);
     this.#ordered.forEach((group, at) => {
-      for (const value of group.stored) if (!this.#partials.has(value)) written.set(value, at);
-      for (const value of this.#readers.get(group) ?? []) {
+      for (const value of group.stored) if (!this.#flow.partials.has(value)) written.set(value, at);
+      for (const value of this.#flow.readsOf(group)) {
         const uses = read.get(value);
         if (uses === undefined) read.set(value, [at]);
         else uses.push(at);
@@ -181,130 +150,10 @@ class Planner {
     return { written, read, temporary, peak: live.indexOf(Math.max(...live)) };
   }
 
-  /** After a build that failed: values without which the kernels would fit the device's limit. */
-  readonly excess: Set<Value> = new Set();
-  #wide = false;
-
-  /** Looks whether a kernel binds more than it may, and what it should not compute: what nothing else in it needs, small values first. */
-  #noteExcess(group: Group, reads: ReadonlySet<Value>): void {
-    let excess = reads.size + group.stored.filter((v) => !reads.has(v)).length - this.#options.device.bindings;
-    if (excess <= 0) return;
-    this.#wide = true;
-    const needed = new Set<Value>();
-    const open = [...group.stored, ...group.reductions.map((r) => r.body)];
-    for (let value = open.pop(); value !== undefined; value = open.pop()) {
-      for (const input of value.inputs) {
-        if (needed.has(input)) continue;
-        needed.add(input);
-        open.push(input);
-      }
-    }
-    const ends = group.stored.filter((v) => !needed.has(v) && v.definition.kind === "elementwise");
-    ends.sort((a, b) => sizeOf(a.shape) - sizeOf(b.shape));
-    for (const value of ends) if (excess-- > 0) this.excess.add(value);
-  }
-
-  #producer(value: Value): Value {
-    return this.#fusion.producers.get(value) ?? value;
-  }
-
-  #packs(): Value[] {
-    const found = new Set<Value>();
-    // A stack of its own: networks may be deeper than JavaScript's.
-    const open = this.#program.outputs.map(({ value }) => value);
-    for (let value = open.pop(); value !== undefined; value = open.pop()) {
-      if (found.has(value) || value.leaf !== null) continue;
-      found.add(value);
-      open.push(...value.inputs);
-    }
-    return [...found].filter((v) => v.definition.kind === "pack");
-  }
-
-  #noteInitials({ program, attributes, inputs, sources, outputs }: HandWritten): void {
-    program.outputs(inputs, attributes).forEach(({ initial }, i) => {
-      if (initial !== undefined) this.#initials.set((sources[initial] as Strided<Value>).base, outputs[i] as Value);
-    });
-  }
-
-  /** The value in whose bytes `value` begins its life: its own, unless a kernel goes on from there. */
-  #owner(value: Value): Value {
-    let owner = value;
-    for (let next = this.#initials.get(owner); next !== undefined; next = this.#initials.get(owner)) owner = next;
-    return owner;
-  }
-
-  /** What a group's kernel reads from buffers. */
-  #readsOf(group: Group): Set<Value> {
-    if (group.handWritten !== null) {
-      const bases = group.handWritten.sources.map(({ base }) => base);
-      return new Set(bases.filter(({ leaf }) => leaf?.kind !== "scalar"));
-    }
-    const reads = new Set<Value>();
-    const seen = new Set<Value>();
-    const own = new Set(group.reductions.map((r) => r.value));
-    const visit = (value: Value, root: boolean) => {
-      if (seen.has(value)) return;
-      seen.add(value);
-      if (own.has(value)) return;
-      if (value.leaf !== null) {
-        if (value.leaf.kind === "buffer") reads.add(value);
-        return;
-      }
-      if (!root && this.#isStored(value) && !group.stored.includes(value)) {
-        reads.add(value);
-        return;
-      }
-      if (value.definition.kind === "pack") {
-        reads.add(value);
-        return;
-      }
-      for (const input of value.inputs) visit(input, false);
-    };
-    for (const r of group.reductions) visit(r.body, false);
-    for (const value of group.stored) visit(value, true);
-    return reads;
-  }
-
-  /** After a build that failed: whether kernels would have waited for each other in a circle. */
-  circular = false;
-
-  /** Lets groups that compute values again wait for what these wait for; false where groups wait for each other in a circle. */
-  #delay(groups: readonly Group[]): boolean {
-    const numbers = numbersOf(groups);
-    const order = recordedOrder(
-      groups.map((g) => ({ after: [...g.after].flatMap((other) => numbers.get(other) ?? []) })),
-    );
-    if (order === null) return false;
-    const position = new Map<Group, number>(order.map((g, i) => [groups[g] as Group, i]));
-    for (const group of groups) {
-      const at = position.get(group) as number;
-      const reached = new Set<Value>();
-      const wait = (value: Value) => {
-        if (reached.has(value)) return;
-        reached.add(value);
-        const writers = this.#writers.get(value);
-        if (writers === undefined) value.inputs.forEach(wait);
-        // Against the order it could close a circle.
-        else for (const writer of writers) if ((position.get(writer) ?? at) < at) group.runAfter(writer);
-      };
-      const seen = new Set<Value>();
-      const visit = (value: Value) => {
-        if (seen.has(value) || value.leaf !== null) return;
-        seen.add(value);
-        if (this.#isStored(value) && !group.stored.includes(value)) return;
-        if (value.again?.after) wait(value.again.after);
-        value.inputs.forEach(visit);
-      };
-      for (const r of group.reductions) visit(r.body);
-      group.stored.forEach(visit);
-    }
-    return true;
-  }
-
   /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */
   #placeOutputs(groups: readonly Group[]): void {
     this.#program.outputs.forEach((output, i) => {
-      const producer = this.#producer(output.value);
+      const producer = this.#flow.producer(output.value);
       if (output.destination.kind === "new") {
         const place: Place = { kind: "output", index: i };
         if (this.#places.has(producer) || producer.leaf !== null) this.#copyAtEnd(producer, place, output);
@@ -314,15 +163,15 @@ class Planner {
     this.#program.outputs.forEach((output) => {
       if (output.destination.kind !== "slot") return;
       const { storage, index } = output.destination;
-      const producer = this.#producer(output.value);
+      const producer = this.#flow.producer(output.value);
       const place: Place = { kind: "leaf", index };
-      const writers = this.#writers.get(producer) ?? [];
+      const writers = this.#flow.writersOf(producer);
       const inPlace =
         !this.#places.has(producer) &&
         producer.leaf === null &&
         producer.definition.kind !== "pack" &&
         writers.length === 1 &&
-        ![...this.#initials.values()].includes(producer) &&
+        !this.#flow.isBegun(producer) &&
         this.#canOverwrite(groups, writers[0] as Group, producer, storage, index);
       if (inPlace) this.#places.set(producer, place);
       else this.#copyAtEnd(producer, place, output);
@@ -338,7 +187,7 @@ class Planner {
   /** Whether `group` may write the storage: all other readers run before, and it reads only what it overwrites itself. */
   #canOverwrite(groups: readonly Group[], group: Group, value: Value, storage: number, index: number): boolean {
     const leaves = (g: Group) =>
-      [...(this.#readers.get(g) ?? [])].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
+      [...this.#flow.readsOf(g)].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
     for (const leaf of leaves(group)) {
       if (!this.#sameLeaf(leaf, index) || sizeOf(leaf.shape) !== sizeOf(value.shape) || leaf.dtype !== value.dtype)
         return false;
@@ -372,7 +221,7 @@ class Planner {
       if (seen.has(key)) return true;
       seen.add(key);
       if (v === leaf) return linear(v.shape, at) === own;
-      if (v.leaf !== null || (this.#isStored(v) && !group.stored.includes(v)) || v.definition.kind === "reduce")
+      if (v.leaf !== null || (this.#flow.isStored(v) && !group.stored.includes(v)) || v.definition.kind === "reduce")
         return true;
       const inner = inputCoordinates(v, at);
       return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
@@ -387,7 +236,7 @@ class Planner {
 
   #readsLeaf(value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
     if (value === leaf) return true;
-    if (seen.has(value) || value.leaf !== null || this.#isStored(value)) return false;
+    if (seen.has(value) || value.leaf !== null || this.#flow.isStored(value)) return false;
     seen.add(value);
     return value.inputs.some((input) => this.#readsLeaf(input, leaf, seen));
   }
@@ -401,7 +250,7 @@ class Planner {
     const blocksOf = (values: Iterable<Value>): number[] => {
       const found: number[] = [];
       for (const value of values) {
-        const base = packOf.get(this.#owner(value))?.pack ?? this.#owner(value);
+        const base = packOf.get(this.#flow.owner(value))?.pack ?? this.#flow.owner(value);
         if (base.leaf !== null || this.#places.has(base)) continue;
         let block = known.get(base);
         if (block === undefined) {
@@ -416,7 +265,7 @@ class Planner {
     const tasks = groups.map((group) => ({
       after: [...group.after].flatMap((g) => numbers.get(g) ?? []),
       writes: blocksOf(group.stored),
-      reads: blocksOf(this.#readers.get(group) ?? []),
+      reads: blocksOf(this.#flow.readsOf(group)),
     }));
     const kept = new Set(blocksOf(this.#pendingCopies.map((c) => c.producer)));
     return orderTasks(tasks, blocks, kept).map((i) => groups[i] as Group);
@@ -428,7 +277,7 @@ class Planner {
     const intervals = new Map<Value, { start: number; end: number; bytes: number }>();
     const packOf = this.#packRegions();
     const touch = (touched: Value, at: number) => {
-      const value = packOf.get(this.#owner(touched))?.pack ?? this.#owner(touched);
+      const value = packOf.get(this.#flow.owner(touched))?.pack ?? this.#flow.owner(touched);
       const interval = intervals.get(value);
       if (interval === undefined) intervals.set(value, { start: at, end: at, bytes: bytesFor(value) });
       else {
@@ -439,7 +288,7 @@ class Planner {
     for (const group of order) {
       const at = position.get(group) as number;
       for (const value of group.stored) touch(value, at);
-      for (const value of this.#readers.get(group) ?? []) if (value.leaf === null) touch(value, at);
+      for (const value of this.#flow.readsOf(group)) if (value.leaf === null) touch(value, at);
     }
     for (const copy of this.#pendingCopies) if (copy.producer.leaf === null) touch(copy.producer, order.length);
     const free = [...intervals].filter(([value]) => !this.#places.has(value));
@@ -456,9 +305,9 @@ class Planner {
   /** Values that are computed right into a pack, with their byte offsets. */
   #packRegions(): Map<Value, { pack: Value; offset: number }> {
     const regions = new Map<Value, { pack: Value; offset: number }>();
-    for (const pack of this.#packs()) {
+    for (const pack of this.#flow.packs) {
       pack.inputs.forEach((input, i) => {
-        const producer = this.#producer(input);
+        const producer = this.#flow.producer(input);
         if (producer.leaf === null && !this.#places.has(producer) && !regions.has(producer))
           regions.set(producer, { pack, offset: 4 * (pack.attributes[i] as number) });
       });
@@ -469,7 +318,7 @@ class Planner {
   #finish(order: readonly Group[], placed: { workspace: number; liveBytes: number }): Plan {
     const regions = this.#packRegions();
     const placeOf = (of: Value): Place => {
-      const value = this.#owner(of);
+      const value = this.#flow.owner(of);
       const region = regions.get(value);
       if (region !== undefined) return offsetPlace(placeOf(region.pack), region.offset);
       if (value.leaf?.kind === "buffer") return { kind: "leaf", index: value.leaf.index };
@@ -501,9 +350,9 @@ class Planner {
         return { kernel, bindings, scalarOffset, bytes };
       });
     const copies = this.#pendingCopies.map((c) => ({ from: placeOf(c.producer), to: c.to, bytes: c.bytes }));
-    for (const pack of this.#packs()) {
+    for (const pack of this.#flow.packs) {
       pack.inputs.forEach((input, i) => {
-        const producer = this.#producer(input);
+        const producer = this.#flow.producer(input);
         const region = regions.get(producer);
         if (region?.pack === pack && region.offset === 4 * (pack.attributes[i] as number)) return;
         throw internal("a packed value that lies elsewhere");
@@ -537,13 +386,14 @@ class Planner {
   /** The kernel of a group that isn't hand-written, under a schedule or the default one. */
   #writeWith(group: Group, given: Schedule | null): Variant {
     const { device } = this.#options;
-    const homeOf = (value: Value): Home => this.#fusion.homes.get(value) ?? this.#partials.get(value) ?? fail(value);
+    const homeOf = (value: Value): Home =>
+      this.#fusion.homes.get(value) ?? this.#flow.partials.get(value) ?? fail(value);
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
       const home = homeOf(value);
       return { value, domain: home.domain, coordinates: home.coordinates };
     });
     const written = new Set(group.stored);
-    const isStored = (value: Value) => this.#isStored(value) && !written.has(value);
+    const isStored = (value: Value) => this.#flow.isStored(value) && !written.has(value);
     const vectors = new Set<Value>();
     const starts = new Map<Value, number>();
     for (;;) {
@@ -598,7 +448,7 @@ class Planner {
     for (const value of group.stored) {
       const place = this.#places.get(value);
       if (place?.kind !== "leaf") continue;
-      for (const read of this.#readers.get(group) ?? []) {
+      for (const read of this.#flow.readsOf(group)) {
         if (read.leaf?.kind === "buffer" && this.#sameLeaf(read, place.index) && this.#sameStorage(read, place.index))
           writer.share(read, value);
       }
@@ -607,11 +457,11 @@ class Planner {
 
   /** A packed value that is read beside its pack is read as a part of it. */
   #joinParts(writer: Writer, group: Group): void {
-    const reads = this.#readers.get(group) ?? new Set<Value>();
+    const reads = this.#flow.readsOf(group);
     for (const pack of reads) {
       if (pack.definition.kind !== "pack" || pack.leaf !== null) continue;
       pack.inputs.forEach((input, i) => {
-        const producer = this.#producer(input);
+        const producer = this.#flow.producer(input);
         if (reads.has(producer)) writer.within(producer, pack, pack.attributes[i] as number);
       });
     }
@@ -620,10 +470,6 @@ class Planner {
   #sameStorage(leaf: Value, index: number): boolean {
     return leaf.leaf?.kind === "buffer" && this.#program.storages[leaf.leaf.index] === this.#program.storages[index];
   }
-}
-
-function numbersOf(groups: readonly Group[]): Map<Group, number> {
-  return new Map(groups.map((g, i) => [g, i]));
 }
 
 function hasElements(value: Value): boolean {
