@@ -1,0 +1,131 @@
+// Kernels: a group's text, written by the family that it belongs to under a schedule.
+
+import { bytesOf } from "../dtype.ts";
+import { internal } from "../errors.ts";
+import type { Value } from "../graph/program.ts";
+import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import { writeHandWritten } from "../shaders/hand-written.ts";
+import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
+import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
+import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
+import { type Schedule, signatureOf, type Variant } from "../shaders/schedules.ts";
+import { Writer } from "../shaders/writer.ts";
+import { formatShape, sizeOf } from "../shape.ts";
+import type { Dataflow } from "./dataflow.ts";
+import type { Group, Home } from "./group.ts";
+import { SLOT_ALIGNMENT } from "./memory.ts";
+import { flopsOf, labelOf, nameOf } from "./names.ts";
+import type { Placement } from "./placement.ts";
+
+/** Writes the groups of a fusion whose values have their places. */
+export class KernelWriter {
+  readonly #homes: ReadonlyMap<Value, Home>;
+  readonly #flow: Dataflow;
+  readonly #placement: Placement;
+  readonly #device: DeviceTraits;
+
+  constructor(homes: ReadonlyMap<Value, Home>, flow: Dataflow, placement: Placement, device: DeviceTraits) {
+    this.#homes = homes;
+    this.#flow = flow;
+    this.#placement = placement;
+    this.#device = device;
+  }
+
+  /** The group's kernel, under the schedule that was found to be best for it where one was looked for. */
+  write(group: Group): Kernel {
+    const device = this.#device;
+    if (group.handWritten !== null) return writeHandWritten(group.handWritten, device);
+    const standard = this.#writeWith(group, null);
+    const { schedules } = device;
+    if (schedules === null || schedules === undefined) return standard.kernel;
+    const signature = signatureOf(standard.kernel);
+    schedules.offer?.({ ...standard, signature, group, write: (schedule) => this.#writeWith(group, schedule) });
+    const chosen = schedules.chosen.get(signature);
+    return chosen === undefined ? standard.kernel : this.#writeWith(group, chosen).kernel;
+  }
+
+  /** The kernel of a group that isn't hand-written, under a schedule or the default one. */
+  #writeWith(group: Group, given: Schedule | null): Variant {
+    const device = this.#device;
+    const homeOf = (value: Value): Home => this.#homes.get(value) ?? this.#flow.partials.get(value) ?? fail(value);
+    const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
+      const home = homeOf(value);
+      return { value, domain: home.domain, coordinates: home.coordinates };
+    });
+    const written = new Set(group.stored);
+    const isStored = (value: Value) => this.#flow.isStored(value) && !written.has(value);
+    const vectors = new Set<Value>();
+    const starts = new Map<Value, number>();
+    for (;;) {
+      const known = vectors.size + starts.size;
+      const writer = new Writer({ isStored }, written, vectors, starts);
+      // A slot that the kernel overwrites in place is one binding for reading and writing.
+      for (const slot of this.#placement.sharedSlots(group)) writer.share(slot.read, slot.written);
+      this.#joinParts(writer, group);
+      let shape: { workgroups: [number, number, number]; workgroupSize: number };
+      let schedule: Schedule;
+      if (group.kind === "map") {
+        const own = (given as MapSchedule | null) ?? mapSchedule(group.rows, device);
+        shape = writeMap(writer, group.rows, outputs, own, device);
+        schedule = own;
+      } else if (group.kind === "row") {
+        const own = (given as RowSchedule | null) ?? rowSchedule(group, isStored, device);
+        shape = writeRows(writer, group, outputs, own, device);
+        schedule = own;
+      } else {
+        const main = outputs.find((o) => o.domain !== "side");
+        const contraction = orient(group.contraction ?? failContraction(), main ?? failContraction());
+        const own = (given as ContractionSchedule | null) ?? contractionSchedule(group, contraction, isStored, device);
+        shape = writeContraction(writer, group, contraction, outputs, own, isStored, device);
+        schedule = own;
+      }
+      // Kernels that differ only in the part of a buffer that they read become one shader: the offset goes into the binding.
+      for (const [value, lowest] of writer.lowest) {
+        const unit = SLOT_ALIGNMENT / bytesOf(value.dtype);
+        if (lowest >= unit && !written.has(value)) starts.set(value, Math.floor(lowest / unit) * unit);
+      }
+      if (vectors.size + starts.size > known) continue;
+      const name = nameOf(group, writer.fused);
+      const kernel: Kernel = {
+        name,
+        family: group.kind,
+        fused: writer.fused,
+        wgsl: writer.finish(labelOf(group, writer.fused), shape.workgroupSize),
+        workgroups: shape.workgroups,
+        bindings: [...writer.bindings.values()].map(({ value, access }) => ({
+          value,
+          access,
+          start: starts.get(value) ?? 0,
+        })),
+        scalars: writer.scalars,
+        flops: flopsOf(group, writer),
+      };
+      return { schedule, kernel };
+    }
+  }
+
+  /** A packed value that is read beside its pack is read as a part of it. */
+  #joinParts(writer: Writer, group: Group): void {
+    const reads = this.#flow.readsOf(group);
+    for (const pack of reads) {
+      if (pack.definition.kind !== "pack" || pack.leaf !== null) continue;
+      pack.inputs.forEach((input, i) => {
+        const producer = this.#flow.producer(input);
+        if (reads.has(producer)) writer.within(producer, pack, pack.attributes[i] as number);
+      });
+    }
+  }
+}
+
+/** Whether there is anything to compute. */
+export function hasElements(value: Value): boolean {
+  return sizeOf(value.shape) > 0;
+}
+
+function fail(value: Value): never {
+  throw internal(`${value.definition.name} ${formatShape(value.shape)} has no home`);
+}
+
+function failContraction(): never {
+  throw internal("a contraction without factors or results");
+}
