@@ -11,7 +11,7 @@ import {
   makeAttention,
 } from "../../src/ops/attention-kernels.ts";
 import * as wg from "../../src/tensor.ts";
-import { checkOp } from "../support/check-op.ts";
+import { checkOp, hasHalf } from "../support/check-op.ts";
 
 const { grad, init, manualSeed, scaledDotProductAttention, tensor, zeros } = wg;
 type Tensor = wg.Tensor;
@@ -145,9 +145,7 @@ test("heads of one projection: one dispatch forward, two backward, and right thr
   await expectSame(got, attend(composedAttention), 3e-6);
 });
 
-test("f16: sums in f32", async () => {
-  const device = await init();
-  if (!device.gpu.features.has("shader-f16")) return;
+(hasHalf ? test : test.skip)("f16: sums in f32", async () => {
   const [q, k, v] = [random(1, 12, 8), random(2, 20, 8), random(3, 20, 8)];
   const half = [q, k, v].map((x) => x.to("f16")) as [Tensor, Tensor, Tensor];
   const exact = half.map((x) => x.to("f32")) as [Tensor, Tensor, Tensor];
