@@ -1,13 +1,15 @@
 // Fusion: which values become one kernel, and which of them are worth storing.
 
 import { internal } from "../errors.ts";
-import { type Condition, type Index, variable } from "../graph/index-expression.ts";
-import { COPY, RESULT } from "../graph/node.ts";
-import { boundSource, inputCoordinates, type Program, sameBytes, Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
-import { sameShape, sizeOf, stridesOf } from "../shape.ts";
+import { type Index, variable } from "../graph/index-expression.ts";
+import { RESULT } from "../graph/node.ts";
+import { inputCoordinates, type Program, Value } from "../graph/program.ts";
+import { sameShape, sizeOf } from "../shape.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
-import { type Contraction, Group, type Home, type Reduction, reductionVariables } from "./group.ts";
+import { type Contraction, Group, type Home, type Reduction } from "./group.ts";
+import { Reductions } from "./reductions.ts";
+import { Requirements } from "./requirements.ts";
+import { Uses } from "./uses.ts";
 
 export interface FusionOptions {
   /** Storage buffers that a kernel may bind. */
@@ -39,51 +41,19 @@ const SHORT = 16_384;
 /** An operand of a contraction is read once per tile that needs it. */
 const TILE = 8;
 
-/** All values that the outputs need, inputs first. */
-export function topologicalOrder(outputs: readonly Value[]): Value[] {
-  const order: Value[] = [];
-  const seen = new Set<Value>();
-  const stack: [Value, number][] = [];
-  for (const output of outputs) {
-    if (seen.has(output)) continue;
-    seen.add(output);
-    stack.push([output, 0]);
-    for (let top = stack[stack.length - 1]; top !== undefined; top = stack[stack.length - 1]) {
-      const { inputs, again } = top[0];
-      // What a value must wait for comes first.
-      const at = top[1]++;
-      const wait = again?.after ?? null;
-      const input = wait === null ? inputs[at] : at === 0 ? wait : inputs[at - 1];
-      if (input === undefined) {
-        order.push(top[0]);
-        stack.pop();
-      } else if (!seen.has(input)) {
-        seen.add(input);
-        stack.push([input, 0]);
-      }
-    }
-  }
-  return order;
-}
-
 export function fuse(program: Program, options: FusionOptions): Fusion {
   return new Fuser(program, options).run();
 }
 
 class Fuser {
-  readonly #program: Program;
   readonly #options: FusionOptions;
-  readonly #order: Value[];
-  readonly #users = new Map<Value, Value[]>();
+  readonly #uses: Uses;
+  readonly #requirements: Requirements;
+  readonly #reductions: Reductions;
   readonly #groups: Group[] = [];
   readonly #homes = new Map<Value, Home>();
   readonly #stored = new Set<Value>();
-  readonly #producers = new Map<Value, Value>();
-  /** Values that must be stored: behind outputs, packed, or read by too many buffers. */
-  readonly #required = new Set<Value>();
   readonly #reaches = new Map<Value, ReadonlySet<Group>>();
-  readonly #reductions = new Map<Value, Reduction>();
-  readonly #absorbed = new Set<Value>();
   readonly #leaves = new Map<Value, ReadonlySet<Value>>();
   /** Groups of hand-written kernels. */
   readonly #kernels = new Map<Value, Group>();
@@ -91,141 +61,20 @@ class Fuser {
   #nextUnread = -1_000_000;
 
   constructor(program: Program, options: FusionOptions) {
-    this.#program = program;
     this.#options = options;
-    this.#order = topologicalOrder(program.outputs.map((o) => o.value));
-    for (const value of this.#order) for (const input of value.inputs) this.#usersOf(input).push(value);
-  }
-
-  #usersOf(value: Value): Value[] {
-    let users = this.#users.get(value);
-    if (users === undefined) {
-      users = [];
-      this.#users.set(value, users);
-    }
-    return users;
+    this.#uses = new Uses(program.outputs.map((o) => o.value));
+    this.#requirements = new Requirements(this.#uses);
+    this.#reductions = new Reductions(this.#uses, this.#requirements, options.fuse);
   }
 
   run(): Fusion {
-    for (const { value } of this.#program.outputs) this.#require(value);
-    for (const value of this.#order) {
-      if (value.definition.kind === "pack")
-        for (const input of value.inputs) {
-          const own = this.#takenOver(input);
-          if (own === null) this.#require(input);
-          else this.#producers.set(input, own);
-        }
-      if (value.definition.kind === "kernel") for (const { base } of this.#bound(value)) this.#requireBytes(base);
-    }
-    for (const value of [...this.#order].reverse())
-      if (value.definition.kind === "reduce" && !this.#absorbed.has(value)) this.#describe(value);
-    for (const value of this.#order) this.#place(value);
-    for (const value of this.#order) this.#decide(value);
-    if (this.#options.fuse) for (const value of [...this.#order].reverse()) this.#drawIn(value);
+    const { order } = this.#uses;
+    for (const value of order) this.#place(value);
+    for (const value of order) this.#decide(value);
+    if (this.#options.fuse) for (const value of [...order].reverse()) this.#drawIn(value);
     for (const value of this.#stored) this.#homes.get(value)?.group.stored.push(value);
     const groups = this.#groups.filter((g) => g.stored.length > 0);
-    return { groups, homes: this.#homes, stored: this.#stored, producers: this.#producers };
-  }
-
-  /** Marks what must be stored so that `value` has bytes; a view that only renames them is seen through. */
-  #require(value: Value): void {
-    let base = sameBytes(value);
-    // A leaf has bytes, but of its own: the view copies them.
-    if (base.leaf !== null || base.definition.kind === "pack") base = value;
-    this.#producers.set(value, base);
-    if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
-  }
-
-  /** Makes sure that what a kernel binds has bytes: a leaf's own will do. */
-  #requireBytes(base: Value): void {
-    if (base.leaf === null && base.definition.kind !== "pack") this.#required.add(base);
-  }
-
-  /** The values whose bytes a hand-written kernel's inputs are. */
-  #bound({ definition, inputs, attributes }: Value): Strided<Value>[] {
-    if (definition.kind !== "kernel") throw internal("not a kernel");
-    const { program } = definition;
-    const initial = new Set(program.outputs(inputs, attributes).map((output) => output.initial));
-    return inputs.map((input, i) => {
-      const own = initial.has(i) ? this.#takenOver(input) : null;
-      return own === null ? boundSource(program, input) : { base: own, offset: 0, strides: stridesOf(own.shape) };
-    });
-  }
-
-  /** The kernel's result that a copy is of, where nobody else reads it: it is written right to where the copy belongs. */
-  #takenOver(copy: Value): Value | null {
-    if (copy.definition !== COPY) return null;
-    let value = copy.inputs[0] as Value;
-    const result = sameBytes(value);
-    if (result.definition.kind !== "result" || this.#program.outputs.some((o) => sameBytes(o.value) === result))
-      return null;
-    for (;;) {
-      if (this.#usersOf(value).length !== 1) return null;
-      if (value === result) return result;
-      value = value.inputs[0] as Value;
-    }
-  }
-
-  /** Spells a reduction out, drawing in sums that only it reads. */
-  #describe(value: Value): void {
-    const { definition } = value;
-    if (definition.kind !== "reduce") throw internal("not a reduction");
-    const input = value.inputs[0] as Value;
-    const { element, result, outer, inner } = reductionVariables(input.shape, value.attributes);
-    let body = input;
-    let coordinates: readonly Index[] = element;
-    const conditions: Condition[] = [];
-    let points = sizeOf(outer) * sizeOf(inner);
-    while (this.#options.fuse && !this.#required.has(body) && body.leaf === null) {
-      if (body.definition.kind === "view" || body.definition.kind === "alias") {
-        const source = inputCoordinates(body, coordinates);
-        if (source.conditions.length > 0 && source.fill !== 0) break;
-        if (source.conditions.length > 0 && definition.name !== "sum") break;
-        conditions.push(...source.conditions);
-        coordinates = source.coordinates[0] as Index[];
-        body = body.inputs[0] as Value;
-      } else if (body.definition === definition && definition.name === "sum" && this.#soleUser(body)) {
-        const below = body.inputs[0] as Value;
-        // A sum is drawn in where that repeats little of its work.
-        if (points > 4.5 * sizeOf(body.shape)) break;
-        const outerAt = coordinates;
-        coordinates = below.shape.map((n, i) => {
-          if (!body.attributes.includes(i)) return outerAt[i] as Index;
-          if (n === 1) return variable("", 1);
-          inner.push(n);
-          return variable(`r${inner.length - 1}`, n);
-        });
-        points *= sizeOf(below.shape) / Math.max(sizeOf(body.shape), 1);
-        this.#absorbed.add(body);
-        body = below;
-      } else break;
-    }
-    this.#reductions.set(value, {
-      value,
-      definition,
-      body,
-      coordinates,
-      conditions,
-      outer,
-      inner,
-      result,
-      element,
-      elementShape: input.shape,
-    });
-  }
-
-  /** Whether all that reads `value` is one node, through views only. */
-  #soleUser(value: Value): boolean {
-    let current = value;
-    for (;;) {
-      if (this.#required.has(current) || this.#program.outputs.some((o) => o.value === current)) return false;
-      const users = this.#usersOf(current);
-      if (users.length !== 1) return false;
-      const user = users[0] as Value;
-      if (user.definition.kind === "reduce") return true;
-      if (user.definition.kind !== "view" && user.definition.kind !== "alias") return false;
-      current = user;
-    }
+    return { groups, homes: this.#homes, stored: this.#stored, producers: this.#requirements.producers };
   }
 
   /** Groups that what `value` waits for needs. */
@@ -245,11 +94,11 @@ class Fuser {
     if (value.leaf !== null || kind === "constant" || kind === "iota") {
       this.#leaves.set(value, value.leaf?.kind === "buffer" ? new Set([value]) : new Set());
       // Asked for alone: somebody must write it.
-      if (value.leaf === null && this.#required.has(value)) this.#settle(value, this.#mapHome(value, new Set()));
+      if (value.leaf === null && this.#requirements.has(value)) this.#settle(value, this.#mapHome(value, new Set()));
     } else if (kind === "reduce") {
-      if (!this.#absorbed.has(value)) this.#placeReduction(value);
+      if (!this.#reductions.isAbsorbed(value)) this.#placeReduction(value);
     } else if (kind === "pack") {
-      this.#reaches.set(value, union(value.inputs.map((v) => this.#reach(this.#producers.get(v) ?? v))));
+      this.#reaches.set(value, union(value.inputs.map((v) => this.#reach(this.#requirements.producers.get(v) ?? v))));
       this.#leaves.set(value, new Set([value]));
     } else if (kind === "kernel") {
       this.#placeKernel(value);
@@ -264,7 +113,7 @@ class Fuser {
           ? this.#findHome(value, reach)
           : null;
       if (inside !== null) this.#settle(value, inside);
-      else if (this.#required.has(value)) this.#settle(value, this.#mapHome(value, reach));
+      else if (this.#requirements.has(value)) this.#settle(value, this.#mapHome(value, reach));
     }
   }
 
@@ -273,7 +122,7 @@ class Fuser {
     const { definition, inputs, attributes } = value;
     if (definition.kind !== "kernel") throw internal("not a kernel");
     const { program } = definition;
-    const sources = this.#bound(value);
+    const sources = this.#requirements.boundBy(value);
     const bound = sources.map(({ base }) => base);
     const group = this.#newGroup("kernel", [1], [], null, 1);
     const outputs = program
@@ -290,7 +139,7 @@ class Fuser {
   }
 
   #resultOf(kernel: Value, i: number): Value | undefined {
-    return this.#usersOf(kernel).find((user) => user.attributes[0] === i);
+    return this.#uses.of(kernel).find((user) => user.attributes[0] === i);
   }
 
   #placeResult(value: Value): void {
@@ -340,7 +189,7 @@ class Fuser {
       this.#leaves.set(value, this.#outsideLeaves(input));
       this.#reaches.set(value, this.#reach(input));
     } else if (!this.#homes.has(value) && value.leaf === null) {
-      this.#required.add(value);
+      this.#requirements.add(value);
       // Who has been placed already, reading it inline, will have to wait for its kernel: that must not wait for theirs.
       const known = this.#outsideReaders(value, null).size > 0;
       this.#settle(value, known ? this.#mapHomeOf(value) : this.#mapHome(value, this.#reach(value)));
@@ -567,15 +416,15 @@ class Fuser {
       kind === "alias" ||
       kind === "pack"
     ) {
-      if (this.#required.has(value)) this.#stored.add(value);
+      if (this.#requirements.has(value)) this.#stored.add(value);
       return;
     }
-    if (this.#absorbed.has(value) || kind === "kernel") return;
+    if (this.#reductions.isAbsorbed(value) || kind === "kernel") return;
     if (kind === "result") {
       this.#stored.add(value);
       return;
     }
-    if (this.#required.has(value) || (!this.#options.fuse && this.#usersOf(value).length > 0)) {
+    if (this.#requirements.has(value) || (!this.#options.fuse && this.#uses.of(value).length > 0)) {
       this.#store(value);
       return;
     }
@@ -614,7 +463,7 @@ class Fuser {
   /** Computes a value that is stored for one map kernel alone, element by element, in that kernel. */
   #drawIn(value: Value): void {
     const home = this.#homes.get(value);
-    if (home?.group.kind !== "map" || !this.#stored.has(value) || this.#required.has(value)) return;
+    if (home?.group.kind !== "map" || !this.#stored.has(value) || this.#requirements.has(value)) return;
     for (const [other, { group }] of this.#homes) if (other !== value && group === home.group) return;
     const readers = [...this.#outsideReaders(value, home.group)];
     const [reader, points] = readers[0] ?? [];
@@ -642,8 +491,8 @@ class Fuser {
     const visit = (v: Value) => {
       if (seen.has(v)) return;
       seen.add(v);
-      for (const user of this.#usersOf(v)) {
-        if (this.#absorbed.has(user)) {
+      for (const user of this.#uses.of(v)) {
+        if (this.#reductions.isAbsorbed(user)) {
           visit(user);
           continue;
         }

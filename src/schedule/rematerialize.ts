@@ -1,7 +1,7 @@
 // Less memory for more work: values between cuts of the forward pass are not kept but computed again where they are needed late.
 
 import { type Again, type Program, Value } from "../graph/program.ts";
-import { topologicalOrder } from "./fusion.ts";
+import { topologicalOrder } from "./uses.ts";
 
 /** When a plan's kernels write and read what lies in the workspace. */
 export interface Timeline {

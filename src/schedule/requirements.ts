@@ -1,0 +1,85 @@
+// Requirements: which values must have bytes of their own, whatever it costs, and whose bytes a hand-written kernel binds.
+
+import { internal } from "../errors.ts";
+import { COPY } from "../graph/node.ts";
+import { boundSource, sameBytes, type Value } from "../graph/program.ts";
+import type { Strided } from "../graph/strided.ts";
+import { stridesOf } from "../shape.ts";
+import type { Uses } from "./uses.ts";
+
+/** What must be stored: behind outputs, packed, or bound by hand-written kernels. */
+export class Requirements {
+  readonly #uses: Uses;
+  /** Whose bytes the outputs are. */
+  readonly #outputs: ReadonlySet<Value>;
+  readonly #values = new Set<Value>();
+  readonly #producers = new Map<Value, Value>();
+
+  constructor(uses: Uses) {
+    this.#uses = uses;
+    this.#outputs = new Set([...uses.outputs].map(sameBytes));
+    for (const value of uses.outputs) this.#require(value);
+    for (const value of uses.order) {
+      if (value.definition.kind === "pack")
+        for (const input of value.inputs) {
+          const own = this.#takenOver(input);
+          if (own === null) this.#require(input);
+          else this.#producers.set(input, own);
+        }
+      if (value.definition.kind === "kernel") for (const { base } of this.boundBy(value)) this.#requireBytes(base);
+    }
+  }
+
+  /** The value whose bytes an output or a packed input has: reshapes seen through. */
+  get producers(): ReadonlyMap<Value, Value> {
+    return this.#producers;
+  }
+
+  /** Whether the value must be stored. */
+  has(value: Value): boolean {
+    return this.#values.has(value);
+  }
+
+  /** Lets one more value be stored. */
+  add(value: Value): void {
+    this.#values.add(value);
+  }
+
+  /** The values whose bytes a hand-written kernel's inputs are. */
+  boundBy({ definition, inputs, attributes }: Value): Strided<Value>[] {
+    if (definition.kind !== "kernel") throw internal("not a kernel");
+    const { program } = definition;
+    const initial = new Set(program.outputs(inputs, attributes).map((output) => output.initial));
+    return inputs.map((input, i) => {
+      const own = initial.has(i) ? this.#takenOver(input) : null;
+      return own === null ? boundSource(program, input) : { base: own, offset: 0, strides: stridesOf(own.shape) };
+    });
+  }
+
+  /** Marks what must be stored so that `value` has bytes; a view that only renames them is seen through. */
+  #require(value: Value): void {
+    let base = sameBytes(value);
+    // A leaf has bytes, but of its own: the view copies them.
+    if (base.leaf !== null || base.definition.kind === "pack") base = value;
+    this.#producers.set(value, base);
+    if (base.leaf === null && base.definition.kind !== "pack") this.#values.add(base);
+  }
+
+  /** Makes sure that what a kernel binds has bytes: a leaf's own will do. */
+  #requireBytes(base: Value): void {
+    if (base.leaf === null && base.definition.kind !== "pack") this.#values.add(base);
+  }
+
+  /** The kernel's result that a copy is of, where nobody else reads it: it is written right to where the copy belongs. */
+  #takenOver(copy: Value): Value | null {
+    if (copy.definition !== COPY) return null;
+    let value = copy.inputs[0] as Value;
+    const result = sameBytes(value);
+    if (result.definition.kind !== "result" || this.#outputs.has(result)) return null;
+    for (;;) {
+      if (this.#uses.of(value).length !== 1) return null;
+      if (value === result) return result;
+      value = value.inputs[0] as Value;
+    }
+  }
+}
