@@ -1,10 +1,11 @@
 // Fusion: which values become one kernel, and which of them are worth storing.
 
 import { internal } from "../errors.ts";
-import { type Index, variable } from "../graph/index-expression.ts";
+import { variable } from "../graph/index-expression.ts";
 import { RESULT } from "../graph/node.ts";
 import { inputCoordinates, type Program, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
+import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
 import { type Contraction, Group, type Home, type Reduction } from "./group.ts";
 import { Reductions } from "./reductions.ts";
@@ -50,6 +51,7 @@ class Fuser {
   readonly #uses: Uses;
   readonly #requirements: Requirements;
   readonly #reductions: Reductions;
+  readonly #alignment: Alignment;
   readonly #groups: Group[] = [];
   readonly #homes = new Map<Value, Home>();
   readonly #stored = new Set<Value>();
@@ -65,6 +67,7 @@ class Fuser {
     this.#uses = new Uses(program.outputs.map((o) => o.value));
     this.#requirements = new Requirements(this.#uses);
     this.#reductions = new Reductions(this.#uses, this.#requirements, options.fuse);
+    this.#alignment = new Alignment(this.#homes, this.#reaches, this.#reductions);
   }
 
   run(): Fusion {
@@ -213,76 +216,22 @@ class Fuser {
       for (const dims of group.sides) {
         if (sizeOf(value.shape) !== sizeOf(dims.map((i) => group.outer[i] as number))) continue;
         const coordinates = group.sideCoordinates(dims, value.shape);
-        if (this.#aligned(value, coordinates, group, true)) return { group, domain: "side", coordinates };
+        if (this.#alignment.isAligned(value, coordinates, group, true)) return { group, domain: "side", coordinates };
       }
       if (sizeOf(value.shape) === group.rows) {
         const coordinates = group.outerCoordinates(value.shape);
-        if (this.#aligned(value, coordinates, group)) return { group, domain: "outer", coordinates };
-        const permuted = this.#permutedCoordinates(value, group);
-        if (permuted !== null && this.#aligned(value, permuted, group))
+        if (this.#alignment.isAligned(value, coordinates, group)) return { group, domain: "outer", coordinates };
+        const permuted = this.#alignment.permutedCoordinates(value, group);
+        if (permuted !== null && this.#alignment.isAligned(value, permuted, group))
           return { group, domain: "outer", coordinates: permuted };
       }
       if (group.kind === "row" && group.parts === 1 && sizeOf(value.shape) === group.rows * group.length) {
         const coordinates = group.fullCoordinates(value.shape);
-        if (coordinates !== null && this.#aligned(value, coordinates, group))
+        if (coordinates !== null && this.#alignment.isAligned(value, coordinates, group))
           return { group, domain: "full", coordinates };
       }
     }
     return null;
-  }
-
-  /** Coordinates of `value` in the group's variables where it reads the group's results with dims in another order. */
-  #permutedCoordinates(value: Value, group: Group): Index[] | null {
-    const own = value.shape.map((n, i) => variable(`x${i}`, n));
-    const found = new Map<string, Index>();
-    const seen = new Set<Value>();
-    const visit = (v: Value, at: readonly Index[]): void => {
-      if (v.leaf !== null || v.definition.kind === "pack" || seen.has(v) || !this.#reach(v).has(group)) return;
-      seen.add(v);
-      const home = this.#homes.get(v);
-      if (home !== undefined) {
-        home.coordinates.forEach((c, i) => {
-          const [from, to] = [soleVariable(at[i] as Index), soleVariable(c)];
-          if (from !== null && to !== null) found.set(from, c);
-        });
-        return;
-      }
-      const inner = inputCoordinates(v, at);
-      v.inputs.forEach((input, i) => {
-        visit(input, inner.coordinates[i] as Index[]);
-      });
-    };
-    const inner = inputCoordinates(value, own);
-    value.inputs.forEach((input, i) => {
-      visit(input, inner.coordinates[i] as Index[]);
-    });
-    const coordinates = own.map((x) => (x.isConstant ? x : found.get(soleVariable(x) ?? "")));
-    return coordinates.every((c) => c !== undefined) ? (coordinates as Index[]) : null;
-  }
-
-  /** Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. */
-  #aligned(value: Value, coordinates: readonly Index[], group: Group, side = false): boolean {
-    const seen = new Set<string>();
-    const check = (v: Value, at: readonly Index[]): boolean => {
-      if (v.leaf !== null || !this.#reach(v).has(group)) return true;
-      const key = `${v.id}:${at.map((c) => c.key).join()}`;
-      if (seen.has(key)) return true;
-      seen.add(key);
-      const reduction = this.#reductions.get(v);
-      const home = this.#homes.get(v);
-      if (home !== undefined && (home.domain === "side") !== side) return false;
-      if (reduction !== undefined) return home?.group === group && sameIndices(at, reduction.result);
-      if (home !== undefined) {
-        if (home.group !== group) return false;
-        return sameIndices(at, home.coordinates);
-      }
-      // Only what is computed inline is read element by element.
-      if (v.definition.kind === "pack") return false;
-      const inner = inputCoordinates(v, at);
-      return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
-    };
-    const inner = inputCoordinates(value, coordinates);
-    return value.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
   }
 
   /** A map kernel for `value`: one that works on as many elements and shares a buffer, or a new one. */
@@ -378,7 +327,7 @@ class Fuser {
       if (
         home === undefined &&
         probe.coordinates.length > 0 &&
-        this.#aligned(reduction.body, reduction.coordinates, group)
+        this.#alignment.isAligned(reduction.body, reduction.coordinates, group)
       )
         return group;
     }
@@ -549,18 +498,6 @@ function union<T>(sets: readonly ReadonlySet<T>[]): Set<T> {
   const all = new Set<T>();
   for (const set of sets) for (const item of set) all.add(item);
   return all;
-}
-
-/** The name of the variable that `index` is, if it is just one. */
-function soleVariable(index: Index): string | null {
-  const only = index.terms[0];
-  return index.terms.length === 1 && index.constant === 0 && only?.factor === 1 && only.atom.kind === "variable"
-    ? only.atom.key
-    : null;
-}
-
-function sameIndices(a: readonly Index[], b: readonly Index[]): boolean {
-  return a.length === b.length && a.every((x, i) => x.key === (b[i] as Index).key);
 }
 
 /** Parts for few long rows, so that more than a few workgroups have work. */
