@@ -67,6 +67,17 @@ function contiguous(factors: readonly Factor[], axis: number, isStored: (value: 
   return factors.filter((factor) => reads(factor, isStored).some(along)).length;
 }
 
+/** Whether four steps of the axis, outer (`o0`) or summed (`r0`), are one vec4 of a factor's, wherever they begin. */
+function inVectors(factors: readonly Factor[], axis: string, isStored: (value: Value) => boolean): boolean {
+  const own = ({ atom }: Index["terms"][number]) => atom.key === axis;
+  return factors.some((factor) =>
+    reads(factor, isStored).some(
+      ({ terms, constant }) =>
+        constant % 4 === 0 && terms.some(own) && terms.every((t) => (own(t) ? t.factor === 1 : t.factor % 4 === 0)),
+    ),
+  );
+}
+
 /** Steps of a window that are worth writing out, at most. */
 const mostTaps = 7;
 
@@ -131,13 +142,15 @@ export function contractionSchedule(
       return { rows: Math.min(4, m), columns: 1, axis, unroll: 1, spread: false, chunk: 0, width: 8, height: 1 };
     // Columns that are read with a stride are read four steps at a time, where the work is worth the longer text.
     const long = batch * m * n * group.length >= 2 ** 26;
-    let steps = long && contiguous(c.b, axis, isStored) > 0 ? unroll : 1;
+    let steps = long && inVectors(c.b, `r${axis}`, isStored) ? unroll : 1;
     const window = steps === 1 ? windowAxis(group, c, isStored) : null;
     if (window !== null) {
       axis = window;
       steps = group.inner[window] as number;
     }
-    let shares = 2;
+    // Columns whose every element is a load of its own are worth more rows.
+    const gathered = steps === 1 && !inVectors(c.b, `o${c.n.at(-1)}`, isStored);
+    let shares = long && gathered ? 4 : 2;
     const tiles = () => Math.ceil(m / (lanes * shares)) * Math.ceil(n / (4 * lanes)) * batch;
     while (shares > 1 && (tiles() < 16 || lanes * shares >= 2 * m)) shares /= 2;
     const rows = Math.min(lanes * shares, m);

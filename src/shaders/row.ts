@@ -69,7 +69,9 @@ export function rowSchedule(group: Group, isStored: (value: Value) => boolean, d
   const rowUnits = vector === "column" ? rows / 4 : rows;
   if (device.kind === "software") {
     const lanes = rowUnits >= 16 ? 1 : Math.min(64, powerOfTwo(perRow / 4));
-    return { vector, lanes, workgroupSize: lanes === 1 ? 16 : 64 };
+    // Of many short rows, a workgroup is better not done in no time.
+    const short = perRow <= 16 && rowUnits >= 4096;
+    return { vector, lanes, workgroupSize: lanes === 1 && !short ? 16 : 64 };
   }
   const enough = 65_536;
   const lanes = Math.min(256, powerOfTwo(Math.min(perRow / 2, Math.max(enough / rowUnits, perRow / 64))));
