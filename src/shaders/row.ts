@@ -69,9 +69,9 @@ export function rowSchedule(group: Group, isStored: (value: Value) => boolean, d
   const rowUnits = vector === "column" ? rows / 4 : rows;
   if (device.kind === "software") {
     const lanes = rowUnits >= 16 ? 1 : Math.min(64, powerOfTwo(perRow / 4));
-    // Of many short rows, a workgroup is better not done in no time.
-    const short = perRow <= 16 && rowUnits >= 4096;
-    return { vector, lanes, workgroupSize: lanes === 1 && !short ? 16 : 64 };
+    // Few rows go to all cores; of many short ones, a workgroup is better not done in no time.
+    const alone = rowUnits < 256 ? 8 : perRow <= 16 && rowUnits >= 4096 ? 64 : 16;
+    return { vector, lanes, workgroupSize: lanes === 1 ? alone : 64 };
   }
   const enough = 65_536;
   const lanes = Math.min(256, powerOfTwo(Math.min(perRow / 2, Math.max(enough / rowUnits, perRow / 64))));
@@ -84,7 +84,7 @@ export function rowSchedules(standard: RowSchedule, { length }: Group): RowSched
   return [1, 4, 8, 16, 32, 64, 128, 256]
     .filter((lanes) => lanes === 1 || lanes <= perRow)
     .flatMap((lanes) =>
-      (lanes === 1 ? [16, 64] : [Math.max(64, lanes)]).map((workgroupSize) => ({ ...standard, lanes, workgroupSize })),
+      (lanes === 1 ? [8, 16, 64] : [...new Set([Math.max(8, lanes), Math.max(64, lanes)])]).map((workgroupSize) => ({ ...standard, lanes, workgroupSize })),
     );
 }
 
