@@ -2,6 +2,7 @@
 
 import {
   addIndex,
+  constantIndex,
   delinearize,
   type Index,
   linearIndex,
@@ -12,7 +13,7 @@ import {
 import type { Value } from "../graph/program.ts";
 import { inputCoordinates } from "../graph/program.ts";
 import type { Group, Reduction } from "../schedule/group.ts";
-import { stridesOf } from "../shape.ts";
+import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
 import { elementOf, literal } from "./wgsl.ts";
 import { lane, type Operand, type Writer } from "./writer.ts";
@@ -68,14 +69,22 @@ export function rowSchedule(group: Group, isStored: (value: Value) => boolean, d
   const perRow = vector === "row" ? length / 4 : length;
   const rowUnits = vector === "column" ? rows / 4 : rows;
   if (device.kind === "software") {
+    // A subgroup along a long row reads side by side what lanes with a row each would gather.
+    const { subgroupSize } = device;
+    if (vector === "row" && subgroupSize > 1 && perRow >= 8 * subgroupSize && group.reductions.every(shuffles))
+      return { vector, lanes: subgroupSize, workgroupSize: subgroupSize };
     const lanes = rowUnits >= 16 ? 1 : Math.min(64, powerOfTwo(perRow / 4));
     // Few rows go to all cores; of many short ones, a workgroup is better not done in no time.
     const alone = rowUnits < 256 ? 8 : perRow <= 16 && rowUnits >= 4096 ? 64 : 16;
     return { vector, lanes, workgroupSize: lanes === 1 ? alone : 64 };
   }
   const enough = 65_536;
-  const lanes = Math.min(256, powerOfTwo(Math.min(perRow / 2, Math.max(enough / rowUnits, perRow / 64))));
-  return { vector, lanes: Math.max(lanes, 1), workgroupSize: Math.max(64, lanes) };
+  // Rows that are needed more than once stay in registers, where they fit.
+  const again =
+    vector !== "column" && (group.reductions.length > 1 || group.stored.some((v) => sizeOf(v.shape) > rows));
+  const least = again && perRow <= 256 * mostInRegisters ? perRow / mostInRegisters : perRow / 64;
+  const lanes = Math.max(1, Math.min(256, powerOfTwo(Math.min(perRow / 2, Math.max(enough / rowUnits, least)))));
+  return { vector, lanes, workgroupSize: lanes > 1 && lanes === device.subgroupSize ? lanes : Math.max(64, lanes) };
 }
 
 /** The schedules to choose from by measuring: more or fewer invocations for a row, and for a workgroup. */
@@ -84,9 +93,21 @@ export function rowSchedules(standard: RowSchedule, { length }: Group): RowSched
   return [1, 4, 8, 16, 32, 64, 128, 256]
     .filter((lanes) => lanes === 1 || lanes <= perRow)
     .flatMap((lanes) =>
-      (lanes === 1 ? [8, 16, 64] : [...new Set([Math.max(8, lanes), Math.max(64, lanes)])]).map((workgroupSize) => ({ ...standard, lanes, workgroupSize })),
+      (lanes === 1 ? [8, 16, 64] : [...new Set([Math.max(8, lanes), Math.max(64, lanes)])]).map((workgroupSize) => ({
+        ...standard,
+        lanes,
+        workgroupSize,
+      })),
     );
 }
+
+/** Whether lanes of a subgroup can hand each other what the reduction sums up. */
+function shuffles({ value }: Reduction): boolean {
+  return value.dtype !== "bool" && value.dtype !== "f16";
+}
+
+/** Units of a row (vec4 or elements) that an invocation keeps in registers, at most. */
+const mostInRegisters = 4;
 
 /** Reductions in steps: those of a step depend only on earlier steps' results. */
 function levels(group: Group, reachable: (from: Reduction, to: Reduction) => boolean): Reduction[][] {
@@ -154,11 +175,19 @@ export function writeRows(
   const rowsPerGroup = workgroupSize / lanes;
   const groups = Math.ceil(rowUnits / rowsPerGroup);
 
+  // A subgroup that is the whole workgroup hands sums from lane to lane; others meet in workgroup memory.
+  const subgroup =
+    lanes > 1 && lanes === workgroupSize && lanes === device.subgroupSize && group.reductions.every(shuffles);
+  if (subgroup) writer.enable("subgroups");
   // Neighbouring invocations take neighbours in memory: of the row, or of the column.
   const slot = vector === "column" ? `i32(local) % ${rowsPerGroup}` : `i32(local) / ${lanes}`;
-  const share = vector === "column" ? `i32(local) / ${rowsPerGroup}` : `i32(local) % ${lanes}`;
-  writer.line(`let row = ${FLAT_GROUP} * ${rowsPerGroup} + ${lanes === 1 ? "i32(local)" : slot};`);
-  if (lanes > 1) writer.line(`let share = ${share};`);
+  const share = subgroup ? "i32(lane)" : vector === "column" ? `i32(local) / ${rowsPerGroup}` : `i32(local) % ${lanes}`;
+  const own = lanes === 1 ? "i32(local)" : slot;
+  writer.line(`let row = ${rowsPerGroup === 1 ? FLAT_GROUP : `${FLAT_GROUP} * ${rowsPerGroup} + ${own}`};`);
+  if (lanes > 1) {
+    writer.line(`let share = ${share};`);
+    writer.declare("share");
+  }
   // Invocations past the end compute the last row again, so that barriers stay uniform; they store nothing.
   const clamped = rowUnits % rowsPerGroup === 0 && groups <= device.maxWorkgroups ? "row" : "own";
   if (clamped === "own") writer.line(`let own = min(row, ${Math.max(rowUnits - 1, 0)});`);
@@ -171,23 +200,36 @@ export function writeRows(
     outerValues.set(`o${i}`, c);
   });
   const units = vector === "row" ? length / 4 : length;
-  const unit = variable("k", units);
-  const flat = vector === "row" ? addIndex(scaleIndex(unit, 4), lane) : unit;
-  const allValues = new Map(outerValues);
-  delinearize(flat, group.inner).forEach((c, i) => {
-    allValues.set(`r${i}`, c);
-  });
+  const valuesAt = (unit: Index): ReadonlyMap<string, Index> => {
+    const flat = vector === "row" ? addIndex(scaleIndex(unit, 4), lane) : unit;
+    const values = new Map(outerValues);
+    delinearize(flat, group.inner).forEach((c, i) => {
+      values.set(`r${i}`, c);
+    });
+    return values;
+  };
   const at = (coordinates: readonly Index[], values: ReadonlyMap<string, Index>) =>
     coordinates.map((c) => substitute(c, values));
-  const first = lanes === 1 ? "0" : "share";
-  const step = lanes === 1 ? "k++" : `k += ${lanes}`;
-  const loop = `for (var k = ${first}; k < ${rounds(units, device)}; ${step})`;
+  // A short part of a row is read once and stays in registers; a longer one is gone over in a loop, once for each step of reductions.
+  const inRegisters = units > 0 && units % lanes === 0 && units / lanes <= mostInRegisters;
+  const overRow = (body: (values: ReadonlyMap<string, Index>) => void) => {
+    if (inRegisters) {
+      const own = lanes === 1 ? constantIndex(0) : variable("share", lanes);
+      for (let i = 0; i < units / lanes; i++) body(valuesAt(addIndex(own, constantIndex(i * lanes))));
+      return;
+    }
+    writer.open();
+    writer.declare("k");
+    body(valuesAt(variable("k", units)));
+    const step = lanes === 1 ? "k++" : `k += ${lanes}`;
+    writer.close(`for (var k = ${lanes === 1 ? "0" : "share"}; k < ${rounds(units, device)}; ${step})`);
+  };
 
   const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
-  const kept = device.kind === "software" ? keptBodies(writer, group, outputs) : [];
-  const recall = (from: readonly Kept[]) => {
+  const kept = device.kind === "software" && !inRegisters ? keptBodies(writer, group, outputs) : [];
+  const recall = (from: readonly Kept[], values: ReadonlyMap<string, Index>) => {
     for (const { reduction: r, output } of from)
-      writer.define(r.body, at(r.coordinates, allValues), writer.load(output.value, at(output.coordinates, allValues)));
+      writer.define(r.body, at(r.coordinates, values), writer.load(output.value, at(output.coordinates, values)));
   };
   const known: Kept[] = [];
   for (const step of steps) {
@@ -201,31 +243,31 @@ export function writeRows(
       writer.line(`var ${name} = ${width === 4 ? `vec4<${element}>(${start})` : start};`);
       return { r, name, element, width, start };
     });
-    writer.open();
-    writer.declare("k");
-    recall(known);
-    for (const { r, name, element, width, start } of accumulators) {
-      const coordinates = at(r.coordinates, allValues);
-      const operand = writer.value(r.body, coordinates);
-      const keep = kept.find(({ reduction }) => reduction === r);
-      if (keep !== undefined) {
-        const linear = linearIndex(at(keep.output.coordinates, allValues), stridesOf(keep.output.value.shape));
-        writer.store(keep.output.value, linear, operand, () => inside);
-        known.push(keep);
+    const earlier = [...known];
+    overRow((values) => {
+      recall(earlier, values);
+      for (const { r, name, element, width, start } of accumulators) {
+        const coordinates = at(r.coordinates, values);
+        const operand = writer.value(r.body, coordinates);
+        const keep = kept.find(({ reduction }) => reduction === r);
+        if (keep !== undefined) {
+          const linear = linearIndex(at(keep.output.coordinates, values), stridesOf(keep.output.value.shape));
+          writer.store(keep.output.value, linear, operand, () => inside);
+          known.push(keep);
+        }
+        const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, values) })));
+        let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
+        if (condition !== null)
+          code = `select(${width === 4 ? `vec4<${element}>(${start})` : start}, ${code}, ${condition.code})`;
+        const context = writer.context(r.definition.helpers ?? [], element, width);
+        if (condition !== null) {
+          const name2 = writer.fresh("x");
+          writer.line(`let ${name2} = ${code};`);
+          code = name2;
+        }
+        writer.line(`${name} = ${r.definition.combine(context, name, code)};`);
       }
-      const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, allValues) })));
-      let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
-      if (condition !== null)
-        code = `select(${width === 4 ? `vec4<${element}>(${start})` : start}, ${code}, ${condition.code})`;
-      const context = writer.context(r.definition.helpers ?? [], element, width);
-      if (condition !== null) {
-        const name2 = writer.fresh("x");
-        writer.line(`let ${name2} = ${code};`);
-        code = name2;
-      }
-      writer.line(`${name} = ${r.definition.combine(context, name, code)};`);
-    }
-    writer.close(loop);
+    });
     for (const { r, name, element, width } of accumulators) {
       let result: Operand = { code: name, width, depth: writer.depth };
       if (vector === "row" && width === 4) {
@@ -238,7 +280,16 @@ export function writeRows(
         writer.line(`let ${whole} = ${r.definition.combine(scalar, low, high)};`);
         result = { code: whole, width: 1, depth: writer.depth };
       }
-      if (lanes > 1) {
+      if (subgroup) {
+        const context = writer.context(r.definition.helpers ?? [], element, result.width);
+        for (let half = lanes / 2; half >= 1; half /= 2) {
+          const sum = writer.fresh(r.definition.name);
+          const other = writer.fresh("x");
+          writer.line(`let ${other} = subgroupShuffleXor(${result.code}, ${half}u);`);
+          writer.line(`let ${sum} = ${r.definition.combine(context, result.code, other)};`);
+          result = { ...result, code: sum };
+        }
+      } else if (lanes > 1) {
         const type = result.width === 4 ? `vec4<${element}>` : element;
         const scratch = `scratch_${element}${result.width}`;
         writer.global(`var<workgroup> ${scratch}: array<${type}, ${workgroupSize}>;`);
@@ -265,15 +316,14 @@ export function writeRows(
 
   const full = outputs.filter((o) => o.domain === "full");
   if (full.length > 0) {
-    writer.open();
-    writer.declare("k");
-    recall(known);
-    const results = full.map(({ value, coordinates }) => {
-      const where = at(coordinates, allValues);
-      return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };
+    overRow((values) => {
+      recall(known, values);
+      const results = full.map(({ value, coordinates }) => {
+        const where = at(coordinates, values);
+        return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };
+      });
+      for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => inside);
     });
-    for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => inside);
-    writer.close(loop);
   }
   const once = lanes > 1 ? (inside === null ? "share == 0" : `(share == 0) & (${inside})`) : inside;
   const results = outputs

@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { currentTraits, useSchedules } from "../../src/engine.ts";
-import { compile, conv2d, explain, init, stack, type Tensor, tensor, tune } from "../../src/index.ts";
+import { compile, conv2d, explain, init, layerNorm, stack, type Tensor, tensor, tune } from "../../src/index.ts";
 import { alternatives, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { rejection } from "../support/failure.ts";
 
@@ -93,6 +93,42 @@ for (const [what, compute] of products) {
       results.forEach((actual, i) => {
         agree(actual, expected[i] as ArrayLike<number>);
       });
+    } finally {
+      useSchedules(null);
+    }
+  });
+}
+
+const long = tensor(numbers(5 * 320), { shape: [5, 320] });
+const upright = tensor(numbers(320 * 8), { shape: [320, 8] });
+const rowPrograms: readonly (readonly [string, () => Tensor])[] = [
+  ["a sum", () => long.mul(2).sum(1)],
+  ["a maximum", () => long.amax(1)],
+  ["softmax", () => long.softmax(1)],
+  ["layer norm", () => layerNorm(long, [320])],
+  ["whole numbers", () => long.mul(50).round().to("i32").sum(1)],
+  ["columns", () => upright.sum(0)],
+  ["bools", () => long.gt(0.99).any(1)],
+];
+const lanes = currentTraits().subgroupSize;
+
+for (const [what, compute] of rowPrograms) {
+  (lanes > 1 ? test : test.skip)(`a row to a subgroup: ${what}`, async () => {
+    const expected = await compute().data();
+    const rows = new Map<string, Schedule>();
+    useSchedules({
+      chosen: new Map(),
+      offer: ({ signature, schedule }) => {
+        if ("lanes" in schedule) rows.set(signature, { ...schedule, lanes, workgroupSize: lanes });
+      },
+    });
+    explain(compute());
+    assert.ok(rows.size >= 1);
+    useSchedules({ chosen: rows, offer: null });
+    try {
+      const shaders = explain(compute()).kernels.map(({ wgsl }) => wgsl);
+      assert.ok(shaders.some((wgsl) => wgsl.includes("subgroupShuffleXor")));
+      agree(await compute().data(), expected);
     } finally {
       useSchedules(null);
     }

@@ -31,6 +31,17 @@ test("elementwise work fuses into the sum that follows", () => {
   assert.is(kernels(x.mul(a).add(b).relu().sum()), 1);
 });
 
+test("a row that fits in registers is read once, whatever is reduced over it", () => {
+  const x = input(4096, 1024);
+  for (const y of [x.softmax(1), layerNorm(x, [1024]), x.div(x.square().mean(1, true).sqrt())]) {
+    const [kernel] = explain(y).kernels;
+    // 64 invocations with four vec4 each.
+    assert.is(kernel?.wgsl.match(/= in0\[/g)?.length, 4);
+    assert.not.match(kernel?.wgsl ?? "", "for (var k");
+  }
+  assert.match(explain(input(4, 1e5).softmax(1)).kernels[0]?.wgsl ?? "", "for (var k");
+});
+
 test("softmax, logSoftmax and layer norm are one kernel each", () => {
   const x = input(32, 128);
   assert.is(kernels(x.softmax(-1)), 1);
