@@ -219,11 +219,7 @@ function execute(on: Device, job: Job): void {
       },
       fail: (error) => failOutputs(job, error),
     });
-    // In the queue's order: a run that waits for its pipelines still needs them.
-    if (after.length > 0)
-      on.defer(() => {
-        for (const release of after) release();
-      });
+    for (const release of after) release();
     dropIdle();
     job.settle(reads);
   } catch (error) {

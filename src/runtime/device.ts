@@ -328,7 +328,8 @@ export class Device {
 
   /** Frees what was prepared for an executable that will not run again. */
   forget(executable: Executable): void {
-    this.#prepared.get(executable)?.release();
+    const prepared = this.#prepared.get(executable);
+    if (prepared !== undefined) this.#queue.add(() => prepared.release());
     this.#prepared.delete(executable);
   }
 

@@ -29,16 +29,18 @@ export class Allocator {
   /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
   allocate(byteLength: number): DeviceMemory {
     let released = false;
+    // In the queue's order: what waits for its pipelines still writes here.
+    const once = (free: () => void): void => {
+      if (!released) this.#device.defer(free);
+      released = true;
+    };
     if (ResultPages.fits(byteLength)) {
       const slot = this.#pages.acquire();
       return {
         device: this.#device,
         ...slot,
         byteLength,
-        release: () => {
-          if (!released) this.#pages.release(slot);
-          released = true;
-        },
+        release: () => once(() => this.#pages.release(slot)),
       };
     }
     const buffer = this.pool.acquire(byteLength);
@@ -47,10 +49,7 @@ export class Allocator {
       buffer,
       offset: 0,
       byteLength,
-      release: () => {
-        if (!released) this.pool.release(buffer);
-        released = true;
-      },
+      release: () => once(() => this.pool.release(buffer)),
     };
   }
 

@@ -264,6 +264,29 @@ test("disposed tensors throw, and only they", async () => {
   assert.equal(await b.tolist(), [3, 4]);
 });
 
+test("what is disposed of while its pipelines are made is not used for anything else", async () => {
+  const x = tensor(numbers(512 * 512), { shape: [512, 512] });
+  // New shaders; the product in between and the result are equally large.
+  const compute = (factor: number): Tensor => x.matmul(x).mul(factor).sinh().matmul(x);
+  const messages: string[] = [];
+  const listen = ({ error }: GPUUncapturedErrorEvent): number => messages.push(error.message);
+  device.gpu.addEventListener("uncapturederror", listen);
+  try {
+    const dropped = compute(0.0135);
+    const done = realize(dropped);
+    dropped.dispose();
+    await done;
+    const [again, kept] = [compute(0.0136), compute(0.0136)];
+    const both = realize(again, kept);
+    again.dispose();
+    await both;
+    assert.equal(await kept.data(), await compute(0.0136).data());
+    assert.equal(messages, []);
+  } finally {
+    device.gpu.removeEventListener("uncapturederror", listen);
+  }
+});
+
 test("scope frees what was made inside but not what is returned", async () => {
   let inner: Tensor | null = null;
   const kept = scope(() => {
