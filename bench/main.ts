@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type EngineName, engineNames } from "./engines/engine.ts";
 import { bundleTensorFlow } from "./engines/tensorflow.ts";
+import { type JavaScriptTimes, javascriptTimes } from "./javascript.ts";
 import { type KernelTimes, kernelTimes } from "./kernel-times.ts";
 import { type Options, readOptions, UsageError, usage } from "./options.ts";
 import { over, writePage } from "./page.ts";
@@ -18,13 +19,14 @@ import {
   rowTable,
   verdict,
 } from "./report.ts";
-import { type KernelResult, keepResults, readResults } from "./results.ts";
+import { type JavaScriptResult, type KernelResult, keepResults, readResults } from "./results.ts";
 import { rows } from "./rows/index.ts";
 import { measureScaling, type ScalingCurve } from "./scaling.ts";
 import { runRow, withoutShaderCaches, workerMark } from "./team.ts";
 import { work } from "./worker.ts";
 
 const kernelsMark = "--kernel-times";
+const javascriptMark = "--javascript-times";
 const scalingMark = "--scaling-times";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -40,6 +42,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
   if (options.sections.includes("compare")) await compareEngines(options);
   if (options.sections.includes("kernels")) await showKernels(options);
+  if (options.sections.includes("javascript")) await showJavaScript(options);
   if (options.sections.includes("scaling")) await showScaling(options);
   if (options.sections.length > 0) console.log(`results: ${options.out}`);
   if (options.write) console.log(`wrote ${writePage(readResults(options.out))}`);
@@ -101,6 +104,18 @@ async function showKernels(options: Options): Promise<void> {
   keepResults(options.out, { kernels: { machine: about, rows: results } });
 }
 
+async function showJavaScript(options: Options): Promise<void> {
+  const about = machine();
+  console.log("\nms of JavaScript per step, plain and compiled");
+  const results: JavaScriptResult[] = [];
+  for (const { name, title } of options.rows) {
+    const times = await jobApart<JavaScriptTimes>([javascriptMark, name, "alone"]);
+    console.log(`  ${title.padEnd(88)} ${digits(times.plain).padStart(7)} ${digits(times.compiled).padStart(7)}`);
+    results.push({ name, title, ...times });
+  }
+  keepResults(options.out, { javascript: { machine: about, rows: results } });
+}
+
 async function showScaling(options: Options): Promise<void> {
   const about = machine();
   const curves = await jobApart<ScalingCurve[]>([scalingMark, "all", String(options.rounds)]);
@@ -137,6 +152,7 @@ async function isChild([mark, name, value]: readonly string[]): Promise<boolean>
   const engine = engineNames.find((candidate) => candidate === value);
   if (mark === workerMark && row !== undefined && engine !== undefined) await work(row, engine);
   else if (mark === kernelsMark && row !== undefined) process.send({ value: await kernelTimes(row, Number(value)) });
+  else if (mark === javascriptMark && row !== undefined) process.send({ value: await javascriptTimes(row) });
   else if (mark === scalingMark) process.send({ value: await measureScaling(Number(value)) });
   else return false;
   if (process.connected) process.disconnect();

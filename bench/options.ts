@@ -17,7 +17,7 @@ export interface Options {
 }
 
 /** What can be measured. */
-export const sections = ["compare", "kernels", "scaling"] as const;
+export const sections = ["compare", "kernels", "javascript", "scaling"] as const;
 export type Section = (typeof sections)[number];
 
 /** A mistake of whoever called the program: exit code 2 and one line. */
@@ -33,8 +33,9 @@ Usage: npm run bench -- [options] [ROW…]
   --seconds N  time per engine and row                         (default 4)
   --compare    compare engines                                 (default, unless one of the next is given)
   --kernels    show how long each kernel of wgrad's step takes, of what the device could do, and the memory of its plan
+  --javascript time what a step costs in JavaScript alone, with a queue that drops what it is given
   --scaling    time wgrad's steps over batch sizes and depths
-  --all        all three
+  --all        all of them
   --write      write docs/performance.md and its pictures from the results that were kept, these and earlier ones
   --out FILE   file for the results                            (default bench/results.json)
   --help       show this
@@ -71,6 +72,7 @@ interface Values {
   readonly out?: string;
   readonly compare?: boolean;
   readonly kernels?: boolean;
+  readonly javascript?: boolean;
   readonly scaling?: boolean;
   readonly all?: boolean;
   readonly write?: boolean;
@@ -88,6 +90,7 @@ function parsed(args: readonly string[]): { readonly values: Values; readonly po
         out: { type: "string" },
         compare: { type: "boolean" },
         kernels: { type: "boolean" },
+        javascript: { type: "boolean" },
         scaling: { type: "boolean" },
         all: { type: "boolean" },
         write: { type: "boolean" },

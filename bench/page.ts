@@ -16,6 +16,7 @@ export function writePage(results: Results): string {
     "Written by `npm run bench -- --all --write`; measure on your own machine, as absolute times are those of the one named here.",
     ...(results.compare === undefined ? [] : comparison(results.compare)),
     ...(results.kernels === undefined ? [] : kernels(results.kernels)),
+    ...(results.javascript === undefined ? [] : javascript(results.javascript)),
     ...(results.scaling === undefined ? [] : scaling(results.scaling)),
   ];
   const file = `${folder}.md`;
@@ -88,7 +89,7 @@ function comparison({ machine, adapter, rows }: NonNullable<Results["compare"]>)
     "",
     `The last columns are in the order ${peers.map((engine) => engineTitles[engine]).join(", ")}.`,
     "",
-    "Milliseconds of JavaScript in a step (recording or replaying, submitting), median; where a software driver computes on the same cores, its threads are in it:",
+    "Milliseconds of JavaScript in a step (recording or replaying, submitting), median; where a software driver computes on the same cores, its threads are in it (*JavaScript alone*, below, is without):",
     "",
     ...table(
       ["", ...engineNames.map((engine) => engineTitles[engine])],
@@ -166,6 +167,22 @@ function heavyKernels({ title, kernels }: KernelResult): string[] {
         k.limit,
         `${(100 * k.reached).toFixed(0)} %`,
       ]),
+    ),
+  ];
+}
+
+function javascript({ machine, rows }: NonNullable<Results["javascript"]>): string[] {
+  return [
+    "",
+    "## JavaScript alone",
+    "",
+    `${about(machine)}.`,
+    "",
+    "Milliseconds of JavaScript per step, median: recording or replaying, finding the plan, encoding and one submit to a queue that drops it, so that no driver computes meanwhile.",
+    "",
+    ...table(
+      ["", "plain", "compiled"],
+      rows.map(({ title, plain, compiled }) => [title, digits(plain), digits(compiled)]),
     ),
   ];
 }

@@ -1,5 +1,6 @@
 // The file with what has been measured: each section as it was measured last.
 import { readFileSync, writeFileSync } from "node:fs";
+import type { JavaScriptTimes } from "./javascript.ts";
 import type { KernelTimes } from "./kernel-times.ts";
 import type { Machine, RowReport } from "./report.ts";
 import type { ScalingCurve } from "./scaling.ts";
@@ -11,10 +12,16 @@ export interface Results {
     readonly rows: readonly RowReport[];
   };
   readonly kernels?: { readonly machine: Machine; readonly rows: readonly KernelResult[] };
+  readonly javascript?: { readonly machine: Machine; readonly rows: readonly JavaScriptResult[] };
   readonly scaling?: { readonly machine: Machine; readonly curves: readonly ScalingCurve[] };
 }
 
 export interface KernelResult extends KernelTimes {
+  readonly name: string;
+  readonly title: string;
+}
+
+export interface JavaScriptResult extends JavaScriptTimes {
   readonly name: string;
   readonly title: string;
 }
