@@ -242,8 +242,11 @@ export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor 
 }
 
 // Near 0 the difference is that of the series of tanh.
-const TANHSHRINK_TEXT = `fn tanhshrink_f32(x: F) -> F {
-  return select(x - tanh_f32(x), x * x * x * -tanh_core(x * x), abs(x) < F(0.625));
+const TANHSHRINK_TEXT = `fn tanhshrink_near(z: F) -> F {
+  return (((5.70498872745e-3 * z - 2.06390887954e-2) * z + 5.37397155531e-2) * z - 1.33314422036e-1) * z + 3.33332819422e-1;
+}
+fn tanhshrink_f32(x: F) -> F {
+  return select(x - tanh_f32(x), x * x * x * tanhshrink_near(x * x), abs(x) < F(0.625));
 }`;
 
 /** x - tanh x. */

@@ -36,16 +36,32 @@ const EXP_TEXT = `fn exp_f32(x: F) -> F {
 /** WGSL: exp_f32(x). */
 export const EXP: readonly string[] = [SCALE, EXP_CORE, EXP_TEXT];
 
+const EXP_BOUNDED_TEXT = `fn exp_bounded(x: F) -> F {
+  let n = round(x * 1.44269504);
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4;
+  return (exp_core(r) * r * r + r + 1.0) * power_of_two(n);
+}`;
+
+/** WGSL: exp_bounded(x) for -88 ≤ x ≤ 88 (0 at -88) or NaN: exp_f32 without a look at what lies beyond. */
+export const EXP_BOUNDED: readonly string[] = [SCALE, EXP_CORE, EXP_BOUNDED_TEXT];
+
+const EXPM1_BOUNDED_TEXT = `fn expm1_bounded(x: F) -> F {
+  let n = round(x * 1.44269504);
+  let r = (x - n * 0.693359375) + n * 2.12194440e-4;
+  let two = power_of_two(n);
+  return two * (exp_core(r) * r * r + r) + (two - 1.0);
+}`;
+
+/** WGSL: expm1_bounded(x) for |x| ≤ 88 or NaN. */
+export const EXPM1_BOUNDED: readonly string[] = [SCALE, EXP_CORE, EXPM1_BOUNDED_TEXT];
+
 const EXPM1_TEXT = `fn expm1_f32(x: F) -> F {
   let y = select(select(x, F(17.5), x > F(17.5)), F(-18.0), x < F(-18.0));
-  let n = round(y * 1.44269504);
-  let r = (y - n * 0.693359375) + n * 2.12194440e-4;
-  let two = power_of_two(n);
-  return select(two * (exp_core(r) * r * r + r) + (two - 1.0), exp_f32(x), x > F(17.5));
+  return select(expm1_bounded(y), exp_f32(x), x > F(17.5));
 }`;
 
 /** WGSL: expm1_f32(x). */
-export const EXPM1: readonly string[] = [...EXP, EXPM1_TEXT];
+export const EXPM1: readonly string[] = [...EXP, EXPM1_BOUNDED_TEXT, EXPM1_TEXT];
 
 const EXP2_TEXT = `fn exp2_f32(x: F) -> F {
   let y = select(select(x, F(129.0), x > F(129.0)), F(-151.0), x < F(-151.0));

@@ -3,7 +3,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { floating, type Unary, unary } from "./define.ts";
-import { EXP, LOG, LOG1P, rsqrt, SPECIAL_VALUES, square } from "./exponential.ts";
+import { EXP, EXPM1_BOUNDED, LOG, LOG1P, rsqrt, SPECIAL_VALUES, square } from "./exponential.ts";
 
 // Where eˣ alone would overflow, e^(x/2) is squared. Small arguments: S. L. Moshier, Cephes.
 const SINH_TEXT = `fn sinh_f32(x: f32) -> f32 {
@@ -24,18 +24,15 @@ const COSH_TEXT = `fn cosh_f32(x: f32) -> f32 {
   return 0.5 * y + 0.5 / y;
 }`;
 
-// tanh_core: (tanh x - x) / x³ for |x| < 0.625, of x².
-const TANH_TEXT = `fn tanh_core(z: F) -> F {
-  return (((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1;
-}
-fn tanh_f32(x: F) -> F {
+const TANH_TEXT = `fn tanh_f32(x: F) -> F {
   let a = abs(x);
-  let y = 1.0 - 2.0 / (exp_f32(2.0 * a) + 1.0);
-  return select(select(y, -y, x < F(0.0)), tanh_core(x * x) * x * x * x + x, a < F(0.625));
+  let e = expm1_bounded(2.0 * select(a, F(10.0), a > F(10.0)));
+  let y = e / (e + 2.0);
+  return select(y, -y, x < F(0.0));
 }`;
 
-/** WGSL: tanh_f32(x), tanh_core(x²). */
-export const TANH: readonly string[] = [...EXP, TANH_TEXT];
+/** WGSL: tanh_f32(x). */
+export const TANH: readonly string[] = [...EXPM1_BOUNDED, TANH_TEXT];
 
 // W. Kahan's forms, as in the C libraries: no cancellation near 0 or 1, no overflow of x².
 const ASINH_TEXT = `fn asinh_f32(x: f32) -> f32 {

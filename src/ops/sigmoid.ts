@@ -3,16 +3,17 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { gt, mul, neg, sub, where } from "./arithmetic.ts";
 import { checkNumber, checkOptions, elementwise, expectTensor, floating, type Unary, unary } from "./define.ts";
-import { EXP, LOG1P } from "./exponential.ts";
+import { EXP, EXP_BOUNDED, LOG1P } from "./exponential.ts";
 
 // e^-|x| cannot overflow, and 1 + e^-|x| loses nothing.
 const SIGMOID_TEXT = `fn sigmoid_f32(x: F) -> F {
-  let e = exp_f32(-abs(x));
+  let a = abs(x);
+  let e = exp_bounded(-select(a, F(88.0), a > F(88.0)));
   return select(e, F(1.0), x >= F(0.0)) / (1.0 + e);
 }`;
 
 /** WGSL: sigmoid_f32(x). */
-export const SIGMOID: readonly string[] = [...EXP, SIGMOID_TEXT];
+export const SIGMOID: readonly string[] = [...EXP_BOUNDED, SIGMOID_TEXT];
 
 const SOFTPLUS_TEXT = `fn softplus_f32(x: F) -> F { return select(x, F(0.0), x < F(0.0)) + log1p_f32(exp_f32(-abs(x))); }
 fn log_sigmoid(x: F) -> F { return -softplus_f32(-x); }
