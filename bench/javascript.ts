@@ -10,7 +10,7 @@ export interface JavaScriptTimes {
   readonly compiled: number;
 }
 
-const [steps, warm] = [400, 100];
+const [steps, warm] = [700, 300];
 
 /** Measures `row` in a process that has run nothing else. */
 export async function javascriptTimes(row: Row): Promise<JavaScriptTimes> {

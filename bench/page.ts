@@ -127,7 +127,10 @@ function kernels({ machine, rows }: NonNullable<Results["kernels"]>): string[] {
     "",
     "A kernel's ceiling is the time that its bytes take at the rate of a copy of that size, or its arithmetic at the rate of fused multiplications and additions (for contractions *products*: the best of some hand-written register tiles that load what they multiply from a " +
       "cache), whichever is " +
-      "longer, and what a launch takes. *Reached* is that time divided by the measured one: above 100 % where caches help. All kernels over 5 % of their step:",
+      "longer, and what a launch takes. *Reached* is that time divided by the shortest measured one: above 100 % where caches help, less in a slow spell of a shared machine. All kernels over 5 % " +
+      "of their step, with a letter where they reach less than 60 %:",
+    "",
+    ...Object.values(reasons).map(([letter, text]) => `* (${letter}) ${text}`),
     ...rows.flatMap(heavyKernels),
     "",
     "## Memory",
@@ -144,6 +147,31 @@ function kernels({ machine, rows }: NonNullable<Results["kernels"]>): string[] {
       ]),
     ),
   ];
+}
+
+/** What holds kernels back that stay far below their ceiling: a letter and the explanation. */
+const reasons = {
+  contraction: [
+    "a",
+    "The ceiling is that of large tiles whose factors are read as vectors. Here each element that is loaded is multiplied few times (a layer's six channels), columns " +
+      "don't fill the vectors (25 taps of 32), or a factor is read with a stride (A·Bᵀ).",
+  ],
+  row: [
+    "b",
+    "Each level of sums goes over the row again (softmax: three times). Only the first time does the row come from memory, but loads from a cache, and exponentials, " +
+      "are time, too, and the memory's ceiling leaves them out. Windows (max-pooling) are read element by element.",
+  ],
+  functions: [
+    "c",
+    "Exponentials, tanh and erf count as some tens of operations, but are chains of selections, conversions and shifts that no fused multiplication does: compare the ceiling *exp*.",
+  ],
+  map: ["d", "Elements that lie apart in memory are gathered one by one, where a copy moves vectors."],
+} as const;
+
+function reasonOf({ family, limit }: KernelResult["kernels"][number]): string {
+  if (family === "contraction") return reasons.contraction[0];
+  if (limit === "arithmetic") return reasons.functions[0];
+  return reasons[family === "row" ? "row" : "map"][0];
 }
 
 /** How much larger a plan's memory is than its bound. */
@@ -165,7 +193,7 @@ function heavyKernels({ title, kernels }: KernelResult): string[] {
         k.microseconds.toFixed(0),
         `${((100 * k.microseconds) / total).toFixed(0)} %`,
         k.limit,
-        `${(100 * k.reached).toFixed(0)} %`,
+        `${(100 * k.reached).toFixed(0)} %${k.reached < 0.6 ? ` (${reasonOf(k)})` : ""}`,
       ]),
     ),
   ];
