@@ -4,7 +4,7 @@ import { DTypeError } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { buildProgram, type Capture } from "./graph/program.ts";
 import type { Device } from "./runtime/device.ts";
-import { buildPlan, type Plan } from "./schedule/plan.ts";
+import { buildPlan, type Plan, type Rematerialize } from "./schedule/plan.ts";
 import { type DeviceTraits, GUARANTEED } from "./shaders/kernel.ts";
 import type { ScheduleBook } from "./shaders/schedules.ts";
 
@@ -25,6 +25,7 @@ const MAX_PLANS = 512;
 
 let optimize = true;
 let schedules: ScheduleBook | null = null;
+let rematerialize: Rematerialize | null = null;
 /** Plans of an earlier count are made anew. */
 let generation = 0;
 const plans = new Map<number, CacheEntry[]>();
@@ -63,6 +64,11 @@ export function replaceSchedules(book: ScheduleBook | null, on: Device | null): 
 export function setOptimize(value: boolean): void {
   if (value !== optimize) plans.clear();
   optimize = value;
+}
+
+/** Gives plans that memory is too short for a way to need less: only pages that set a limit load it. */
+export function useRematerialization(how: Rematerialize): void {
+  rematerialize = how;
 }
 
 /** Whether a plan that somebody has kept is still to be used. */
@@ -122,7 +128,8 @@ export function planOf(
   device: DeviceTraits,
   memory: number = Number.POSITIVE_INFINITY,
 ): Plan {
-  const plan = buildPlan(buildProgram(captured, promoted, optimize), { device, fuse: optimize, memory });
+  const program = buildProgram(captured, promoted, optimize);
+  const plan = buildPlan(program, { device, fuse: optimize, memory, rematerialize });
   const half = device.f16 ? undefined : plan.steps.find((s) => s.kernel.bindings.some((b) => b.value.dtype === "f16"));
   if (half !== undefined) {
     throw new DTypeError(

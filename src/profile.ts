@@ -5,7 +5,7 @@ import { WgradError } from "./errors.ts";
 import { type KernelReport, kernelReport, type PlanReport } from "./explain.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
-import type { StepTime } from "./runtime/profiler.ts";
+import { Profiler, type StepTime } from "./runtime/profiler.ts";
 import type { Plan, PlanStep } from "./schedule/plan.ts";
 
 /** One dispatch with the time that it took on the device. */
@@ -57,7 +57,8 @@ export async function profile(fn: () => unknown, options: ProfileOptions = {}): 
   }
   for (let i = 0; i < warmup; i++) await runAll(fn);
   await device.synchronize(0);
-  const profiler = device.startProfile();
+  const profiler = new Profiler(device.gpu);
+  device.startProfile(profiler);
   try {
     const timed: StepTime[][] = [];
     for (let i = 0; i < runs; i++) {

@@ -8,7 +8,9 @@ import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { checkOptions, printed } from "./ops/define.ts";
+import { useRematerialization } from "./plan-cache.ts";
 import type { Device, DeviceOptions } from "./runtime/device.ts";
+import { rematerialize } from "./schedule/rematerialize.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
 export { Arena, stateTensor } from "./arena.ts";
@@ -61,6 +63,7 @@ for (const [name, apply] of Object.entries(access)) {
 export async function init(options?: DeviceOptions): Promise<Device> {
   checkOptions("init", options, ["gpu", "device", "powerPreference", "adapter", "seed", "memoryLimit"]);
   if (options?.seed !== undefined) manualSeed(options.seed);
+  if (options?.memoryLimit !== undefined) useRematerialization(rematerialize);
   return openDevice(options);
 }
 

@@ -10,7 +10,7 @@ import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/ben
 import type { Device } from "./runtime/device.ts";
 import { bytesFor } from "./schedule/memory.ts";
 import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
-import { alternatives, type Offer, type Schedule, type Variant } from "./shaders/schedules.ts";
+import { alternatives, bookOf, type Offer, type Schedule, signatureOf, type Variant } from "./shaders/schedules.ts";
 import { VERSION } from "./version.ts";
 
 export interface TuneOptions {
@@ -124,7 +124,7 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
     stand.close();
     inUse.set(device, chosen);
     await device.synchronize(0);
-    useSchedules(chosen.size === 0 ? null : { chosen, offer: null });
+    useSchedules(bookOf(chosen));
   }
   if (keep && found.some(({ source, tried }) => source === "measured" || tried > 0)) {
     await writeTuning(key, JSON.stringify([...kept]));
@@ -136,23 +136,20 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
 async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
   const tasks = new Map<string, Task>();
   await device.synchronize(0);
-  useSchedules({
+  useSchedules((offer) => {
+    const signature = signatureOf(offer.kernel);
+    const known = tasks.get(signature);
+    if (known !== undefined) known.count++;
+    else tasks.set(signature, { signature, standard: offer.kernel, variants: () => variantsOf(offer), count: 1 });
     // The defaults: what is chosen replaces them, not one another.
-    chosen: new Map(),
-    offer: (offer) => {
-      const { signature, kernel } = offer;
-      const known = tasks.get(signature);
-      if (known !== undefined) known.count++;
-      else tasks.set(signature, { signature, standard: kernel, variants: () => variantsOf(offer), count: 1 });
-    },
+    return null;
   });
   try {
     await runAll(fn);
     await device.synchronize(0);
   } finally {
     await device.synchronize(0).catch(() => undefined);
-    const chosen = inUse.get(device);
-    useSchedules(chosen === undefined || chosen.size === 0 ? null : { chosen, offer: null });
+    useSchedules(bookOf(inUse.get(device) ?? new Map()));
   }
   return [...tasks.values()];
 }

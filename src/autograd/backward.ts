@@ -1,13 +1,15 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
 import { DTypeError, ShapeError, WgradError } from "../errors.ts";
-import type { Node } from "../graph/node.ts";
+import type { Node, Recomputer } from "../graph/node.ts";
 import { handleOn, resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
 import { formatShape, sameShape, sizeOf } from "../shape.ts";
-import { Recomputer } from "./checkpoint.ts";
+
+/** From a node to the tensor that a derivative reads for it. */
+type Sight = (node: Node) => Tensor;
 
 /** Nodes from `root` that gradients flow through, consumers before producers. */
 function backwardOrder(root: readonly Node[]): Node[] {
@@ -87,14 +89,23 @@ export function propagate(
   return withGrad(createGraph, () => {
     const gradients = new Map<Node, Tensor>();
     const results = new Map<Node, Tensor>();
-    const recomputer = new Recomputer();
+    let recomputer: Recomputer | null = null;
+    /** How the derivative of `node` sees what it reads: as it was, or computed again where `node` lies in a checkpoint. */
+    const sight = (node: Node, gradient: Node): Sight => {
+      const { segment } = node;
+      if (segment === null) return handleOn;
+      recomputer ??= segment.recompute();
+      const copies = recomputer;
+      copies.enter(node, gradient);
+      return (other) => handleOn(copies.seen(other, segment));
+    };
     const bundles = new Map<Node, { readonly node: Node; readonly gradient: Tensor }[]>();
     outputs.forEach((output, i) => {
       accumulate(gradients, output.node, seeds[i] as Tensor);
     });
     for (const node of backwardOrder(outputs.map((t) => t.node))) {
       if (node.definition.kind === "kernel") {
-        throughKernel(node, bundles.get(node) ?? [], gradients, recomputer);
+        throughKernel(node, bundles.get(node) ?? [], gradients, sight);
         continue;
       }
       const gradient = gradients.get(node);
@@ -110,10 +121,8 @@ export function propagate(
       }
       const derivative = node.definition.derivative;
       if (node.leaf !== null || derivative === null) continue;
-      const { segment } = node;
-      if (segment !== null) recomputer.enter(node, gradient.node);
-      const inputs = node.inputs.map((input) => handleOn(recomputer.seen(input, segment)));
-      const found = derivative(gradient, handleOn(recomputer.seen(node, segment)), inputs, node.attributes);
+      const see = sight(node, gradient.node);
+      const found = derivative(gradient, see(node), node.inputs.map(see), node.attributes);
       node.inputs.forEach((input, i) => {
         const g = found[i];
         if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
@@ -128,23 +137,22 @@ function throughKernel(
   kernel: Node,
   found: readonly { readonly node: Node; readonly gradient: Tensor }[],
   gradients: Map<Node, Tensor>,
-  recomputer: Recomputer,
+  sight: (node: Node, gradient: Node) => Sight,
 ): void {
-  const { definition, inputs, attributes, segment } = kernel;
+  const { definition, inputs, attributes } = kernel;
   const [first] = found;
   if (definition.kind !== "kernel" || definition.derivative === null || first === undefined) return;
-  if (segment !== null) recomputer.enter(kernel, first.gradient.node);
+  const see = sight(kernel, first.gradient.node);
   const types = definition.program.outputs(inputs, attributes);
   const outputs = types.map(({ shape, dtype }, i) => {
     const known = found.find(({ node }) => node.attributes[0] === i)?.node;
-    return handleOn(recomputer.seen(known ?? resultNode(kernel, i, shape, dtype), segment));
+    return see(known ?? resultNode(kernel, i, shape, dtype));
   });
   const collected = types.map((_, i) => {
     const own = found.filter(({ node }) => node.attributes[0] === i).map(({ gradient }) => gradient);
     return own.length === 0 ? null : own.reduce((sum, gradient) => add(sum, gradient));
   });
-  const tensors = inputs.map((input) => handleOn(recomputer.seen(input, segment)));
-  const results = definition.derivative(collected, outputs, tensors, attributes);
+  const results = definition.derivative(collected, outputs, inputs.map(see), attributes);
   inputs.forEach((input, i) => {
     const g = results[i];
     if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));

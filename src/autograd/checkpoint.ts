@@ -1,6 +1,6 @@
 // checkpoint: values that are computed again for the backward pass instead of being kept.
 
-import { Node, type Recomputation, type Segment } from "../graph/node.ts";
+import { Node, type Recomputation, type Recomputer, type Segment } from "../graph/node.ts";
 import { isGradEnabled, Tensor, withSegment } from "../graph/tensor.ts";
 
 /**
@@ -16,7 +16,10 @@ export function checkpoint<Arguments extends readonly unknown[], Result>(
   if (typeof fn !== "function")
     throw new TypeError(`checkpoint: the first argument must be a function, got ${typeof fn}. Its inputs follow it.`);
   if (!isGradEnabled()) return fn(...inputs);
-  const { result, recorded } = withSegment(() => fn(...inputs));
+  const { result, recorded } = withSegment(
+    () => new Copies(),
+    () => fn(...inputs),
+  );
   if (result instanceof Promise)
     throw new TypeError("checkpoint: the function must be synchronous; await what it returns instead.");
   const keep = (value: unknown): void => {
@@ -34,17 +37,15 @@ interface Pass {
 }
 
 /** What one backward walk computes again: copies of the segments that it enters. */
-export class Recomputer {
+class Copies implements Recomputer {
   readonly #passes = new Map<Segment, Pass>();
 
-  /** Notes that `gradient` has arrived at `node`: the first to come to a segment decides from when on it may be computed again. */
   enter(node: Node, gradient: Node): void {
     for (let s = node.segment; s !== null; s = s.parent)
       if (!this.#passes.has(s)) this.#passes.set(s, { recomputation: { after: gradient }, copies: new Map() });
   }
 
-  /** The node to read instead of `node` in a derivative of a node recorded in `segment`. */
-  seen(node: Node, segment: Segment | null): Node {
+  seen(node: Node, segment: Segment): Node {
     const home = homeOf(node, segment);
     return home === null ? node : this.#copy(node, home);
   }
@@ -72,9 +73,9 @@ export class Recomputer {
 }
 
 /** The innermost segment from `segment` outwards that would have to compute `node` again; null where its value is kept. */
-function homeOf(node: Node, segment: Segment | null): Segment | null {
+function homeOf(node: Node, segment: Segment): Segment | null {
   if (node.segment === null || node.storage !== null || node.leaf !== null) return null;
-  for (let s = segment; s !== null; s = s.parent) {
+  for (let s: Segment | null = segment; s !== null; s = s.parent) {
     if (s.outputs.has(node)) continue;
     for (let own: Segment | null = node.segment; own !== null; own = own.parent) if (own === s) return s;
   }

@@ -1,7 +1,8 @@
 // Graph nodes and the definitions that give them meaning: a closed set of kinds, one object per op.
 
 import type { DType } from "../dtype.ts";
-import type { DeviceTraits } from "../shaders/kernel.ts";
+import type { HandWritten } from "../shaders/hand-written.ts";
+import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import type { Shape } from "../shape.ts";
 import type { Condition, Index } from "./index-expression.ts";
 import type { Storage } from "./storage.ts";
@@ -145,6 +146,8 @@ export interface KernelDefinition {
   readonly kind: "kernel";
   readonly name: string;
   readonly program: KernelProgram;
+  /** Completes the program's text: a page without such kernels doesn't load what does. */
+  readonly complete: (call: HandWritten, device: DeviceTraits) => Kernel;
   /** From the gradients of the outputs (null where nothing depends on one) to one gradient (or null) per input. */
   readonly derivative:
     | ((
@@ -187,6 +190,16 @@ export interface Segment {
   readonly parent: Segment | null;
   /** What leaves the segment: kept, as it is in the caller's hands. */
   readonly outputs: Set<Node>;
+  /** Begins the recomputation of a backward walk that comes to the segment; it serves all others that the walk comes to. */
+  readonly recompute: () => Recomputer;
+}
+
+/** What one backward walk computes again of segments. */
+export interface Recomputer {
+  /** Notes that `gradient` has arrived at `node`: the first to come to a segment decides from when on it may be computed again. */
+  enter(node: Node, gradient: Node): void;
+  /** The node to read instead of `node` in a derivative of a node recorded in `segment`. */
+  seen(node: Node, segment: Segment): Node;
 }
 
 /** One pass that computes a segment's values again. Its nodes are never merged with others and run after `after`. */

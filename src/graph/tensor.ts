@@ -182,9 +182,9 @@ export function withGrad<T>(enabled: boolean, run: () => T): T {
 let segment: Segment | null = null;
 
 /** Runs `run` while recording into a segment of the graph, inside the present one. */
-export function withSegment<T>(run: () => T): { result: T; recorded: Segment } {
+export function withSegment<T>(recompute: Segment["recompute"], run: () => T): { result: T; recorded: Segment } {
   const before = segment;
-  const recorded: Segment = { parent: before, outputs: new Set() };
+  const recorded: Segment = { parent: before, outputs: new Set(), recompute };
   segment = recorded;
   try {
     return { result: run(), recorded };

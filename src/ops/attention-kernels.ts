@@ -13,6 +13,7 @@ import type {
 } from "../graph/node.ts";
 import { type Strided, stridedSource } from "../graph/strided.ts";
 import { isGradEnabled, recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import type { DeviceTraits } from "../shaders/kernel.ts";
 import { type Shape, sizeOf, stridesOf } from "../shape.ts";
 import { composedGradients } from "./attention-composed.ts";
@@ -402,48 +403,39 @@ export function makeAttention(choose: ChooseSchedule): AttentionKernels {
     let found = made.get(key);
     if (found === undefined) {
       const programs = makePrograms(form, choose);
-      const define = (program: KernelProgram): KernelDefinition => ({
-        kind: "kernel",
-        name: program.name,
-        program,
-        derivative: null,
+      const [queries, keys] = [defineKernel(programs.queries), defineKernel(programs.keys)];
+      const forward = defineKernel(programs.forward, ([gradient], [out, logs], inputs, attributes) => {
+        if (gradient === null || gradient === undefined) return [];
+        const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
+        const optional = inputs.slice(3);
+        const back = inverse(attributes.slice(2));
+        const g = cast(permute(gradient, back), q.dtype);
+        const result = permute(out as Tensor, back);
+        const layout = gradientLayout([q, k, v], sizeOf(q.shape.slice(0, -1)));
+        const backward = [
+          ...attributes.slice(0, 2),
+          layout.length,
+          layout.sums,
+          ...layout.parts.flatMap(({ offset, strides }) => [offset, ...strides]),
+        ];
+        const found = withGrad(false, () => {
+          const [first] = recordKernel(queries, [q, k, v, g, result, logs as Tensor, ...optional], backward);
+          let buffer = first as Tensor;
+          if (k.requiresGrad || v.requiresGrad) {
+            const [both] = recordKernel(keys, [q, k, v, g, logs as Tensor, ...optional, buffer], backward);
+            buffer = both as Tensor;
+          }
+          return [q, k, v].map((x, i) => cast(partOf(buffer, layout.parts[i] as Part, x.shape), x.dtype));
+        });
+        if (!isGradEnabled()) return found;
+        const mask = form.mask ? (optional[0] as Tensor) : null;
+        const dropout = form.dropout ? (optional.slice(-2) as [Tensor, Tensor]) : null;
+        const composed = composedGradients(
+          { q, k, v, mask, isCausal: attributes[0] === 1, scale: attributes[1] as number, dropout },
+          g,
+        );
+        return found.map((x, i) => withDerivative(throughOps, x, [composed[i] as Tensor], []));
       });
-      const [queries, keys] = [define(programs.queries), define(programs.keys)];
-      const forward: KernelDefinition = {
-        ...define(programs.forward),
-        derivative: ([gradient], [out, logs], inputs, attributes) => {
-          if (gradient === null || gradient === undefined) return [];
-          const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
-          const optional = inputs.slice(3);
-          const back = inverse(attributes.slice(2));
-          const g = cast(permute(gradient, back), q.dtype);
-          const result = permute(out as Tensor, back);
-          const layout = gradientLayout([q, k, v], sizeOf(q.shape.slice(0, -1)));
-          const backward = [
-            ...attributes.slice(0, 2),
-            layout.length,
-            layout.sums,
-            ...layout.parts.flatMap(({ offset, strides }) => [offset, ...strides]),
-          ];
-          const found = withGrad(false, () => {
-            const [first] = recordKernel(queries, [q, k, v, g, result, logs as Tensor, ...optional], backward);
-            let buffer = first as Tensor;
-            if (k.requiresGrad || v.requiresGrad) {
-              const [both] = recordKernel(keys, [q, k, v, g, logs as Tensor, ...optional, buffer], backward);
-              buffer = both as Tensor;
-            }
-            return [q, k, v].map((x, i) => cast(partOf(buffer, layout.parts[i] as Part, x.shape), x.dtype));
-          });
-          if (!isGradEnabled()) return found;
-          const mask = form.mask ? (optional[0] as Tensor) : null;
-          const dropout = form.dropout ? (optional.slice(-2) as [Tensor, Tensor]) : null;
-          const composed = composedGradients(
-            { q, k, v, mask, isCausal: attributes[0] === 1, scale: attributes[1] as number, dropout },
-            g,
-          );
-          return found.map((x, i) => withDerivative(throughOps, x, [composed[i] as Tensor], []));
-        },
-      };
       found = { forward, queries, keys };
       made.set(key, found);
     }

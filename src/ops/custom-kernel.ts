@@ -2,8 +2,9 @@
 
 import { checkDType, type DType, isFloat } from "../dtype.ts";
 import { ShapeError, WgradError } from "../errors.ts";
-import type { KernelDefinition, KernelOutput, KernelProgram } from "../graph/node.ts";
+import type { KernelOutput, KernelProgram } from "../graph/node.ts";
 import { recordKernel, Tensor } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import { checkShape, formatShape, type Shape, sameShape } from "../shape.ts";
 import { cast, checkOptions, checkWhole, constant, expectTensor, printed } from "./define.ts";
 import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
@@ -248,22 +249,17 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
     if (programs.size >= MOST_PROGRAMS) programs.delete(programs.keys().next().value as string);
     programs.set(key, program);
   }
-  const definition: KernelDefinition = {
-    kind: "kernel",
-    name,
-    program,
-    derivative: (gradients, results, tensors) => {
-      if (backward === undefined)
-        throw new WgradError(`${op}: has no backward, so no gradient. Give it one, or x.detach() its inputs.`, { op });
-      const given = gradients.map((g, i) => g ?? expand(constant(0), (outputs[i] as KernelOutput).shape));
-      const own = tensors.slice(0, inputs.values.length);
-      const found = backward(
-        specs.like(given) as TensorsLike<Outputs>,
-        inputs.like(own) as TensorsLike<Inputs>,
-        specs.like(results) as TensorsLike<Outputs>,
-      );
-      return [...orderGradients(op, found, own, inputs.names), ...contents.map(() => null)];
-    },
-  };
+  const definition = defineKernel(program, (gradients, results, tensors) => {
+    if (backward === undefined)
+      throw new WgradError(`${op}: has no backward, so no gradient. Give it one, or x.detach() its inputs.`, { op });
+    const given = gradients.map((g, i) => g ?? expand(constant(0), (outputs[i] as KernelOutput).shape));
+    const own = tensors.slice(0, inputs.values.length);
+    const found = backward(
+      specs.like(given) as TensorsLike<Outputs>,
+      inputs.like(own) as TensorsLike<Inputs>,
+      specs.like(results) as TensorsLike<Outputs>,
+    );
+    return [...orderGradients(op, found, own, inputs.names), ...contents.map(() => null)];
+  });
   return specs.like(recordKernel(definition, [...inputs.values, ...contents])) as TensorsLike<Outputs>;
 }

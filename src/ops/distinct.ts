@@ -1,8 +1,9 @@
 // Reading and writing by indices that are all different along their dim: what sorting gives. Gradients need no sums then.
 
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelDefinition, KernelProgram, PlainDefinition, ValueType } from "../graph/node.ts";
+import type { KernelProgram, PlainDefinition, ValueType } from "../graph/node.ts";
 import { record, recordKernel, type Tensor } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
 import { ge, where } from "./arithmetic.ts";
 import { maximum } from "./comparison.ts";
@@ -50,12 +51,7 @@ places[(outer * ${size}u + u32(index[thread])) * ${inner}u + thread % ${inner}u]
   },
 };
 
-const placesDefinition: KernelDefinition = {
-  kind: "kernel",
-  name: "places",
-  program: placesProgram,
-  derivative: null,
-};
+const placesDefinition = defineKernel(placesProgram);
 
 const pickDefinition: PlainDefinition = {
   kind: "gather",

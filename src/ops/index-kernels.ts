@@ -1,8 +1,9 @@
 // Kernels over lists of indices: sorting them, finding where each value begins, counting, inverting.
 
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelCall, KernelDefinition, KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
 import { constant } from "./define.ts";
 import { cumsum } from "./scans.ts";
@@ -23,11 +24,6 @@ const SMALL = 1024;
 /** Bits that a pass sorts by, at most. */
 const DIGIT = 6;
 const THREADS = 64;
-
-/** A program whose node has no derivative. */
-function plain(program: KernelProgram): KernelDefinition {
-  return { kind: "kernel", name: program.name, program, derivative: null };
-}
 
 /** The body for each of `count` invocations, numbered `i`. */
 export function forEachInvocation(count: number, body: string): string {
@@ -175,11 +171,9 @@ for (var k = i * ${pass.each}u; k < min(i * ${pass.each}u + ${pass.each}u, ${pas
   },
 };
 
-const [rank, countDigits, placeDigits] = [rankProgram, countDigitsProgram, placeDigitsProgram].map(plain) as [
-  KernelDefinition,
-  KernelDefinition,
-  KernelDefinition,
-];
+const rank = defineKernel(rankProgram);
+const countDigits = defineKernel(countDigitsProgram);
+const placeDigits = defineKernel(placeDigitsProgram);
 
 /** Sorts a list of indices by value, stable: in one dispatch when it is short, else digit by digit. */
 export function sortIndices(indices: Tensor, size: number): SortedIndices {
@@ -239,7 +233,7 @@ export function lowerBound(count: number): string {
 }`;
 }
 
-const starts = plain(startsProgram);
+const starts = defineKernel(startsProgram);
 
 /** Where among the sorted indices each value from 0 to `size` begins: the last is the number of those in range. */
 export function startsOf({ keys, size }: SortedIndices): Tensor {
@@ -263,7 +257,7 @@ const invertProgram: KernelProgram = {
   },
 };
 
-const invert = plain(invertProgram);
+const invert = defineKernel(invertProgram);
 
 /** The inverse of a permutation. */
 export function inverseOf(order: Tensor): Tensor {
@@ -296,7 +290,7 @@ if (key < ${size}) { atomicAdd(&counts[key], 1); }`;
   },
 };
 
-const tally = plain(tallyProgram);
+const tally = defineKernel(tallyProgram);
 
 /** How often each value below `size` is in a list of indices; i32. */
 export function countIndices(indices: Tensor, size: number): Tensor {

@@ -12,6 +12,7 @@ import type {
   ValueType,
 } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import type { DeviceTraits } from "../shaders/kernel.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 
@@ -377,25 +378,17 @@ export type Scan = (inputs: readonly Tensor[], dim: number, options?: ScanOption
 
 /** Makes a scan of a monoid with its derivative. */
 export function makeScan(monoid: Monoid, derivative: ScanDerivative | null): Scan {
-  const definition: KernelDefinition = {
-    kind: "kernel",
-    name: monoid.name,
-    program: scanProgram(monoid),
-    derivative:
-      derivative === null
-        ? null
-        : (gradients, results, inputs, [dim, reverse, shifted]) =>
-            derivative(gradients, results, inputs.slice(0, monoid.inputs), dim as number, {
-              reverse: reverse === 1,
-              shifted: shifted === 1,
-            }),
-  };
-  const totals: KernelDefinition = {
-    kind: "kernel",
-    name: `${monoid.name} totals`,
-    program: totalsProgram(monoid),
-    derivative: null,
-  };
+  const definition = defineKernel(
+    scanProgram(monoid),
+    derivative === null
+      ? null
+      : (gradients, results, inputs, [dim, reverse, shifted]) =>
+          derivative(gradients, results, inputs.slice(0, monoid.inputs), dim as number, {
+            reverse: reverse === 1,
+            shifted: shifted === 1,
+          }),
+  );
+  const totals = defineKernel(totalsProgram(monoid));
   const running = new Map<DType, KernelDefinition>();
   return (inputs, dim, { reverse = false, shifted = false } = {}) => {
     const { shape, dtype } = inputs[0] as Tensor;
@@ -404,8 +397,7 @@ export function makeScan(monoid: Monoid, derivative: ScanDerivative | null): Sca
     if (blocks === 1) return recordKernel(definition, inputs, attributes);
     let overBlocks = running.get(dtype);
     if (overBlocks === undefined) {
-      const states = ofStates(monoid, dtype);
-      overBlocks = { kind: "kernel", name: states.name, program: scanProgram(states), derivative: null };
+      overBlocks = defineKernel(scanProgram(ofStates(monoid, dtype)));
       running.set(dtype, overBlocks);
     }
     const prefixes = recordKernel(overBlocks, recordKernel(totals, inputs, attributes), [1, 0, 0, 1]);

@@ -4,8 +4,9 @@ import type { DType } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
 import { forLanes } from "../graph/helpers.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelDefinition, KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { checkChoice, checkRank } from "./arguments.ts";
 import { IS_NAN } from "./arithmetic.ts";
@@ -68,12 +69,7 @@ places[thread] = i32(low);`;
   },
 };
 
-const searchDefinition: KernelDefinition = {
-  kind: "kernel",
-  name: "searchsorted",
-  program: searchProgram,
-  derivative: null,
-};
+const searchDefinition = defineKernel(searchProgram);
 
 /** Options of `searchsorted`. */
 export interface SearchOptions {

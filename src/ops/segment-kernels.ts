@@ -4,6 +4,7 @@ import type { DType } from "../dtype.ts";
 import { forLanes } from "../graph/helpers.ts";
 import type { KernelCall, KernelDefinition, KernelProgram, KernelText, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
 import { IS_NAN } from "./arithmetic.ts";
 import { forEachInvocation, lowerBound, type SortedIndices, startsOf, workgroupsFor } from "./index-kernels.ts";
@@ -204,18 +205,8 @@ export type Segments = (source: Tensor, sorted: SortedIndices, indices: Tensor) 
 
 /** Makes one; its derivative gets the source, the order, the sorted keys and the unsorted list as inputs. */
 export function makeSegments(kind: SegmentKind, derivative: KernelDefinition["derivative"]): Segments {
-  const definition: KernelDefinition = {
-    kind: "kernel",
-    name: `${kind} by index`,
-    program: segmentProgram(kind),
-    derivative,
-  };
-  const chunks: KernelDefinition = {
-    kind: "kernel",
-    name: `${kind} of chunks`,
-    program: chunkProgram(kind),
-    derivative: null,
-  };
+  const definition = defineKernel(segmentProgram(kind), derivative);
+  const chunks = defineKernel(chunkProgram(kind));
   return (source, sorted, indices) => {
     const { order, keys, count, size } = sorted;
     const { outer, inner } = layoutOf(kind, source);

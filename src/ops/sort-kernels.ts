@@ -2,8 +2,9 @@
 
 import type { DType } from "../dtype.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelCall, KernelDefinition, KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
+import { defineKernel } from "../shaders/hand-written.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import { cast } from "./define.ts";
 import { pickDistinct, spread } from "./distinct.ts";
@@ -271,22 +272,12 @@ const mergeProgram: KernelProgram = {
   },
 };
 
-const rowDefinition: KernelDefinition = {
-  kind: "kernel",
-  name: "sort",
-  program: rowProgram,
-  derivative: ([g], [, indices], [x], [dim]) => [
-    g ? spread(g, dim as number, indices as Tensor, (x as Tensor).shape[dim as number] as number) : null,
-  ],
-};
-
-function withoutDerivative(program: KernelProgram): KernelDefinition {
-  return { kind: "kernel", name: program.name, program, derivative: null };
-}
-
-const blocksDefinition: KernelDefinition = withoutDerivative(blocksProgram);
-const againDefinition: KernelDefinition = withoutDerivative(againProgram);
-const mergeDefinition: KernelDefinition = withoutDerivative(mergeProgram);
+const rowDefinition = defineKernel(rowProgram, ([g], [, indices], [x], [dim]) => [
+  g ? spread(g, dim as number, indices as Tensor, (x as Tensor).shape[dim as number] as number) : null,
+]);
+const blocksDefinition = defineKernel(blocksProgram);
+const againDefinition = defineKernel(againProgram);
+const mergeDefinition = defineKernel(mergeProgram);
 
 /**
  * The first `keep` elements along `dim` in order, and their positions (i32). Equals keep their order, NaN counts as larger than all

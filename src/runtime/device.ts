@@ -7,7 +7,7 @@ import type { Executable, Place, Range } from "./executable.ts";
 import { Allocator, type DeviceMemory } from "./memory.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
 import { type Operands, PreparedExecutable } from "./prepared.ts";
-import { Profiler } from "./profiler.ts";
+import type { Profiler } from "./profiler.ts";
 import { OrderedQueue } from "./queue.ts";
 import { StagingBuffers } from "./staging.ts";
 
@@ -296,10 +296,9 @@ export class Device {
   }
 
   /** Times every dispatch from now on. One at a time. */
-  startProfile(): Profiler {
+  startProfile(profiler: Profiler): void {
     if (this.#profiler !== null) throw new WgradError("profile: another profile is being taken. Await it first.");
-    this.#profiler = new Profiler(this.gpu);
-    return this.#profiler;
+    this.#profiler = profiler;
   }
 
   endProfile(): void {

@@ -136,8 +136,8 @@ export class Dataflow {
     return reads;
   }
 
-  #noteInitials({ program, attributes, inputs, sources, outputs }: HandWritten): void {
-    program.outputs(inputs, attributes).forEach(({ initial }, i) => {
+  #noteInitials({ definition, attributes, inputs, sources, outputs }: HandWritten): void {
+    definition.program.outputs(inputs, attributes).forEach(({ initial }, i) => {
       if (initial !== undefined) this.#initials.set((sources[initial] as Strided<Value>).base, outputs[i] as Value);
     });
   }

@@ -148,18 +148,17 @@ export class Homes {
   #placeKernel(value: Value): void {
     const { definition, inputs, attributes } = value;
     if (definition.kind !== "kernel") throw internal("not a kernel");
-    const { program } = definition;
     const sources = this.#requirements.boundBy(value);
     const bound = sources.map(({ base }) => base);
     const group = this.#newGroup("kernel", [1], [], null, 1);
-    const outputs = program
+    const outputs = definition.program
       .outputs(inputs, attributes)
       .map(
         ({ shape, dtype }, i) =>
           this.#resultOf(value, i) ?? new Value(this.#nextUnread--, RESULT, [], shape, dtype, [i], null),
       );
     for (const output of outputs) if (output.inputs.length === 0) group.stored.push(output);
-    group.handWritten = { program, attributes, inputs, sources, outputs };
+    group.handWritten = { definition, attributes, inputs, sources, outputs };
     for (const base of bound) if (base.leaf?.kind !== "scalar") group.reads.add(base);
     for (const g of union([...bound.map((v) => this.reach(v)), this.#waits(value)])) group.runAfter(g);
     this.#kernels.set(value, group);

@@ -4,11 +4,10 @@ import { bytesOf } from "../dtype.ts";
 import { internal } from "../errors.ts";
 import type { Value } from "../graph/program.ts";
 import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
-import { writeHandWritten } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
-import { type Schedule, signatureOf, type Variant } from "../shaders/schedules.ts";
+import type { Schedule, Variant } from "../shaders/schedules.ts";
 import { Writer } from "../shaders/writer.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
@@ -34,14 +33,14 @@ export class KernelWriter {
   /** The group's kernel, under the schedule that was found to be best for it where one was looked for. */
   write(group: Group): Kernel {
     const device = this.#device;
-    if (group.handWritten !== null) return writeHandWritten(group.handWritten, device);
+    const { handWritten } = group;
+    if (handWritten !== null) return handWritten.definition.complete(handWritten, device);
     const standard = this.#writeWith(group, null);
     const { schedules } = device;
     if (schedules === null || schedules === undefined) return standard.kernel;
-    const signature = signatureOf(standard.kernel);
-    schedules.offer?.({ ...standard, signature, group, write: (schedule) => this.#writeWith(group, schedule) });
-    const chosen = schedules.chosen.get(signature);
-    return chosen === undefined ? standard.kernel : this.#writeWith(group, chosen).kernel;
+    const write = (schedule: Schedule): Variant => this.#writeWith(group, schedule);
+    const chosen = schedules({ ...standard, group, write });
+    return chosen === null ? standard.kernel : write(chosen).kernel;
   }
 
   /** The kernel of a group that isn't hand-written, under a schedule or the default one. */

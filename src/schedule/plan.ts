@@ -11,7 +11,7 @@ import { type Fusion, fuse } from "./fusion.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";
 import { bytesFor, SLOT_ALIGNMENT } from "./memory.ts";
 import { Placement } from "./placement.ts";
-import { rematerialize, type Timeline } from "./rematerialize.ts";
+import type { Timeline } from "./rematerialize.ts";
 
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
@@ -27,7 +27,7 @@ export interface Plan extends Executable {
   readonly liveBytes: number;
   /** The block of scalars: what goes where. */
   readonly scalars: readonly { readonly index: number; readonly dtype: DType; readonly offset: number }[];
-  /** What `useSchedules` has counted when the plan was made. */
+  /** What `replaceSchedules` had counted when the plan was made. */
   readonly generation: number;
   /** Numbers of the constants that are uploaded with each run: scalars behind the captured ones. */
   readonly promoted: readonly number[];
@@ -38,13 +38,19 @@ export interface PlanOptions {
   readonly fuse: boolean;
   /** Bytes that the workspace may take; not limited unless told. */
   readonly memory?: number;
+  /** What makes do with less; without it, a plan needs what it needs. */
+  readonly rematerialize?: Rematerialize | null;
 }
+
+/** Makes a program of one whose plan needs too much: see `rematerialize`. */
+export type Rematerialize = (program: Program, timeline: Timeline, parts: number) => Program | null;
+
 /** Shares that the values over the peak are cut into, one of which is kept whole: the more, the less memory and the more work. */
 const PARTS = [2, 3, 4, 6, 8, 12, 16];
 
 /**
- * The plan of a program. Where it would need more than `options.memory`, values are computed again instead of kept; throws an
- * OutOfMemoryError with the number of bytes missing where that doesn't do.
+ * The plan of a program. Where it would need more than `options.memory`, values are computed again instead of kept, if there is what
+ * rewrites the program; throws an OutOfMemoryError with the number of bytes missing where that doesn't do.
  */
 export function buildPlan(program: Program, options: PlanOptions): Plan {
   const limit = options.memory ?? Number.POSITIVE_INFINITY;
@@ -52,7 +58,7 @@ export function buildPlan(program: Program, options: PlanOptions): Plan {
   let least = plan;
   for (const parts of PARTS) {
     if (least.workspace <= limit) return least;
-    const frugal = rematerialize(program, timeline, parts);
+    const frugal = options.rematerialize?.(program, timeline, parts) ?? null;
     if (frugal === null) continue;
     const next = plans(frugal, options).plan;
     if (next.workspace < least.workspace) least = next;

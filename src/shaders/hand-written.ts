@@ -2,7 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
-import type { KernelLayout, KernelProgram } from "../graph/node.ts";
+import type { KernelDefinition, KernelLayout, KernelProgram } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import { formatShape, sizeOf } from "../shape.ts";
@@ -11,7 +11,7 @@ import { SPECIAL_BITS, storedElement } from "./wgsl.ts";
 
 /** A shader written by hand with the values that it is run on. */
 export interface HandWritten {
-  readonly program: KernelProgram;
+  readonly definition: KernelDefinition;
   readonly attributes: readonly number[];
   /** The program's inputs, as the graph types them. */
   readonly inputs: readonly Value[];
@@ -20,9 +20,18 @@ export interface HandWritten {
   readonly outputs: readonly Value[];
 }
 
+/** A program as an op. Without `derivative`, no gradient goes through it. */
+export function defineKernel(
+  program: KernelProgram,
+  derivative: KernelDefinition["derivative"] = null,
+): KernelDefinition {
+  return { kind: "kernel", name: program.name, program, derivative, complete: writeHandWritten };
+}
+
 /** Throws a WgradError where the kernel needs more bindings or workgroups than the device has. */
-export function writeHandWritten(call: HandWritten, device: DeviceTraits): Kernel {
-  const { program, attributes, inputs, sources } = call;
+function writeHandWritten(call: HandWritten, device: DeviceTraits): Kernel {
+  const { definition, attributes, inputs, sources } = call;
+  const { program } = definition;
   const { name: op } = program;
   const outputs = program.outputs(inputs, attributes);
   const initial = new Set(outputs.map((output) => output.initial));

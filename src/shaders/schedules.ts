@@ -17,17 +17,16 @@ export interface Variant {
 
 /** A kernel under its default schedule. */
 export interface Offer extends Variant {
-  readonly signature: string;
   readonly group: Group;
   readonly write: (schedule: Schedule) => Variant;
 }
 
-/** What plans are made with besides the defaults. */
-export interface ScheduleBook {
-  /** Schedules by the signature of the kernel that they replace. */
-  readonly chosen: ReadonlyMap<string, Schedule>;
-  /** Told of every kernel that a plan is made with, and how to write it under other schedules. */
-  readonly offer: ((offer: Offer) => void) | null;
+/** Asked about every kernel that a plan is made with: the schedule to write it under; null leaves the default. */
+export type ScheduleBook = (offer: Offer) => Schedule | null;
+
+/** The book of what was chosen, by the signatures of the kernels that it replaces; null where nothing was. */
+export function bookOf(chosen: ReadonlyMap<string, Schedule>): ScheduleBook | null {
+  return chosen.size === 0 ? null : ({ kernel }) => chosen.get(signatureOf(kernel)) ?? null;
 }
 
 /** What a kernel is known by: its shader under the default schedule, and its grid. 64 bits of FNV-1a over both, as 16 digits. */

@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { currentTraits, useSchedules } from "../../src/engine.ts";
 import { compile, conv2d, explain, init, layerNorm, stack, type Tensor, tensor, tune } from "../../src/index.ts";
-import { alternatives, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
+import { alternatives, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { rejection } from "../support/failure.ts";
 
 const device = await init();
@@ -40,18 +40,16 @@ for (const [family, compute] of work) {
     await compiled().data();
     let offered: Schedule[] = [];
     let signature = "";
-    useSchedules({
-      chosen: new Map(),
-      offer: (offer) => {
-        signature = offer.signature;
-        offered = alternatives(offer, currentTraits());
-      },
+    useSchedules((offer) => {
+      signature = signatureOf(offer.kernel);
+      offered = alternatives(offer, currentTraits());
+      return null;
     });
     const standard = explain(compute()).kernels[0];
     assert.ok(offered.length >= 2, `${offered.length} schedules`);
     // Compiling each would take long on a software device: the first, one in the middle, the last.
     for (const schedule of [offered[0], offered[Math.floor(offered.length / 2)], offered.at(-1)] as Schedule[]) {
-      useSchedules({ chosen: new Map([[signature, schedule]]), offer: null });
+      useSchedules(bookOf(new Map([[signature, schedule]])));
       const kernel = explain(compute()).kernels[0];
       assert.is.not(`${kernel?.wgsl}${kernel?.workgroups}`, `${standard?.wgsl}${standard?.workgroups}`);
       agree(await compute().data(), expected);
@@ -76,16 +74,14 @@ for (const [what, compute] of products) {
   test(`through workgroup memory: ${what}`, async () => {
     const expected = await Promise.all(compute().map((x) => x.data()));
     const offers = new Map<string, Schedule>();
-    useSchedules({
-      chosen: new Map(),
-      offer: (offer) => {
-        const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && s.chunk > 0);
-        if (tiles.length > 0) offers.set(offer.signature, tiles.at(-1) as Schedule);
-      },
+    useSchedules((offer) => {
+      const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && s.chunk > 0);
+      if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles.at(-1) as Schedule);
+      return null;
     });
     explain(...compute());
     assert.is(offers.size, 1);
-    useSchedules({ chosen: offers, offer: null });
+    useSchedules(bookOf(offers));
     try {
       const shaders = explain(...compute()).kernels.map(({ wgsl }) => wgsl);
       assert.is(shaders.filter((wgsl) => wgsl.includes("var<workgroup> tile_rows")).length, 1);
@@ -116,15 +112,13 @@ for (const [what, compute] of rowPrograms) {
   (lanes > 1 ? test : test.skip)(`a row to a subgroup: ${what}`, async () => {
     const expected = await compute().data();
     const rows = new Map<string, Schedule>();
-    useSchedules({
-      chosen: new Map(),
-      offer: ({ signature, schedule }) => {
-        if ("lanes" in schedule) rows.set(signature, { ...schedule, lanes, workgroupSize: lanes });
-      },
+    useSchedules(({ kernel, schedule }) => {
+      if ("lanes" in schedule) rows.set(signatureOf(kernel), { ...schedule, lanes, workgroupSize: lanes });
+      return null;
     });
     explain(compute());
     assert.ok(rows.size >= 1);
-    useSchedules({ chosen: rows, offer: null });
+    useSchedules(bookOf(rows));
     try {
       const shaders = explain(compute()).kernels.map(({ wgsl }) => wgsl);
       assert.ok(shaders.some((wgsl) => wgsl.includes("subgroupShuffleXor")));

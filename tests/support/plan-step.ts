@@ -4,8 +4,9 @@ import { capture } from "../../src/graph/program.ts";
 import { type Trace, withTrace } from "../../src/graph/trace.ts";
 import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
 import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
-import { planOf } from "../../src/plan-cache.ts";
+import { planOf, useRematerialization } from "../../src/plan-cache.ts";
 import type { Plan } from "../../src/schedule/plan.ts";
+import { rematerialize } from "../../src/schedule/rematerialize.ts";
 import { type DeviceTraits, GUARANTEED } from "../../src/shaders/kernel.ts";
 
 /** The plan that `step` would run with a workspace of at most `memory` bytes; nothing is computed. */
@@ -20,6 +21,8 @@ export function planStep(
   const { requests, assigned } = gatherRequests(results.map((t) => t.node));
   for (const tensor of assigned) unmarkAssigned(tensor);
   const captured = capture(requests);
+  // As `init` does where it is told a limit.
+  useRematerialization(rematerialize);
   return planOf(
     captured,
     captured.constants.map(() => false),
