@@ -10,7 +10,7 @@ import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/ben
 import type { Device } from "./runtime/device.ts";
 import { bytesFor } from "./schedule/memory.ts";
 import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
-import { alternatives, bookOf, type Offer, type Schedule, signatureOf, type Variant } from "./shaders/schedules.ts";
+import { alternatives, bookOf, type Offer, type Schedule, signatureOf } from "./shaders/schedules.ts";
 import { VERSION } from "./version.ts";
 
 export interface TuneOptions {
@@ -54,10 +54,15 @@ const SAMPLES = 3;
 /** How far results may be apart, relative to the largest. */
 const TOLERANCE = 1e-4;
 
+interface Variant {
+  readonly schedule: Schedule;
+  readonly kernel: Kernel;
+}
+
 interface Task {
   readonly signature: string;
   readonly standard: Kernel;
-  readonly variants: () => Variant[];
+  readonly variants: () => readonly Variant[];
   count: number;
 }
 
@@ -155,7 +160,7 @@ async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
 }
 
 function variantsOf(offer: Offer): Variant[] {
-  return alternatives(offer, currentTraits()).map(offer.write);
+  return alternatives(offer, currentTraits()).map((schedule) => ({ schedule, kernel: offer.write(schedule) }));
 }
 
 function unmeasured({ standard, count }: Task): TunedKernel {

@@ -126,6 +126,9 @@ export interface KernelText {
   readonly preamble?: number;
 }
 
+/** How a hand-written kernel spreads its work. */
+export type KernelSchedule = Readonly<Record<string, number | string>>;
+
 /** What a kernel computes: everything that a plan depends on. */
 export interface KernelProgram {
   readonly name: string;
@@ -136,7 +139,10 @@ export interface KernelProgram {
   /** Inputs of one element that the text reads as `scalar_NAME()`: numbers of the host need no buffer then. */
   readonly scalars?: readonly string[];
   readonly outputs: (inputs: readonly ValueType[], attributes: readonly number[]) => readonly KernelOutput[];
-  readonly write: (call: KernelCall, device: DeviceTraits) => KernelText;
+  /** The text under one of its schedules; a program that has none ignores it. */
+  readonly write: (call: KernelCall, device: DeviceTraits, schedule: KernelSchedule | null) => KernelText;
+  /** Schedules for `tune` to choose from, the default one in front. */
+  readonly schedules?: (call: KernelCall, device: DeviceTraits) => readonly KernelSchedule[];
   /** The same in float64: row-major values of all inputs to those of all outputs. */
   readonly reference: ((inputs: readonly Float64Array[], call: KernelCall) => readonly Float64Array[]) | null;
 }
@@ -147,7 +153,7 @@ export interface KernelDefinition {
   readonly name: string;
   readonly program: KernelProgram;
   /** Completes the program's text: a page without such kernels doesn't load what does. */
-  readonly complete: (call: HandWritten, device: DeviceTraits) => Kernel;
+  readonly complete: (call: HandWritten, device: DeviceTraits, schedule: KernelSchedule | null) => Kernel;
   /** From the gradients of the outputs (null where nothing depends on one) to one gradient (or null) per input. */
   readonly derivative:
     | ((

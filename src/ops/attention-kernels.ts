@@ -7,6 +7,7 @@ import type {
   KernelLayout,
   KernelOutput,
   KernelProgram,
+  KernelSchedule,
   KernelText,
   Node,
   ValueType,
@@ -23,6 +24,7 @@ import {
   type AttentionSchedule,
   AttentionWriter,
   attentionSchedule,
+  attentionSchedules,
   type BackwardOperands,
   type Operand,
 } from "./attention-text.ts";
@@ -42,12 +44,6 @@ export interface AttentionInputs {
   /** Key and probability, 0-dim. */
   readonly dropout: readonly [Tensor, Tensor] | null;
 }
-
-/** Chooses a schedule for a kernel, see `attentionSchedule`. */
-export type ChooseSchedule = (rows: number, lines: number, device: DeviceTraits) => AttentionSchedule;
-
-/** Attention by kernels of one kind. */
-export type AttentionKernels = (inputs: AttentionInputs) => Tensor;
 
 /** Elements that a part of the gradients' buffer is aligned to. */
 const ALIGNMENT = 64;
@@ -284,7 +280,22 @@ function valuesOf(inputs: Record<string, Float64Array>): AttentionValues {
 
 const chunksOf = ({ width }: Operand): number => Math.ceil(width / 4);
 
-function makePrograms(form: Form, choose: ChooseSchedule): Programs {
+/** A kernel's rows, and the vec4 operations that each takes per row of the other side: what schedules depend on. */
+function workOf(kernel: keyof Programs, { q, v, queries, keys }: AttentionProblem): [rows: number, lines: number] {
+  const [e, d] = [chunksOf(q), chunksOf(v)];
+  switch (kernel) {
+    case "forward":
+      return [queries, e + d];
+    case "queries":
+      return [queries, 2 * e + d];
+    case "keys":
+      return [keys, 2 * (e + d)];
+    default:
+      return kernel satisfies never;
+  }
+}
+
+function makePrograms(form: Form): Programs {
   const optional = [...(form.mask ? ["mask"] : []), ...(form.dropout ? ["key", "p"] : [])];
   const shared = { strided: true, scalars: ["key", "p"] };
   const forwardNames = [...FORWARD, ...optional];
@@ -295,23 +306,27 @@ function makePrograms(form: Form, choose: ChooseSchedule): Programs {
     shape: [attributes[2] as number],
     dtype: "f32",
   });
+  const problemIn = (names: readonly (string | null)[], call: KernelCall): AttentionProblem =>
+    problemOf(named(names, call.inputs), named(names, call.layouts ?? []), call.attributes);
+  const schedulesOf =
+    (kernel: keyof Programs, names: readonly (string | null)[]): NonNullable<KernelProgram["schedules"]> =>
+    (call, device) =>
+      attentionSchedules(...workOf(kernel, problemIn(names, call)), device);
+  /** Writes kernels that read and write the queries, keys and values, and `operands` besides. */
   const writer = (
-    names: readonly string[],
-    call: KernelCall,
+    kernel: keyof Programs,
+    problem: AttentionProblem,
+    operands: readonly Operand[],
     device: DeviceTraits,
-    operands: (problem: AttentionProblem, inputs: Record<string, ValueType>) => readonly Operand[],
-    side: "queries" | "keys",
-    lines: (e: number, d: number) => number,
+    schedule: KernelSchedule | null,
   ): AttentionWriter => {
-    const inputs = named(names, call.inputs);
-    const problem = problemOf(inputs, named(names, call.layouts ?? []), call.attributes);
-    const schedule = choose(problem[side], lines(chunksOf(problem.q), chunksOf(problem.v)), device);
-    const all = [problem.q, problem.k, problem.v, ...operands(problem, inputs)];
-    return new AttentionWriter(problem, all, schedule, device);
+    const own = (schedule as AttentionSchedule | null) ?? attentionSchedule(...workOf(kernel, problem), device);
+    return new AttentionWriter(problem, [problem.q, problem.k, problem.v, ...operands], own, device);
   };
   const forward: KernelProgram = {
     ...shared,
     name: "attention",
+    schedules: schedulesOf("forward", forwardNames),
     inputs: forwardNames,
     outputs: (inputs, attributes) => {
       const [q, , v] = inputs;
@@ -322,17 +337,10 @@ function makePrograms(form: Form, choose: ChooseSchedule): Programs {
         { name: "logs", shape: shape.slice(0, -1), dtype: "f32" },
       ];
     },
-    write: (call, device) => {
+    write: (call, device, schedule) => {
       const [q, , v] = call.inputs as readonly [ValueType, ValueType, ValueType];
       const out = resultOperand(q, v, call.attributes.slice(2));
-      return writer(
-        forwardNames,
-        call,
-        device,
-        () => [out],
-        "queries",
-        (e, d) => e + d,
-      ).forward(out, "logs");
+      return writer("forward", problemIn(forwardNames, call), [out], device, schedule).forward(out, "logs");
     },
     reference: (values, call) => {
       const [q, , v] = call.inputs as readonly [ValueType, ValueType, ValueType];
@@ -350,32 +358,16 @@ function makePrograms(form: Form, choose: ChooseSchedule): Programs {
       outputs: (_inputs, attributes) => [
         side === "queries" ? buffer(attributes) : { ...buffer(attributes), initial: names.indexOf(null) },
       ],
-      write: (call, device): KernelText => {
+      schedules: schedulesOf(side, names),
+      write: (call, device, schedule): KernelText => {
         const inputs = named(present, call.inputs);
         const layouts = named(present, call.layouts ?? []);
+        const problem = problemIn(present, call);
         const operands = backwardOperands(inputs, layouts, call.attributes);
-        if (side === "queries") {
-          const out = operandOf("out", inputs.out, layouts.out);
-          const all = [operands.g, operands.dq, out];
-          const write = writer(
-            present,
-            call,
-            device,
-            () => all,
-            side,
-            (e, d) => 2 * e + d,
-          );
-          return write.queries(operands, out, "logs");
-        }
-        const all = [operands.g, operands.dk, operands.dv];
-        return writer(
-          present,
-          call,
-          device,
-          () => all,
-          side,
-          (e, d) => 2 * (e + d),
-        ).keys(operands, "logs");
+        const { g, dq, dk, dv } = operands;
+        if (side === "keys") return writer(side, problem, [g, dk, dv], device, schedule).keys(operands, "logs");
+        const out = operandOf("out", inputs.out, layouts.out);
+        return writer(side, problem, [g, dq, out], device, schedule).queries(operands, out, "logs");
       },
       reference: (values, call) => {
         const inputs = named(present, call.inputs);
@@ -395,62 +387,58 @@ function makePrograms(form: Form, choose: ChooseSchedule): Programs {
 /** The gradient of a value that kernels have computed flows through the ops that say the same. */
 const throughOps = derivativeOf("attention", (g) => [null, g]);
 
-/** Makes attention of kernels whose schedules `choose` gives. */
-export function makeAttention(choose: ChooseSchedule): AttentionKernels {
-  const made = new Map<string, { forward: KernelDefinition; queries: KernelDefinition; keys: KernelDefinition }>();
-  const definitionsOf = (form: Form) => {
-    const key = `${form.mask} ${form.dropout}`;
-    let found = made.get(key);
-    if (found === undefined) {
-      const programs = makePrograms(form, choose);
-      const [queries, keys] = [defineKernel(programs.queries), defineKernel(programs.keys)];
-      const forward = defineKernel(programs.forward, ([gradient], [out, logs], inputs, attributes) => {
-        if (gradient === null || gradient === undefined) return [];
-        const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
-        const optional = inputs.slice(3);
-        const back = inverse(attributes.slice(2));
-        const g = cast(permute(gradient, back), q.dtype);
-        const result = permute(out as Tensor, back);
-        const layout = gradientLayout([q, k, v], sizeOf(q.shape.slice(0, -1)));
-        const backward = [
-          ...attributes.slice(0, 2),
-          layout.length,
-          layout.sums,
-          ...layout.parts.flatMap(({ offset, strides }) => [offset, ...strides]),
-        ];
-        const found = withGrad(false, () => {
-          const [first] = recordKernel(queries, [q, k, v, g, result, logs as Tensor, ...optional], backward);
-          let buffer = first as Tensor;
-          if (k.requiresGrad || v.requiresGrad) {
-            const [both] = recordKernel(keys, [q, k, v, g, logs as Tensor, ...optional, buffer], backward);
-            buffer = both as Tensor;
-          }
-          return [q, k, v].map((x, i) => cast(partOf(buffer, layout.parts[i] as Part, x.shape), x.dtype));
-        });
-        if (!isGradEnabled()) return found;
-        const mask = form.mask ? (optional[0] as Tensor) : null;
-        const dropout = form.dropout ? (optional.slice(-2) as [Tensor, Tensor]) : null;
-        const composed = composedGradients(
-          { q, k, v, mask, isCausal: attributes[0] === 1, scale: attributes[1] as number, dropout },
-          g,
-        );
-        return found.map((x, i) => withDerivative(throughOps, x, [composed[i] as Tensor], []));
-      });
-      found = { forward, queries, keys };
-      made.set(key, found);
-    }
-    return found;
-  };
-  return ({ q, k, v, mask, isCausal, scale, dropout }) => {
-    const { forward } = definitionsOf({ mask: mask !== null, dropout: dropout !== null });
-    // The result lies as the queries do, so that heads are side by side again without being moved.
-    const { strides } = stridedSource(q.node);
-    const order = strides.includes(0) ? [...strides.keys()] : orderOf(strides);
-    const inputs = [q, k, v, ...(mask === null ? [] : [mask]), ...(dropout ?? [])];
-    const [out] = recordKernel(forward, inputs, [Number(isCausal), scale, ...order]);
-    return permute(out as Tensor, inverse(order));
-  };
+const definitions = new Map<string, KernelDefinition>();
+
+/** The forward kernel of a form; its gradient runs the other two. */
+function definitionOf(form: Form): KernelDefinition {
+  const key = `${form.mask} ${form.dropout}`;
+  const known = definitions.get(key);
+  if (known !== undefined) return known;
+  const programs = makePrograms(form);
+  const [queries, keys] = [defineKernel(programs.queries), defineKernel(programs.keys)];
+  const forward = defineKernel(programs.forward, ([gradient], [out, logs], inputs, attributes) => {
+    if (gradient === null || gradient === undefined) return [];
+    const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
+    const optional = inputs.slice(3);
+    const back = inverse(attributes.slice(2));
+    const g = cast(permute(gradient, back), q.dtype);
+    const result = permute(out as Tensor, back);
+    const layout = gradientLayout([q, k, v], sizeOf(q.shape.slice(0, -1)));
+    const backward = [
+      ...attributes.slice(0, 2),
+      layout.length,
+      layout.sums,
+      ...layout.parts.flatMap(({ offset, strides }) => [offset, ...strides]),
+    ];
+    const found = withGrad(false, () => {
+      const [first] = recordKernel(queries, [q, k, v, g, result, logs as Tensor, ...optional], backward);
+      let buffer = first as Tensor;
+      if (k.requiresGrad || v.requiresGrad) {
+        const [both] = recordKernel(keys, [q, k, v, g, logs as Tensor, ...optional, buffer], backward);
+        buffer = both as Tensor;
+      }
+      return [q, k, v].map((x, i) => cast(partOf(buffer, layout.parts[i] as Part, x.shape), x.dtype));
+    });
+    if (!isGradEnabled()) return found;
+    const mask = form.mask ? (optional[0] as Tensor) : null;
+    const dropout = form.dropout ? (optional.slice(-2) as [Tensor, Tensor]) : null;
+    const composed = composedGradients(
+      { q, k, v, mask, isCausal: attributes[0] === 1, scale: attributes[1] as number, dropout },
+      g,
+    );
+    return found.map((x, i) => withDerivative(throughOps, x, [composed[i] as Tensor], []));
+  });
+  definitions.set(key, forward);
+  return forward;
 }
 
-/** Attention with the schedules that suit the device. */
-export const attentionKernels: AttentionKernels = /* @__PURE__ */ makeAttention(attentionSchedule);
+/** Attention in one dispatch, and two for its gradient. */
+export function attentionKernels({ q, k, v, mask, isCausal, scale, dropout }: AttentionInputs): Tensor {
+  const definition = definitionOf({ mask: mask !== null, dropout: dropout !== null });
+  // The result lies as the queries do, so that heads are side by side again without being moved.
+  const { strides } = stridedSource(q.node);
+  const order = strides.includes(0) ? [...strides.keys()] : orderOf(strides);
+  const inputs = [q, k, v, ...(mask === null ? [] : [mask]), ...(dropout ?? [])];
+  const [out] = recordKernel(definition, inputs, [Number(isCausal), scale, ...order]);
+  return permute(out as Tensor, inverse(order));
+}

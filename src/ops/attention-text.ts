@@ -9,7 +9,7 @@ import { type Shape, sizeOf } from "../shape.ts";
 import { DROPOUT } from "./dropout.ts";
 
 /** How the rows are divided and what streams by is shared. */
-export interface AttentionSchedule {
+export type AttentionSchedule = {
   /** Rows per invocation. */
   readonly rows: number;
   /** Invocations per workgroup. */
@@ -19,7 +19,7 @@ export interface AttentionSchedule {
    * rows into its memory.
    */
   readonly share: "subgroup" | "tile";
-}
+};
 
 /** Elements [batch…, row, column] of a binding, at offset + Σ index·stride. */
 export interface Operand {
@@ -80,6 +80,21 @@ export function attentionSchedule(rows: number, lines: number, device: DeviceTra
       : { rows: each, size: 8, share: "tile" };
   }
   return { rows: lines <= 16 && rows >= 1024 ? 2 : 1, size: 64, share: "tile" };
+}
+
+/** That schedule, then others that may be faster. */
+export function attentionSchedules(rows: number, lines: number, device: DeviceTraits): AttentionSchedule[] {
+  const standard = attentionSchedule(rows, lines, device);
+  const { kind, subgroupSize } = device;
+  // One lane loads for all in its workgroup: that is one subgroup.
+  const ways: Omit<AttentionSchedule, "rows">[] = subgroupSize > 1 ? [{ size: subgroupSize, share: "subgroup" }] : [];
+  for (const size of kind === "software" ? [8, 16] : [32, 64, 128]) ways.push({ size, share: "tile" });
+  // More arithmetic than this per row that streams by spills registers.
+  const counts = [1, 2, 4, 8].filter((n) => n === 1 || (n * lines <= 2 * MOST_LINES[1] && n <= rows));
+  const all = ways.flatMap((way) => counts.map((n) => ({ rows: n, ...way })));
+  const same = (s: AttentionSchedule) =>
+    s.rows === standard.rows && s.size === standard.size && s.share === standard.share;
+  return [standard, ...all.filter((s) => !same(s))];
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);

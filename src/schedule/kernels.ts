@@ -2,12 +2,14 @@
 
 import { bytesOf } from "../dtype.ts";
 import { internal } from "../errors.ts";
+import type { KernelSchedule } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
 import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import { handWrittenSchedules } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
-import type { Schedule, Variant } from "../shaders/schedules.ts";
+import type { Schedule } from "../shaders/schedules.ts";
 import { Writer } from "../shaders/writer.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
@@ -33,19 +35,23 @@ export class KernelWriter {
   /** The group's kernel, under the schedule that was found to be best for it where one was looked for. */
   write(group: Group): Kernel {
     const device = this.#device;
-    const { handWritten } = group;
-    if (handWritten !== null) return handWritten.definition.complete(handWritten, device);
-    const standard = this.#writeWith(group, null);
+    const { schedule, kernel } = this.#writeWith(group, null);
     const { schedules } = device;
-    if (schedules === null || schedules === undefined) return standard.kernel;
-    const write = (schedule: Schedule): Variant => this.#writeWith(group, schedule);
-    const chosen = schedules({ ...standard, group, write });
-    return chosen === null ? standard.kernel : write(chosen).kernel;
+    if (schedules === null || schedules === undefined || schedule === null) return kernel;
+    const write = (other: Schedule): Kernel => this.#writeWith(group, other).kernel;
+    const chosen = schedules({ schedule, kernel, group, write });
+    return chosen === null ? kernel : write(chosen);
   }
 
-  /** The kernel of a group that isn't hand-written, under a schedule or the default one. */
-  #writeWith(group: Group, given: Schedule | null): Variant {
+  /** The kernel of a group under a schedule or the default one, and that schedule; null where there is no choice. */
+  #writeWith(group: Group, given: Schedule | null): { readonly schedule: Schedule | null; readonly kernel: Kernel } {
     const device = this.#device;
+    const { handWritten } = group;
+    if (handWritten !== null) {
+      const own = given as KernelSchedule | null;
+      const schedule = own ?? handWrittenSchedules(handWritten, device)[0] ?? null;
+      return { schedule, kernel: handWritten.definition.complete(handWritten, device, own) };
+    }
     const homeOf = (value: Value): Home => this.#homes.get(value) ?? this.#flow.partials.get(value) ?? fail(value);
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
       const home = homeOf(value);

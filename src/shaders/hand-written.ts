@@ -2,7 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
-import type { KernelDefinition, KernelLayout, KernelProgram } from "../graph/node.ts";
+import type { KernelDefinition, KernelLayout, KernelProgram, KernelSchedule } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import { formatShape, sizeOf } from "../shape.ts";
@@ -28,8 +28,17 @@ export function defineKernel(
   return { kind: "kernel", name: program.name, program, derivative, complete: writeHandWritten };
 }
 
+/** The schedules of a kernel, the default one in front; none where it has no choice. */
+export function handWrittenSchedules(
+  { definition, attributes, inputs }: HandWritten,
+  device: DeviceTraits,
+): readonly KernelSchedule[] {
+  const { program } = definition;
+  return program.schedules?.({ inputs, outputs: program.outputs(inputs, attributes), attributes }, device) ?? [];
+}
+
 /** Throws a WgradError where the kernel needs more bindings or workgroups than the device has. */
-function writeHandWritten(call: HandWritten, device: DeviceTraits): Kernel {
+function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: KernelSchedule | null): Kernel {
   const { definition, attributes, inputs, sources } = call;
   const { program } = definition;
   const { name: op } = program;
@@ -60,7 +69,7 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits): Kernel {
   outputs.forEach(({ name }, i) => {
     bindings.push({ name, value: call.outputs[i] as Value, access: "read_write" });
   });
-  const text = program.write({ inputs, outputs, attributes, layouts }, device);
+  const text = program.write({ inputs, outputs, attributes, layouts }, device, schedule);
   if (bindings.length > device.bindings) {
     throw new WgradError(
       `${op}: a kernel binds at most ${device.bindings} tensors on this device, got ${bindings.length}. Fewer would fit, or two kernels.`,

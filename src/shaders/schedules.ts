@@ -1,24 +1,23 @@
 // Schedules other than the default ones: which a kernel has, how they are named, and the book of those that measured best.
 
+import type { KernelSchedule } from "../graph/node.ts";
 import type { Group } from "../schedule/group.ts";
 import { type ContractionSchedule, contractionSchedules } from "./contraction.ts";
+import { handWrittenSchedules } from "./hand-written.ts";
 import type { DeviceTraits, Kernel } from "./kernel.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
 import { type RowSchedule, rowSchedules } from "./row.ts";
 
 /** How a kernel of one of the families spreads its work. */
-export type Schedule = MapSchedule | RowSchedule | ContractionSchedule;
-
-/** A kernel under another schedule. */
-export interface Variant {
-  readonly schedule: Schedule;
-  readonly kernel: Kernel;
-}
+export type Schedule = MapSchedule | RowSchedule | ContractionSchedule | KernelSchedule;
 
 /** A kernel under its default schedule. */
-export interface Offer extends Variant {
+export interface Offer {
+  readonly schedule: Schedule;
+  readonly kernel: Kernel;
   readonly group: Group;
-  readonly write: (schedule: Schedule) => Variant;
+  /** The kernel under another schedule. */
+  readonly write: (schedule: Schedule) => Kernel;
 }
 
 /** Asked about every kernel that a plan is made with: the schedule to write it under; null leaves the default. */
@@ -43,12 +42,22 @@ export function signatureOf({ wgsl, workgroups }: Kernel): string {
 
 /** The schedules that a kernel may have instead of its default one. */
 export function alternatives({ group, schedule: standard }: Offer, device: DeviceTraits): Schedule[] {
-  const all: Schedule[] =
-    "perThread" in standard
-      ? mapSchedules(standard, group.rows)
-      : "lanes" in standard
-        ? rowSchedules(standard, group)
-        : contractionSchedules(standard, group, device);
+  const all = schedulesOf(group, standard, device);
   const own = JSON.stringify(standard);
   return all.filter((schedule) => JSON.stringify(schedule) !== own);
+}
+
+function schedulesOf(group: Group, standard: Schedule, device: DeviceTraits): readonly Schedule[] {
+  switch (group.kind) {
+    case "map":
+      return mapSchedules(standard as MapSchedule, group.rows);
+    case "row":
+      return rowSchedules(standard as RowSchedule, group);
+    case "contraction":
+      return contractionSchedules(standard as ContractionSchedule, group, device);
+    case "kernel":
+      return group.handWritten === null ? [] : handWrittenSchedules(group.handWritten, device);
+    default:
+      return group.kind satisfies never;
+  }
 }

@@ -2,19 +2,17 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { currentTraits, useSchedules } from "../../src/engine.ts";
 import { nextKey } from "../../src/graph/generator.ts";
 import { composedAttention } from "../../src/ops/attention-composed.ts";
-import {
-  type AttentionInputs,
-  type AttentionKernels,
-  attentionKernels,
-  makeAttention,
-} from "../../src/ops/attention-kernels.ts";
+import { type AttentionInputs, attentionKernels } from "../../src/ops/attention-kernels.ts";
+import { alternatives, type Offer, type Schedule } from "../../src/shaders/schedules.ts";
 import * as wg from "../../src/tensor.ts";
 import { checkOp, hasHalf } from "../support/check-op.ts";
 
 const { grad, init, manualSeed, scaledDotProductAttention, tensor, zeros } = wg;
 type Tensor = wg.Tensor;
+type Attention = (inputs: AttentionInputs) => Tensor;
 
 // Lengths that no tile divides, heads in the middle of the shape, and a causal mask.
 checkOp(scaledDotProductAttention, {
@@ -55,7 +53,7 @@ const random = (seed: number, ...shape: number[]): Tensor => {
 };
 
 /** The result and the gradients of q, k and v. */
-function withGradients(attention: AttentionKernels, inputs: Omit<AttentionInputs, "dropout">, p: number): Tensor[] {
+function withGradients(attention: Attention, inputs: Omit<AttentionInputs, "dropout">, p: number): Tensor[] {
   const { q, k, v } = inputs;
   manualSeed(3);
   const y = attention({ ...inputs, dropout: p === 0 ? null : [nextKey(), tensor(p)] });
@@ -74,17 +72,34 @@ async function expectSame(got: readonly Tensor[], expected: readonly Tensor[], t
   }
 }
 
-/** The schedule of devices without subgroups, whatever this one is. */
-const tiled = makeAttention(() => ({ rows: 2, size: 4, share: "tile" }));
+/** What schedules attention's kernels are given, by name. */
+const schedules: readonly (readonly [string, (offer: Offer) => Schedule | null])[] = [
+  ["the device's schedule", () => null],
+  ["tiles in workgroup memory", () => ({ rows: 2, size: 4, share: "tile" })],
+  ["the first schedule that tune tries", (offer) => alternatives(offer, currentTraits())[0] as Schedule],
+  ["the last one", (offer) => alternatives(offer, currentTraits()).at(-1) as Schedule],
+];
 
-for (const [name, attention] of [
-  ["the device's schedule", attentionKernels],
-  ["tiles in workgroup memory", tiled],
-] as const) {
+for (const [name, choose] of schedules) {
   test(`dropout drops the same weights as the composition does, by ${name}`, async () => {
     const [q, k, v] = [random(1, 2, 17, 8), random(2, 2, 35, 8), random(3, 2, 35, 12)];
     const inputs = { q, k, v, mask: null, isCausal: true, scale: 0.4 };
-    await expectSame(withGradients(attention, inputs, 0.4), withGradients(composedAttention, inputs, 0.4), 3e-6);
+    const asked = new Set<string>();
+    useSchedules((offer) => {
+      if (offer.kernel.family !== "kernel") return null;
+      asked.add(offer.kernel.fused.join());
+      return choose(offer);
+    });
+    try {
+      await expectSame(
+        withGradients(attentionKernels, inputs, 0.4),
+        withGradients(composedAttention, inputs, 0.4),
+        3e-6,
+      );
+    } finally {
+      useSchedules(null);
+    }
+    assert.equal([...asked].sort(), ["attention", "attention backward (keys)", "attention backward (queries)"]);
   });
 }
 
@@ -132,7 +147,7 @@ test("large scores don't overflow, and a query that sees nothing gives NaN", asy
 test("heads of one projection: one dispatch forward, two backward, and right through views", async () => {
   const [batch, length, heads, width] = [2, 10, 2, 4];
   const x = random(5, batch, length, 3 * heads * width);
-  const attend = (attention: AttentionKernels): Tensor[] => {
+  const attend = (attention: Attention): Tensor[] => {
     const parts = x.mul(2).reshape([batch, length, 3, heads, width]).permute([2, 0, 3, 1, 4]).unbind();
     const [q, k, v] = parts as [Tensor, Tensor, Tensor];
     const y = attention({ q, k, v, mask: null, isCausal: true, scale: 0.5, dropout: null });

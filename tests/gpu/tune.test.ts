@@ -3,7 +3,18 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { currentTraits, useSchedules } from "../../src/engine.ts";
-import { compile, conv2d, explain, init, layerNorm, stack, type Tensor, tensor, tune } from "../../src/index.ts";
+import {
+  compile,
+  conv2d,
+  explain,
+  init,
+  layerNorm,
+  scaledDotProductAttention,
+  stack,
+  type Tensor,
+  tensor,
+  tune,
+} from "../../src/index.ts";
 import { alternatives, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { rejection } from "../support/failure.ts";
 
@@ -16,12 +27,14 @@ function numbers(count: number): Float32Array {
 const vector = tensor(numbers(4096));
 const table = tensor(numbers(6 * 64), { shape: [6, 64] });
 const [left, right] = [tensor(numbers(12 * 20), { shape: [12, 20] }), tensor(numbers(20 * 8), { shape: [20, 8] })];
+const heads = tensor(numbers(2 * 17 * 8), { shape: [2, 17, 8] });
 const images = tensor(numbers(2 * 8 * 9 * 9), { shape: [2, 8, 9, 9] });
 const filters = tensor(numbers(12 * 8 * 3 * 3), { shape: [12, 8, 3, 3] });
 const work: readonly (readonly [string, () => Tensor])[] = [
   ["map", () => vector.mul(2).exp()],
   ["row", () => table.softmax(1)],
   ["contraction", () => left.matmul(right).relu()],
+  ["hand-written", () => scaledDotProductAttention(heads, heads, heads, { isCausal: true })],
 ];
 
 /** The first results within f32's rounding of the second. */
@@ -75,7 +88,7 @@ for (const [what, compute] of products) {
     const expected = await Promise.all(compute().map((x) => x.data()));
     const offers = new Map<string, Schedule>();
     useSchedules((offer) => {
-      const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && s.chunk > 0);
+      const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && Number(s.chunk) > 0);
       if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles.at(-1) as Schedule);
       return null;
     });
