@@ -1,7 +1,9 @@
 // A real Chromium for tests and reports: where it is, the flags that give it WebGPU without a GPU, and a server for its pages.
 
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { delimiter, extname, join, normalize } from "node:path";
 
 /** WebGPU on SwiftShader, and no traffic of the browser's own. */
@@ -25,7 +27,7 @@ const PLACES = {
   win32: ["C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe"],
 };
 
-/** The path of an installed Chromium or Chrome: the one in $CHROMIUM, else the first one found; null where there is none. */
+/** The path of an installed Chromium or Chrome: the one in $CHROMIUM, else the first one found, Playwright's last; null where there is none. */
 export function findChromium() {
   const given = process.env.CHROMIUM;
   if (given !== undefined && given !== "") return isProgram(given) ? given : null;
@@ -34,7 +36,18 @@ export function findChromium() {
     ...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))),
     ...(PLACES[process.platform] ?? []),
   ];
-  return candidates.find(isProgram) ?? null;
+  return candidates.find(isProgram) ?? playwrightsOwn();
+}
+
+/** The Chromium that Playwright has downloaded, if it starts: it comes without the libraries that it needs of the system. */
+function playwrightsOwn() {
+  try {
+    const path = createRequire(import.meta.url)("playwright-core").chromium.executablePath();
+    return isProgram(path) && spawnSync(path, ["--version"], { stdio: "ignore" }).status === 0 ? path : null;
+  } catch {
+    // No packages yet, or none for this machine.
+    return null;
+  }
 }
 
 function isProgram(path) {

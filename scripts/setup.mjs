@@ -155,7 +155,7 @@ function findBrowser() {
     process.platform === "linux"
       ? browserPlan(parseOsRelease(read("/etc/os-release")))
       : { hint: "Install Chrome, or name a Chromium in $CHROMIUM." };
-  const prefix = rootPrefix();
+  const prefix = process.platform === "linux" ? rootPrefix() : null;
   if (plan.hint === undefined && prefix !== null) {
     say("installing Chromium with apt-get, for the tests in a browser; this can take some minutes");
     const [update, install] = plan.commands;
@@ -165,6 +165,10 @@ function findBrowser() {
     if (findChromium() !== null) return;
     process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}`.split("\n").slice(-10).join("\n"));
   }
+  say("downloading Chromium with Playwright, for the tests in a browser; this can take some minutes");
+  const cli = join(ROOT, "node_modules/playwright-core/cli.js");
+  const download = spawnSync(process.execPath, [cli, "install", "--no-shell", "chromium"], { encoding: "utf8" });
+  if (download.status === 0 && findChromium() !== null) return;
   const how = plan.hint ?? `Run: ${asShell({ file: null, commands: plan.commands }).join(" && ")}`;
   say(`there is no Chromium, so the tests in a browser will be skipped. ${how}`);
 }
