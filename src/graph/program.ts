@@ -4,7 +4,7 @@ import type { DType } from "../dtype.ts";
 import { castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
-import { type Condition, constantIndex, type Index, valueIndex } from "./index-expression.ts";
+import { type Condition, constantIndex, decideCondition, type Index, valueIndex } from "./index-expression.ts";
 import {
   CONSTANT,
   COPY,
@@ -485,10 +485,14 @@ export function broadcastCoordinates(coordinates: readonly Index[], shape: Shape
   return shape.map((n, i) => (n === 1 ? constantIndex(0) : (coordinates[offset + i] as Index)));
 }
 
-/** Where the inputs of an inline value are read for one of its elements, with the conditions of a view. */
+/**
+ * Where the inputs of an inline value are read for one of its elements, with the conditions of a view. What `isStored` does not hold of is
+ * computed inline itself: a gather's index is then found behind its views, where equal indices look equal.
+ */
 export function inputCoordinates(
   value: Value,
   coordinates: readonly Index[],
+  isStored: (value: Value) => boolean = () => true,
 ): { coordinates: Index[][]; conditions: Condition[]; fill: number } {
   const { definition, inputs } = value;
   switch (definition.kind) {
@@ -501,7 +505,7 @@ export function inputCoordinates(
       const [data, index] = inputs as [Value, Value];
       const dim = value.attributes[0] as number;
       const at = [...coordinates];
-      const read = valueIndex(index, coordinates);
+      const read = readThroughViews(index, coordinates, isStored);
       at[dim] = read;
       const size = data.shape[dim] as number;
       // An index out of range reads NaN (0 for integers), never another element.
@@ -522,4 +526,19 @@ export function inputCoordinates(
     default:
       return { coordinates: [], conditions: [], fill: 0 };
   }
+}
+
+/** A whole number that is read from `value`, below its views that are nowhere stored. */
+function readThroughViews(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Index {
+  let [from, at] = [value, coordinates];
+  while (
+    from.leaf === null &&
+    !isStored(from) &&
+    (from.definition.kind === "view" || from.definition.kind === "alias")
+  ) {
+    const inner = inputCoordinates(from, at);
+    if (inner.conditions.some((condition) => decideCondition(condition) !== true)) break;
+    [from, at] = [from.inputs[0] as Value, inner.coordinates[0] as Index[]];
+  }
+  return valueIndex(from, at);
 }

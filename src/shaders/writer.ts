@@ -287,7 +287,7 @@ export class Writer {
       const depth = Math.max(...lanes.map((l) => this.#depthOf(l)));
       return { code: this.#let("x", `vec4<${element}>(${codes.join(", ")})`, depth), width: 4, depth };
     }
-    const inner = inputCoordinates(value, coordinates);
+    const inner = inputCoordinates(value, coordinates, (v) => this.#access.isStored(v));
     switch (definition.kind) {
       case "view":
       case "alias":

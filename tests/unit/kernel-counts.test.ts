@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import type { Tensor } from "../../src/tensor.ts";
 import {
   crossEntropy,
+  embedding,
   explain,
   grad,
   gruCell,
@@ -47,6 +48,14 @@ test("softmax, logSoftmax and layer norm are one kernel each", () => {
   assert.is(kernels(x.softmax(-1)), 1);
   assert.is(kernels(x.logSoftmax(1)), 1);
   assert.is(kernels(layerNorm(x, [128], { weight: input(128), bias: input(128) })), 1);
+});
+
+test("rows looked up by an index are read four elements at a time, and the index once", () => {
+  const words = tensor(new Int32Array(12), { shape: [3, 4] });
+  const [kernel] = explain(layerNorm(embedding(words, input(10, 64)), [64])).kernels;
+  assert.is(kernel?.wgsl.match(/array<i32>/g)?.length, 1);
+  assert.is(kernel?.wgsl.match(/array<f32>/g), null);
+  assert.is(kernel?.wgsl.match(/< 10u/g)?.length, 1);
 });
 
 test("drawing a class by softmax is one kernel", () => {
