@@ -1,6 +1,6 @@
 // What one does with a tensor besides computing: read it, differentiate it, give it a new value.
 
-import { backwardInto } from "./autograd/backward.ts";
+import { leafGradients } from "./autograd/backward.ts";
 import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
 import { checkDevice, dataBytes, flush, openDevice, readBytes, submit, synchronize } from "./engine.ts";
 import { ShapeError, WgradError } from "./errors.ts";
@@ -11,7 +11,7 @@ import { currentTrace } from "./graph/trace.ts";
 import { cast, constant, expectTensor } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
 import { expand, reshape, strided } from "./ops/views.ts";
-import { keepLoss, markAssigned, noteGradients } from "./pending.ts";
+import { addGradients, keepLoss, markAssigned, noteGradients } from "./pending.ts";
 import { formatShape, sameShape, sizeOf } from "./shape.ts";
 
 /** Nested arrays of numbers, as deep as the tensor has dims. */
@@ -80,8 +80,13 @@ export function detach(x: Tensor): Tensor {
  */
 export function backward(x: Tensor, gradient?: Tensor): void {
   expectTensor("backward", x);
-  noteGradients(backwardInto(x, gradient));
-  keepLoss(x.node);
+  const found = leafGradients(x, gradient);
+  withGrad(false, () => addGradients(found));
+  noteGradients(found.keys());
+  keepLoss(
+    x.node,
+    [...found.values()].map((g) => g.node),
+  );
 }
 
 /**

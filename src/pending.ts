@@ -1,16 +1,24 @@
 // What the next submit has to compute: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
 
-import { internal } from "./errors.ts";
+import { internal, StaleTensorError } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { capture, isRealized, type Request } from "./graph/program.ts";
 import type { Storage } from "./graph/storage.ts";
 import { handleOn, type Tensor } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
+import { add } from "./ops/arithmetic.ts";
 import { copy } from "./ops/memory.ts";
+import { formatShape } from "./shape.ts";
 
 /** Tensors with a slot whose new value has not been submitted yet. */
 const pending = new Set<Tensor>();
-const losses = new Set<Node>();
+/** Counts the submits that have overwritten something: what was recorded before may be stale. */
+let overwrites = 0;
+/** Nodes on which backward was called, the gradients that leaves got of it, and the count at that time. */
+const losses = new Map<Node, { readonly gradients: readonly Node[]; readonly at: number }>();
+/** The count at which a leaf's gradient was last added to, and gradients that are stale for good. */
+const recorded = new WeakMap<Tensor, number>();
+const stale = new WeakSet<Tensor>();
 /** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
 const optimized = new WeakSet<Tensor>();
 const graded = new Set<Tensor>();
@@ -26,9 +34,31 @@ export function unmarkAssigned(tensor: Tensor): void {
   pending.delete(tensor);
 }
 
-/** Keeps the value of `node` readable beyond the next step. */
-export function keepLoss(node: Node): void {
-  losses.add(node);
+/**
+ * Keeps the value of `node` readable beyond the next step: it is computed with the step, or with what is read of the gradients that leaves
+ * got of it before.
+ */
+export function keepLoss(node: Node, gradients: readonly Node[] = []): void {
+  for (const known of losses.keys()) if (known.storage !== null) losses.delete(known);
+  losses.set(node, { gradients, at: overwrites });
+}
+
+/** The losses whose gradients `targets` are made of. */
+function lossesBehind(targets: readonly Node[]): Node[] {
+  const lossOf = new Map<Node, Node>();
+  for (const [loss, { gradients }] of losses) for (const gradient of gradients) lossOf.set(gradient, loss);
+  if (lossOf.size === 0) return [];
+  const found = new Set<Node>();
+  const seen = new Set<Node>();
+  const open = [...targets];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (seen.has(node) || node.storage !== null) continue;
+    seen.add(node);
+    const loss = lossOf.get(node);
+    if (loss !== undefined) found.add(loss);
+    open.push(...node.inputs);
+  }
+  return [...found];
 }
 
 /** Everything that is to be computed now: assignments, then `targets` that have no value yet. */
@@ -39,7 +69,9 @@ export function gatherRequests(targets: readonly Node[]): { requests: Request[];
     if (slot === null) throw internal("an assignment without a slot");
     return { node: ownNode(tensor, i), slot };
   });
-  for (const node of new Set(targets)) if (!isRealized(node)) requests.push({ node, slot: null });
+  const behind = losses.size === 0 ? [] : lossesBehind([...requests.map(({ node }) => node), ...targets]);
+  for (const node of behind) losses.delete(node);
+  for (const node of new Set([...targets, ...behind])) if (!isRealized(node)) requests.push({ node, slot: null });
   return { requests, assigned };
 }
 
@@ -54,6 +86,7 @@ function ownNode(tensor: Tensor, i: number): Node {
 /** After the assignments have been recorded: slots hold their new values from here on. */
 export function settleAssigned(assigned: readonly Tensor[]): void {
   const storages = new Set<Storage>();
+  if (assigned.length > 0) overwrites++;
   for (const tensor of assigned) {
     pending.delete(tensor);
     if (tensor.slot !== null) storages.add(tensor.slot.storage);
@@ -77,9 +110,43 @@ export function abandonAssigned(): void {
 
 /** The losses to be kept; they are forgotten here. */
 export function takeLosses(): Node[] {
-  const kept = [...losses];
+  const kept = [...losses].filter(([node, { at }]) => at === overwrites || isComputable(node));
   losses.clear();
-  return kept;
+  return kept.map(([node]) => node);
+}
+
+/**
+ * Adds gradients to what leaves have. Throws a StaleTensorError, and adds none, where a parameter still has the gradient that a step has used:
+ * its value is gone. Another leaf's gradient stays as stale as a step has left it.
+ */
+export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
+  const kept = [...found].filter(([leaf]) => leaf.grad === null || !isStale(leaf.grad));
+  if (kept.length < found.size) {
+    for (const [leaf] of found) {
+      if (leaf.grad === null || !stale.has(leaf.grad) || !optimized.has(leaf)) continue;
+      throw new StaleTensorError(
+        `backward: a parameter of shape ${formatShape(leaf.shape)} still has the gradient that the last step used, to which nothing can be added any more. ` +
+          "Call optimizer.zeroGrad() before backward(); a gradient that is read before the step stays.",
+        { op: "backward" },
+      );
+    }
+  }
+  for (const [leaf, gradient] of kept) {
+    leaf.grad = leaf.grad === null ? gradient : add(leaf.grad, gradient);
+    recorded.set(leaf.grad, overwrites);
+  }
+}
+
+/** Whether a step has overwritten what the gradient was to be computed from. */
+function isStale(gradient: Tensor): boolean {
+  if (stale.has(gradient)) return true;
+  if (gradient.disposed || gradient.node.storage !== null || recorded.get(gradient) === overwrites) return false;
+  if (isComputable(gradient.node)) {
+    recorded.set(gradient, overwrites);
+    return false;
+  }
+  stale.add(gradient);
+  return true;
 }
 
 /** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */

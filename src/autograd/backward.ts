@@ -212,18 +212,9 @@ export function gradients(
   });
 }
 
-/** Adds the gradients of `output` into `.grad` of every leaf with requiresGrad; returns these leaves. */
-export function backwardInto(output: Tensor, gradient?: Tensor): Tensor[] {
+/** The gradients of `output` by the leaves with requiresGrad that it depends on. */
+export function leafGradients(output: Tensor, gradient?: Tensor): Map<Tensor, Tensor> {
   const seed = seedGradient("backward", output, gradient);
   const found = propagate([output], [seed], (node) => node.leaf !== null, false);
-  return withGrad(false, () => {
-    const leaves: Tensor[] = [];
-    for (const [node, g] of found) {
-      const leaf = node.leaf;
-      if (leaf === null) continue;
-      leaf.grad = leaf.grad === null ? g : add(leaf.grad, g);
-      leaves.push(leaf);
-    }
-    return leaves;
-  });
+  return new Map([...found].flatMap(([{ leaf }, g]) => (leaf === null ? [] : [[leaf, g]])));
 }

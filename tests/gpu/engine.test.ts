@@ -9,6 +9,7 @@ import {
   ShapeError,
   StaleTensorError,
 } from "../../src/errors.ts";
+import { takeLosses } from "../../src/pending.ts";
 import {
   Arena,
   add,
@@ -226,6 +227,23 @@ test("what depends on an overwritten parameter is stale; the loss and what was r
   assert.instance(await failure(() => realize(predicted)), StaleTensorError);
   const again = batch(1);
   assert.ok(Number.isFinite(await step(again.x, again.y).loss.item()), "and training goes on");
+});
+
+test("a loss is computed with the gradients that are read of it, and forgotten then", async () => {
+  const weight = tensor([2, 3], { requiresGrad: true });
+  for (let i = 0; i < 3; i++) {
+    const x = tensor([i, 1], { requiresGrad: true });
+    const loss = x.mul(weight).square().sum();
+    loss.backward();
+    const { dispatches } = device.stats();
+    const found = await (x.grad as Tensor).add(1).tolist();
+    assert.equal(found, [8 * i + 1, 19]);
+    const read = device.stats().dispatches;
+    assert.ok(read > dispatches);
+    assert.is(await loss.item(), 4 * i * i + 9);
+    assert.is(device.stats().dispatches, read, "the loss was there");
+  }
+  assert.equal(takeLosses(), []);
 });
 
 test("states that read each other are exchanged, not clobbered", async () => {

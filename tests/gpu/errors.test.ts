@@ -680,12 +680,31 @@ const lifetime: Row[] = [
         .mean();
       loss.backward();
       optimizer.step();
+      optimizer.zeroGrad();
       loss.add(layer.weight.sum().mul(0)).backward();
       optimizer.step();
       return layer.weight.data();
     },
     StaleTensorError,
     /old value of shape/,
+  ],
+  [
+    "backward without zeroGrad after the step",
+    () => {
+      const layer = new nn.Linear(2, 1);
+      const optimizer = new optim.Adam(layer.parameters());
+      for (let i = 0; i < 3; i++) {
+        layer
+          .forward(ones([3, 2]))
+          .square()
+          .mean()
+          .backward();
+        optimizer.step();
+      }
+      return layer.weight.data();
+    },
+    StaleTensorError,
+    /^backward: a parameter of shape \[[12, ]+\] still has the gradient .*zeroGrad\(\) before backward\(\)/,
   ],
   [
     "reading while compiling",
