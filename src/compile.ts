@@ -7,6 +7,7 @@ import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, type Trace, withTrace } from "./graph/trace.ts";
+import { copy } from "./ops/memory.ts";
 import { gatherRequests, settleAssigned, takeLosses } from "./pending.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
@@ -20,6 +21,12 @@ export type Nested =
   | readonly Nested[]
   | { readonly [name: string]: Nested };
 
+interface State {
+  readonly tensor: Tensor;
+  readonly storage: Storage;
+  readonly requiresGrad: boolean;
+}
+
 interface Compiled {
   readonly trace: Trace;
   readonly captured: Capture;
@@ -28,8 +35,8 @@ interface Compiled {
   readonly first: Job;
   /** Tensors whose state the step overwrites. */
   readonly assigned: readonly Tensor[];
-  /** Tensors that were state when the step was traced, with the storage that they had. */
-  readonly state: readonly { readonly tensor: Tensor; readonly storage: Storage }[];
+  /** Tensors that were state when the step was traced, as they were. */
+  readonly state: readonly State[];
   readonly rebuild: (outputs: readonly Tensor[]) => unknown;
   /** Requests that the function returned, in the order of `rebuild`. */
   readonly results: readonly { readonly node: Node; readonly request: number }[];
@@ -55,8 +62,9 @@ function flatten(value: unknown, visit: (tensor: Tensor) => number): (tensors: r
 /**
  * A function that runs `step` (a synchronous function of tensors, arrays and objects of them) as one plan: traced at the first call
  * with a given signature of shapes, dtypes and other arguments, replayed afterwards. Returns what `step` returns, already submitted.
- * Whatever is read through `scalar`, the random generator and tensor state is taken anew at each call; other JavaScript values
- * (`module.training`, numbers in closures) are those of the trace.
+ * Whatever is read through `scalar`, the random generator and tensor state is taken anew at each call. Where `module.training`, a leaf's
+ * `requiresGrad` or an optimizer's options and groups have changed, the step is traced again; other JavaScript values (numbers in closures,
+ * which layers a model has) are those of the trace.
  */
 export function compile<Arguments extends readonly unknown[], Result>(
   step: (...args: Arguments) => Result,
@@ -77,9 +85,7 @@ export function compile<Arguments extends readonly unknown[], Result>(
     const nodes = inputs.map((t) => t.node);
     if (nodes.some((n) => !isRealized(n))) flush(nodes, null);
     const known = compiled.get(signature);
-    if (known?.state.every(({ tensor, storage }) => !tensor.disposed && tensor.slot?.storage === storage)) {
-      return replay(known, nodes) as Result;
-    }
+    if (known !== undefined && isValid(known)) return replay(known, nodes) as Result;
     // What is pending belongs before the step, not into it.
     submit();
     const { made, result } = traceStep(step, rebuild, inputs, nodes);
@@ -88,13 +94,23 @@ export function compile<Arguments extends readonly unknown[], Result>(
   };
 }
 
+/** Whether everything is as it was found when the step was traced. */
+function isValid({ state, trace }: Compiled): boolean {
+  return (
+    state.every(
+      ({ tensor, storage, requiresGrad }) =>
+        !tensor.disposed && tensor.slot?.storage === storage && tensor.requiresGrad === requiresGrad,
+    ) && trace.guards.every((holds) => holds())
+  );
+}
+
 function traceStep<Arguments extends readonly unknown[], Result>(
   step: (...args: Arguments) => Result,
   rebuildArguments: (tensors: readonly Tensor[]) => unknown,
   inputs: readonly Tensor[],
   nodes: readonly Node[],
 ): { made: Compiled; result: unknown } {
-  const trace: Trace = { effects: [], unsettled: false };
+  const trace: Trace = { effects: [], guards: [], unsettled: false };
   const placeholders = inputs.map((t) => {
     const storage = new Storage(Math.max(dataBytes(t), 8), null);
     const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype));
@@ -111,18 +127,20 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   takeLosses();
   const outputs: Tensor[] = [];
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
-  const outputNodes = outputs.map((t) => t.node);
+  // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
+  const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copy(t, i).node : t.node));
   const gathered = gatherRequests(outputNodes);
   const requests = gathered.requests;
-  // A returned value that existed before the step is copied, so that every call returns a tensor of its own.
   const captured = capture(requests);
   const placeholderOf = new Map(placeholders.map((p, i) => [p.storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
-  const state: { tensor: Tensor; storage: Storage }[] = [];
-  for (const { node } of captured.buffers)
-    if (node?.leaf?.slot) state.push({ tensor: node.leaf, storage: node.leaf.slot.storage });
-  for (const tensor of gathered.assigned)
-    if (tensor.slot !== null) state.push({ tensor, storage: tensor.slot.storage });
+  const state: State[] = [];
+  const note = (tensor: Tensor): void => {
+    if (tensor.slot === null) return;
+    state.push({ tensor, storage: tensor.slot.storage, requiresGrad: tensor.requiresGrad });
+  };
+  for (const { node } of captured.buffers) if (node?.leaf) note(node.leaf);
+  for (const tensor of gathered.assigned) note(tensor);
   const job = makeJob(
     captured,
     freshOutputs(captured),
@@ -184,7 +202,6 @@ function run(compiled: Compiled, job: Job, nodes: readonly Node[]): unknown {
   start(bound);
   compiled.first.plan = bound.plan;
   const outputs = compiled.results.map(({ node, request }) => {
-    if (request < 0) return new Tensor(node);
     const storage = job.outputs[request];
     if (storage === null || storage === undefined) throw internal("a result without memory");
     return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));

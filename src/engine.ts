@@ -6,7 +6,7 @@ import { type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
-import { currentTrace, traceEffect } from "./graph/trace.ts";
+import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
 import { abandonAssigned, gatherRequests, settleAssigned, takeGradients, takeLosses } from "./pending.ts";
 import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
 import { adopt, beginRun, dropIdle, forgetResident, leafRange, memoryOn, moveToHost } from "./residency.ts";
@@ -295,9 +295,9 @@ export async function readBytes(node: Node): Promise<ArrayBuffer> {
  * step being traced (learning rates, bias corrections).
  */
 export function scalar(refresh: () => number, dtype: "f32" | "i32" | "u32" = "f32"): Tensor {
-  const host = encode([refresh()], dtype).slice();
+  const host = encode([readAnew(refresh)], dtype).slice();
   traceEffect(() => {
-    host[0] = refresh();
+    host[0] = readAnew(refresh);
   });
   return new Tensor(sourceNode(new Storage(4, host), 0, [], dtype));
 }

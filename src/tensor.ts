@@ -24,7 +24,7 @@ export { explain, kernels } from "./explain.ts";
 export { Gradients } from "./gradients.ts";
 export { initialSeed, manualSeed } from "./graph/generator.ts";
 export { isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
-export { hostEffect } from "./graph/trace.ts";
+export { hostEffect, isReadAnew, readAnew, traceGuard } from "./graph/trace.ts";
 export type {
   CustomInputs,
   CustomKernelOptions,

@@ -2,6 +2,8 @@
 
 export interface Trace {
   readonly effects: (() => void)[];
+  /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
+  readonly guards: (() => boolean)[];
   /** Set when a tensor got state of its own meanwhile: its old value is a constant of this trace, so the next call must trace again. */
   unsettled: boolean;
 }
@@ -27,6 +29,29 @@ export function withTrace<T>(trace: Trace, run: () => T): T {
 /** Remembers something to do before every replay; does nothing outside a trace. */
 export function traceEffect(effect: () => void): void {
   current?.effects.push(effect);
+}
+
+/** Says what a replay of the compiled step being traced takes for granted; does nothing outside a trace. */
+export function traceGuard(holds: () => boolean): void {
+  current?.guards.push(holds);
+}
+
+let anew = false;
+
+/** Calls `refresh`, which is called again before every replay: what it reads may change. */
+export function readAnew<T>(refresh: () => T): T {
+  const before = anew;
+  anew = true;
+  try {
+    return refresh();
+  } finally {
+    anew = before;
+  }
+}
+
+/** Whether what is read at present is read again before every replay. */
+export function isReadAnew(): boolean {
+  return anew;
 }
 
 /** Runs `run` now, and again before every replay of the compiled step that is being traced. */

@@ -1,7 +1,7 @@
 // Module: the base of every layer and model, a tree of parameters, buffers and submodules found by property assignment.
 
 import { WgradError } from "../errors.ts";
-import { type DType, dropGradient, Tensor } from "../tensor.ts";
+import { type DType, dropGradient, Tensor, traceGuard } from "../tensor.ts";
 import { isParameter, parameter } from "./parameter.ts";
 import { loadEntries, type StateDict } from "./state.ts";
 import { summarize } from "./summary.ts";
@@ -30,10 +30,19 @@ export interface LoadReport {
  * ```
  */
 export class Module {
-  /** True after `train()` (the initial mode), false after `eval()`. Dropout and batch norm behave accordingly. */
-  training = true;
-
+  #training = true;
   readonly #buffers = new Map<string, boolean>();
+
+  /** True after `train()` (the initial mode), false after `eval()`. Dropout and batch norm behave accordingly. */
+  get training(): boolean {
+    const training = this.#training;
+    traceGuard(() => this.#training === training);
+    return training;
+  }
+
+  set training(training: boolean) {
+    this.#training = training;
+  }
 
   /** Computes the output. Every layer defines its own. */
   forward(..._inputs: never[]): unknown {

@@ -69,7 +69,7 @@ export class FlatGroup<S extends string> {
 }
 
 /** Which parameters take part in a step, in cohorts that have had the same number of steps. */
-export class Cohorts<C> {
+export class Cohorts<C extends object> {
   /** The cohort of every parameter, -1 for those that rest. */
   readonly of: readonly number[];
   /** The counters of every cohort. */
@@ -96,6 +96,16 @@ export class Cohorts<C> {
     });
     this.#counters = first;
     this.#index = this.of.every((cohort) => cohort === 0) ? null : group.cohortIndex(this.of);
+  }
+
+  /** Whether parameters of a cohort still have the same counters. */
+  areTogether(counters: readonly C[]): boolean {
+    return counters.every((own, i) => {
+      const first = this.#counters[this.of[i] as number];
+      if (first === undefined || first === own) return true;
+      for (const name in first) if (own[name] !== first[name]) return false;
+      return true;
+    });
   }
 
   /** A number that follows from the counters: the same for all parameters, or a vector where they differ. */

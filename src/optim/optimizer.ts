@@ -6,12 +6,14 @@ import {
   dropGradient,
   ge,
   hostEffect,
+  isReadAnew,
   ne,
   noGrad,
   ownGradients,
   stateTensor,
   submit,
   Tensor,
+  traceGuard,
   where,
   zeros,
 } from "../tensor.ts";
@@ -50,7 +52,10 @@ export interface Update<O extends CommonOptions, S extends string> {
   readonly gradient: Tensor;
   /** The state by name: all that `slots(group)` lists. */
   readonly state: Record<S, Tensor>;
-  /** The live group: read what may change from step to step inside `scalar(() => …)`. */
+  /**
+   * The live group: what is read inside `scalar(() => …)` or `number` may change from step to step; what is read outside as well is taken to
+   * decide by being 0, and by its value otherwise. A compiled step is recorded again where that has changed.
+   */
   readonly group: ParamGroup<O>;
   /** A number that follows from the counters, which are already advanced to this step. */
   number(refresh: (counters: Counters) => number): Tensor;
@@ -62,7 +67,10 @@ export interface Updated<S extends string> {
   readonly state?: Partial<Record<S, Tensor>>;
 }
 
-/** Skipped steps that the counters take into account; when there are more, they are few among thousands. */
+/**
+ * Skipped steps that the counters take into account: as many as GradScaler needs to come from its default scale, 65536, down to 1. When there
+ * are more, they are few among thousands.
+ */
 const MOST_SKIPPED = 16;
 
 /** Base of all optimizers: they define `slots` and `update`, the rest is here. */
@@ -137,6 +145,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     const skip = options.skip === undefined ? null : ne(options.skip, 0);
     noGrad(() => {
       if (skip !== null) this.#skipped ??= stateTensor([], 0);
+      const { length } = this.paramGroups;
+      traceGuard(() => this.paramGroups.length === length);
       for (const group of this.paramGroups) {
         for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat, skip);
       }
@@ -159,7 +169,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     });
     let next = 0;
     const param_groups = this.paramGroups.map((group) => groupToState(group, () => next++));
-    return { state, param_groups };
+    if (this.#skipped === null) return { state, param_groups };
+    const before = params.map((parameter) => this.#past.get(this.#countersOf(parameter)) ?? []);
+    return { state, param_groups, skipped: { steps: this.#skipped, before: before.map(copyAll) } };
   }
 
   /**
@@ -174,14 +186,17 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     this.paramGroups.forEach((group, i) => {
       Object.assign(group, groups[i]);
     });
-    noGrad(() => this.#skipped?.assign(0));
+    const { skipped } = stateDict;
+    if (skipped !== undefined) this.#skipped ??= stateTensor([], 0);
+    const steps = skipped?.steps ?? 0;
+    noGrad(() => this.#skipped?.assign(steps instanceof Tensor ? steps.detach() : steps));
     // The state's objects stay the same ones: compiled steps hold them.
     params.forEach(({ parameter, group }, i) => {
       const entry = loaded[i];
       const state = this.state.get(parameter);
       if (state === undefined) return;
       Object.assign(state.counters, this.newCounters(), entry?.counters);
-      this.#past.delete(state.counters);
+      this.#past.set(state.counters, copyAll(skipped?.before[i] ?? []));
       for (const slot of this.#slotsOf(group)) {
         const value = entry?.tensors[slot]?.detach() ?? this.initial(slot, group);
         noGrad(() => state.slots[slot]?.assign(value));
@@ -270,14 +285,18 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     });
     const parameters = flat.parameters();
     const cohorts = new Cohorts(flat, steps, counters);
+    // Parameters of a cohort go on together, or a compiled step is another one.
+    traceGuard(() => cohorts.areTogether(counters));
     const old = Object.fromEntries(slots.map((slot) => [slot, flat.state(slot)])) as Record<S, Tensor>;
+    const watched = watch(group);
     const updated = this.update({
       parameter: parameters.flat,
       gradient: parameters.collect(gradients.map((gradient, i) => gradient ?? zeros((params[i] as Tensor).shape))),
       state: old,
-      group,
+      group: watched.group,
       number: (refresh) => this.#number(cohorts, refresh),
     });
+    traceGuard(watched.guard());
     const select = (value: Tensor, before: Tensor): Tensor => {
       const selected = cohorts.select(value, before);
       return skip === null ? selected : where(skip, before, selected);
@@ -311,6 +330,30 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     if (state === undefined) throw new WgradError("internal: a parameter without state");
     return state.counters;
   }
+}
+
+/** A group that notes which of its options are read, and a guard of those that a compiled step is made by. */
+function watch<G extends object>(group: G): { readonly group: G; guard(): () => boolean } {
+  const decisive = new Map<keyof G, unknown>();
+  const data = new Set<keyof G>();
+  const proxy = new Proxy(group, {
+    get: (target, name) => {
+      const value = target[name as keyof G];
+      if (isReadAnew()) data.add(name as keyof G);
+      else decisive.set(name as keyof G, copy(value));
+      return value;
+    },
+  });
+  const holds = (name: keyof G, before: unknown): boolean => {
+    const value: unknown = group[name];
+    if (data.has(name) && typeof value === "number") return (value === 0) === (before === 0);
+    return Array.isArray(value) ? value.every((v, i) => v === (before as unknown[])[i]) : value === before;
+  };
+  return { group: proxy, guard: () => () => [...decisive].every(([name, before]) => holds(name, before)) };
+}
+
+function copyAll(list: readonly Counters[]): Counters[] {
+  return list.map((counters) => ({ ...counters }));
 }
 
 function groupsOf<O>(

@@ -2,6 +2,7 @@
 
 import { ShapeError, WgradError } from "../errors.ts";
 import { Tensor } from "../tensor.ts";
+import type { Counters } from "./optimizer.ts";
 
 /** What an optimizer's `stateDict()` returns. */
 export interface OptimizerStateDict {
@@ -9,6 +10,11 @@ export interface OptimizerStateDict {
   state: Record<number, Record<string, Tensor | number>>;
   /** The groups' options; `params` lists the numbers of their parameters. */
   param_groups: Record<string, unknown>[];
+  /**
+   * Where a GradScaler skips steps: how many had no effect, and for every parameter the counters of earlier steps, the latest first. `step`
+   * counts skipped steps; PyTorch's does not.
+   */
+  skipped?: { steps: Tensor | number; before: Counters[][] };
 }
 
 interface Group {

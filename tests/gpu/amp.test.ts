@@ -8,8 +8,10 @@ import {
   compile,
   crossEntropy,
   init,
+  io,
   manualSeed,
   nn,
+  noGrad,
   ones,
   optim,
   randn,
@@ -74,12 +76,15 @@ test("training in f16 follows f32, plainly and compiled, and the factor grows", 
   assert.is(compiled.scale, 65536 * 4);
 });
 
-test("a step that overflows changes nothing but the factor, and does not count for Adam", async () => {
-  const run = async (factors: number[], scaled: boolean) => {
-    const weight = nn.parameter(tensor([1, 2, 3]));
-    const other = nn.parameter(tensor([[0.5]]));
-    const optimizer = new optim.Adam([weight, other], { lr: 0.1 });
-    const scaler = new amp.GradScaler({ initScale: 1024, growthInterval: 3, enabled: scaled });
+test("a step that overflows changes nothing but the factor, and does not count for NAdam, with a checkpoint between or without", async () => {
+  const run = async (factors: number[], scaled: boolean, resumeAt = -1) => {
+    const make = () => ({
+      weight: nn.parameter(tensor([1, 2, 3])),
+      other: nn.parameter(tensor([[0.5]])),
+      scaler: new amp.GradScaler({ initScale: 1024, growthInterval: 3, enabled: scaled }),
+    });
+    let { weight, other, scaler } = make();
+    let optimizer = new optim.NAdam([weight, other], { lr: 0.1 });
     const once = (factor: Tensor): Tensor => {
       optimizer.zeroGrad();
       const loss = weight.square().sum().mul(other.sum()).mul(factor);
@@ -89,9 +94,29 @@ test("a step that overflows changes nothing but the factor, and does not count f
       return loss;
     };
     const submits = device.stats().submits;
-    for (const factor of factors) once(tensor(factor));
+    for (const [i, factor] of factors.entries()) {
+      if (i === resumeAt) {
+        const saved = await io.toCheckpoint({
+          weight,
+          other,
+          optimizer: optimizer.stateDict(),
+          scaler: scaler.stateDict(),
+        });
+        const state = (await io.fromCheckpoint(saved)) as never as Record<"weight" | "other", Tensor> &
+          Record<"optimizer" | "scaler", never>;
+        ({ weight, other, scaler } = make());
+        noGrad(() => {
+          weight.assign(state.weight);
+          other.assign(state.other);
+        });
+        optimizer = new optim.NAdam([weight, other], { lr: 1 });
+        optimizer.loadStateDict(state.optimizer);
+        scaler.loadStateDict(state.scaler);
+      }
+      once(tensor(factor));
+    }
     const taken = device.stats().submits - submits;
-    assert.ok(taken <= factors.length + 1, `one submit per step, nothing read: ${taken}`);
+    if (resumeAt < 0) assert.ok(taken <= factors.length + 1, `one submit per step, nothing read: ${taken}`);
     const state = optimizer.stateDict().state[0] as Record<string, Tensor>;
     return {
       weight: [...(await weight.data()), ...(await other.data())],
@@ -110,6 +135,7 @@ test("a step that overflows changes nothing but the factor, and does not count f
   close(skipped.average, plain.average);
   // Halved, then one good step, halved, and doubled once by three good ones.
   assert.is(skipped.scale, 512);
+  assert.equal(await run([bad, 1, bad, 2, 3, 4, 1], true, 4), skipped);
 });
 
 test("the order of calls is checked, and the state travels", async () => {

@@ -15,7 +15,7 @@ export function planStep(
   traits: Partial<DeviceTraits> = {},
   memory: number = Number.POSITIVE_INFINITY,
 ): Plan {
-  const trace: Trace = { effects: [], unsettled: false };
+  const trace: Trace = { effects: [], guards: [], unsettled: false };
   const results = [withTrace(trace, step)].flat();
   takeLosses();
   const { requests, assigned } = gatherRequests(results.map((t) => t.node));
