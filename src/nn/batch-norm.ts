@@ -1,7 +1,20 @@
 // Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
 
 import { ShapeError } from "../errors.ts";
-import { add, mean, mul, noGrad, reciprocal, reshape, rsqrt, square, sub, type Tensor, tensor } from "../tensor.ts";
+import {
+  add,
+  checkOptions,
+  mean,
+  mul,
+  noGrad,
+  reciprocal,
+  reshape,
+  rsqrt,
+  square,
+  sub,
+  type Tensor,
+  tensor,
+} from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -40,6 +53,7 @@ abstract class ChannelNorm extends Module {
     defaults: { affine: boolean; trackRunningStats: boolean },
   ) {
     super();
+    checkOptions(this.constructor.name, options, ["eps", "momentum", "affine", "trackRunningStats"]);
     this.numFeatures = whole(this.constructor.name, "numFeatures", numFeatures);
     this.eps = options.eps ?? 1e-5;
     this.momentum = options.momentum === undefined ? 0.1 : options.momentum;

@@ -38,3 +38,12 @@ export function choice<T extends string>(layer: string, name: string, value: T, 
   const words = choices.map((word) => `"${word}"`).join(", ");
   throw new RangeError(`${layer}: ${name} must be one of ${words}, got "${String(value)}".`);
 }
+
+/** Throws where a layer that takes no options is given some: `options` is what stands behind its arguments. */
+export function noOptions(layer: string, options: readonly unknown[]): void {
+  for (const given of options) {
+    if (given === undefined) continue;
+    const shown = typeof given === "object" && given !== null ? `{ ${Object.keys(given).join(", ")} }` : String(given);
+    throw new TypeError(`${layer}: takes no options, got ${shown}.`);
+  }
+}

@@ -3,6 +3,7 @@
 import {
   add,
   arange,
+  checkOptions,
   embedding,
   eq,
   gt,
@@ -43,6 +44,7 @@ export class Embedding extends Module {
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
+    checkOptions("Embedding", options, ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"]);
     this.numEmbeddings = whole("Embedding", "numEmbeddings", numEmbeddings);
     this.embeddingDim = whole("Embedding", "embeddingDim", embeddingDim);
     const { paddingIdx } = options;

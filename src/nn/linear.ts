@@ -1,6 +1,6 @@
 // Linear and bilinear maps of the last dim.
 
-import { bilinear, linear, type Tensor, zeros } from "../tensor.ts";
+import { bilinear, checkOptions, linear, type Tensor, zeros } from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -17,6 +17,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
+    checkOptions("Linear", options, ["bias"]);
     this.inFeatures = whole("Linear", "inFeatures", inFeatures);
     this.outFeatures = whole("Linear", "outFeatures", outFeatures);
     this.weight = zeros([outFeatures, inFeatures], { requiresGrad: true });
@@ -49,6 +50,7 @@ export class Bilinear extends Module {
 
   constructor(in1Features: number, in2Features: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
+    checkOptions("Bilinear", options, ["bias"]);
     this.in1Features = whole("Bilinear", "in1Features", in1Features);
     this.in2Features = whole("Bilinear", "in2Features", in2Features);
     this.outFeatures = whole("Bilinear", "outFeatures", outFeatures);
