@@ -11,9 +11,11 @@ import {
   reshape,
   rsqrt,
   square,
+  squeeze,
   sub,
   type Tensor,
   tensor,
+  unsqueeze,
 } from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
@@ -176,14 +178,18 @@ export class BatchNorm2d extends BatchNorm {
   }
 }
 
-/** Instance normalization of [N, C, H, W]: each channel of each example by itself. As in PyTorch, batches are not counted. */
+/** Instance normalization of [N, C, H, W] or [C, H, W]: each channel of each example by itself. As in PyTorch, batches are not counted. */
 export class InstanceNorm2d extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, { affine: false, trackRunningStats: false });
   }
 
   protected override checkInput(input: Tensor): void {
-    checkChannels("InstanceNorm2d", input, this.numFeatures, [4], "[N, C, H, W]");
+    checkChannels("InstanceNorm2d", input, this.numFeatures, [4], "[N, C, H, W] or [C, H, W]");
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.ndim === 3 ? squeeze(super.forward(unsqueeze(input, 0)), { dim: 0 }) : super.forward(input);
   }
 
   protected override statisticsDims(): number[] {
