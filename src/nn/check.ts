@@ -42,8 +42,9 @@ export function choice<T extends string>(layer: string, name: string, value: T, 
 /** Throws where a layer that takes no options is given some: `options` is what stands behind its arguments. */
 export function noOptions(layer: string, options: readonly unknown[]): void {
   for (const given of options) {
-    if (given === undefined) continue;
-    const shown = typeof given === "object" && given !== null ? `{ ${Object.keys(given).join(", ")} }` : String(given);
+    const names = typeof given === "object" && given !== null ? Object.keys(given) : null;
+    if (given === undefined || names?.length === 0) continue;
+    const shown = names === null ? String(given) : `{ ${names.join(", ")} }`;
     throw new TypeError(`${layer}: takes no options, got ${shown}.`);
   }
 }

@@ -27,13 +27,12 @@ export class Linear extends Module {
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const bound = 1 / Math.sqrt(this.inFeatures);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
+    const b = 1 / Math.sqrt(this.inFeatures);
+    for (const parameter of [this.weight, this.bias]) if (parameter !== null) init.uniform(parameter, { a: -b, b });
   }
 
   override forward(input: Tensor): Tensor {
-    return linear(input, this.weight, this.bias === null ? {} : { bias: this.bias });
+    return linear(input, this.weight, { bias: this.bias });
   }
 }
 
@@ -61,9 +60,8 @@ export class Bilinear extends Module {
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const bound = 1 / Math.sqrt(this.in1Features);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
+    const b = 1 / Math.sqrt(this.in1Features);
+    for (const parameter of [this.weight, this.bias]) if (parameter !== null) init.uniform(parameter, { a: -b, b });
   }
 
   override forward(input1: Tensor, input2: Tensor): Tensor {
