@@ -1,9 +1,15 @@
 // fit: the training loop, with validation, early stopping, checkpoints and a history.
 import { WgradError } from "./errors.ts";
 import { batchParts, sampleCount } from "./fit/batch.ts";
-import { LossReader } from "./fit/losses.ts";
+import { LossReader, lossFunction } from "./fit/losses.ts";
 import { keepModes } from "./fit/modes.ts";
-import type { EpochRecord, EpochSummary, FitOptions, Trainable } from "./fit/options.ts";
+import {
+  checkFitOptions,
+  type EpochRecord,
+  type EpochSummary,
+  type FitOptions,
+  type Trainable,
+} from "./fit/options.ts";
 import { schedulesSteps, stepEpoch } from "./fit/schedule.ts";
 import { EarlyStopping } from "./fit/stopping.ts";
 import { validate } from "./fit/validation.ts";
@@ -16,6 +22,7 @@ export type {
   FitCallbacks,
   FitMetric,
   FitOptions,
+  Loss,
   Schedule,
   Trainable,
   TrainingOptimizer,
@@ -43,12 +50,16 @@ export interface History {
  * });
  * ```
  *
+ * The loss is a function of prediction and target, or a module such as `new nn.CrossEntropyLoss()`.
+ *
  * The steps do not wait for the GPU: losses are read every `readEvery` steps and at the end of an epoch.
  *
- * @throws RangeError on options that make no sense, WgradError when the loss is NaN or infinite, and the signal's reason
- *   when it aborts.
+ * @throws RangeError on options that make no sense, WgradError on unknown ones and when the loss is NaN or infinite, and
+ *   the signal's reason when it aborts.
  */
 export async function fit(model: Trainable, options: FitOptions): Promise<History> {
+  checkFitOptions(options);
+  lossFunction(options.loss);
   const { epochs, callbacks = {}, signal } = options;
   if (!Number.isInteger(epochs) || epochs < 0)
     throw new RangeError(`fit: epochs must be a whole number of at least 0, got ${epochs}.`);
@@ -93,10 +104,11 @@ export async function fit(model: Trainable, options: FitOptions): Promise<Histor
 
 /** The mean loss per sample over one epoch of steps. */
 async function trainEpoch(model: Trainable, options: FitOptions, epoch: number): Promise<number> {
-  const { optimizer, loss: lossOf, callbacks = {}, signal, readEvery = 50 } = options;
+  const { optimizer, callbacks = {}, signal, readEvery = 50 } = options;
   if (!Number.isInteger(readEvery) || readEvery < 1) {
     throw new RangeError(`fit: readEvery must be a whole number of at least 1, got ${readEvery}.`);
   }
+  const lossOf = lossFunction(options.loss);
   const perStep = schedulesSteps(options.schedule);
   const losses = new LossReader(epoch);
   let step = 0;

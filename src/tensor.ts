@@ -34,6 +34,7 @@ export type {
   TensorsLike,
 } from "./ops/custom-kernel.ts";
 export { customKernel } from "./ops/custom-kernel.ts";
+export { checkOptions } from "./ops/define.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
 export { dropGradient, ownGradients } from "./pending.ts";

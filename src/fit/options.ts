@@ -1,6 +1,6 @@
 // What fit takes and reports.
 import type { MetricInput } from "../metrics/index.ts";
-import type { Tensor } from "../tensor.ts";
+import { checkOptions, type Tensor } from "../tensor.ts";
 
 /** A model as fit sees it; every `nn.Module` with a `forward` from tensors to a tensor is one. */
 export interface Trainable {
@@ -25,6 +25,11 @@ export interface TrainingOptimizer {
 export interface Schedule {
   step(metric?: number): void;
 }
+
+/** A function of prediction and target, or a module whose `forward` is one. */
+export type Loss =
+  | ((prediction: Tensor, target: Tensor) => Tensor)
+  | { forward(prediction: Tensor, target: Tensor): Tensor };
 
 /** Inputs of `forward`, then the target. */
 export type Batch = readonly Tensor[];
@@ -94,8 +99,8 @@ export interface FitOptions {
   train: AsyncIterable<Batch> | Iterable<Batch>;
   /** Batches to validate with after each epoch. */
   validation?: AsyncIterable<Batch> | Iterable<Batch>;
-  /** Mean loss of a batch: `(prediction, target) => scalar`. */
-  loss: (prediction: Tensor, target: Tensor) => Tensor;
+  /** Mean loss of a batch, a scalar: `crossEntropy`, or `new nn.CrossEntropyLoss({ labelSmoothing: 0.1 })`. */
+  loss: Loss;
   optimizer: TrainingOptimizer;
   epochs: number;
   /** What to measure on the validation set, by name. */
@@ -110,4 +115,30 @@ export interface FitOptions {
   signal?: AbortSignal;
   /** After how many steps losses are read and checked for NaN. Default 50. */
   readEvery?: number;
+}
+
+const KNOWN: readonly string[] = [
+  "train",
+  "validation",
+  "loss",
+  "optimizer",
+  "epochs",
+  "metrics",
+  "schedule",
+  "earlyStopping",
+  "checkpoint",
+  "callbacks",
+  "signal",
+  "readEvery",
+];
+
+/** Throws where an option of `fit`, or of what is inside, is named that it doesn't know. */
+export function checkFitOptions(options: FitOptions): void {
+  checkOptions("fit", options, KNOWN);
+  const { earlyStopping, callbacks } = options;
+  checkOptions("fit: earlyStopping", earlyStopping, ["patience", "minDelta", "monitor", "mode", "restoreBest"]);
+  // An object of a class may have properties of its own beside the callbacks.
+  if (callbacks === undefined || Object.getPrototypeOf(callbacks) === Object.prototype) {
+    checkOptions("fit: callbacks", callbacks, ["onEpochStart", "onStep", "onEpochEnd"]);
+  }
 }

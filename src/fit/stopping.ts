@@ -29,7 +29,7 @@ export class EarlyStopping {
 
   /** @throws RangeError when an option makes no sense. */
   constructor(model: Trainable, options: EarlyStoppingOptions | undefined, validated: boolean) {
-    const { patience = 1, minDelta = 0, mode } = options ?? {};
+    const { patience, minDelta = 0, mode } = options ?? { patience: 1 };
     if (!Number.isInteger(patience) || patience < 1) {
       throw new RangeError(`fit: earlyStopping.patience must be a whole number of at least 1, got ${patience}.`);
     }

@@ -2,6 +2,7 @@
 import { WgradError } from "../errors.ts";
 import { noGrad, type Tensor } from "../tensor.ts";
 import { batchParts, sampleCount } from "./batch.ts";
+import { lossFunction } from "./losses.ts";
 import type { FitOptions, Trainable } from "./options.ts";
 
 interface Measured {
@@ -21,6 +22,7 @@ export async function validate(
   model: Trainable,
   options: FitOptions,
 ): Promise<{ loss: number; metrics: Record<string, number> }> {
+  const lossOf = lossFunction(options.loss);
   const metrics = Object.entries(options.metrics ?? {});
   const running: Promise<Measured>[] = [];
   for await (const batch of options.validation ?? []) {
@@ -28,7 +30,7 @@ export async function validate(
     const [inputs, target] = batchParts(batch);
     const measured = noGrad(() => {
       const prediction = model.forward(...inputs);
-      return measure(prediction, options.loss(prediction, target), target, metrics.length > 0);
+      return measure(prediction, lossOf(prediction, target), target, metrics.length > 0);
     });
     // A failure is thrown below, where all are awaited; until then it must not count as unhandled.
     measured.catch(() => {});

@@ -1,5 +1,6 @@
 // Metrics of classifications from scores or probabilities.
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../tensor.ts";
 import {
   bestClass,
   checkClasses,
@@ -30,6 +31,7 @@ export async function accuracy(
   targets: MetricInput,
   options: { threshold?: number } = {},
 ): Promise<number> {
+  checkOptions("accuracy", options, ["threshold"]);
   const [given, expected] = await readPair("accuracy", predictions, targets);
   const { threshold } = options;
   const binary = threshold !== undefined && sameShape(given.shape, expected.shape);
@@ -86,6 +88,7 @@ export async function logLoss(
   targets: MetricInput,
   options: { eps?: number } = {},
 ): Promise<number> {
+  checkOptions("logLoss", options, ["eps"]);
   const [given, expected] = await readPair("logLoss", probabilities, targets);
   const eps = options.eps ?? (given.data instanceof Float32Array ? 2 ** -23 : 2 ** -52);
   const table = distribution("logLoss", given, expected);
@@ -132,6 +135,7 @@ export async function expectedCalibrationError(
   targets: MetricInput,
   options: { bins?: number } = {},
 ): Promise<number> {
+  checkOptions("expectedCalibrationError", options, ["bins"]);
   const { bins = 15 } = options;
   if (!Number.isInteger(bins) || bins < 1) {
     throw new RangeError(`expectedCalibrationError: bins must be a whole number of at least 1, got ${bins}.`);
@@ -161,6 +165,7 @@ export async function perplexity(
   targets: MetricInput,
   options: { ignoreIndex?: number } = {},
 ): Promise<number> {
+  checkOptions("perplexity", options, ["ignoreIndex"]);
   const { ignoreIndex = -100 } = options;
   const [given, expected] = await readPair("perplexity", logits, targets);
   const table = scoresOf("perplexity", given, expected, "last");

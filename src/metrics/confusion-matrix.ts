@@ -1,4 +1,5 @@
 // The confusion matrix of a classification and what is computed from it.
+import { checkOptions } from "../tensor.ts";
 import { classesOf, type MetricInput, read } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, over all samples together, or weighted by the classes' samples. */
@@ -133,6 +134,7 @@ export async function confusionMatrix(
   targets: MetricInput,
   options: { numClasses?: number; labels?: readonly string[] } = {},
 ): Promise<ConfusionMatrix> {
+  checkOptions("confusionMatrix", options, ["numClasses", "labels"]);
   return count("confusionMatrix", predictions, targets, options);
 }
 
@@ -145,6 +147,7 @@ export async function precision(
   targets: MetricInput,
   options: { average?: Average } = {},
 ): Promise<number> {
+  checkOptions("precision", options, ["average"]);
   return (await count("precision", predictions, targets)).average("precision", options.average);
 }
 
@@ -154,6 +157,7 @@ export async function recall(
   targets: MetricInput,
   options: { average?: Average } = {},
 ): Promise<number> {
+  checkOptions("recall", options, ["average"]);
   return (await count("recall", predictions, targets)).average("recall", options.average);
 }
 
@@ -163,6 +167,7 @@ export async function f1(
   targets: MetricInput,
   options: { average?: Average } = {},
 ): Promise<number> {
+  checkOptions("f1", options, ["average"]);
   return (await count("f1", predictions, targets)).average("f1", options.average);
 }
 

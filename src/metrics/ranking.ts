@@ -1,5 +1,6 @@
 // Metrics of how well scores rank the samples of a class above the others.
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../tensor.ts";
 import { checkClasses, type MetricInput, read, sameShape, scoresOf, startOf } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, or weighted by the classes' samples. */
@@ -17,6 +18,7 @@ export async function rocAuc(
   targets: MetricInput,
   options: { average?: RankingAverage } = {},
 ): Promise<number> {
+  checkOptions("rocAuc", options, ["average"]);
   return overClasses("rocAuc", scores, targets, options.average ?? "macro", areaUnderRoc);
 }
 
@@ -29,6 +31,7 @@ export async function prAuc(
   targets: MetricInput,
   options: { average?: RankingAverage } = {},
 ): Promise<number> {
+  checkOptions("prAuc", options, ["average"]);
   return overClasses("prAuc", scores, targets, options.average ?? "macro", averagePrecision);
 }
 

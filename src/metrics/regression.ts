@@ -1,5 +1,6 @@
 // Metrics of regressions and of images: distances between numbers.
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../tensor.ts";
 import { checkEqualShapes, type HostValues, type MetricInput, read } from "./input.ts";
 
 async function readEqual(metric: string, a: MetricInput, b: MetricInput): Promise<[HostValues, HostValues]> {
@@ -62,6 +63,7 @@ export async function psnr(
   targets: MetricInput,
   options: { dataRange?: number } = {},
 ): Promise<number> {
+  checkOptions("psnr", options, ["dataRange"]);
   const range = dataRangeOf("psnr", options.dataRange);
   return 10 * Math.log10(range ** 2 / meanOf(...(await readEqual("psnr", predictions, targets)), square));
 }
@@ -88,6 +90,7 @@ export async function ssim(
   targets: MetricInput,
   options: { dataRange?: number } = {},
 ): Promise<number> {
+  checkOptions("ssim", options, ["dataRange"]);
   const range = dataRangeOf("ssim", options.dataRange);
   const [given, expected] = await readEqual("ssim", predictions, targets);
   const [rows = 0, columns = 0] = expected.shape.slice(-2);

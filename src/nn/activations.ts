@@ -4,6 +4,7 @@ import { ShapeError } from "../errors.ts";
 import {
   add,
   celu,
+  checkOptions,
   elu,
   gelu,
   glu,
@@ -35,89 +36,97 @@ import {
   threshold,
   where,
 } from "../tensor.ts";
-import { whole } from "./check.ts";
+import { noOptions, whole } from "./check.ts";
 import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
+/** What the layers without options share. */
+abstract class Plain extends Module {
+  constructor(...options: never[]) {
+    super();
+    noOptions(this.constructor.name, options);
+  }
+}
+
 /** max(0, x). */
-export class ReLU extends Module {
+export class ReLU extends Plain {
   override forward(input: Tensor): Tensor {
     return relu(input);
   }
 }
 
 /** min(max(0, x), 6). */
-export class ReLU6 extends Module {
+export class ReLU6 extends Plain {
   override forward(input: Tensor): Tensor {
     return relu6(input);
   }
 }
 
 /** scale · (x if x > 0, else α (eˣ - 1)), with the constants of Klambauer et al. 2017. */
-export class SELU extends Module {
+export class SELU extends Plain {
   override forward(input: Tensor): Tensor {
     return selu(input);
   }
 }
 
 /** x σ(x), also called swish. */
-export class SiLU extends Module {
+export class SiLU extends Plain {
   override forward(input: Tensor): Tensor {
     return silu(input);
   }
 }
 
 /** x tanh(softplus(x)). */
-export class Mish extends Module {
+export class Mish extends Plain {
   override forward(input: Tensor): Tensor {
     return mish(input);
   }
 }
 
 /** 1 / (1 + e⁻ˣ). */
-export class Sigmoid extends Module {
+export class Sigmoid extends Plain {
   override forward(input: Tensor): Tensor {
     return sigmoid(input);
   }
 }
 
 /** log(1 / (1 + e⁻ˣ)), without overflow. */
-export class LogSigmoid extends Module {
+export class LogSigmoid extends Plain {
   override forward(input: Tensor): Tensor {
     return logSigmoid(input);
   }
 }
 
 /** Hyperbolic tangent. */
-export class Tanh extends Module {
+export class Tanh extends Plain {
   override forward(input: Tensor): Tensor {
     return tanh(input);
   }
 }
 
 /** x / (1 + |x|). */
-export class Softsign extends Module {
+export class Softsign extends Plain {
   override forward(input: Tensor): Tensor {
     return softsign(input);
   }
 }
 
 /** x - tanh(x). */
-export class Tanhshrink extends Module {
+export class Tanhshrink extends Plain {
   override forward(input: Tensor): Tensor {
     return tanhshrink(input);
   }
 }
 
 /** min(max(0, x / 6 + 1/2), 1). */
-export class Hardsigmoid extends Module {
+export class Hardsigmoid extends Plain {
   override forward(input: Tensor): Tensor {
     return hardsigmoid(input);
   }
 }
 
 /** x · hardsigmoid(x). */
-export class Hardswish extends Module {
+export class Hardswish extends Plain {
   override forward(input: Tensor): Tensor {
     return hardswish(input);
   }
@@ -129,6 +138,7 @@ export class LeakyReLU extends Module {
 
   constructor(options: { negativeSlope?: number } = {}) {
     super();
+    checkOptions("LeakyReLU", options, ["negativeSlope"]);
     this.negativeSlope = options.negativeSlope ?? 0.01;
   }
 
@@ -144,6 +154,7 @@ export class RReLU extends Module {
 
   constructor(options: { lower?: number; upper?: number } = {}) {
     super();
+    checkOptions("RReLU", options, ["lower", "upper"]);
     this.lower = options.lower ?? 1 / 8;
     this.upper = options.upper ?? 1 / 3;
     if (!(this.lower <= this.upper)) {
@@ -165,6 +176,7 @@ export class ELU extends Module {
 
   constructor(options: { alpha?: number } = {}) {
     super();
+    checkOptions("ELU", options, ["alpha"]);
     this.alpha = options.alpha ?? 1;
   }
 
@@ -179,6 +191,7 @@ export class CELU extends Module {
 
   constructor(options: { alpha?: number } = {}) {
     super();
+    checkOptions("CELU", options, ["alpha"]);
     this.alpha = options.alpha ?? 1;
   }
 
@@ -193,6 +206,7 @@ export class GELU extends Module {
 
   constructor(options: { approximate?: "none" | "tanh" } = {}) {
     super();
+    checkOptions("GELU", options, ["approximate"]);
     this.approximate = options.approximate ?? "none";
   }
 
@@ -208,6 +222,7 @@ export class Softplus extends Module {
 
   constructor(options: { beta?: number; threshold?: number } = {}) {
     super();
+    checkOptions("Softplus", options, ["beta", "threshold"]);
     this.beta = options.beta ?? 1;
     this.threshold = options.threshold ?? 20;
   }
@@ -224,6 +239,7 @@ export class Hardtanh extends Module {
 
   constructor(options: { minVal?: number; maxVal?: number } = {}) {
     super();
+    checkOptions("Hardtanh", options, ["minVal", "maxVal"]);
     this.minVal = options.minVal ?? -1;
     this.maxVal = options.maxVal ?? 1;
   }
@@ -239,6 +255,7 @@ export class Hardshrink extends Module {
 
   constructor(options: { lambd?: number } = {}) {
     super();
+    checkOptions("Hardshrink", options, ["lambd"]);
     this.lambd = options.lambd ?? 0.5;
   }
 
@@ -253,6 +270,7 @@ export class Softshrink extends Module {
 
   constructor(options: { lambd?: number } = {}) {
     super();
+    checkOptions("Softshrink", options, ["lambd"]);
     this.lambd = options.lambd ?? 0.5;
   }
 
@@ -267,6 +285,7 @@ export class GLU extends Module {
 
   constructor(options: { dim?: number } = {}) {
     super();
+    checkOptions("GLU", options, ["dim"]);
     this.dim = options.dim ?? -1;
   }
 
@@ -279,8 +298,9 @@ export class GLU extends Module {
 export class Softmax extends Module {
   readonly dim: number;
 
-  constructor(dim: number) {
+  constructor(dim: number, ...options: never[]) {
     super();
+    noOptions("Softmax", options);
     this.dim = wholeDim("Softmax", dim);
   }
 
@@ -290,7 +310,7 @@ export class Softmax extends Module {
 }
 
 /** softmax over the channels of [N, C, H, W] or [C, H, W]. */
-export class Softmax2d extends Module {
+export class Softmax2d extends Plain {
   override forward(input: Tensor): Tensor {
     if (input.ndim !== 3 && input.ndim !== 4) {
       throw new ShapeError(`Softmax2d: the input must be [N, C, H, W] or [C, H, W], got [${input.shape}].`, {
@@ -306,8 +326,9 @@ export class Softmax2d extends Module {
 export class LogSoftmax extends Module {
   readonly dim: number;
 
-  constructor(dim: number) {
+  constructor(dim: number, ...options: never[]) {
     super();
+    noOptions("LogSoftmax", options);
     this.dim = wholeDim("LogSoftmax", dim);
   }
 
@@ -320,8 +341,9 @@ export class LogSoftmax extends Module {
 export class Softmin extends Module {
   readonly dim: number;
 
-  constructor(dim: number) {
+  constructor(dim: number, ...options: never[]) {
     super();
+    noOptions("Softmin", options);
     this.dim = wholeDim("Softmin", dim);
   }
 
@@ -335,8 +357,9 @@ export class Threshold extends Module {
   readonly threshold: number;
   readonly value: number;
 
-  constructor(threshold: number, value: number) {
+  constructor(threshold: number, value: number, ...options: never[]) {
     super();
+    noOptions("Threshold", options);
     this.threshold = threshold;
     this.value = value;
   }
@@ -353,6 +376,7 @@ export class PReLU extends Module {
 
   constructor(options: { numParameters?: number; init?: number } = {}) {
     super();
+    checkOptions("PReLU", options, ["numParameters", "init"]);
     this.numParameters = whole("PReLU", "numParameters", options.numParameters ?? 1);
     this.weight = filled([this.numParameters], options.init ?? 0.25, { requiresGrad: true });
   }

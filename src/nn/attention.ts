@@ -5,6 +5,7 @@ import {
   add,
   arange,
   cat,
+  checkOptions,
   dropout,
   expand,
   gt,
@@ -89,6 +90,8 @@ export class MultiheadAttention extends Module {
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super();
     const name = "MultiheadAttention";
+    const known = ["dropout", "bias", "addBiasKv", "addZeroAttn", "kdim", "vdim", "batchFirst"];
+    checkOptions(name, options, known);
     this.embedDim = whole(name, "embedDim", embedDim);
     this.numHeads = whole(name, "numHeads", numHeads);
     if (embedDim % numHeads !== 0) {
@@ -135,6 +138,8 @@ export class MultiheadAttention extends Module {
     value: Tensor,
     options: AttentionForwardOptions = {},
   ): [Tensor, Tensor | null] {
+    const known = ["keyPaddingMask", "needWeights", "attnMask", "averageAttnWeights", "isCausal"];
+    checkOptions("MultiheadAttention.forward", options, known);
     this.#check(query, key, value);
     const batched = query.ndim === 3;
     // One tensor in three roles is projected once.

@@ -1,7 +1,22 @@
 // Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
 
 import { ShapeError } from "../errors.ts";
-import { add, mean, mul, noGrad, reciprocal, reshape, rsqrt, square, sub, type Tensor, tensor } from "../tensor.ts";
+import {
+  add,
+  checkOptions,
+  mean,
+  mul,
+  noGrad,
+  reciprocal,
+  reshape,
+  rsqrt,
+  square,
+  squeeze,
+  sub,
+  type Tensor,
+  tensor,
+  unsqueeze,
+} from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -40,6 +55,7 @@ abstract class ChannelNorm extends Module {
     defaults: { affine: boolean; trackRunningStats: boolean },
   ) {
     super();
+    checkOptions(this.constructor.name, options, ["eps", "momentum", "affine", "trackRunningStats"]);
     this.numFeatures = whole(this.constructor.name, "numFeatures", numFeatures);
     this.eps = options.eps ?? 1e-5;
     this.momentum = options.momentum === undefined ? 0.1 : options.momentum;
@@ -162,14 +178,18 @@ export class BatchNorm2d extends BatchNorm {
   }
 }
 
-/** Instance normalization of [N, C, H, W]: each channel of each example by itself. As in PyTorch, batches are not counted. */
+/** Instance normalization of [N, C, H, W] or [C, H, W]: each channel of each example by itself. As in PyTorch, batches are not counted. */
 export class InstanceNorm2d extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, { affine: false, trackRunningStats: false });
   }
 
   protected override checkInput(input: Tensor): void {
-    checkChannels("InstanceNorm2d", input, this.numFeatures, [4], "[N, C, H, W]");
+    checkChannels("InstanceNorm2d", input, this.numFeatures, [4], "[N, C, H, W] or [C, H, W]");
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.ndim === 3 ? squeeze(super.forward(unsqueeze(input, 0)), { dim: 0 }) : super.forward(input);
   }
 
   protected override statisticsDims(): number[] {

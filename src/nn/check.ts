@@ -38,3 +38,13 @@ export function choice<T extends string>(layer: string, name: string, value: T, 
   const words = choices.map((word) => `"${word}"`).join(", ");
   throw new RangeError(`${layer}: ${name} must be one of ${words}, got "${String(value)}".`);
 }
+
+/** Throws where a layer that takes no options is given some: `options` is what stands behind its arguments. */
+export function noOptions(layer: string, options: readonly unknown[]): void {
+  for (const given of options) {
+    const names = typeof given === "object" && given !== null ? Object.keys(given) : null;
+    if (given === undefined || names?.length === 0) continue;
+    const shown = names === null ? String(given) : `{ ${names.join(", ")} }`;
+    throw new TypeError(`${layer}: takes no options, got ${shown}.`);
+  }
+}

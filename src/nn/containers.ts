@@ -2,6 +2,7 @@
 
 import { WgradError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import { noOptions } from "./check.ts";
 import { type Layer, Module } from "./module.ts";
 
 function checkModule(owner: string, value: unknown): void {
@@ -76,8 +77,12 @@ export class Sequential extends NumberedModules<Layer> {
 
 /** A list of modules that are registered, for a `forward` of one's own: `for (const block of this.blocks) x = block.forward(x)`. */
 export class ModuleList<M extends Module = Layer> extends NumberedModules<M> {
-  constructor(modules: Iterable<M> = []) {
+  constructor(modules: Iterable<M> = [], ...options: never[]) {
     super();
+    noOptions("ModuleList", options);
+    if (typeof modules?.[Symbol.iterator] !== "function") {
+      throw new TypeError("ModuleList: takes an array of modules: new ModuleList([a, b]).");
+    }
     this.extend(modules);
   }
 }

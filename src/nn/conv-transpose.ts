@@ -1,7 +1,7 @@
 // Transposed convolution layers over one and two spatial dims.
 
 import { ShapeError } from "../errors.ts";
-import { convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
+import { checkOptions, convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
@@ -26,7 +26,7 @@ abstract class ConvTransposeNd extends Convolution {
     kernelSize: number | readonly number[],
     options: ConvTransposeOptions,
   ) {
-    super(dims, inChannels, outChannels, kernelSize, options, true);
+    super(dims, inChannels, outChannels, kernelSize, options, ["padding", "outputPadding"], true);
     const name = this.constructor.name;
     this.padding = sizes(name, "padding", options.padding ?? 0, dims, 0);
     this.outputPadding = sizes(name, "outputPadding", options.outputPadding ?? 0, dims, 0);
@@ -91,6 +91,7 @@ export class ConvTranspose1d extends ConvTransposeNd {
 
   /** `outputSize` [L] chooses the size of the output instead of `outputPadding`. */
   override forward(input: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
+    checkOptions("ConvTranspose1d.forward", options, ["outputSize"]);
     return convTranspose1d(input, this.weight, this.options(input, options.outputSize));
   }
 }
@@ -108,6 +109,7 @@ export class ConvTranspose2d extends ConvTransposeNd {
 
   /** `outputSize` [H, W] chooses the size of the output instead of `outputPadding`. */
   override forward(input: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
+    checkOptions("ConvTranspose2d.forward", options, ["outputSize"]);
     return convTranspose2d(input, this.weight, this.options(input, options.outputSize));
   }
 }

@@ -29,7 +29,7 @@ abstract class ConvNd extends Convolution {
     kernelSize: number | readonly number[],
     options: ConvOptions,
   ) {
-    super(dims, inChannels, outChannels, kernelSize, options, false);
+    super(dims, inChannels, outChannels, kernelSize, options, ["padding", "paddingMode"], false);
     const name = this.constructor.name;
     const modes = ["zeros", "reflect", "replicate", "circular"] as const;
     this.paddingMode = choice(name, "paddingMode", options.paddingMode ?? "zeros", modes);

@@ -1,6 +1,6 @@
 // What convolution layers of both directions share: sizes, weight, bias and their initial values.
 
-import { type Tensor, zeros } from "../tensor.ts";
+import { checkOptions, type Tensor, zeros } from "../tensor.ts";
 import { sizes, whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -16,7 +16,7 @@ export interface ConvolutionOptions {
 }
 
 /**
- * A layer with a weight of [outChannels, inChannels / groups, *kernelSize], or [inChannels, outChannels / groups, *kernelSize] if it is transposed.
+ * A layer of some options (`ownOptions` names those beside `ConvolutionOptions`) with a weight of [outChannels, inChannels / groups, *kernelSize], or [inChannels, outChannels / groups, *kernelSize] if it is transposed.
  * Weight and bias start as U(-k, k) with k = 1 / √(size of dim 1 · Π kernelSize), as PyTorch has it.
  */
 export abstract class Convolution extends Module {
@@ -35,10 +35,12 @@ export abstract class Convolution extends Module {
     outChannels: number,
     kernelSize: number | readonly number[],
     options: ConvolutionOptions,
+    ownOptions: readonly string[],
     transposed: boolean,
   ) {
     super();
     const name = this.constructor.name;
+    checkOptions(name, options, ["stride", ...ownOptions, "dilation", "groups", "bias"]);
     this.inChannels = whole(name, "inChannels", inChannels);
     this.outChannels = whole(name, "outChannels", outChannels);
     this.kernelSize = sizes(name, "kernelSize", kernelSize, dims);

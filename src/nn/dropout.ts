@@ -1,15 +1,16 @@
 // Dropout: zeroes at random in training, does nothing in evaluation.
 
 import { dropout, dropout2d, type Tensor } from "../tensor.ts";
-import { probability } from "./check.ts";
+import { noOptions, probability } from "./check.ts";
 import { Module } from "./module.ts";
 
 /** In training, zeroes each element with probability `p` and scales the others by 1 / (1 - p). */
 export class Dropout extends Module {
   readonly p: number;
 
-  constructor(p = 0.5) {
+  constructor(p = 0.5, ...options: never[]) {
     super();
+    noOptions("Dropout", options);
     this.p = probability("Dropout", "p", p);
   }
 
@@ -22,8 +23,9 @@ export class Dropout extends Module {
 export class Dropout2d extends Module {
   readonly p: number;
 
-  constructor(p = 0.5) {
+  constructor(p = 0.5, ...options: never[]) {
     super();
+    noOptions("Dropout2d", options);
     this.p = probability("Dropout2d", "p", p);
   }
 

@@ -3,6 +3,8 @@
 import {
   add,
   arange,
+  checkOptions,
+  detach,
   embedding,
   eq,
   gt,
@@ -14,6 +16,7 @@ import {
   ones,
   reciprocal,
   reshape,
+  sub,
   type Tensor,
   unsqueeze,
   where,
@@ -30,6 +33,8 @@ export interface EmbeddingOptions {
   maxNorm?: number;
   /** Which norm `maxNorm` limits. Default 2. */
   normType?: number;
+  /** Divides a row's gradient by how often its index occurs in the input. Default false. */
+  scaleGradByFreq?: boolean;
 }
 
 /** Rows of `weight` [numEmbeddings, embeddingDim], which starts as N(0, 1): indices [*] → [*, embeddingDim]. */
@@ -39,10 +44,12 @@ export class Embedding extends Module {
   readonly paddingIdx: number | null;
   readonly maxNorm: number | null;
   readonly normType: number;
+  readonly scaleGradByFreq: boolean;
   weight: Tensor;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
+    checkOptions("Embedding", options, ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"]);
     this.numEmbeddings = whole("Embedding", "numEmbeddings", numEmbeddings);
     this.embeddingDim = whole("Embedding", "embeddingDim", embeddingDim);
     const { paddingIdx } = options;
@@ -56,6 +63,7 @@ export class Embedding extends Module {
     }
     this.maxNorm = options.maxNorm ?? null;
     this.normType = options.normType ?? 2;
+    this.scaleGradByFreq = options.scaleGradByFreq ?? false;
     if (this.maxNorm !== null && !(this.maxNorm > 0)) {
       throw new RangeError(`Embedding: maxNorm must be > 0, got ${this.maxNorm}.`);
     }
@@ -74,11 +82,15 @@ export class Embedding extends Module {
     });
   }
 
+  /** How often each index occurs. */
+  #counts(input: Tensor): Tensor {
+    const list = reshape(input, [-1]);
+    return indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
+  }
+
   #limitNorms(input: Tensor, maxNorm: number): void {
     noGrad(() => {
-      const list = reshape(input, [-1]);
-      const counts = indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
-      const used = unsqueeze(gt(counts, 0), 1);
+      const used = unsqueeze(gt(this.#counts(input), 0), 1);
       const lengths = norm(this.weight, { p: this.normType, dim: 1, keepdim: true });
       // 1e-7 as in PyTorch.
       const limited = mul(this.weight, mul(reciprocal(add(lengths, 1e-7)), maxNorm));
@@ -88,6 +100,11 @@ export class Embedding extends Module {
 
   override forward(input: Tensor): Tensor {
     if (this.maxNorm !== null) this.#limitNorms(input, this.maxNorm);
-    return embedding(input, this.weight, this.paddingIdx === null ? {} : { paddingIdx: this.paddingIdx });
+    const rows = embedding(input, this.weight, this.paddingIdx === null ? {} : { paddingIdx: this.paddingIdx });
+    if (!this.scaleGradByFreq) return rows;
+    // The rows' values, and a part of their gradient.
+    const values = detach(rows);
+    const share = reciprocal(embedding(input, unsqueeze(this.#counts(input), 1))).to(rows.dtype);
+    return add(values, mul(sub(rows, values), share));
   }
 }

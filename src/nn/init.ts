@@ -2,7 +2,22 @@
 
 import { ShapeError } from "../errors.ts";
 import * as wg from "../tensor.ts";
-import { add, clamp, div, erfinv, matmul, mul, reshape, sqrt, square, sub, sum, type Tensor, t } from "../tensor.ts";
+import {
+  add,
+  checkOptions,
+  clamp,
+  div,
+  erfinv,
+  matmul,
+  mul,
+  reshape,
+  sqrt,
+  square,
+  sub,
+  sum,
+  type Tensor,
+  t,
+} from "../tensor.ts";
 
 /** The functions whose gain is known. Spelled as in PyTorch or in camelCase. */
 export type Nonlinearity =
@@ -44,12 +59,14 @@ function transform(x: Tensor, scale: number, shift: number): Tensor {
 
 /** U(a, b), by default U(0, 1). */
 export function uniform(tensor: Tensor, options: { a?: number; b?: number } = {}): Tensor {
+  checkOptions("uniform", options, ["a", "b"]);
   const { a = 0, b = 1 } = options;
   return fill(tensor, () => transform(wg.rand(tensor.shape), b - a, a));
 }
 
 /** N(mean, std²), by default N(0, 1). */
 export function normal(tensor: Tensor, options: { mean?: number; std?: number } = {}): Tensor {
+  checkOptions("normal", options, ["mean", "std"]);
   const { mean = 0, std = 1 } = options;
   return fill(tensor, () => transform(wg.randn(tensor.shape), std, mean));
 }
@@ -77,6 +94,7 @@ export function eye(tensor: Tensor): Tensor {
 
 /** Glorot and Bengio 2010: U(-a, a) with a = gain √(6 / (fanIn + fanOut)). */
 export function xavierUniform(tensor: Tensor, options: { gain?: number } = {}): Tensor {
+  checkOptions("xavierUniform", options, ["gain"]);
   const { fanIn, fanOut } = fans("xavierUniform", tensor);
   const a = (options.gain ?? 1) * Math.sqrt(6 / (fanIn + fanOut));
   return uniform(tensor, { a: -a, b: a });
@@ -84,6 +102,7 @@ export function xavierUniform(tensor: Tensor, options: { gain?: number } = {}): 
 
 /** Glorot and Bengio 2010: N(0, std²) with std = gain √(2 / (fanIn + fanOut)). */
 export function xavierNormal(tensor: Tensor, options: { gain?: number } = {}): Tensor {
+  checkOptions("xavierNormal", options, ["gain"]);
   const { fanIn, fanOut } = fans("xavierNormal", tensor);
   return normal(tensor, { std: (options.gain ?? 1) * Math.sqrt(2 / (fanIn + fanOut)) });
 }
@@ -104,6 +123,7 @@ export function truncNormal(
   tensor: Tensor,
   options: { mean?: number; std?: number; a?: number; b?: number } = {},
 ): Tensor {
+  checkOptions("truncNormal", options, ["mean", "std", "a", "b"]);
   const { mean = 0, std = 1, a = -2, b = 2 } = options;
   if (!(std > 0) || !(a < b)) {
     throw new RangeError(`truncNormal: needs std > 0 and a < b, got std ${std}, a ${a}, b ${b}.`);
@@ -125,6 +145,7 @@ export function truncNormal(
  * values to 1 (Björck and Bowie 1971).
  */
 export function orthogonal(tensor: Tensor, options: { gain?: number } = {}): Tensor {
+  checkOptions("orthogonal", options, ["gain"]);
   if (tensor.ndim < 2) {
     throw new ShapeError(`orthogonal: needs a tensor of at least 2 dims, got [${tensor.shape}].`, {
       op: "orthogonal",
@@ -185,6 +206,7 @@ export function fans(op: string, tensor: Tensor): { fanIn: number; fanOut: numbe
 }
 
 function kaimingStd(op: string, tensor: Tensor, options: KaimingOptions): number {
+  checkOptions(op, options, ["a", "mode", "nonlinearity"]);
   const { fanIn, fanOut } = fans(op, tensor);
   const { a = 0, mode = "fanIn", nonlinearity = "leakyRelu" } = options;
   if (!["fanIn", "fanOut", "fan_in", "fan_out"].includes(mode)) {

@@ -1,6 +1,6 @@
 // Linear and bilinear maps of the last dim.
 
-import { bilinear, linear, type Tensor, zeros } from "../tensor.ts";
+import { bilinear, checkOptions, linear, type Tensor, zeros } from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -17,6 +17,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
+    checkOptions("Linear", options, ["bias"]);
     this.inFeatures = whole("Linear", "inFeatures", inFeatures);
     this.outFeatures = whole("Linear", "outFeatures", outFeatures);
     this.weight = zeros([outFeatures, inFeatures], { requiresGrad: true });
@@ -26,13 +27,12 @@ export class Linear extends Module {
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const bound = 1 / Math.sqrt(this.inFeatures);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
+    const b = 1 / Math.sqrt(this.inFeatures);
+    for (const parameter of [this.weight, this.bias]) if (parameter !== null) init.uniform(parameter, { a: -b, b });
   }
 
   override forward(input: Tensor): Tensor {
-    return linear(input, this.weight, this.bias === null ? {} : { bias: this.bias });
+    return linear(input, this.weight, { bias: this.bias });
   }
 }
 
@@ -49,6 +49,7 @@ export class Bilinear extends Module {
 
   constructor(in1Features: number, in2Features: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
+    checkOptions("Bilinear", options, ["bias"]);
     this.in1Features = whole("Bilinear", "in1Features", in1Features);
     this.in2Features = whole("Bilinear", "in2Features", in2Features);
     this.outFeatures = whole("Bilinear", "outFeatures", outFeatures);
@@ -59,9 +60,8 @@ export class Bilinear extends Module {
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const bound = 1 / Math.sqrt(this.in1Features);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
+    const b = 1 / Math.sqrt(this.in1Features);
+    for (const parameter of [this.weight, this.bias]) if (parameter !== null) init.uniform(parameter, { a: -b, b });
   }
 
   override forward(input1: Tensor, input2: Tensor): Tensor {

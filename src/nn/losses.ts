@@ -3,6 +3,7 @@
 import {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
+  checkOptions,
   cosineEmbeddingLoss,
   crossEntropy,
   ctcLoss,
@@ -26,17 +27,22 @@ import { Module } from "./module.ts";
 /** How a loss is summed up: the mean, the sum, or every element's own. */
 export type Reduction = "mean" | "sum" | "none";
 
-function reductionOf(loss: string, options: { reduction?: Reduction }): Reduction {
-  return choice(loss, "reduction", options.reduction ?? "mean", ["mean", "sum", "none"]);
+/** What the losses share; `ownOptions` names a loss's options beside `reduction`. */
+abstract class Loss extends Module {
+  readonly reduction: Reduction;
+
+  constructor(options: { reduction?: Reduction }, ...ownOptions: string[]) {
+    super();
+    const name = this.constructor.name;
+    checkOptions(name, options, [...ownOptions, "reduction"]);
+    this.reduction = choice(name, "reduction", options.reduction ?? "mean", ["mean", "sum", "none"]);
+  }
 }
 
 /** (input - target)². */
-export class MSELoss extends Module {
-  readonly reduction: Reduction;
-
+export class MSELoss extends Loss {
   constructor(options: { reduction?: Reduction } = {}) {
-    super();
-    this.reduction = reductionOf("MSELoss", options);
+    super(options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -45,12 +51,9 @@ export class MSELoss extends Module {
 }
 
 /** |input - target|. */
-export class L1Loss extends Module {
-  readonly reduction: Reduction;
-
+export class L1Loss extends Loss {
   constructor(options: { reduction?: Reduction } = {}) {
-    super();
-    this.reduction = reductionOf("L1Loss", options);
+    super(options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -59,14 +62,12 @@ export class L1Loss extends Module {
 }
 
 /** d² / (2 beta) where d = |input - target| < beta (default 1), else d - beta / 2. */
-export class SmoothL1Loss extends Module {
+export class SmoothL1Loss extends Loss {
   readonly beta: number;
-  readonly reduction: Reduction;
 
   constructor(options: { beta?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "beta");
     this.beta = options.beta ?? 1;
-    this.reduction = reductionOf("SmoothL1Loss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -75,14 +76,12 @@ export class SmoothL1Loss extends Module {
 }
 
 /** d² / 2 where d = |input - target| < delta (default 1), else delta (d - delta / 2). */
-export class HuberLoss extends Module {
+export class HuberLoss extends Loss {
   readonly delta: number;
-  readonly reduction: Reduction;
 
   constructor(options: { delta?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "delta");
     this.delta = options.delta ?? 1;
-    this.reduction = reductionOf("HuberLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -91,14 +90,12 @@ export class HuberLoss extends Module {
 }
 
 /** -(y log p + (1 - y) log(1 - p)) of probabilities p, logs limited to -100; `weight` broadcasts to them. */
-export class BCELoss extends Module {
+export class BCELoss extends Loss {
   weight: Tensor | null = null;
-  readonly reduction: Reduction;
 
   constructor(options: { weight?: Tensor; reduction?: Reduction } = {}) {
-    super();
+    super(options, "weight");
     if (options.weight !== undefined) this.registerBuffer("weight", options.weight);
-    this.reduction = reductionOf("BCELoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -110,16 +107,14 @@ export class BCELoss extends Module {
 }
 
 /** Binary cross-entropy of logits, without overflow; `posWeight` multiplies the positive term. */
-export class BCEWithLogitsLoss extends Module {
+export class BCEWithLogitsLoss extends Loss {
   weight: Tensor | null = null;
   pos_weight: Tensor | null = null;
-  readonly reduction: Reduction;
 
   constructor(options: { weight?: Tensor; posWeight?: Tensor; reduction?: Reduction } = {}) {
-    super();
+    super(options, "weight", "posWeight");
     if (options.weight !== undefined) this.registerBuffer("weight", options.weight);
     if (options.posWeight !== undefined) this.registerBuffer("pos_weight", options.posWeight);
-    this.reduction = reductionOf("BCEWithLogitsLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -132,16 +127,14 @@ export class BCEWithLogitsLoss extends Module {
 }
 
 /** -weight[y] input[y] of log-probabilities [N, C, *] and classes y [N, *]; the mean divides by the sum of weights. */
-export class NLLLoss extends Module {
+export class NLLLoss extends Loss {
   weight: Tensor | null = null;
   readonly ignoreIndex: number;
-  readonly reduction: Reduction;
 
   constructor(options: { weight?: Tensor; ignoreIndex?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "weight", "ignoreIndex");
     if (options.weight !== undefined) this.registerBuffer("weight", options.weight);
     this.ignoreIndex = options.ignoreIndex ?? -100;
-    this.reduction = reductionOf("NLLLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -154,18 +147,16 @@ export class NLLLoss extends Module {
 }
 
 /** -log softmax(input)[y] of logits [N, C, *] and classes y [N, *], or probabilities in the shape of the logits. */
-export class CrossEntropyLoss extends Module {
+export class CrossEntropyLoss extends Loss {
   weight: Tensor | null = null;
   readonly ignoreIndex: number;
   readonly labelSmoothing: number;
-  readonly reduction: Reduction;
 
   constructor(options: { weight?: Tensor; ignoreIndex?: number; labelSmoothing?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "weight", "ignoreIndex", "labelSmoothing");
     if (options.weight !== undefined) this.registerBuffer("weight", options.weight);
     this.ignoreIndex = options.ignoreIndex ?? -100;
     this.labelSmoothing = options.labelSmoothing ?? 0;
-    this.reduction = reductionOf("CrossEntropyLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -185,6 +176,7 @@ export class KLDivLoss extends Module {
 
   constructor(options: { logTarget?: boolean; reduction?: Reduction | "batchmean" } = {}) {
     super();
+    checkOptions("KLDivLoss", options, ["logTarget", "reduction"]);
     this.logTarget = options.logTarget ?? false;
     this.reduction = choice("KLDivLoss", "reduction", options.reduction ?? "mean", [
       "mean",
@@ -200,18 +192,16 @@ export class KLDivLoss extends Module {
 }
 
 /** eˣ - y x with `logInput` (default), else x - y log(x + eps); `full` adds Stirling's term. */
-export class PoissonNLLLoss extends Module {
+export class PoissonNLLLoss extends Loss {
   readonly logInput: boolean;
   readonly full: boolean;
   readonly eps: number;
-  readonly reduction: Reduction;
 
   constructor(options: { logInput?: boolean; full?: boolean; eps?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "logInput", "full", "eps");
     this.logInput = options.logInput ?? true;
     this.full = options.full ?? false;
     this.eps = options.eps ?? 1e-8;
-    this.reduction = reductionOf("PoissonNLLLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -225,16 +215,14 @@ export class PoissonNLLLoss extends Module {
 }
 
 /** (log v + (input - target)² / v) / 2 with v = max(variance, eps); `full` adds log(2π) / 2. */
-export class GaussianNLLLoss extends Module {
+export class GaussianNLLLoss extends Loss {
   readonly full: boolean;
   readonly eps: number;
-  readonly reduction: Reduction;
 
   constructor(options: { full?: boolean; eps?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "full", "eps");
     this.full = options.full ?? false;
     this.eps = options.eps ?? 1e-6;
-    this.reduction = reductionOf("GaussianNLLLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor, variance: Tensor): Tensor {
@@ -243,14 +231,12 @@ export class GaussianNLLLoss extends Module {
 }
 
 /** input where target is 1, max(0, margin - input) where it is -1 (default margin 1). */
-export class HingeEmbeddingLoss extends Module {
+export class HingeEmbeddingLoss extends Loss {
   readonly margin: number;
-  readonly reduction: Reduction;
 
   constructor(options: { margin?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "margin");
     this.margin = options.margin ?? 1;
-    this.reduction = reductionOf("HingeEmbeddingLoss", options);
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -259,14 +245,12 @@ export class HingeEmbeddingLoss extends Module {
 }
 
 /** 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) where it is -1 (default margin 0). */
-export class CosineEmbeddingLoss extends Module {
+export class CosineEmbeddingLoss extends Loss {
   readonly margin: number;
-  readonly reduction: Reduction;
 
   constructor(options: { margin?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "margin");
     this.margin = options.margin ?? 0;
-    this.reduction = reductionOf("CosineEmbeddingLoss", options);
   }
 
   override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
@@ -275,14 +259,12 @@ export class CosineEmbeddingLoss extends Module {
 }
 
 /** max(0, -target (input1 - input2) + margin) (default margin 0). */
-export class MarginRankingLoss extends Module {
+export class MarginRankingLoss extends Loss {
   readonly margin: number;
-  readonly reduction: Reduction;
 
   constructor(options: { margin?: number; reduction?: Reduction } = {}) {
-    super();
+    super(options, "margin");
     this.margin = options.margin ?? 0;
-    this.reduction = reductionOf("MarginRankingLoss", options);
   }
 
   override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
@@ -291,20 +273,18 @@ export class MarginRankingLoss extends Module {
 }
 
 /** max(0, ‖a - p‖ - ‖a - n‖ + margin) with the p-norm (default margin 1, p 2); `swap` also measures ‖p - n‖. */
-export class TripletMarginLoss extends Module {
+export class TripletMarginLoss extends Loss {
   readonly margin: number;
   readonly p: number;
   readonly eps: number;
   readonly swap: boolean;
-  readonly reduction: Reduction;
 
   constructor(options: { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: Reduction } = {}) {
-    super();
+    super(options, "margin", "p", "eps", "swap");
     this.margin = options.margin ?? 1;
     this.p = options.p ?? 2;
     this.eps = options.eps ?? 1e-6;
     this.swap = options.swap ?? false;
-    this.reduction = reductionOf("TripletMarginLoss", options);
   }
 
   override forward(anchor: Tensor, positive: Tensor, negative: Tensor): Tensor {
@@ -319,16 +299,14 @@ export class TripletMarginLoss extends Module {
 }
 
 /** -log of the probability of targets over all alignments with blanks and repetitions (Graves et al. 2006); the mean is by target length first. */
-export class CTCLoss extends Module {
+export class CTCLoss extends Loss {
   readonly blank: number;
   readonly zeroInfinity: boolean;
-  readonly reduction: Reduction;
 
   constructor(options: { blank?: number; reduction?: Reduction; zeroInfinity?: boolean } = {}) {
-    super();
+    super(options, "blank", "zeroInfinity");
     this.blank = options.blank ?? 0;
     this.zeroInfinity = options.zeroInfinity ?? false;
-    this.reduction = reductionOf("CTCLoss", options);
   }
 
   override forward(logProbs: Tensor, targets: Tensor, inputLengths: Lengths, targetLengths: Lengths): Tensor {

@@ -1,7 +1,7 @@
 // Module: the base of every layer and model, a tree of parameters, buffers and submodules found by property assignment.
 
 import { WgradError } from "../errors.ts";
-import { type DType, dropGradient, Tensor, traceGuard } from "../tensor.ts";
+import { checkOptions, type DType, dropGradient, Tensor, traceGuard } from "../tensor.ts";
 import { isParameter, parameter } from "./parameter.ts";
 import { loadEntries, type StateDict } from "./state.ts";
 import { summarize } from "./summary.ts";
@@ -54,6 +54,7 @@ export class Module {
    * dict. Returns the tensor, so that a class field can hold it: `mask = this.registerBuffer("mask", ones([3]))`.
    */
   registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): Tensor {
+    checkOptions("registerBuffer", options, ["persistent"]);
     if (name === "" || name.includes(".")) {
       throw new WgradError(`registerBuffer: a name must not be empty or hold a dot, got "${name}". Use a plain name.`);
     }
@@ -130,6 +131,7 @@ export class Module {
    * @throws WgradError that lists every missing and unexpected key, ShapeError where a shape differs.
    */
   loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): LoadReport {
+    checkOptions("loadStateDict", options, ["strict"]);
     return loadEntries(this.constructor.name, this.#state("", []), stateDict, options.strict ?? true);
   }
 
@@ -188,6 +190,7 @@ export class Module {
    * (batch included; a list of shapes for several inputs). Nothing is computed.
    */
   summary(inputShape: readonly number[] | readonly (readonly number[])[], options: { dtype?: DType } = {}): string {
+    checkOptions("summary", options, ["dtype"]);
     return summarize(this, inputShape, options.dtype ?? "f32");
   }
 

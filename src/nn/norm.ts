@@ -1,6 +1,6 @@
 // Normalization over parts of one example: layer, group and root-mean-square norm.
 
-import { groupNorm, layerNorm, rmsNorm, type Tensor } from "../tensor.ts";
+import { checkOptions, groupNorm, layerNorm, rmsNorm, type Tensor } from "../tensor.ts";
 import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -33,6 +33,7 @@ export class LayerNorm extends Module {
     options: { eps?: number; elementwiseAffine?: boolean; bias?: boolean } = {},
   ) {
     super();
+    checkOptions("LayerNorm", options, ["eps", "elementwiseAffine", "bias"]);
     this.normalizedShape = shapeOf("LayerNorm", normalizedShape);
     this.eps = options.eps ?? 1e-5;
     const affine = options.elementwiseAffine ?? true;
@@ -62,6 +63,7 @@ export class RMSNorm extends Module {
     options: { eps?: number; elementwiseAffine?: boolean } = {},
   ) {
     super();
+    checkOptions("RMSNorm", options, ["eps", "elementwiseAffine"]);
     this.normalizedShape = shapeOf("RMSNorm", normalizedShape);
     this.eps = options.eps ?? 2 ** -23;
     this.weight = (options.elementwiseAffine ?? true) ? filled(this.normalizedShape, 1, { requiresGrad: true }) : null;
@@ -87,6 +89,7 @@ export class GroupNorm extends Module {
 
   constructor(numGroups: number, numChannels: number, options: { eps?: number; affine?: boolean } = {}) {
     super();
+    checkOptions("GroupNorm", options, ["eps", "affine"]);
     this.numGroups = whole("GroupNorm", "numGroups", numGroups);
     this.numChannels = whole("GroupNorm", "numChannels", numChannels);
     if (numChannels % numGroups !== 0) {

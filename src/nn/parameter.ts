@@ -1,6 +1,6 @@
 // Parameters: the tensors of a module that an optimizer trains.
 
-import { noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
+import { checkOptions, noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
 
 const parameters = /* @__PURE__ */ new WeakSet<Tensor>();
 
@@ -9,6 +9,7 @@ const parameters = /* @__PURE__ */ new WeakSet<Tensor>();
  * is state, not an expression: a random `value` is drawn once.
  */
 export function parameter(value: Tensor, options: { requiresGrad?: boolean } = {}): Tensor {
+  checkOptions("parameter", options, ["requiresGrad"]);
   const result = zeros(value.shape, { dtype: value.dtype, requiresGrad: options.requiresGrad ?? true });
   noGrad(() => result.assign(value.detach()));
   parameters.add(result);

@@ -5,10 +5,12 @@ import {
   adaptiveAvgPool2d,
   avgPool1d,
   avgPool2d,
+  checkOptions,
   maxPool1d,
   maxPool2d,
   type Tensor,
 } from "../tensor.ts";
+import { noOptions } from "./check.ts";
 import { Module } from "./module.ts";
 
 type Size = number | readonly number[];
@@ -35,41 +37,67 @@ export interface AvgPoolOptions {
   countIncludePad?: boolean;
 }
 
+export interface AvgPool2dOptions extends AvgPoolOptions {
+  /** Replaces the count that sums are divided by. */
+  divisorOverride?: number;
+}
+
 /** What the layers with windows of a fixed size share: that size, and the op's options as they were when the layer was made. */
 abstract class WindowPool<Options extends object> extends Module {
   readonly kernelSize: Size;
   readonly options: Options;
 
-  constructor(kernelSize: Size, options?: Options) {
+  constructor(kernelSize: Size, options: Options | undefined, known: readonly string[]) {
     super();
+    checkOptions(this.constructor.name, options, known);
     this.kernelSize = kernelSize;
     this.options = { ...options } as Options;
   }
 }
 
+abstract class MaxPool extends WindowPool<MaxPoolOptions> {
+  constructor(kernelSize: Size, options?: MaxPoolOptions) {
+    super(kernelSize, options, ["stride", "padding", "dilation", "ceilMode"]);
+  }
+}
+
+abstract class AvgPool<Options extends AvgPoolOptions> extends WindowPool<Options> {
+  constructor(kernelSize: Size, options?: Options, ...ownOptions: string[]) {
+    super(kernelSize, options, ["stride", "padding", "ceilMode", "countIncludePad", ...ownOptions]);
+  }
+}
+
 /** Maximum of the windows of [N, C, L]. */
-export class MaxPool1d extends WindowPool<MaxPoolOptions> {
+export class MaxPool1d extends MaxPool {
   override forward(input: Tensor): Tensor {
     return maxPool1d(input, this.kernelSize, this.options);
   }
 }
 
 /** Maximum of the windows of [N, C, H, W]. */
-export class MaxPool2d extends WindowPool<MaxPoolOptions> {
+export class MaxPool2d extends MaxPool {
   override forward(input: Tensor): Tensor {
     return maxPool2d(input, this.kernelSize, this.options);
   }
 }
 
 /** Mean of the windows of [N, C, L]. */
-export class AvgPool1d extends WindowPool<AvgPoolOptions> {
+export class AvgPool1d extends AvgPool<AvgPoolOptions> {
+  constructor(kernelSize: Size, options?: AvgPoolOptions) {
+    super(kernelSize, options);
+  }
+
   override forward(input: Tensor): Tensor {
     return avgPool1d(input, this.kernelSize, this.options);
   }
 }
 
-/** Mean of the windows of [N, C, H, W]. `divisorOverride` replaces the count. */
-export class AvgPool2d extends WindowPool<AvgPoolOptions & { divisorOverride?: number }> {
+/** Mean of the windows of [N, C, H, W]. */
+export class AvgPool2d extends AvgPool<AvgPool2dOptions> {
+  constructor(kernelSize: Size, options?: AvgPool2dOptions) {
+    super(kernelSize, options, "divisorOverride");
+  }
+
   override forward(input: Tensor): Tensor {
     return avgPool2d(input, this.kernelSize, this.options);
   }
@@ -79,8 +107,9 @@ export class AvgPool2d extends WindowPool<AvgPoolOptions & { divisorOverride?: n
 export class AdaptiveAvgPool1d extends Module {
   readonly outputSize: Size;
 
-  constructor(outputSize: Size) {
+  constructor(outputSize: Size, ...options: never[]) {
     super();
+    noOptions("AdaptiveAvgPool1d", options);
     this.outputSize = outputSize;
   }
 
@@ -93,8 +122,9 @@ export class AdaptiveAvgPool1d extends Module {
 export class AdaptiveAvgPool2d extends Module {
   readonly outputSize: Size;
 
-  constructor(outputSize: Size) {
+  constructor(outputSize: Size, ...options: never[]) {
     super();
+    noOptions("AdaptiveAvgPool2d", options);
     this.outputSize = outputSize;
   }
 

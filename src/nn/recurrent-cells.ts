@@ -1,7 +1,7 @@
 // Cells: one step of a recurrent layer, for loops of one's own.
 
 import { ShapeError } from "../errors.ts";
-import { gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
+import { checkOptions, gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
 import { choice, whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
@@ -19,9 +19,16 @@ abstract class RecurrentCell extends Module {
   bias_ih: Tensor | null;
   bias_hh: Tensor | null;
 
-  constructor(inputSize: number, hiddenSize: number, gates: number, options: { bias?: boolean }) {
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    gates: number,
+    options: { bias?: boolean },
+    ...ownOptions: string[]
+  ) {
     super();
     const name = this.constructor.name;
+    checkOptions(name, options, ["bias", ...ownOptions]);
     this.inputSize = whole(name, "inputSize", inputSize);
     this.hiddenSize = whole(name, "hiddenSize", hiddenSize);
     this.bias = options.bias ?? true;
@@ -70,7 +77,7 @@ export class RNNCell extends RecurrentCell {
   readonly nonlinearity: "tanh" | "relu";
 
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean; nonlinearity?: "tanh" | "relu" } = {}) {
-    super(inputSize, hiddenSize, 1, options);
+    super(inputSize, hiddenSize, 1, options, "nonlinearity");
     this.nonlinearity = choice("RNNCell", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
   }
 

@@ -3,6 +3,7 @@
 import { ShapeError } from "../errors.ts";
 import {
   cat,
+  checkOptions,
   dropout,
   gru,
   lstm,
@@ -62,9 +63,18 @@ abstract class Recurrent extends Module {
   /** Size of the projected h; 0 without projection. */
   readonly projSize: number;
 
-  constructor(inputSize: number, hiddenSize: number, gates: number, options: RecurrentOptions, projSize = 0) {
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    gates: number,
+    options: RecurrentOptions & { projSize?: number },
+    ...ownOptions: string[]
+  ) {
     super();
     const name = this.constructor.name;
+    const shared = ["numLayers", "bias", "batchFirst", "dropout", "bidirectional"];
+    checkOptions(name, options, [...shared, ...ownOptions]);
+    const { projSize = 0 } = options;
     this.inputSize = whole(name, "inputSize", inputSize);
     this.hiddenSize = whole(name, "hiddenSize", hiddenSize);
     this.numLayers = whole(name, "numLayers", options.numLayers ?? 1);
@@ -195,7 +205,7 @@ export class RNN extends Recurrent {
     hiddenSize: number,
     options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
   ) {
-    super(inputSize, hiddenSize, 1, options);
+    super(inputSize, hiddenSize, 1, options, "nonlinearity");
     this.nonlinearity = choice("RNN", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
   }
 
@@ -245,7 +255,7 @@ export class GRU extends Recurrent {
  */
 export class LSTM extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {
-    super(inputSize, hiddenSize, 4, options, options.projSize ?? 0);
+    super(inputSize, hiddenSize, 4, options, "projSize");
   }
 
   protected override stateSizes(): { name: string; size: number }[] {

@@ -1,7 +1,7 @@
 // Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
 
-import { flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
-import { sizes, whole } from "./check.ts";
+import { checkOptions, flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
+import { noOptions, sizes, whole } from "./check.ts";
 import { Module } from "./module.ts";
 
 /** The dims from `startDim` (default 1) to `endDim` (default -1) as one. */
@@ -11,6 +11,7 @@ export class Flatten extends Module {
 
   constructor(options: { startDim?: number; endDim?: number } = {}) {
     super();
+    checkOptions("Flatten", options, ["startDim", "endDim"]);
     this.startDim = options.startDim ?? 1;
     this.endDim = options.endDim ?? -1;
   }
@@ -25,8 +26,9 @@ export class Unflatten extends Module {
   readonly dim: number;
   readonly unflattenedSize: readonly number[];
 
-  constructor(dim: number, unflattenedSize: readonly number[]) {
+  constructor(dim: number, unflattenedSize: readonly number[], ...options: never[]) {
     super();
+    noOptions("Unflatten", options);
     this.dim = dim;
     this.unflattenedSize = [...unflattenedSize];
   }
@@ -36,7 +38,7 @@ export class Unflatten extends Module {
   }
 }
 
-/** Returns its input. */
+/** Returns its input. Arguments are ignored, as in PyTorch, so that it can stand for any layer. */
 export class Identity extends Module {
   override forward(input: Tensor): Tensor {
     return input;
@@ -57,6 +59,7 @@ export class Upsample extends Module {
     alignCorners?: boolean;
   }) {
     super();
+    checkOptions("Upsample", options, ["size", "scaleFactor", "mode", "alignCorners"]);
     this.size = options.size;
     this.scaleFactor = options.scaleFactor;
     this.mode = options.mode ?? "nearest";
@@ -77,8 +80,9 @@ export class Upsample extends Module {
 export class PixelShuffle extends Module {
   readonly upscaleFactor: number;
 
-  constructor(upscaleFactor: number) {
+  constructor(upscaleFactor: number, ...options: never[]) {
     super();
+    noOptions("PixelShuffle", options);
     this.upscaleFactor = whole("PixelShuffle", "upscaleFactor", upscaleFactor);
   }
 
@@ -91,8 +95,9 @@ export class PixelShuffle extends Module {
 export class ZeroPad2d extends Module {
   readonly padding: readonly number[];
 
-  constructor(padding: number | readonly number[]) {
+  constructor(padding: number | readonly number[], ...options: never[]) {
     super();
+    noOptions("ZeroPad2d", options);
     this.padding = sizes("ZeroPad2d", "padding", padding, 4, Number.MIN_SAFE_INTEGER);
   }
 

@@ -19,10 +19,11 @@ export function loadEntries(
   if (typeof source !== "object" || source === null) {
     throw new TypeError(`loadStateDict: a state dict is an object of tensors, got ${String(source)}.`);
   }
-  const known = new Set(entries.map(([key]) => key));
-  const missingKeys = entries.map(([key]) => key).filter((key) => !Object.hasOwn(source, key));
+  const keys = entries.map(([key]) => key);
+  const known = new Set(keys);
+  const missingKeys = keys.filter((key) => !Object.hasOwn(source, key));
   const unexpectedKeys = Object.keys(source).filter((key) => !known.has(key));
-  const loads: { target: Tensor; value: Tensor }[] = [];
+  const loads: [target: Tensor, value: Tensor][] = [];
   const misshapen: string[] = [];
   const shapes: (readonly number[])[] = [];
   for (const [key, target] of entries) {
@@ -31,8 +32,8 @@ export function loadEntries(
     if (!(value instanceof Tensor)) {
       throw new TypeError(`loadStateDict: "${key}" must be a tensor, got ${typeof value}. Wrap it with tensor().`);
     }
-    if (sameShape(value.shape, target.shape)) {
-      loads.push({ target, value });
+    if (String(value.shape) === String(target.shape)) {
+      loads.push([target, value]);
     } else {
       misshapen.push(`"${key}" is [${value.shape}] in the state dict and [${target.shape}] in the model`);
       shapes.push(value.shape, target.shape);
@@ -51,17 +52,10 @@ export function loadEntries(
   }
   noGrad(() => {
     // Taken before the first assignment, so that a dict of the module's own tensors in another order loads rightly.
-    const values = loads.map(({ target, value }) => value.detach().to(target.dtype));
-    loads.forEach(({ target }, i) => {
-      const value = values[i];
-      if (value !== undefined) target.assign(value);
-    });
+    for (const load of loads) load[1] = load[1].detach().to(load[0].dtype);
+    for (const [target, value] of loads) target.assign(value);
   });
   return { missingKeys, unexpectedKeys };
-}
-
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
 }
 
 function list(kind: string, keys: string[]): string[] {

@@ -14,30 +14,28 @@ export function summarize(
   const shapes = inputShape.every((size) => typeof size === "number") ? [inputShape] : inputShape;
   const inputs = shapes.map((shape) => zeros(shape as readonly number[], { dtype }));
   const modules = model.namedModules();
-  const modes = modules.map(([, module]) => module.training);
   const outputs = new Map<Module, string>();
-  const originals: [Record<string, unknown>, PropertyDescriptor | undefined][] = [];
+  const restorers: (() => void)[] = [];
   try {
-    model.eval();
     for (const [, module] of modules) {
-      const target = module as unknown as Record<string, unknown>;
-      originals.push([target, Object.getOwnPropertyDescriptor(target, "forward")]);
-      const forward = target.forward as Forward;
+      const target = module as unknown as { forward?: Forward | undefined; training: boolean };
+      const { forward, training } = target;
+      const own = Object.hasOwn(target, "forward");
+      restorers.push(() => {
+        if (own) target.forward = forward;
+        else delete target.forward;
+        target.training = training;
+      });
+      target.training = false;
       target.forward = (...args: unknown[]): unknown => {
-        const output = forward.apply(module, args);
+        const output = forward?.apply(module, args);
         outputs.set(module, describe(output));
         return output;
       };
     }
-    noGrad(() => ((model as unknown as Record<string, unknown>).forward as Forward)(...inputs));
+    noGrad(() => (model.forward as Forward)(...inputs));
   } finally {
-    for (const [target, descriptor] of originals) {
-      delete target.forward;
-      if (descriptor !== undefined) Object.defineProperty(target, "forward", descriptor);
-    }
-    modules.forEach(([, module], i) => {
-      module.training = modes[i] ?? true;
-    });
+    for (const restore of restorers) restore();
   }
   return table(model, modules, outputs);
 }
@@ -48,36 +46,26 @@ function table(model: Module, modules: [string, Module][], outputs: Map<Module, 
     const below = new Set(module.children().flatMap((child) => child.parameters()));
     const own = module.parameters().filter((tensor) => !below.has(tensor) && !counted.has(tensor));
     for (const tensor of own) counted.add(tensor);
-    const depth = path === "" ? 0 : path.split(".").length;
-    const name = path === "" ? "" : `${path.split(".").at(-1)}: `;
-    return [`${"  ".repeat(depth)}${name}${module.constructor.name}`, outputs.get(module) ?? "-", format(count(own))];
+    const names = path === "" ? [] : path.split(".");
+    const name = names.length === 0 ? "" : `${names.at(-1)}: `;
+    return [`${"  ".repeat(names.length)}${name}${module.constructor.name}`, outputs.get(module) ?? "-", count(own)];
   });
   const parameters = model.parameters();
   const trainable = parameters.filter((tensor) => tensor.requiresGrad);
   const bytes = parameters.reduce((sum, tensor) => sum + tensor.numel * (tensor.dtype === "f16" ? 2 : 4), 0);
   const all = [["layer", "output shape", "parameters"], ...rows];
-  const width = (column: number): number => Math.max(...all.map((row) => (row[column] ?? "").length));
-  const widths = [width(0), width(1), width(2)];
-  const lines = all.map(
-    ([layer = "", shape = "", parameterCount = ""]) =>
-      `${layer.padEnd(widths[0] ?? 0)}  ${shape.padEnd(widths[1] ?? 0)}  ${parameterCount.padStart(widths[2] ?? 0)}`,
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  const lines = all.map((row) =>
+    row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
   );
-  const rule = "-".repeat((lines[0] ?? "").length);
-  return [
-    lines[0],
-    rule,
-    ...lines.slice(1),
-    rule,
-    `total parameters: ${format(count(parameters))}, trainable: ${format(count(trainable))}, ${(bytes / 1024).toFixed(1)} KiB`,
-  ].join("\n");
+  const rule = (lines[0] ?? "").replace(/./g, "-");
+  const total = `total parameters: ${count(parameters)}, trainable: ${count(trainable)}, ${(bytes / 1024).toFixed(1)} KiB`;
+  return [...lines.splice(0, 1), rule, ...lines, rule, total].join("\n");
 }
 
-function count(tensors: Tensor[]): number {
-  return tensors.reduce((sum, tensor) => sum + tensor.numel, 0);
-}
-
-function format(value: number): string {
-  return value.toLocaleString("en-US");
+/** The number of elements, as it is printed. */
+function count(tensors: Tensor[]): string {
+  return tensors.reduce((sum, tensor) => sum + tensor.numel, 0).toLocaleString("en-US");
 }
 
 function describe(value: unknown): string {

@@ -1,6 +1,6 @@
 // Transformer layers and their stacks (Vaswani et al. 2017), with PyTorch's parameters and masks.
 
-import { add, gelu, relu, type Tensor } from "../tensor.ts";
+import { add, checkOptions, gelu, relu, type Tensor } from "../tensor.ts";
 import { MultiheadAttention } from "./attention.ts";
 import { whole } from "./check.ts";
 import { ModuleList } from "./containers.ts";
@@ -58,6 +58,16 @@ export interface DecoderForwardOptions {
   memoryIsCausal?: boolean;
 }
 
+const LAYER_OPTIONS: readonly string[] = [
+  "dimFeedforward",
+  "dropout",
+  "activation",
+  "layerNormEps",
+  "batchFirst",
+  "normFirst",
+  "bias",
+];
+
 function activate(layer: string, activation: Activation): (x: Tensor) => Tensor {
   if (activation === "relu") return relu;
   if (activation === "gelu") return (x) => gelu(x);
@@ -82,6 +92,7 @@ export class TransformerEncoderLayer extends Module {
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super();
+    checkOptions("TransformerEncoderLayer", options, LAYER_OPTIONS);
     this.dModel = whole("TransformerEncoderLayer", "dModel", dModel);
     this.nhead = whole("TransformerEncoderLayer", "nhead", nhead);
     this.options = { ...options };
@@ -106,6 +117,7 @@ export class TransformerEncoderLayer extends Module {
 
   /** [L, N, E] (or [N, L, E] with `batchFirst`, or [L, E]) → the same shape. */
   override forward(src: Tensor, options: EncoderLayerForwardOptions = {}): Tensor {
+    checkOptions("TransformerEncoderLayer.forward", options, ["srcMask", "srcKeyPaddingMask", "isCausal"]);
     const attend = (x: Tensor): Tensor => {
       const [attended] = this.self_attn.forward(x, x, x, {
         attnMask: options.srcMask ?? null,
@@ -148,6 +160,7 @@ export class TransformerDecoderLayer extends Module {
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super();
+    checkOptions("TransformerDecoderLayer", options, LAYER_OPTIONS);
     this.dModel = whole("TransformerDecoderLayer", "dModel", dModel);
     this.nhead = whole("TransformerDecoderLayer", "nhead", nhead);
     this.options = { ...options };
@@ -175,6 +188,7 @@ export class TransformerDecoderLayer extends Module {
 
   /** Targets [L, N, E] and the encoder's output [S, N, E] → [L, N, E]; N first with `batchFirst`, or without N. */
   override forward(tgt: Tensor, memory: Tensor, options: DecoderForwardOptions = {}): Tensor {
+    checkDecoderOptions("TransformerDecoderLayer.forward", options);
     const attend = (x: Tensor): Tensor => {
       const [attended] = this.self_attn.forward(x, x, x, {
         attnMask: options.tgtMask ?? null,
@@ -208,6 +222,11 @@ export class TransformerDecoderLayer extends Module {
   }
 }
 
+function checkDecoderOptions(op: string, options: DecoderForwardOptions): void {
+  const masks = ["tgtMask", "memoryMask", "tgtKeyPaddingMask", "memoryKeyPaddingMask"];
+  checkOptions(op, options, [...masks, "tgtIsCausal", "memoryIsCausal"]);
+}
+
 function copies<L extends { clone(): L }>(stack: string, layer: L, numLayers: number): L[] {
   return Array.from({ length: whole(stack, "numLayers", numLayers) }, () => layer.clone());
 }
@@ -219,12 +238,14 @@ export class TransformerEncoder extends Module {
 
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
     super();
+    checkOptions("TransformerEncoder", options, ["norm"]);
     this.layers = new ModuleList(copies("TransformerEncoder", encoderLayer, numLayers));
     this.norm = options.norm ?? null;
   }
 
   /** As the layers' `forward`, one after the other. */
   override forward(src: Tensor, options: EncoderForwardOptions = {}): Tensor {
+    checkOptions("TransformerEncoder.forward", options, ["mask", "srcKeyPaddingMask", "isCausal"]);
     const { mask = null, ...rest } = options;
     let x = src;
     for (const layer of this.layers) x = layer.forward(x, { ...rest, srcMask: mask });
@@ -239,12 +260,14 @@ export class TransformerDecoder extends Module {
 
   constructor(decoderLayer: TransformerDecoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
     super();
+    checkOptions("TransformerDecoder", options, ["norm"]);
     this.layers = new ModuleList(copies("TransformerDecoder", decoderLayer, numLayers));
     this.norm = options.norm ?? null;
   }
 
   /** As the layers' `forward`, one after the other, each with the whole memory. */
   override forward(tgt: Tensor, memory: Tensor, options: DecoderForwardOptions = {}): Tensor {
+    checkDecoderOptions("TransformerDecoder.forward", options);
     let x = tgt;
     for (const layer of this.layers) x = layer.forward(x, memory, options);
     return this.norm === null ? x : this.norm.forward(x);

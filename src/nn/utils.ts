@@ -1,11 +1,12 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
-import { ShapeError } from "../errors.ts";
+import { ShapeError, WgradError } from "../errors.ts";
 import {
   abs,
   add,
   amax,
   cat,
+  checkOptions,
   clamp,
   Gradients,
   mul,
@@ -24,13 +25,21 @@ import {
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), where norm is that of all of them taken as one vector, and
- * returns that norm from before (0-dim). Nothing is read back: it is part of the step.
+ * returns that norm from before (0-dim). Nothing is read back: it is part of the step. So there is no `errorIfNonfinite`:
+ * read the norm to know.
  */
 export function clipGradNorm(
   parameters: Tensor | Iterable<Tensor>,
   maxNorm: number,
   options: { normType?: number } = {},
 ): Tensor {
+  if (typeof options === "object" && options !== null && "errorIfNonfinite" in options) {
+    throw new WgradError(
+      'clipGradNorm: unknown option "errorIfNonfinite": clipping does not wait for the norm. Read the one that is returned: if (!Number.isFinite(await norm.item())) ….',
+      { op: "clipGradNorm" },
+    );
+  }
+  checkOptions("clipGradNorm", options, ["normType"]);
   const { normType = 2 } = options;
   if (typeof maxNorm !== "number" || !(maxNorm >= 0)) {
     throw new RangeError(`clipGradNorm: maxNorm must be a number ≥ 0, got ${String(maxNorm)}.`);
@@ -58,7 +67,12 @@ function joined(values: Tensor[]): Tensor {
 }
 
 /** Limits every element of the gradients to [-clipValue, clipValue]. */
-export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: number): void {
+export function clipGradValue(
+  parameters: Tensor | Iterable<Tensor>,
+  clipValue: number,
+  options: Record<string, never> = {},
+): void {
+  checkOptions("clipGradValue", options, []);
   if (typeof clipValue !== "number" || !(clipValue >= 0)) {
     throw new RangeError(`clipGradValue: clipValue must be a number ≥ 0, got ${String(clipValue)}.`);
   }

@@ -12,6 +12,7 @@ import { maximum } from "./comparison.ts";
 import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
 import { exp, LOG1P, log, log1p, square } from "./exponential.ts";
 import { checkBroadcast, checkPair, type LossOptions, type Reduction, reduced, reductionOf } from "./loss-reduction.ts";
+import { derivativeOf, withDerivative } from "./memory.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
 import { abs } from "./rounding.ts";
 import { logSigmoid } from "./sigmoid.ts";
@@ -202,9 +203,13 @@ export function poissonNllLoss(
   return reduced(add(loss, where(large, stirling, 0)), reduction);
 }
 
+/** The gradient of a limited value goes to what was limited. */
+const passedOn = derivativeOf("limit", (g) => [null, g]);
+
 /**
- * (log v + (input - target)² / v) / 2 with v = max(variance, eps) (eps 1e-6); `full` adds log(2π) / 2. Input and target broadcast; the
- * variance has the input's shape, or size 1 in the last dim, or lacks the last dim. Throws a ShapeError where shapes don't fit.
+ * (log v + (input - target)² / v) / 2 with v = max(variance, eps) (eps 1e-6); as in PyTorch the variance's gradient is that of v, also below
+ * eps; `full` adds log(2π) / 2. Input and target broadcast; the variance has the input's shape, or size 1 in the last dim, or lacks the
+ * last dim. Throws a ShapeError where shapes don't fit.
  */
 export function gaussianNllLoss(
   input: Tensor,
@@ -229,7 +234,8 @@ export function gaussianNllLoss(
       },
     );
   }
-  const v = maximum(lacking ? insertDim(variance, rest.length) : variance, eps);
+  const given = lacking ? insertDim(variance, rest.length) : variance;
+  const v = withDerivative(passedOn, maximum(given, eps), [given], []);
   const loss = mul(add(log(v), trueDivide(square(sub(input, target)), v)), 0.5);
   return reduced((options.full ?? false) ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, reduction);
 }

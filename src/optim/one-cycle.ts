@@ -1,6 +1,7 @@
 // OneCycleLR: up and down again within one training, momentum the other way.
 
 import { WgradError } from "../errors.ts";
+import { checkOptions } from "../tensor.ts";
 import {
   checkNumber,
   checkWhole,
@@ -62,6 +63,20 @@ export class OneCycleLR extends LRScheduler {
   readonly #phases: readonly Phase[];
 
   constructor(optimizer: Schedulable, maxLr: number | readonly number[], options: OneCycleOptions = {}) {
+    checkOptions("OneCycleLR", options, [
+      "totalSteps",
+      "epochs",
+      "stepsPerEpoch",
+      "pctStart",
+      "annealStrategy",
+      "cycleMomentum",
+      "baseMomentum",
+      "maxMomentum",
+      "divFactor",
+      "finalDivFactor",
+      "threePhase",
+      "lastEpoch",
+    ]);
     super(optimizer, options);
     const {
       pctStart = 0.3,

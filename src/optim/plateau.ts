@@ -1,5 +1,6 @@
 // ReduceLROnPlateau: lowers the learning rate when a metric stops improving.
 
+import { checkOptions } from "../tensor.ts";
 import {
   checkNumber,
   checkOptimizer,
@@ -52,6 +53,16 @@ export class ReduceLROnPlateau {
   constructor(optimizer: Schedulable, options: PlateauOptions = {}) {
     const name = "ReduceLROnPlateau";
     checkOptimizer(name, optimizer);
+    checkOptions(name, options, [
+      "mode",
+      "factor",
+      "patience",
+      "threshold",
+      "thresholdMode",
+      "cooldown",
+      "minLr",
+      "eps",
+    ]);
     this.#optimizer = optimizer;
     this.mode = options.mode ?? "min";
     this.factor = options.factor ?? 0.1;

@@ -1,5 +1,6 @@
 // Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
 
+import { checkOptions } from "../tensor.ts";
 import { checkNumber, checkWhole, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
 
 /** lr × gamma (default 0.1) every `stepSize` epochs. */
@@ -8,6 +9,7 @@ export class StepLR extends LRScheduler {
   readonly gamma: number;
 
   constructor(optimizer: Schedulable, stepSize: number, options: { gamma?: number } & SchedulerOptions = {}) {
+    checkOptions("StepLR", options, ["gamma", "lastEpoch"]);
     super(optimizer, options);
     checkWhole("StepLR", "stepSize", stepSize);
     this.stepSize = stepSize;
@@ -36,6 +38,7 @@ export class MultiStepLR extends LRScheduler {
     milestones: readonly number[],
     options: { gamma?: number } & SchedulerOptions = {},
   ) {
+    checkOptions("MultiStepLR", options, ["gamma", "lastEpoch"]);
     super(optimizer, options);
     for (const epoch of milestones) checkWhole("MultiStepLR", "every milestone", epoch, 0);
     this.milestones = [...milestones].sort((a, b) => a - b);
@@ -60,6 +63,7 @@ export class ExponentialLR extends LRScheduler {
   readonly gamma: number;
 
   constructor(optimizer: Schedulable, gamma: number, options: SchedulerOptions = {}) {
+    checkOptions("ExponentialLR", options, ["lastEpoch"]);
     super(optimizer, options);
     checkNumber("ExponentialLR", "gamma", gamma);
     this.gamma = gamma;
@@ -85,6 +89,7 @@ export class LinearLR extends LRScheduler {
     optimizer: Schedulable,
     options: { startFactor?: number; endFactor?: number; totalIters?: number } & SchedulerOptions = {},
   ) {
+    checkOptions("LinearLR", options, ["startFactor", "endFactor", "totalIters", "lastEpoch"]);
     super(optimizer, options);
     this.startFactor = options.startFactor ?? 1 / 3;
     this.endFactor = options.endFactor ?? 1;
@@ -119,6 +124,7 @@ export class CosineAnnealingLR extends LRScheduler {
   readonly etaMin: number;
 
   constructor(optimizer: Schedulable, TMax: number, options: { etaMin?: number } & SchedulerOptions = {}) {
+    checkOptions("CosineAnnealingLR", options, ["etaMin", "lastEpoch"]);
     super(optimizer, options);
     checkWhole("CosineAnnealingLR", "TMax", TMax);
     this.TMax = TMax;
@@ -159,6 +165,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
     T0: number,
     options: { TMult?: number; etaMin?: number } & SchedulerOptions = {},
   ) {
+    checkOptions("CosineAnnealingWarmRestarts", options, ["TMult", "etaMin", "lastEpoch"]);
     super(optimizer, options);
     checkWhole("CosineAnnealingWarmRestarts", "T0", T0);
     this.T0 = T0;
@@ -217,6 +224,7 @@ export class LambdaLR extends LRScheduler {
     lrLambda: ((epoch: number) => number) | readonly ((epoch: number) => number)[],
     options: SchedulerOptions = {},
   ) {
+    checkOptions("LambdaLR", options, ["lastEpoch"]);
     super(optimizer, options);
     const lambdas = typeof lrLambda === "function" ? optimizer.paramGroups.map(() => lrLambda) : [...lrLambda];
     if (lambdas.length !== optimizer.paramGroups.length || lambdas.some((lambda) => typeof lambda !== "function")) {

@@ -1,6 +1,7 @@
 // SequentialLR: one schedule after another.
 
 import { WgradError } from "../errors.ts";
+import { checkOptions } from "../tensor.ts";
 import { checkOptimizer, checkWhole, type LRScheduler, type Schedulable, type SchedulerState } from "./scheduler.ts";
 
 /** Schedule i runs until epoch `milestones[i]`, when the next one starts at its own epoch 0. */
@@ -12,7 +13,13 @@ export class SequentialLR {
   lastEpoch = 0;
   lastLr: number[];
 
-  constructor(optimizer: Schedulable, schedulers: readonly LRScheduler[], milestones: readonly number[]) {
+  constructor(
+    optimizer: Schedulable,
+    schedulers: readonly LRScheduler[],
+    milestones: readonly number[],
+    options: Record<string, never> = {},
+  ) {
+    checkOptions("SequentialLR", options, []);
     checkOptimizer("SequentialLR", optimizer);
     if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
       throw new RangeError(

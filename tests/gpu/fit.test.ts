@@ -58,6 +58,17 @@ training("learns, validates and keeps a history", async () => {
   assert.ok((last?.seconds ?? 0) > 0);
 });
 
+training("a loss module counts as its forward, in training and validation", async () => {
+  const run = async (loss: FitOptions["loss"]): Promise<unknown> => {
+    const model = new Line();
+    const optimizer = new optim.SGD(model.parameters(), { lr: 0.25 });
+    const { epochs } = await fit(model, { train: [[x(), y()]], validation: [[x(), y()]], loss, optimizer, epochs: 2 });
+    return epochs.map((epoch) => [epoch.loss, epoch.validationLoss]);
+  };
+  const expected = await run((prediction, target) => mseLoss(prediction, target, { reduction: "sum" }));
+  assert.equal(await run(new nn.MSELoss({ reduction: "sum" })), expected);
+});
+
 training("the loss of an epoch is the mean over its samples, before each step", async () => {
   const model = new Line();
   const history = await fit(model, {

@@ -202,4 +202,13 @@ def run(name, arguments, options, inputs, training, tensors):
 
 cases = [run(*case, {}) for case in CASES]
 cases += [run(name, [], {}, inputs, True, tensors) for name, tensors, inputs in WEIGHTED]
+UNBATCHED = normal(4, 7, 6)
+REPEATED = torch.tensor([[0, 2, 2], [5, 2, 0]])
+cases += [
+    run("InstanceNorm2d", [4], {}, [UNBATCHED], True, {}),
+    run("InstanceNorm2d", [4], {"affine": True, "trackRunningStats": True}, [UNBATCHED], True, {}),
+    run("InstanceNorm2d", [4], {"affine": True, "trackRunningStats": True}, [UNBATCHED], False, {}),
+    run("Embedding", [6, 3], {"scaleGradByFreq": True}, [REPEATED], True, {}),
+    run("Embedding", [6, 3], {"scaleGradByFreq": True, "paddingIdx": 2}, [REPEATED], True, {}),
+]
 golden.save(cases=cases)

@@ -113,12 +113,20 @@ def ctc(suite, log_probs, targets, input_lengths, target_lengths, **options):
     suite.case("ctcLoss", log_probs, targets, *lengths, **options)
 
 
+def small_variances(suite):
+    """gaussianNllLoss where the variance is limited by eps: its gradient is that of the limit."""
+    x, y, variance = suite.randn(4, 3), suite.randn(4, 3), suite.uniform(0.05, 1, 4, 3)
+    suite.case("gaussianNllLoss", x, y, variance, eps=0.5, reduction="none", note="small variances")
+    suite.case("gaussianNllLoss", x, y, suite.uniform(0.05, 1, 4, 1), eps=0.5, note="small variances")
+
+
 def main():
     """Writes ops-loss."""
     suite = Suite("loss")
     regression(suite)
     classification(suite)
     distances(suite)
+    small_variances(suite)
     suite.save()
 
 
