@@ -29,6 +29,8 @@ export interface Loadable extends Stateful {
  * await saveCheckpoint("run/last.safetensors", { model, optimizer, epoch: 3 });
  * ```
  *
+ * Plain data may be nested 500 levels deep and take 100 MB as JSON, the format's limit; tensors may take more.
+ *
  * @throws WgradError when `content` holds something that cannot be saved; the file system's errors as they are.
  */
 export async function saveCheckpoint(path: string, content: object): Promise<void> {
