@@ -8,7 +8,9 @@ export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
-  if (typeof value === "object" && value !== null) return `a ${value.constructor?.name ?? "thing"}`;
+  if (typeof value === "object" && value !== null) {
+    return value.constructor === Object ? "an object" : `a ${value.constructor?.name ?? "thing"}`;
+  }
   return String(value);
 }
 
@@ -41,6 +43,11 @@ export function checkFlag(what: string, name: string, value: boolean): boolean {
   throw new TypeError(`${what}: ${name} must be true or false, got ${shown(value)}.`);
 }
 
+/** Demands a function. */
+export function checkFunction(what: string, name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(`${what}: ${name} must be a function, got ${shown(value)}.`);
+}
+
 /** Demands one of the words. */
 export function checkWord<Word extends string>(what: string, name: string, value: Word, words: readonly Word[]): Word {
   if (words.includes(value)) return value;
@@ -49,8 +56,7 @@ export function checkWord<Word extends string>(what: string, name: string, value
 }
 
 /** The seed that is given, or the one that `manualSeed` was last called with. */
-export function seedFor(what: string, given: number | undefined): number {
-  const seed = given ?? initialSeed();
+export function seedFor(what: string, seed: number = initialSeed()): number {
   if (Number.isSafeInteger(seed)) return seed;
   throw new RangeError(`${what}: seed must be a whole number, got ${shown(seed)}.`);
 }

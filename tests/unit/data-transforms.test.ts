@@ -135,9 +135,9 @@ test("TransformedDataset draws by seed, epoch and index, in whatever order", asy
     backward.reverse().map(([{ data }]) => [...data]),
   );
   assert.is(forward[1]?.[1], 1);
-  first.setEpoch(1);
-  const [later] = await first.get(0);
+  const [later] = await first.get(0, 1);
   assert.not.equal([...later.data], [...(forward[0]?.[0].data ?? [])]);
+  assert.equal(await first.get(0), forward[0]);
   const [other] = await make(2).get(0);
   assert.not.equal([...other.data], [...(forward[0]?.[0].data ?? [])]);
 });
