@@ -67,7 +67,7 @@ async function load(
   const place = placeOf(name, options);
   const { normalize = false } = options;
   const normalization = normalize === true ? statistics : normalize === false ? { mean: 0, std: 1 } : normalize;
-  if (!(normalization.std > 0) || !Number.isFinite(normalization.mean)) {
+  if (!(normalization?.std > 0) || !Number.isFinite(normalization.std) || !Number.isFinite(normalization.mean)) {
     throw new RangeError(
       `${name}: normalize needs a finite mean and a positive std, got ${JSON.stringify(normalization)}.`,
     );

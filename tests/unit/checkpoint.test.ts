@@ -207,6 +207,10 @@ files("loading into targets is all or nothing", async ({ path }) => {
     /holds no "ema", only "model", "second", "epoch"/,
   );
   assert.instance(model.value, Tensor);
+  assert.match(
+    await rejection(loadCheckpoint(path, { model, rng: {} as never }), TypeError),
+    /loadCheckpoint\(.*\): what takes its state has a loadStateDict\(\), got an object as "rng"/,
+  );
 });
 
 files.run();
