@@ -22,7 +22,8 @@ export { scalar, submit, synchronize } from "./engine.ts";
 export type { KernelReport, PlanReport } from "./explain.ts";
 export { explain, kernels } from "./explain.ts";
 export { Gradients } from "./gradients.ts";
-export { initialSeed, manualSeed } from "./graph/generator.ts";
+export type { RngState } from "./graph/generator.ts";
+export { getRngState, initialSeed, manualSeed, setRngState } from "./graph/generator.ts";
 export { isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
 export { hostEffect, isReadAnew, readAnew, traceGuard } from "./graph/trace.ts";
 export type {

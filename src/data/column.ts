@@ -1,6 +1,8 @@
 // One column of a dataset held on the host: many equally shaped elements, handed out in batches as typed arrays.
+import { checkDType } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
 import type { DType, Shape, TypedArray } from "../tensor.ts";
+import { checkFinite } from "./check.ts";
 
 /** A typed array with the shape it stands for, row-major. */
 export interface HostArray {
@@ -79,6 +81,7 @@ export class Column {
       offset = 0,
     }: ScaledArray = isTypedArray(input) ? { data: input, shape: [input.length] } : input;
     if (
+      !Array.isArray(shape) ||
       shape.length === 0 ||
       sizeOf(shape) !== data.length ||
       shape.some((size) => !Number.isInteger(size) || size < 0)
@@ -88,9 +91,11 @@ export class Column {
         { op: "TensorDataset", shapes: [shape] },
       );
     }
+    checkFinite("TensorDataset", "scale", scale);
+    checkFinite("TensorDataset", "offset", offset);
     const scaled = scale !== 1 || offset !== 0;
     this.shape = shape;
-    this.dtype = dtype ?? (scaled ? "f32" : dtypeOf(data));
+    this.dtype = dtype === undefined ? (scaled ? "f32" : dtypeOf(data)) : checkDType("TensorDataset", dtype);
     this.#data = data;
     this.#itemShape = shape.slice(1);
     this.#itemSize = sizeOf(this.#itemShape);

@@ -1,6 +1,6 @@
 // DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
-import { WgradError } from "../errors.ts";
-import { initialSeed, synchronize } from "../tensor.ts";
+import { synchronize } from "../tensor.ts";
+import { checkFlag, checkFunction, checkOptions, checkWhole, seedFor } from "./check.ts";
 import { type Collated, collate, type NumberTypes } from "./collate.ts";
 import { type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
@@ -46,18 +46,16 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
   /** @throws TypeError when the dataset is none, RangeError when a number makes no sense. */
   constructor(dataset: Dataset<Sample>, options: DataLoaderOptions<Sample, Batch> = {}) {
     lengthOf("DataLoader", dataset);
-    checkKnown(options);
-    const { batchSize = 1, shuffle = false, seed = initialSeed(), dropLast = false, prefetch = 2 } = options;
-    check("batchSize", batchSize, 1);
-    check("prefetch", prefetch, 0);
-    if (!Number.isSafeInteger(seed)) throw new RangeError(`DataLoader: seed must be a whole number, got ${seed}.`);
+    checkOptions("DataLoader", options, ["batchSize", "shuffle", "seed", "dropLast", "prefetch", "collate"]);
+    const { batchSize = 1, shuffle = false, seed, dropLast = false, prefetch = 2, collate: own } = options;
+    if (own !== undefined) checkFunction("DataLoader", "collate", own);
     this.dataset = dataset;
-    this.batchSize = batchSize;
-    this.shuffle = shuffle;
-    this.seed = seed;
-    this.dropLast = dropLast;
-    this.prefetch = prefetch;
-    this.#collate = options.collate;
+    this.batchSize = checkWhole("DataLoader", "batchSize", batchSize, 1);
+    this.shuffle = checkFlag("DataLoader", "shuffle", shuffle);
+    this.seed = seedFor("DataLoader", seed);
+    this.dropLast = checkFlag("DataLoader", "dropLast", dropLast);
+    this.prefetch = checkWhole("DataLoader", "prefetch", prefetch, 0);
+    this.#collate = own;
     this.#numberTypes = new Map(Object.entries(dataset.dtypes ?? {}));
   }
 
@@ -73,8 +71,7 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
   }
 
   set epoch(value: number) {
-    check("epoch", value, 0);
-    this.#epoch = value;
+    this.#epoch = checkWhole("DataLoader", "epoch", value, 0);
   }
 
   /** The dataset's indices in the order of the given epoch. */
@@ -86,14 +83,14 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
     const epoch = this.#epoch++;
-    this.dataset.setEpoch?.(epoch);
     const order = this.order(epoch);
     const count = this.length;
     const ready: Promise<Batch>[] = [];
     let next = 0;
     for (let batch = 0; batch < count; batch++) {
       while (next < count && next <= batch + this.prefetch) {
-        const assembled = this.#assemble(order.subarray(next * this.batchSize, (next + 1) * this.batchSize));
+        const indices = order.subarray(next * this.batchSize, (next + 1) * this.batchSize);
+        const assembled = this.#assemble(indices, epoch);
         // A failure is thrown where its batch is due; until then it must not count as unhandled.
         assembled.catch(() => {});
         ready.push(assembled);
@@ -107,30 +104,13 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
     }
   }
 
-  async #assemble(indices: Uint32Array): Promise<Batch> {
+  async #assemble(indices: Uint32Array, epoch: number): Promise<Batch> {
     if (this.#collate === undefined && this.dataset.getBatch !== undefined) {
-      return (await this.dataset.getBatch(indices)) as Batch;
+      return (await this.dataset.getBatch(indices, epoch)) as Batch;
     }
-    const samples = await Promise.all(Array.from(indices, (index) => this.dataset.get(index)));
+    const samples = await Promise.all(Array.from(indices, (index) => this.dataset.get(index, epoch)));
     return this.#collate === undefined
       ? (collate(samples, this.#numberTypes) as Batch)
       : this.#collate(samples as never[]);
-  }
-}
-
-const KNOWN: readonly string[] = ["batchSize", "shuffle", "seed", "dropLast", "prefetch", "collate"];
-
-function checkKnown(options: object): void {
-  for (const name of Object.keys(options)) {
-    if (KNOWN.includes(name)) continue;
-    throw new WgradError(`DataLoader: unknown option "${name}". It takes { ${KNOWN.join(", ")} }.`, {
-      op: "DataLoader",
-    });
-  }
-}
-
-function check(name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(`DataLoader: ${name} must be a whole number of at least ${least}, got ${value}.`);
   }
 }

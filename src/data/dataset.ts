@@ -1,6 +1,7 @@
 // Datasets: what a DataLoader draws its samples from.
 import { ShapeError, WgradError } from "../errors.ts";
 import { type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
+import { checkOptions, shown } from "./check.ts";
 import { Column, type HostArray, isTypedArray, type ScaledArray } from "./column.ts";
 
 /**
@@ -10,12 +11,13 @@ import { Column, type HostArray, isTypedArray, type ScaledArray } from "./column
 export interface Dataset<Sample = unknown> {
   /** Number of samples. */
   readonly length: number;
-  /** The sample at `index`, 0 ≤ index < length; a promise is fine too. */
-  get(index: number): Sample | Promise<Sample>;
+  /**
+   * The sample at `index`, 0 ≤ index < length; a promise is fine too. A DataLoader says for which of its epochs, counted from
+   * 0: random transforms draw anew in each. What wraps a dataset hands the epoch on.
+   */
+  get(index: number, epoch?: number): Sample | Promise<Sample>;
   /** Optional and faster: the samples at `indices`, already put together as one tensor per field. */
-  getBatch?(indices: ArrayLike<number>): readonly Tensor[] | Promise<readonly Tensor[]>;
-  /** Called by a DataLoader before each epoch, counted from 0: random transforms draw anew. */
-  setEpoch?(epoch: number): void;
+  getBatch?(indices: ArrayLike<number>, epoch?: number): readonly Tensor[] | Promise<readonly Tensor[]>;
   /** Optional: dtype by field (number or name) for fields that are plain numbers. */
   readonly dtypes?: { readonly [field: string]: DType };
 }
@@ -27,21 +29,24 @@ export type ColumnInput = Tensor | TypedArray | ScaledArray;
 export type ColumnSample<Columns extends readonly ColumnInput[]> = { -readonly [K in keyof Columns]: HostArray };
 
 /**
- * Columns of equal length, kept on the host as they were given; sample i is element i of every column.
+ * Columns of equal length, kept on the host as they were given; sample i is element i of every column. Tensors are read to
+ * the host once, and again after they have been given new values (`assign`, an optimizer's step); a batch has the values of
+ * the moment at which it is put together. One that is disposed of once it was read keeps its values here.
  *
  * ```ts
- * new TensorDataset(x, y)                                                   // tensors, read to the host once
+ * new TensorDataset(x, y)                                                              // tensors
  * new TensorDataset({ data: pixels, shape: [n, 1, 28, 28], scale: 1 / 255 }, labels)   // bytes → f32 batch by batch
  * ```
  */
 export class TensorDataset<const Columns extends readonly ColumnInput[]> implements Dataset<ColumnSample<Columns>> {
   readonly length: number;
-  readonly #sources: readonly (Column | Tensor)[];
-  #columns: Promise<readonly Column[]> | null = null;
+  readonly #sources: readonly (Column | HostCopy)[];
 
   /** @throws ShapeError when there is no column, one has no dims, or their lengths differ. */
   constructor(...columns: Columns) {
-    this.#sources = columns.map((input) => (input instanceof Tensor ? input : new Column(checkColumn(input))));
+    this.#sources = columns.map((input) =>
+      input instanceof Tensor ? new HostCopy(input) : new Column(checkColumn(input)),
+    );
     const lengths = this.#sources.map((source) => source.shape[0]);
     const [first] = lengths;
     if (first === undefined || lengths.some((length) => length !== first)) {
@@ -76,16 +81,43 @@ export class TensorDataset<const Columns extends readonly ColumnInput[]> impleme
     });
   }
 
-  /** The columns with the tensors among them read, once. */
   #onHost(): Promise<readonly Column[]> {
-    this.#columns ??= Promise.all(
-      this.#sources.map(async (source) =>
-        source instanceof Column
-          ? source
-          : new Column({ data: await source.data(), shape: source.shape, dtype: source.dtype }),
-      ),
-    );
-    return this.#columns;
+    return Promise.all(this.#sources.map((source) => (source instanceof Column ? source : source.column())));
+  }
+}
+
+/** The values of a tensor as a column on the host. */
+class HostCopy {
+  readonly #tensor: Tensor;
+  /** The node whose value was read: a tensor that is given a new value has another one. */
+  #node: Tensor["node"] | null = null;
+  #column: Promise<Column> | null = null;
+
+  constructor(tensor: Tensor) {
+    this.#tensor = tensor;
+  }
+
+  get shape(): readonly number[] {
+    return this.#tensor.shape;
+  }
+
+  /** The present values, read when they are not the ones that were read last. */
+  column(): Promise<Column> {
+    const tensor = this.#tensor;
+    if (this.#column !== null && (tensor.disposed || tensor.node === this.#node)) return this.#column;
+    const column = this.#read();
+    this.#column = column;
+    // Reading submits what was assigned, after which the tensor has its own node again.
+    this.#node = tensor.disposed ? null : tensor.node;
+    column.catch(() => {
+      if (this.#column === column) this.#column = null;
+    });
+    return column;
+  }
+
+  async #read(): Promise<Column> {
+    const { shape, dtype } = this.#tensor;
+    return new Column({ data: await this.#tensor.data(), shape, dtype });
   }
 }
 
@@ -93,20 +125,24 @@ export class TensorDataset<const Columns extends readonly ColumnInput[]> impleme
 export class Subset<Sample = unknown> implements Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
   readonly indices: Uint32Array;
-  readonly getBatch?: (indices: ArrayLike<number>) => readonly Tensor[] | Promise<readonly Tensor[]>;
+  readonly getBatch?: (indices: ArrayLike<number>, epoch?: number) => readonly Tensor[] | Promise<readonly Tensor[]>;
   readonly dtypes?: { readonly [field: string]: DType };
 
   /** @throws RangeError when an index is not one of the dataset's. */
   constructor(dataset: Dataset<Sample>, indices: ArrayLike<number>) {
-    for (let i = 0; i < indices.length; i++) checkIndex("Subset", indices[i] ?? Number.NaN, dataset.length);
+    const length = lengthOf("Subset", dataset);
+    if (typeof indices !== "object" || !Number.isInteger(indices?.length)) {
+      throw new TypeError(`Subset: indices must be an array of whole numbers, got ${shown(indices)}.`);
+    }
+    for (let i = 0; i < indices.length; i++) checkIndex("Subset", indices[i] ?? Number.NaN, length);
     this.dataset = dataset;
     this.indices = Uint32Array.from(indices);
     if (dataset.dtypes !== undefined) this.dtypes = dataset.dtypes;
     if (dataset.getBatch !== undefined) {
-      this.getBatch = (chosen) => {
+      this.getBatch = (chosen, epoch) => {
         const translated = Uint32Array.from(chosen, (index) => this.#translate(index));
         if (dataset.getBatch === undefined) throw new WgradError("Subset: the dataset has lost its getBatch method.");
-        return dataset.getBatch(translated);
+        return dataset.getBatch(translated, epoch);
       };
     }
   }
@@ -115,12 +151,8 @@ export class Subset<Sample = unknown> implements Dataset<Sample> {
     return this.indices.length;
   }
 
-  get(index: number): Sample | Promise<Sample> {
-    return this.dataset.get(this.#translate(index));
-  }
-
-  setEpoch(epoch: number): void {
-    this.dataset.setEpoch?.(epoch);
+  get(index: number, epoch?: number): Sample | Promise<Sample> {
+    return this.dataset.get(this.#translate(index), epoch);
   }
 
   #translate(index: number): number {
@@ -140,7 +172,8 @@ export function lengthOf(what: string, dataset: Dataset): number {
   return length;
 }
 
-function checkIndex(what: string, index: number, length: number): void {
+/** Demands one of the dataset's indices. */
+export function checkIndex(what: string, index: number, length: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= length) {
     throw new RangeError(`${what}: an index must be a whole number from 0 to ${length - 1}, got ${index}.`);
   }
@@ -149,6 +182,7 @@ function checkIndex(what: string, index: number, length: number): void {
 function checkColumn(input: unknown): TypedArray | ScaledArray {
   if (isTypedArray(input)) return input;
   if (typeof input === "object" && input !== null && "data" in input && "shape" in input && isTypedArray(input.data)) {
+    checkOptions("TensorDataset", input, ["data", "shape", "dtype", "scale", "offset"]);
     return input as ScaledArray;
   }
   throw new TypeError("TensorDataset: a column is a Tensor, a typed array or { data: typed array, shape }.");

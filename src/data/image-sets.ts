@@ -1,6 +1,7 @@
 // MNIST and Fashion-MNIST: 70,000 images of 28 × 28 bytes with labels 0 … 9, from their four IDX files.
 import { advice, defaultPlace, readFolderFile } from "#files";
 import { WgradError } from "../errors.ts";
+import { checkOptions } from "./check.ts";
 import type { ScaledArray } from "./column.ts";
 import { TensorDataset } from "./dataset.ts";
 import type { ImageSetName, Place } from "./files.ts";
@@ -62,10 +63,11 @@ async function load(
   statistics: Normalization,
   options: ImageSetOptions & { split?: Split },
 ): Promise<ImageSet | { train: ImageSet; test: ImageSet }> {
+  checkOptions(name, options, ["path", "url", "normalize", "split"]);
   const place = placeOf(name, options);
   const { normalize = false } = options;
   const normalization = normalize === true ? statistics : normalize === false ? { mean: 0, std: 1 } : normalize;
-  if (!(normalization.std > 0) || !Number.isFinite(normalization.mean)) {
+  if (!(normalization?.std > 0) || !Number.isFinite(normalization.std) || !Number.isFinite(normalization.mean)) {
     throw new RangeError(
       `${name}: normalize needs a finite mean and a positive std, got ${JSON.stringify(normalization)}.`,
     );

@@ -1,4 +1,5 @@
 // Splitting a dataset: at random, and into the folds of a cross-validation.
+import { checkFlag, checkOptions, checkWhole, seedFor, shown } from "./check.ts";
 import { type Dataset, lengthOf, Subset } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
 
@@ -9,7 +10,7 @@ const FOLD_STREAM = 3;
  * Splits a dataset at random into parts that do not overlap.
  *
  * `lengths` are whole numbers that add up to the dataset's length, or fractions that add up to 1 (then part i has
- * ⌊fractionᵢ · length⌋ samples, and what is left over goes one each to the first parts).
+ * ⌊fractionᵢ · length⌋ samples, and what is left over goes one each to the first parts). The default seed is `manualSeed`'s.
  *
  * @throws RangeError when the lengths or fractions do not add up.
  */
@@ -19,8 +20,9 @@ export function randomSplit<Sample>(
   options: { seed?: number } = {},
 ): Subset<Sample>[] {
   const total = lengthOf("randomSplit", dataset);
+  checkOptions("randomSplit", options, ["seed"]);
   const counts = countsOf(lengths, total);
-  const order = new HostRandom(options.seed ?? 0, [SPLIT_STREAM]).permutation(total);
+  const order = new HostRandom(seedFor("randomSplit", options.seed), [SPLIT_STREAM]).permutation(total);
   let start = 0;
   return counts.map((count) => {
     const part = new Subset(dataset, order.subarray(start, start + count));
@@ -30,6 +32,9 @@ export function randomSplit<Sample>(
 }
 
 function countsOf(lengths: readonly number[], total: number): number[] {
+  if (!Array.isArray(lengths)) {
+    throw new TypeError(`randomSplit: lengths must be an array such as [0.8, 0.2], got ${shown(lengths)}.`);
+  }
   const sum = lengths.reduce((a, b) => a + b, 0);
   const whole = lengths.every((length) => Number.isInteger(length) && length >= 0);
   if (whole && sum === total) return [...lengths];
@@ -48,7 +53,8 @@ function countsOf(lengths: readonly number[], total: number): number[] {
 
 /**
  * Cross-validation in k folds: each sample is in exactly one fold, and each fold is the validation part once. The first
- * `length mod k` folds have one sample more, as in scikit-learn.
+ * `length mod k` folds have one sample more, as in scikit-learn. With `shuffle` (default false) they are drawn at random; the
+ * default seed is `manualSeed`'s.
  *
  * ```ts
  * for (const [train, validation] of new KFold(5, { shuffle: true, seed: 1 }).split(dataset)) { … }
@@ -61,12 +67,11 @@ export class KFold {
 
   /** @throws RangeError when `folds` is not a whole number of at least 2. */
   constructor(folds = 5, options: { shuffle?: boolean; seed?: number } = {}) {
-    if (!Number.isInteger(folds) || folds < 2) {
-      throw new RangeError(`KFold: folds must be a whole number of at least 2, got ${folds}.`);
-    }
-    this.folds = folds;
-    this.shuffle = options.shuffle ?? false;
-    this.seed = options.seed ?? 0;
+    checkOptions("KFold", options, ["shuffle", "seed"]);
+    const { shuffle = false, seed } = options;
+    this.folds = checkWhole("KFold", "folds", folds, 2);
+    this.shuffle = checkFlag("KFold", "shuffle", shuffle);
+    this.seed = seedFor("KFold", seed);
   }
 
   /** Yields `[train, validation]` for every fold. @throws RangeError when there are fewer samples than folds. */

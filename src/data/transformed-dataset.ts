@@ -1,8 +1,9 @@
 // A dataset whose images go through transforms each time they are drawn.
 import { WgradError } from "../errors.ts";
 import type { DType } from "../tensor.ts";
+import { checkFunction, checkOptions, checkWhole, seedFor } from "./check.ts";
 import { type HostArray, isTypedArray } from "./column.ts";
-import { type Dataset, lengthOf } from "./dataset.ts";
+import { checkIndex, type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
 import { compose, type ImageArray, type Transform } from "./transforms.ts";
 
@@ -10,7 +11,8 @@ const TRANSFORM_STREAM = 4;
 
 /**
  * Applies transforms to one field of every sample (the first unless told). What is drawn at random depends on the seed,
- * the epoch and the sample's index alone: the same in every order, and new in every epoch of a DataLoader.
+ * the epoch and the sample's index alone: the same in every order, whoever else draws, and new in every epoch of a
+ * DataLoader. The default seed is `manualSeed`'s.
  */
 export class TransformedDataset<Sample extends readonly unknown[]> implements Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
@@ -18,33 +20,35 @@ export class TransformedDataset<Sample extends readonly unknown[]> implements Da
   readonly #transform: Transform;
   readonly #field: number;
   readonly #seed: number;
-  #epoch = 0;
 
+  /** @throws TypeError when the dataset or a transform is none, RangeError when a number makes no sense. */
   constructor(
     dataset: Dataset<Sample>,
     transforms: Transform | readonly Transform[],
     options: { seed?: number; field?: number } = {},
   ) {
     lengthOf("TransformedDataset", dataset);
+    checkOptions("TransformedDataset", options, ["seed", "field"]);
+    const { seed, field = 0 } = options;
     this.dataset = dataset;
     if (dataset.dtypes !== undefined) this.dtypes = dataset.dtypes;
-    this.#transform = typeof transforms === "function" ? transforms : compose(...transforms);
-    this.#seed = options.seed ?? 0;
-    this.#field = options.field ?? 0;
+    const list: readonly Transform[] = Array.isArray(transforms) ? transforms : [transforms];
+    for (const transform of list) checkFunction("TransformedDataset", "a transform", transform);
+    this.#transform = compose(...list);
+    this.#seed = seedFor("TransformedDataset", seed);
+    this.#field = checkWhole("TransformedDataset", "field", field, 0);
   }
 
   get length(): number {
     return this.dataset.length;
   }
 
-  setEpoch(epoch: number): void {
-    this.#epoch = epoch;
-    this.dataset.setEpoch?.(epoch);
-  }
-
-  async get(index: number): Promise<Sample> {
-    const random = new HostRandom(this.#seed, [TRANSFORM_STREAM, this.#epoch, index]);
-    const sample = await this.dataset.get(index);
+  /** The sample at `index`, transformed as in the given epoch. */
+  async get(index: number, epoch = 0): Promise<Sample> {
+    checkIndex("TransformedDataset", index, this.length);
+    checkWhole("TransformedDataset", "epoch", epoch, 0);
+    const random = new HostRandom(this.#seed, [TRANSFORM_STREAM, epoch, index]);
+    const sample = await this.dataset.get(index, epoch);
     const result = this.#transform(imageOf(sample[this.#field], this.#field), random);
     return sample.map((value, field) => (field === this.#field ? result : value)) as unknown as Sample;
   }

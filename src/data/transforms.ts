@@ -2,6 +2,7 @@
 import { ShapeError } from "../errors.ts";
 import type { Shape } from "../tensor.ts";
 import { inverseAffine, warp } from "./affine.ts";
+import { checkFinite, checkFunction, checkOptions, checkWord, shown } from "./check.ts";
 import type { HostRandom } from "./random.ts";
 
 /** One image: `[channels, rows, columns]`, row-major. */
@@ -18,14 +19,22 @@ export type AngleRange = number | readonly [number, number];
 
 /** Runs transforms one after the other. */
 export function compose(...transforms: Transform[]): Transform {
+  for (const transform of transforms) checkFunction("compose", "a transform", transform);
   return (image, random) => transforms.reduce((result, transform) => transform(result, random), image);
 }
 
 /** (x − mean) / std, for all channels alike or channel by channel. */
 export function normalize(mean: number | readonly number[], std: number | readonly number[]): Transform {
-  const deviations = typeof std === "number" ? [std] : std;
-  if (deviations.some((value) => !(value > 0))) {
-    throw new RangeError(`normalize: std must be positive, got ${String(std)}.`);
+  const means = listOf(mean);
+  const deviations = listOf(std);
+  if (means.length === 0 || !means.every(Number.isFinite)) {
+    throw new RangeError(`normalize: mean must be a finite number or one per channel, got ${shown(mean)}.`);
+  }
+  if (deviations.length === 0 || !deviations.every((value) => Number.isFinite(value) && value > 0)) {
+    throw new RangeError(`normalize: std must be a positive number or one per channel, got ${shown(std)}.`);
+  }
+  if (typeof mean !== "number" && typeof std !== "number" && mean.length !== std.length) {
+    throw new RangeError(`normalize: mean and std must be of as many channels, got ${shown(mean)} and ${shown(std)}.`);
   }
   return (image) => {
     const [channels, rows, columns] = sizes("normalize", image);
@@ -46,6 +55,10 @@ export function normalize(mean: number | readonly number[], std: number | readon
   };
 }
 
+function listOf(value: number | readonly number[]): readonly number[] {
+  return typeof value === "object" && value !== null && Symbol.iterator in value ? [...value] : [value as number];
+}
+
 function at(value: number | readonly number[], channel: number): number {
   return typeof value === "number" ? value : (value[channel] ?? 0);
 }
@@ -53,19 +66,34 @@ function at(value: number | readonly number[], channel: number): number {
 /** Where a row or column of a padded image comes from. */
 export type PadMode = "constant" | "reflect" | "edge";
 
+/** What a margin is filled with. */
+export interface PadOptions {
+  /** Default "constant". */
+  mode?: PadMode;
+  /** What "constant" fills with. Default 0. */
+  value?: number;
+}
+
 /**
  * Adds a margin: `padding` is one width for all sides, `[left and right, top and bottom]` or `[left, top, right, bottom]`.
- * "constant" fills it with `value` (default 0), "reflect" mirrors without repeating the edge, "edge" repeats the edge.
+ * "constant" fills it with `value`, "reflect" mirrors without repeating the edge, "edge" repeats the edge.
  */
-export function pad(padding: number | readonly number[], options: { mode?: PadMode; value?: number } = {}): Transform {
-  const [left, top, right, bottom] = margins(padding);
+export function pad(padding: number | readonly number[], options: PadOptions = {}): Transform {
+  checkOptions("pad", options, ["mode", "value"]);
+  return padded("pad", padding, options);
+}
+
+function padded(op: string, padding: number | readonly number[], options: PadOptions): Transform {
+  const [left, top, right, bottom] = margins(op, padding);
   const { mode = "constant", value = 0 } = options;
+  checkWord(op, "mode", mode, ["constant", "reflect", "edge"]);
+  checkFinite(op, "value", value);
   return (image) => {
-    const [channels, rows, columns] = sizes("pad", image);
+    const [channels, rows, columns] = sizes(op, image);
     const outRows = rows + top + bottom;
     const outColumns = columns + left + right;
-    const rowOf = Array.from({ length: outRows }, (_, row) => origin(row - top, rows, mode));
-    const columnOf = Array.from({ length: outColumns }, (_, column) => origin(column - left, columns, mode));
+    const rowOf = Array.from({ length: outRows }, (_, row) => origin(op, row - top, rows, mode));
+    const columnOf = Array.from({ length: outColumns }, (_, column) => origin(op, column - left, columns, mode));
     const data = new Float32Array(channels * outRows * outColumns).fill(value);
     let next = 0;
     for (let channel = 0; channel < channels; channel++) {
@@ -80,16 +108,16 @@ export function pad(padding: number | readonly number[], options: { mode?: PadMo
   };
 }
 
-function margins(padding: number | readonly number[]): [number, number, number, number] {
-  const given = typeof padding === "number" ? [padding] : padding;
+function margins(op: string, padding: number | readonly number[]): [number, number, number, number] {
+  const given = listOf(padding);
   const [a = -1, b = a, c = a, d = b] = given;
   if (given.length === 3 || given.length > 4 || ![a, b, c, d].every((width) => Number.isInteger(width) && width >= 0)) {
-    throw new RangeError(`pad: padding is 1, 2 or 4 whole numbers of at least 0, got ${String(padding)}.`);
+    throw new RangeError(`${op}: padding must be 1, 2 or 4 whole numbers of at least 0, got ${shown(padding)}.`);
   }
   return [a, b, c, d];
 }
 
-function origin(position: number, size: number, mode: PadMode): number {
+function origin(op: string, position: number, size: number, mode: PadMode): number {
   if (position >= 0 && position < size) return position;
   switch (mode) {
     case "constant":
@@ -99,7 +127,7 @@ function origin(position: number, size: number, mode: PadMode): number {
     case "reflect": {
       const mirrored = position < 0 ? -position : 2 * (size - 1) - position;
       if (mirrored < 0 || mirrored >= size) {
-        throw new RangeError(`pad: "reflect" can add at most ${size - 1} to a side of ${size}. Use "edge" for more.`);
+        throw new RangeError(`${op}: "reflect" can add at most ${size - 1} to a side of ${size}. Use "edge" for more.`);
       }
       return mirrored;
     }
@@ -108,31 +136,33 @@ function origin(position: number, size: number, mode: PadMode): number {
   }
 }
 
+export interface CropOptions extends PadOptions {
+  /** At random, in the middle, or the row and column of the upper left corner. Default "random". */
+  position?: "random" | "center" | readonly [number, number];
+  /** Margin that is added first, as `pad` does. Default 0. */
+  padding?: number | readonly number[];
+}
+
 /**
- * Cuts out `size` (a square, or `[rows, columns]`), after adding `padding` as `pad` does: at a random place (default), in
- * the middle, or at the given row and column.
+ * Cuts out `size` (a square, or `[rows, columns]`), after adding `padding`: at a random place, in the middle (where that lies
+ * between two pixels, at the even row or column, as torchvision does), or at the given one.
  */
-export function crop(
-  size: number | readonly [number, number],
-  options: {
-    position?: "random" | "center" | readonly [number, number];
-    padding?: number | readonly number[];
-    mode?: PadMode;
-    value?: number;
-  } = {},
-): Transform {
-  const [outRows, outColumns] = typeof size === "number" ? [size, size] : size;
-  const { position = "random", padding, mode = "constant", value = 0 } = options;
-  const margin = padding === undefined ? null : pad(padding, { mode, value });
+export function crop(size: number | readonly [number, number], options: CropOptions = {}): Transform {
+  checkOptions("crop", options, ["position", "padding", "mode", "value"]);
+  const { position = "random", padding = 0 } = options;
+  const [outRows, outColumns] = pair("size", typeof size === "number" ? [size, size] : size, 1);
+  const place = typeof position === "string" ? null : pair("position", position, 0);
+  if (typeof position === "string") checkWord("crop", "position", position, ["random", "center"]);
+  const margin = padded("crop", padding, options);
   return (given, random) => {
-    const image = margin === null ? given : margin(given, random);
+    const image = padding === 0 ? given : margin(given, random);
     const [channels, rows, columns] = sizes("crop", image);
     const freeRows = rows - outRows;
     const freeColumns = columns - outColumns;
     let top: number;
     let left: number;
-    if (typeof position !== "string") [top, left] = position;
-    else if (position === "center") [top, left] = [Math.round(freeRows / 2), Math.round(freeColumns / 2)];
+    if (place !== null) [top, left] = place;
+    else if (position === "center") [top, left] = [evenHalf(freeRows), evenHalf(freeColumns)];
     else if (freeRows < 0 || freeColumns < 0) [top, left] = [-1, -1];
     else [top, left] = [random.below(freeRows + 1), random.below(freeColumns + 1)];
     if (!(top >= 0 && left >= 0 && top <= freeRows && left <= freeColumns)) {
@@ -152,10 +182,31 @@ export function crop(
   };
 }
 
+/** Two whole numbers of at least `least`, for rows and columns. */
+function pair(name: string, value: readonly number[], least: number): readonly [number, number] {
+  const [rows = Number.NaN, columns = Number.NaN] = Array.isArray(value) && value.length === 2 ? value : [];
+  if (!Number.isInteger(rows) || !Number.isInteger(columns) || rows < least || columns < least) {
+    const also = name === "size" ? "a whole number or " : '"random", "center" or ';
+    throw new RangeError(
+      `crop: ${name} must be ${also}[rows, columns], whole numbers of at least ${least}, got ${shown(value)}.`,
+    );
+  }
+  return [rows, columns];
+}
+
+/** Half of a whole number, rounded; what is halfway goes to the even neighbour. */
+function evenHalf(count: number): number {
+  return count % 2 === 0 ? count / 2 : 2 * Math.round(count / 4);
+}
+
 /** Mirrors left and right ("horizontal", default) or top and bottom ("vertical"), with probability `p` (default 0.5). */
 export function flip(options: { p?: number; axis?: "horizontal" | "vertical" } = {}): Transform {
+  checkOptions("flip", options, ["p", "axis"]);
   const { p = 0.5, axis = "horizontal" } = options;
-  if (!(p >= 0 && p <= 1)) throw new RangeError(`flip: p must be a probability, got ${p}.`);
+  if (checkFinite("flip", "p", p) < 0 || p > 1) {
+    throw new RangeError(`flip: p must be a probability from 0 to 1, got ${p}.`);
+  }
+  checkWord("flip", "axis", axis, ["horizontal", "vertical"]);
   return (image, random) => {
     const [channels, rows, columns] = sizes("flip", image);
     if (random.uniform() >= p) return image;
@@ -173,7 +224,8 @@ export function flip(options: { p?: number; axis?: "horizontal" | "vertical" } =
 
 /** Turns counter-clockwise about the middle by a random angle; `fill` (default 0) is what comes in from outside. */
 export function rotate(degrees: AngleRange, options: { fill?: number } = {}): Transform {
-  return affine({ degrees, fill: options.fill ?? 0 });
+  checkOptions("rotate", options, ["fill"]);
+  return warped("rotate", degrees, options);
 }
 
 export interface AffineOptions {
@@ -191,17 +243,24 @@ export interface AffineOptions {
 
 /** Random rotation, shift, magnification and shear about the middle in one go, with bilinear interpolation. */
 export function affine(options: AffineOptions = {}): Transform {
-  const { translate = [0, 0], scale = [1, 1], fill = 0 } = options;
-  const [lowAngle, highAngle] = range("degrees", options.degrees ?? 0);
-  const [lowShear, highShear] = range("shear", options.shear ?? 0);
-  if (!(scale[0] > 0 && scale[1] >= scale[0])) {
-    throw new RangeError(`affine: scale must be a range of positive factors, got [${scale}].`);
+  checkOptions("affine", options, ["degrees", "translate", "scale", "shear", "fill"]);
+  const { degrees = 0, ...others } = options;
+  return warped("affine", degrees, others);
+}
+
+function warped(op: string, degrees: AngleRange, options: Omit<AffineOptions, "degrees">): Transform {
+  const { translate = [0, 0], scale = [1, 1], shear = 0, fill = 0 } = options;
+  const [lowAngle, highAngle] = range(op, "degrees", degrees);
+  const [lowShear, highShear] = range(op, "shear", shear);
+  checkFinite(op, "fill", fill);
+  if (!isPair(scale) || !(scale[0] > 0 && scale[1] >= scale[0])) {
+    throw new RangeError(`${op}: scale must be a range [low, high] of positive factors, got ${shown(scale)}.`);
   }
-  if (!translate.every((part) => part >= 0 && part <= 1)) {
-    throw new RangeError(`affine: translate must be two parts from 0 to 1, got [${translate}].`);
+  if (!isPair(translate) || !translate.every((part) => part >= 0 && part <= 1)) {
+    throw new RangeError(`${op}: translate must be two parts from 0 to 1, got ${shown(translate)}.`);
   }
   return (image, random) => {
-    const [channels, rows, columns] = sizes("affine", image);
+    const [channels, rows, columns] = sizes(op, image);
     const inverse = inverseAffine({
       rows,
       columns,
@@ -215,19 +274,21 @@ export function affine(options: AffineOptions = {}): Transform {
   };
 }
 
-function range(name: string, value: AngleRange): readonly [number, number] {
-  const [low, high] = typeof value === "number" ? [-value, value] : value;
-  if (!(low <= high) || !Number.isFinite(low) || !Number.isFinite(high)) {
-    throw new RangeError(
-      `affine: ${name} must be a number of at least 0 or a range [low, high], got ${String(value)}.`,
-    );
+function range(op: string, name: string, value: AngleRange): readonly [number, number] {
+  const ends = typeof value === "number" ? [-value, value] : value;
+  if (!isPair(ends) || ends[0] > ends[1]) {
+    throw new RangeError(`${op}: ${name} must be a number of at least 0 or a range [low, high], got ${shown(value)}.`);
   }
-  return [low, high];
+  return ends;
+}
+
+function isPair(value: unknown): value is readonly [number, number] {
+  return Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
 }
 
 /** Adds normally distributed noise of mean 0 and the given standard deviation. */
 export function noise(std: number): Transform {
-  if (!(std >= 0)) throw new RangeError(`noise: std must be at least 0, got ${std}.`);
+  if (checkFinite("noise", "std", std) < 0) throw new RangeError(`noise: std must be at least 0, got ${std}.`);
   return (image, random) => ({ data: image.data.map((value) => value + std * random.normal()), shape: image.shape });
 }
 

@@ -16,9 +16,38 @@ export function manualSeed(value: number): void {
   stream = 0;
 }
 
-/** The seed that the generator was last started with. */
+/** The seed that the generator was last started with: what loaders, splits and random transforms take unless told. */
 export function initialSeed(): number {
   return seed;
+}
+
+/** Where the random generator stands: plain data, which checkpoints hold as it is. */
+export interface RngState {
+  /** The seed that it was last started with. */
+  readonly seed: number;
+  /** Random ops since then, those of replayed steps too. */
+  readonly stream: number;
+}
+
+/**
+ * Where the random generator stands, so that `setRngState` lets the same numbers follow once more. What was recorded before has its
+ * numbers already, whether it has been computed or not; a DataLoader's orders follow from its `seed` and `epoch` alone.
+ */
+export function getRngState(): RngState {
+  return { seed, stream };
+}
+
+/**
+ * Goes on from where `getRngState` was called, in this process or another: a training that loads it with the model and the optimizer
+ * goes on bit for bit. Throws a TypeError for anything else.
+ */
+export function setRngState(state: RngState): void {
+  const { seed: from, stream: at } = state ?? {};
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(at) || at < 0) {
+    throw new TypeError("setRngState: the argument must be what getRngState returned, { seed, stream }.");
+  }
+  seed = from;
+  stream = at;
 }
 
 /** A bijective mix of 32 bits (the finalizer of MurmurHash3), so that near seeds and streams share nothing. */

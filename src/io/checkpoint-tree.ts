@@ -1,4 +1,5 @@
 // What a checkpoint holds, taken apart into JSON and named tensors, and put together again.
+import { shown } from "../data/check.ts";
 import { WgradError } from "../errors.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -13,14 +14,20 @@ export interface TakenApart {
   readonly tensors: Record<string, Tensor>;
 }
 
+/** Levels of nesting that a checkpoint may have: every engine's stack holds so many, here and in its JSON. */
+const maxDepth = 500;
+
 /**
  * Takes apart any nesting of plain objects and arrays with numbers, strings, booleans, null, tensors and things that have a
  * `stateDict()`. Tensors become `{ "$tensor": path }`, numbers that JSON lacks `{ "$number": … }`; a key that starts with
  * "$" gets another "$".
  *
- * @throws WgradError when something else is in it, or it contains itself.
+ * @throws WgradError when something else is in it, it contains itself, or it is nested more than 500 levels deep.
  */
 export function takeApart(what: string, tree: object): TakenApart {
+  if (typeof tree !== "object" || tree === null || tree instanceof Tensor) {
+    throw new WgradError(`${what}: the content must be an object { model, optimizer, … }, got ${shown(tree)}.`);
+  }
   const tensors = new Map<string, Tensor>();
   const encode = (value: unknown, path: string[], parents: readonly object[]): unknown => {
     const place = path.join(".");
@@ -39,6 +46,11 @@ export function takeApart(what: string, tree: object): TakenApart {
       );
     }
     if (parents.includes(value)) throw new WgradError(`${what}: "${place}" contains itself and cannot be saved.`);
+    if (parents.length === maxDepth) {
+      throw new WgradError(
+        `${what}: "${path[0]}" cannot be saved: it is nested more than ${maxDepth} levels deep. A flat array would fit.`,
+      );
+    }
     const within = [...parents, value];
     if (Array.isArray(value)) return value.map((element, i) => encode(element, [...path, String(i)], within));
     if (isStateful(value)) return encode(value.stateDict(), path, within);
@@ -63,11 +75,12 @@ function isStateful(value: object): value is Stateful {
   return "stateDict" in value && typeof value.stateDict === "function";
 }
 
-/** Puts together what `takeApart` took apart. @throws WgradError when a tensor is missing. */
+/** Puts together what `takeApart` took apart. @throws WgradError when a tensor is missing or it is nested too deeply. */
 export function putTogether(what: string, { json, tensors }: TakenApart): Record<string, unknown> {
-  const decode = (value: unknown): unknown => {
+  const decode = (value: unknown, depth: number): unknown => {
     if (typeof value !== "object" || value === null) return value;
-    if (Array.isArray(value)) return value.map(decode);
+    if (depth > maxDepth) throw new WgradError(`${what}: the content is nested more than ${maxDepth} levels deep.`);
+    if (Array.isArray(value)) return value.map((element) => decode(element, depth + 1));
     if ("$number" in value) return Number(value.$number);
     if ("$tensor" in value) {
       const name = String(value.$tensor);
@@ -76,10 +89,13 @@ export function putTogether(what: string, { json, tensors }: TakenApart): Record
       return found;
     }
     return Object.fromEntries(
-      Object.entries(value).map(([key, member]) => [key.startsWith("$$") ? key.slice(1) : key, decode(member)]),
+      Object.entries(value).map(([key, member]) => [
+        key.startsWith("$$") ? key.slice(1) : key,
+        decode(member, depth + 1),
+      ]),
     );
   };
-  const tree = decode(JSON.parse(json));
+  const tree = decode(JSON.parse(json), 0);
   if (typeof tree !== "object" || tree === null) throw new WgradError(`${what}: the content is no object.`);
   return tree as Record<string, unknown>;
 }

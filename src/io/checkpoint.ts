@@ -1,7 +1,7 @@
 // Checkpoints as bytes: a safetensors file whose metadata holds everything that is no tensor, and a digest of the whole.
 import { WgradError } from "../errors.ts";
 import { putTogether, takeApart } from "./checkpoint-tree.ts";
-import { fromSafetensors, safetensorsMetadata, toSafetensors } from "./safetensors.ts";
+import { encodeSafetensors, fromSafetensors, safetensorsMetadata } from "./safetensors.ts";
 
 const format = "wgrad-checkpoint";
 const version = "1";
@@ -28,7 +28,9 @@ export function fromCheckpoint<Content = Record<string, unknown>>(bytes: Uint8Ar
 /** The bytes of a checkpoint of `content`. */
 export async function encodeCheckpoint(what: string, content: object): Promise<Uint8Array> {
   const { json, tensors } = takeApart(what, content);
-  const bytes = await toSafetensors(tensors, { metadata: { format, version, sha256: noDigest, content: json } });
+  const bytes = await encodeSafetensors(what, tensors, {
+    metadata: { format, version, sha256: noDigest, content: json },
+  });
   const at = digestPlace(what, bytes);
   bytes.set(new TextEncoder().encode(await digest(bytes)), at);
   return bytes;

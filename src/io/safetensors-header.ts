@@ -109,18 +109,35 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** The first key that an object of this valid JSON text holds twice; JSON.parse would keep the last one in silence. */
 function duplicateKey(text: string): string | undefined {
   const open: Set<string>[] = [];
-  const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g;
-  for (const [token, colon] of text.matchAll(tokens)) {
-    if (token === "{") open.push(new Set());
-    else if (token === "}") open.pop();
-    else if (colon !== undefined) {
-      const key = String(JSON.parse(token.slice(0, -colon.length)));
+  let at = 0;
+  while (at < text.length) {
+    const start = at++;
+    const character = text[start];
+    if (character === "{") open.push(new Set());
+    else if (character === "}") open.pop();
+    else if (character === '"') {
+      at = stringEnd(text, start);
+      if (!colonFollows(text, at)) continue;
+      const key = String(JSON.parse(text.slice(start, at)));
       const keys = open.at(-1);
       if (keys?.has(key)) return key;
       keys?.add(key);
     }
   }
   return undefined;
+}
+
+/** The place behind the closing quote of the string that starts at `start`. No regular expression: they overflow on long ones. */
+function stringEnd(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}
+
+function colonFollows(text: string, start: number): boolean {
+  let at = start;
+  while (text[at] === " " || text[at] === "\n" || text[at] === "\r" || text[at] === "\t") at++;
+  return text[at] === ":";
 }
 
 function metadataOf(value: unknown): Record<string, string> {
@@ -170,7 +187,11 @@ function checkCover(entries: readonly Entry[], size: number): void {
 }
 
 /** The 8 bytes of length and the header, padded with spaces so that the data behind it is aligned to 8 bytes. */
-export function writeHeader(entries: readonly Entry[], metadata: Readonly<Record<string, string>>): Uint8Array {
+export function writeHeader(
+  what: string,
+  entries: readonly Entry[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   const object: [string, unknown][] = entries.map(({ name, type, shape, begin, end }) => [
     name,
     { dtype: type, shape, data_offsets: [begin, end] },
@@ -180,7 +201,10 @@ export function writeHeader(entries: readonly Entry[], metadata: Readonly<Record
   const text = `{${object.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`;
   const json = new TextEncoder().encode(text);
   if (json.length > maxHeader)
-    throw new WgradError(`toSafetensors: the header takes ${json.length} bytes; allowed are ${maxHeader}.`);
+    throw new WgradError(
+      `${what}: names, shapes and everything that is no tensor take ${json.length} bytes, the format allows ${maxHeader}. ` +
+        "Long lists of numbers fit as tensors.",
+    );
   const padded = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + padded).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);

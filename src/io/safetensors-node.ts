@@ -1,16 +1,16 @@
 // Safetensors files (Node).
 import { readFile } from "node:fs/promises";
 import type { Tensor } from "../tensor.ts";
-import { fromSafetensors, toSafetensors } from "./safetensors.ts";
+import { encodeSafetensors, fromSafetensors, type SafetensorsOptions } from "./safetensors.ts";
 import { writeWhole } from "./whole-file-node.ts";
 
 /** Writes tensors to a safetensors file, whole or not at all; see `toSafetensors`. */
 export async function saveSafetensors(
   path: string,
   stateDict: Readonly<Record<string, Tensor>>,
-  options: { metadata?: Readonly<Record<string, string>> } = {},
+  options: SafetensorsOptions = {},
 ): Promise<void> {
-  await writeWhole(path, await toSafetensors(stateDict, options));
+  await writeWhole(path, await encodeSafetensors("saveSafetensors", stateDict, options));
 }
 
 /** Reads the tensors of a safetensors file; see `fromSafetensors`. */

@@ -1,4 +1,5 @@
 // Safetensors both ways: the file format in which PyTorch's ecosystem exchanges weights.
+import { checkOptions, shown } from "../data/check.ts";
 import { WgradError } from "../errors.ts";
 import { Tensor, uploadable } from "../tensor.ts";
 import { fromBfloat16, fromHalves, toHalves } from "./half.ts";
@@ -9,17 +10,34 @@ import { type Entry, readHeader, type StoredType, storedBytes, writeHeader } fro
  * the GPU takes time, so this is a promise: `const bytes = await toSafetensors(model.stateDict())`. The same values give the
  * same bytes, in whatever order the names come.
  *
- * @throws WgradError when a value is no tensor or a name is `__metadata__`.
+ * @throws WgradError when a value is no tensor, a name is `__metadata__`, or `metadata` holds something else than strings.
  */
-export async function toSafetensors(
+export function toSafetensors(
   stateDict: Readonly<Record<string, Tensor>>,
-  options: { metadata?: Readonly<Record<string, string>> } = {},
+  options: SafetensorsOptions = {},
 ): Promise<Uint8Array> {
+  return encodeSafetensors("toSafetensors", stateDict, options);
+}
+
+/** What a safetensors file holds besides tensors. */
+export interface SafetensorsOptions {
+  /** Notes of one's own, strings by name; default none. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** The bytes of a safetensors file, with errors in the name of `what`. */
+export async function encodeSafetensors(
+  what: string,
+  stateDict: Readonly<Record<string, Tensor>>,
+  options: SafetensorsOptions,
+): Promise<Uint8Array> {
+  checkOptions(what, options, ["metadata"]);
+  const { metadata = {} } = options;
+  checkMetadata(what, metadata);
   const named = Object.entries(stateDict).map(([name, value]) => {
-    if (name === "__metadata__")
-      throw new WgradError('toSafetensors: a tensor cannot be named "__metadata__". Rename it.');
+    if (name === "__metadata__") throw new WgradError(`${what}: a tensor cannot be named "__metadata__". Rename it.`);
     if (!(value instanceof Tensor)) {
-      throw new WgradError(`toSafetensors: "${name}" must be a Tensor, got ${typeof value}. Wrap it with tensor().`);
+      throw new WgradError(`${what}: "${name}" must be a Tensor, got ${typeof value}. Wrap it with tensor().`);
     }
     return { name, value };
   });
@@ -34,7 +52,7 @@ export async function toSafetensors(
     at += bytes.length;
     return { name, type, shape, begin, end: at };
   });
-  const header = writeHeader(entries, options.metadata ?? {});
+  const header = writeHeader(what, entries, metadata);
   const file = new Uint8Array(header.length + at);
   file.set(header);
   entries.forEach(({ begin }, i) => {
@@ -42,6 +60,18 @@ export async function toSafetensors(
     if (part !== undefined) file.set(part.bytes, header.length + begin);
   });
   return file;
+}
+
+function checkMetadata(what: string, metadata: unknown): void {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
+    throw new WgradError(`${what}: metadata must be an object of strings, got ${shown(metadata)}.`);
+  }
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value === "string") continue;
+    throw new WgradError(
+      `${what}: metadata holds strings, got ${shown(value)} as "${name}". JSON.stringify(value) makes one.`,
+    );
+  }
 }
 
 function encode(value: Tensor, data: ArrayLike<number> & ArrayBufferView): { type: StoredType; bytes: Uint8Array } {

@@ -1,9 +1,19 @@
 // DataLoader: order, batches, collation, prefetching and what it asks of a dataset.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DataLoader, type Dataset, randomSplit, Subset, TensorDataset } from "../../src/data/index.ts";
+import {
+  DataLoader,
+  type Dataset,
+  type HostArray,
+  KFold,
+  randomSplit,
+  Subset,
+  TensorDataset,
+  TransformedDataset,
+  transforms,
+} from "../../src/data/index.ts";
 import { ShapeError, WgradError } from "../../src/errors.ts";
-import { arange, manualSeed, type Tensor, tensor } from "../../src/tensor.ts";
+import { arange, compile, manualSeed, type Tensor, tensor } from "../../src/tensor.ts";
 import { rejection } from "../support/failure.ts";
 
 const collect = async (batches: AsyncIterable<readonly Tensor[]>): Promise<unknown[][]> => {
@@ -101,6 +111,50 @@ dataset("lengths and shapes must fit", () => {
   throws(() => new TensorDataset(tensor(1)), ShapeError, /same first size/);
   throws(() => new TensorDataset({ data: new Float32Array(5), shape: [2, 2] }), ShapeError, /5 elements, got \[2,2\]/);
   throws(() => new TensorDataset([1, 2] as never), TypeError, /a column is/);
+  const column = (more: object) => () => new TensorDataset({ data: Uint8Array.of(1), shape: [1], ...more });
+  throws(column({ sclae: 2 }), WgradError, /unknown option "sclae". It takes \{ data, shape, dtype, scale, offset \}/);
+  throws(column({ scale: Number.NaN }), RangeError, /TensorDataset: scale must be a finite number, got NaN/);
+  throws(column({ offset: "1" }), RangeError, /TensorDataset: offset must be a finite number, got "1"/);
+  throws(column({ dtype: "float" }), WgradError, /TensorDataset: dtype must be one of .*, got float/);
+  throws(column({ shape: 1 }), ShapeError, /TensorDataset: the shape must start with/);
+});
+
+dataset("tensors are read again after they have been given new values", async () => {
+  const x = tensor([1, 2, 3, 4]);
+  const y = x.mul(10);
+  const set = new TensorDataset(x, y);
+  const all = async (): Promise<unknown[][]> => collect(new DataLoader(set, { batchSize: 4 }));
+  assert.equal(await all(), [
+    [
+      [1, 2, 3, 4],
+      [10, 20, 30, 40],
+    ],
+  ]);
+  x.assign(tensor([5, 6, 7, 8]));
+  assert.equal(await all(), [
+    [
+      [5, 6, 7, 8],
+      [10, 20, 30, 40],
+    ],
+  ]);
+  x.assign(x.add(1));
+  assert.equal((await set.get(0))[0].data[0], 6);
+  const step = compile(() => {
+    x.assign(x.mul(2));
+    return x.sum();
+  });
+  for (const factor of [2, 4, 8]) {
+    step();
+    assert.equal((await all())[0]?.[0], [6 * factor, 7 * factor, 8 * factor, 9 * factor]);
+  }
+  const read = await all();
+  x.dispose();
+  y.dispose();
+  assert.equal(await all(), read);
+  const gone = tensor([1]);
+  const late = new TensorDataset(gone);
+  gone.dispose();
+  assert.match(await rejection(collect(new DataLoader(late))), /was disposed of/);
 });
 
 const loader = suite("DataLoader");
@@ -270,12 +324,58 @@ own("samples that do not fit together are refused", async () => {
   assert.match(await rejection(of(["a"]), WgradError), /field 0 must be a number.*got string.*collate/);
 });
 
-own("epochs are announced to the dataset", async () => {
-  const epochs: number[] = [];
-  const batches = new DataLoader({ length: 1, get: () => [1], setEpoch: (epoch: number) => epochs.push(epoch) });
-  await collect(batches);
-  await collect(batches);
-  assert.equal(epochs, [0, 1]);
+own("samples are asked for by epoch", async () => {
+  const batches = new DataLoader({ length: 2, get: (index: number, epoch = 0) => [10 * epoch + index] });
+  assert.equal(await collect(batches), [[[0]], [[1]]]);
+  assert.equal(await collect(batches), [[[10]], [[11]]]);
+  batches.epoch = 7;
+  assert.equal(await collect(batches), [[[70]], [[71]]]);
+});
+
+own("the epochs of iterators that run at once do not mix", async () => {
+  const base: Dataset<[HostArray]> = {
+    length: 8,
+    get: () => [{ data: new Float32Array(1), shape: [1, 1, 1] }],
+  };
+  const noisy = new TransformedDataset(base, transforms.noise(1), { seed: 3 });
+  const values = async (loader: DataLoader<[HostArray]>): Promise<unknown[]> =>
+    (await collect(loader as AsyncIterable<readonly Tensor[]>)).flat();
+  for (const prefetch of [0, 2]) {
+    const make = (dataset: Dataset<[HostArray]>, epoch: number): DataLoader<[HostArray]> => {
+      const loader = new DataLoader(dataset, { batchSize: 2, prefetch });
+      loader.epoch = epoch;
+      return loader;
+    };
+    const alone = [await values(make(noisy, 0)), await values(make(noisy, 1))];
+    assert.not.equal(alone[0], alone[1]);
+    // One loader in two epochs at once, batch by batch.
+    const loader = make(noisy, 0);
+    const iterators = [loader[Symbol.asyncIterator](), loader[Symbol.asyncIterator]()];
+    const seen: unknown[][] = [[], []];
+    for (let batch = 0; batch < 4; batch++) {
+      for (const [i, iterator] of iterators.entries()) {
+        const { value } = await iterator.next();
+        seen[i]?.push(await value?.[0]?.tolist());
+      }
+    }
+    assert.equal(seen, alone);
+    // The validation part of an augmented set is gone through in the middle of an epoch of the training part.
+    const splits = [
+      randomSplit(noisy, [0.5, 0.5], { seed: 1 }),
+      [...new KFold(2, { shuffle: true, seed: 1 }).split(noisy)][0] ?? [],
+    ];
+    for (const [train, validation] of splits) {
+      if (train === undefined || validation === undefined) return assert.unreachable() as never;
+      const expected = await values(make(train, 5));
+      const validated = await values(make(validation, 2));
+      const mixed: unknown[] = [];
+      for await (const [x] of make(train, 5)) {
+        mixed.push(await x.tolist());
+        assert.equal(await values(make(validation, 2)), validated);
+      }
+      assert.equal(mixed, expected);
+    }
+  }
 });
 
 own("wrong arguments are refused at once", () => {
@@ -284,6 +384,9 @@ own("wrong arguments are refused at once", () => {
   throws(() => new DataLoader(labels(3), { batchSize: 1.5 }), /got 1.5/);
   throws(() => new DataLoader(labels(3), { prefetch: -1 }), /prefetch .* got -1/);
   throws(() => new DataLoader(labels(3), { seed: 0.5 }), /seed .* got 0.5/);
+  throws(() => new DataLoader(labels(3), { shuffle: 1 } as never), /DataLoader: shuffle must be true or false, got 1/);
+  throws(() => new DataLoader(labels(3), { collate: 1 } as never), /DataLoader: collate must be a function, got 1/);
+  throws(() => new DataLoader(labels(3), { batch: 1 } as never), /DataLoader: unknown option "batch"/);
   throws(() => new DataLoader({} as never), /a dataset has a whole number length/);
 });
 

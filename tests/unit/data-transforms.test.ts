@@ -3,6 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Dataset, HostRandom, TransformedDataset, transforms } from "../../src/data/index.ts";
 import { ShapeError } from "../../src/errors.ts";
+import { manualSeed } from "../../src/tensor.ts";
+import { rejection } from "../support/failure.ts";
 
 type Image = transforms.ImageArray;
 const random = (): HostRandom => new HostRandom(1);
@@ -64,6 +66,14 @@ test("crop: given, central and random positions", () => {
     [1, 2, 2],
   ]);
   assert.equal(apply(transforms.crop(2, { position: "center" }), square)[0], [5, 6, 9, 10]);
+  // torchvision: int(round((rows - outRows) / 2.0)), in which Python rounds 0.5 to 0 and 1.5 to 2.
+  const corner = (rows: number, out: number): number | undefined =>
+    apply(transforms.crop([out, 1], { position: "center" }), image([1, rows, 1]))[0][0];
+  assert.equal(
+    [1, 2, 3, 4, 5, 6, 7, 8].map((size) => corner(size, 1)),
+    [0, 0, 1, 2, 2, 2, 3, 4],
+  );
+  assert.is(corner(28, 27), 0);
   assert.equal(apply(transforms.crop([1, 4], { position: [3, 0] }), square)[0], [12, 13, 14, 15]);
   const seen = new Set<number>();
   const source = random();
@@ -119,6 +129,91 @@ test("noise has the given standard deviation", () => {
   assert.ok(Math.abs(mean - 3) <= 0.05 && Math.abs(deviation - 0.5) <= 0.03);
 });
 
+test("arguments and options that make no sense are refused when the transform is made", () => {
+  const { affine, compose, crop, flip, noise, normalize, pad, rotate } = transforms as unknown as Record<
+    string,
+    (...values: unknown[]) => unknown
+  >;
+  const refused = (make: ((...values: unknown[]) => unknown) | undefined, values: unknown[], wording: RegExp): void =>
+    assert.throws(() => make?.(...values), wording, `${values}`);
+  const words = /flip: axis must be one of "horizontal", "vertical", got/;
+  for (const axis of ["both", "", null, 1]) refused(flip, [{ axis }], words);
+  for (const p of [-0.1, 1.1, Number.NaN, "1", null]) refused(flip, [{ p }], /flip: p must be .*, got/);
+  refused(flip, [0.5], /flip: options go in one object \{ p, axis \}, got 0.5/);
+  refused(flip, [{ prob: 0.5 }], /flip: unknown option "prob". It takes \{ p, axis \}/);
+
+  for (const size of [-1, 0, 1.5, "2", undefined, null, [2], [2, 0], [2, 2, 2]]) {
+    refused(crop, [size], /crop: size must be a whole number or \[rows, columns\], whole numbers of at least 1, got/);
+  }
+  const places = /crop: position must be .*, got/;
+  for (const position of ["middle", null, 3, [1], [0, -1], [0.5, 0], [1, 2, 3]])
+    refused(crop, [2, { position }], places);
+  refused(crop, [2, { mode: "circular" }], /crop: mode must be one of "constant", "reflect", "edge", got "circular"/);
+  refused(crop, [2, { padding: -1 }], /crop: padding must be 1, 2 or 4 whole numbers of at least 0, got -1/);
+  refused(crop, [2, { value: "0" }], /crop: value must be a finite number, got "0"/);
+  refused(crop, [2, { pad: 1 }], /crop: unknown option "pad"/);
+
+  refused(pad, [1, { mode: "circular" }], /pad: mode must be one of "constant", "reflect", "edge", got "circular"/);
+  refused(pad, [1, { value: Number.NaN }], /pad: value must be a finite number, got NaN/);
+  refused(pad, [1, { fill: 1 }], /pad: unknown option "fill". It takes \{ mode, value \}/);
+  for (const padding of [-1, 0.5, "1", null, undefined, {}, [], [1, 2, 3], [1, 2, 3, 4, 5], [1, "2"]]) {
+    refused(pad, [padding], /pad: padding must be 1, 2 or 4 whole numbers of at least 0, got/);
+  }
+
+  for (const mean of [Number.NaN, "0", undefined, null, {}, [], [0, "1"]]) {
+    refused(normalize, [mean, 1], /normalize: mean must be a finite number or one per channel, got/);
+  }
+  for (const std of [0, -1, Number.POSITIVE_INFINITY, "1", undefined, [], [1, 0]]) {
+    refused(normalize, [0, std], /normalize: std must be a positive number or one per channel, got/);
+  }
+  refused(normalize, [[0, 0], [1]], /normalize: mean and std must be of as many channels, got \[0, 0\] and \[1\]/);
+
+  for (const degrees of [undefined, null, -1, "5", [5, -5], [5], [1, 2, 3], [0, Number.NaN]]) {
+    refused(rotate, [degrees], /rotate: degrees must be a number of at least 0 or a range \[low, high\], got/);
+  }
+  refused(rotate, [5, { fill: "white" }], /rotate: fill must be a finite number, got "white"/);
+  refused(rotate, [5, { expand: true }], /rotate: unknown option "expand"/);
+
+  refused(affine, [{ degrees: -1 }], /affine: degrees must be/);
+  refused(affine, [{ shear: [3, 1] }], /affine: shear must be/);
+  for (const scale of [2, [1], [0, 1], [2, 1], [1, 2, 3], [1, Number.POSITIVE_INFINITY]]) {
+    refused(affine, [{ scale }], /affine: scale must be a range \[low, high\] of positive factors, got/);
+  }
+  for (const translate of [0.5, [0.5], [0, 2], [0, -0.1], [0, 0, 0]]) {
+    refused(affine, [{ translate }], /affine: translate must be two parts from 0 to 1, got/);
+  }
+  refused(affine, [{ fill: null }], /affine: fill must be a finite number, got null/);
+  refused(affine, [{ angle: 5 }], /affine: unknown option "angle"/);
+
+  for (const std of [-1, Number.NaN, Number.POSITIVE_INFINITY, "1", undefined])
+    refused(noise, [std], /noise: std must be/);
+  refused(compose, [transforms.flip(), {}], /compose: a transform must be a function, got an object/);
+});
+
+test("TransformedDataset refuses what makes no sense, and follows manualSeed", async () => {
+  const base: Dataset<[Image]> = { length: 3, get: () => [image([1, 2, 2])] };
+  const made = (list: unknown, options?: unknown): TransformedDataset<[Image]> =>
+    new TransformedDataset(base, list as never, options as never);
+  const noise = transforms.noise(1);
+  assert.throws(() => made("flip"), /TransformedDataset: a transform must be a function, got "flip"/);
+  assert.throws(() => made([noise, null]), /a transform must be a function, got null/);
+  assert.throws(() => made(noise, { sed: 1 }), /TransformedDataset: unknown option "sed". It takes \{ seed, field \}/);
+  assert.throws(() => made(noise, { seed: 1.5 }), /TransformedDataset: seed must be a whole number, got 1.5/);
+  assert.throws(() => made(noise, { field: -1 }), /TransformedDataset: field must be a whole number of at least 0/);
+  assert.match(
+    await rejection(made(noise).get(3), RangeError),
+    /TransformedDataset: an index must be .* 0 to 2, got 3/,
+  );
+  assert.match(await rejection(made(noise).get(0, -1), RangeError), /TransformedDataset: epoch must be a whole number/);
+  manualSeed(21);
+  const first = made(noise);
+  manualSeed(22);
+  const [a, b, c] = await Promise.all([first, made(noise), made(noise, { seed: 21 })].map((set) => set.get(0)));
+  assert.equal(a, c);
+  assert.not.equal(a, b);
+  manualSeed(0);
+});
+
 test("only images of three dims are taken", () => {
   assert.throws(() => apply(transforms.flip(), image([2, 2])), /\[channels, rows, columns\], got \[2,2\]/);
 });
@@ -135,9 +230,9 @@ test("TransformedDataset draws by seed, epoch and index, in whatever order", asy
     backward.reverse().map(([{ data }]) => [...data]),
   );
   assert.is(forward[1]?.[1], 1);
-  first.setEpoch(1);
-  const [later] = await first.get(0);
+  const [later] = await first.get(0, 1);
   assert.not.equal([...later.data], [...(forward[0]?.[0].data ?? [])]);
+  assert.equal(await first.get(0), forward[0]);
   const [other] = await make(2).get(0);
   assert.not.equal([...other.data], [...(forward[0]?.[0].data ?? [])]);
 });

@@ -165,4 +165,21 @@ test("random reals need a float dtype", () => {
   );
 });
 
+test("the generator goes on from a state that was taken", () => {
+  const draw = (): number[] => numbersOf(wg.rand([4]));
+  wg.manualSeed(2 ** 40 + 1);
+  draw();
+  const state = wg.getRngState();
+  const next = [draw(), draw()];
+  wg.manualSeed(1);
+  wg.setRngState(JSON.parse(JSON.stringify(state)));
+  assert.equal([draw(), draw()], next);
+  assert.is(wg.initialSeed(), 2 ** 40 + 1);
+  assert.equal(wg.getRngState(), { seed: 2 ** 40 + 1, stream: state.stream + 2 });
+  for (const wrong of [undefined, null, 3, {}, { seed: 1 }, { seed: 1, stream: -1 }, { seed: 0.5, stream: 1 }]) {
+    assert.throws(() => wg.setRngState(wrong as never), /^setRngState: the argument must be what getRngState returned/);
+  }
+  assert.is(wg.getRngState().stream, state.stream + 2);
+});
+
 test.run();

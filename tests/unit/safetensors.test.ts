@@ -17,6 +17,7 @@ const file = (header: unknown, data: ArrayBufferView = new Uint8Array()): Uint8A
   bytes.set(body, 8 + text.length);
   return bytes;
 };
+const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
 const entry = (dtype: string, shape: number[], begin: number, end: number): object => ({
   dtype,
   shape,
@@ -118,6 +119,20 @@ both("what is no state dict is refused", async () => {
   assert.match(await message({ __metadata__: tensor([1]) }), /__metadata__/);
 });
 
+both("notes that are no strings are refused when writing", async () => {
+  const message = (options: unknown): Promise<string> => rejection(toSafetensors({}, options as never));
+  assert.match(await message({ metadata: { n: 3 } }), /^toSafetensors: metadata holds strings, got 3 as "n"\. JSON/);
+  assert.match(await message({ metadata: { a: "1", b: undefined } }), /got nothing as "b"/);
+  for (const metadata of ["text", ["a"], null])
+    assert.match(await message({ metadata }), /must be an object of strings/);
+  assert.match(await message({ metdata: {} }), /unknown option "metdata"\. It takes \{ metadata \}/);
+});
+
+both("long and many notes come back", async () => {
+  const metadata = { text: '\\"'.repeat(5e6), ...Object.fromEntries(range(1000).map((i) => [`note ${i}`, `${i}`])) };
+  assert.ok(safetensorsMetadata(await toSafetensors({}, { metadata })).text === metadata.text);
+});
+
 const damaged = suite("damaged safetensors");
 const refused = (bytes: Uint8Array, pattern: RegExp): void => {
   expectError(() => fromSafetensors(bytes), WgradError, pattern);
@@ -159,6 +174,7 @@ damaged("double names", () => {
   refused(file(`{"x":${text},"x":${text}}`, new Uint8Array(4)), /"x" twice/);
   refused(file(`{"x":${text}, "\\u0078" : ${text}}`, new Uint8Array(4)), /"x" twice/);
   refused(file('{"__metadata__":{"a":"1","a":"2"}}'), /"a" twice/);
+  refused(file(`{"__metadata__":{"${"a".repeat(2e7)}":"1","x":"2","x" \n\r\t :"3"}}`), /"x" twice/);
   // A brace or a colon within a string is no structure.
   const tricky = file({ '{"x":': entry("F32", [0], 0, 0), "x\\": entry("F32", [0], 0, 0) });
   assert.equal(Object.keys(fromSafetensors(tricky)), ['{"x":', "x\\"]);
