@@ -1,14 +1,14 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
 import { dataBytes, flush, type Job, makeJob, start, submit } from "./engine.ts";
-import { internal, WgradError } from "./errors.ts";
-import { type Node, sourceNode } from "./graph/node.ts";
+import { internal, StaleTensorError, WgradError } from "./errors.ts";
+import { lastNode, type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
-import { Tensor } from "./graph/tensor.ts";
-import { currentTrace, type Trace, withTrace } from "./graph/trace.ts";
+import { handleOn, Tensor } from "./graph/tensor.ts";
+import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
 import { copy } from "./ops/memory.ts";
-import { gatherRequests, settleAssigned, takeLosses } from "./pending.ts";
+import { abandonAssigned, gatherRequests, isPending, settleAssigned, takeLosses } from "./pending.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
 export type Nested =
@@ -21,9 +21,11 @@ export type Nested =
   | readonly Nested[]
   | { readonly [name: string]: Nested };
 
+/** A tensor from outside as it was when the step was traced: the place of its state, or its value where it has none. */
 interface State {
   readonly tensor: Tensor;
-  readonly storage: Storage;
+  readonly storage: Storage | null;
+  readonly node: Node;
   readonly requiresGrad: boolean;
 }
 
@@ -82,12 +84,12 @@ export function compile<Arguments extends readonly unknown[], Result>(
     signature += JSON.stringify(args, (_name, value: unknown) =>
       value instanceof Tensor ? "tensor" : typeof value === "function" ? String(value) : value,
     );
+    // What is pending belongs before the step, not into it.
+    if (isPending()) submit();
     const nodes = inputs.map((t) => t.node);
     if (nodes.some((n) => !isRealized(n))) flush(nodes, null);
     const known = compiled.get(signature);
     if (known !== undefined && isValid(known)) return replay(known, nodes) as Result;
-    // What is pending belongs before the step, not into it.
-    submit();
     const { made, result } = traceStep(step, rebuild, inputs, nodes);
     if (!made.trace.unsettled) compiled.set(signature, made);
     return result as Result;
@@ -95,12 +97,16 @@ export function compile<Arguments extends readonly unknown[], Result>(
 }
 
 /** Whether everything is as it was found when the step was traced. */
-function isValid({ state, trace }: Compiled): boolean {
+function isValid({ state, trace, captured }: Compiled): boolean {
   return (
     state.every(
-      ({ tensor, storage, requiresGrad }) =>
-        !tensor.disposed && tensor.slot?.storage === storage && tensor.requiresGrad === requiresGrad,
-    ) && trace.guards.every((holds) => holds())
+      ({ tensor, storage, node, requiresGrad }) =>
+        !tensor.disposed &&
+        (storage === null ? tensor.slot === null && tensor.node === node : tensor.slot?.storage === storage) &&
+        tensor.requiresGrad === requiresGrad,
+    ) &&
+    captured.scalars.every(({ storage }) => storage?.host !== null) &&
+    trace.guards.every((holds) => holds())
   );
 }
 
@@ -110,21 +116,52 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   inputs: readonly Tensor[],
   nodes: readonly Node[],
 ): { made: Compiled; result: unknown } {
-  const trace: Trace = { effects: [], guards: [], unsettled: false };
+  const trace = newTrace(lastNode());
   const placeholders = inputs.map((t) => {
     const storage = new Storage(Math.max(dataBytes(t), 8), null);
     const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype));
     if (t.requiresGrad) placeholder.requiresGrad = true;
     return { storage, placeholder };
   });
-  const returned = withTrace(trace, () =>
-    step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
-  );
-  if (returned instanceof Promise)
-    throw new WgradError("compile: the function must be synchronous; await what it returns instead.", {
-      op: "compile",
-    });
+  try {
+    const returned = withTrace(trace, () =>
+      step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
+    );
+    if (returned instanceof Promise)
+      throw new WgradError("compile: the function must be synchronous; await what it returns instead.", {
+        op: "compile",
+      });
+    return firstRun(
+      trace,
+      returned,
+      placeholders.map(({ storage }) => storage),
+      nodes,
+    );
+  } catch (error) {
+    // What was recorded must not be left for the next submit.
+    abandonAssigned();
+    throw error;
+  } finally {
+    takeLosses();
+    // What was made of the placeholders has a value in the step alone.
+    for (const { storage } of placeholders) storage.failure = ONLY_TRACED;
+  }
+}
+
+/** Makes a compiled step of what was traced, and runs it. */
+function firstRun(
+  trace: Trace,
+  returned: unknown,
+  placeholders: readonly Storage[],
+  nodes: readonly Node[],
+): { made: Compiled; result: unknown } {
   takeLosses();
+  // What was recorded before the step is not part of it.
+  flush(
+    [...trace.inputs].flatMap(({ disposed, node }) => (disposed || node.id > trace.start ? [] : [node])),
+    null,
+    true,
+  );
   const outputs: Tensor[] = [];
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
   // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
@@ -132,15 +169,15 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   const gathered = gatherRequests(outputNodes);
   const requests = gathered.requests;
   const captured = capture(requests);
-  const placeholderOf = new Map(placeholders.map((p, i) => [p.storage, i]));
+  const placeholderOf = new Map(placeholders.map((storage, i) => [storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
-  const state: State[] = [];
-  const note = (tensor: Tensor): void => {
-    if (tensor.slot === null) return;
-    state.push({ tensor, storage: tensor.slot.storage, requiresGrad: tensor.requiresGrad });
-  };
-  for (const { node } of captured.buffers) if (node?.leaf) note(node.leaf);
-  for (const tensor of gathered.assigned) note(tensor);
+  const outside = new Set([...trace.inputs, ...gathered.assigned]);
+  for (const { node } of captured.buffers) if (node?.leaf) outside.add(node.leaf);
+  const state = [...outside].flatMap((tensor): State[] => {
+    if (tensor.disposed) return [];
+    const { node, slot, requiresGrad } = tensor;
+    return [{ tensor, storage: slot?.storage ?? null, node, requiresGrad }];
+  });
   const job = makeJob(
     captured,
     freshOutputs(captured),
@@ -162,8 +199,21 @@ function traceStep<Arguments extends readonly unknown[], Result>(
     rebuild,
     results,
   };
+  const own = apartFrom(gathered.assigned, nodes);
   settleAssigned(gathered.assigned);
-  return { made, result: run(made, job, nodes) };
+  return { made, result: run(made, job, own) };
+}
+
+const ONLY_TRACED = new StaleTensorError(
+  "this tensor depends on arguments of a compiled step and was made while it was traced: it has a value only in there. Return it, alone or in arrays and plain objects.",
+);
+
+/** The arguments, copied where the step overwrites what they lie in. */
+function apartFrom(assigned: readonly Tensor[], nodes: readonly Node[]): readonly Node[] {
+  const written = new Set(assigned.map(({ slot }) => slot?.storage));
+  const own = nodes.map((node, i) => (written.has(node.storage as Storage) ? copy(handleOn(node), i).node : node));
+  if (own.some((node, i) => node !== nodes[i])) flush(own, null, true);
+  return own;
 }
 
 function freshOutputs(captured: Capture): (Storage | null)[] {
@@ -179,8 +229,9 @@ function replay(compiled: Compiled, nodes: readonly Node[]): unknown {
     () => undefined,
     () => undefined,
   );
+  const own = apartFrom(compiled.assigned, nodes);
   settleAssigned(compiled.assigned);
-  return run(compiled, job, nodes);
+  return run(compiled, job, own);
 }
 
 /** Runs the step's job on these arguments and returns what the function returns. */

@@ -89,8 +89,8 @@ function hostNumber(node: Node): number {
   return ((node.storage as Storage).host as Float32Array)[0] as number;
 }
 
-/** Computes the assignments and `targets`; the bytes of `read` come back. */
-export function flush(targets: readonly Node[], read: Node | null): Promise<ArrayBuffer> | null {
+/** Computes `targets`, and the assignments unless `only` these are asked for; the bytes of `read` come back. */
+export function flush(targets: readonly Node[], read: Node | null, only = false): Promise<ArrayBuffer> | null {
   if (currentTrace() !== null) {
     throw new WgradError(
       "compile: values cannot be read or realized while a step is traced. Return them from the compiled function.",
@@ -100,7 +100,7 @@ export function flush(targets: readonly Node[], read: Node | null): Promise<Arra
   let captured: Capture;
   let assigned: Tensor[];
   try {
-    const gathered = gatherRequests(targets);
+    const gathered = gatherRequests(targets, only);
     if (gathered.requests.length === 0) return null;
     assigned = gathered.assigned;
     captured = capture(gathered.requests);

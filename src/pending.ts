@@ -61,9 +61,14 @@ function lossesBehind(targets: readonly Node[]): Node[] {
   return [...found];
 }
 
-/** Everything that is to be computed now: assignments, then `targets` that have no value yet. */
-export function gatherRequests(targets: readonly Node[]): { requests: Request[]; assigned: Tensor[] } {
-  const assigned = [...pending];
+/** Whether anything waits for the next submit. */
+export function isPending(): boolean {
+  return pending.size + losses.size + graded.size > 0;
+}
+
+/** Everything that is to be computed now: assignments, unless only `targets` are asked for, and `targets` that have no value yet. */
+export function gatherRequests(targets: readonly Node[], only = false): { requests: Request[]; assigned: Tensor[] } {
+  const assigned = only ? [] : [...pending];
   const requests: Request[] = assigned.map((tensor, i) => {
     const slot = tensor.slot;
     if (slot === null) throw internal("an assignment without a slot");

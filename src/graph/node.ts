@@ -254,6 +254,11 @@ export class Node {
   }
 }
 
+/** The number of the node made last. */
+export function lastNode(): number {
+  return nextNode - 1;
+}
+
 const none: readonly never[] = [];
 
 /** A node whose value lies in `storage`. */

@@ -7,6 +7,7 @@ import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
 import { type Definition, type KernelDefinition, Node, RESULT, type Segment, sourceNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
+import { currentTrace } from "./trace.ts";
 
 /** Functions of a tensor as methods: the first argument becomes `this`. */
 export type Methods<Functions> = {
@@ -195,6 +196,13 @@ export function withSegment<T>(recompute: Segment["recompute"], run: () => T): {
 
 const none: readonly number[] = [];
 
+/** Tells the trace which tensors it did not make itself. */
+function noteInputs(inputs: readonly Tensor[]): void {
+  const trace = currentTrace();
+  if (trace === null) return;
+  for (const x of inputs) if (x.slot !== null || x.node.id <= trace.start) trace.inputs.add(x);
+}
+
 /** Records one op. Shapes and dtypes have been checked by the caller. */
 export function record(
   definition: Definition,
@@ -205,6 +213,7 @@ export function record(
 ): Tensor {
   let requiresGrad = false;
   const nodes = new Array<Node>(inputs.length);
+  noteInputs(inputs);
   for (let i = 0; i < inputs.length; i++) {
     const node = (inputs[i] as Tensor).node;
     nodes[i] = node;
@@ -222,6 +231,7 @@ export function recordKernel(
   inputs: readonly Tensor[],
   attributes: readonly number[] = none,
 ): Tensor[] {
+  noteInputs(inputs);
   const nodes = inputs.map((x) => x.node);
   const requiresGrad = gradEnabled && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
   const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad);

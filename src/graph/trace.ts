@@ -1,11 +1,22 @@
 // The trace of a compiled step: what the host must do again before every replay, in recorded order.
 
+import type { Tensor } from "./tensor.ts";
+
 export interface Trace {
+  /** Nodes that are younger than this one are the step's own. */
+  readonly start: number;
+  /** Tensors from outside that the step computes with. */
+  readonly inputs: Set<Tensor>;
   readonly effects: (() => void)[];
   /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
   readonly guards: (() => boolean)[];
   /** Set when a tensor got state of its own meanwhile: its old value is a constant of this trace, so the next call must trace again. */
   unsettled: boolean;
+}
+
+/** A trace with nothing in it yet, of a step whose nodes follow the node `start`. */
+export function newTrace(start: number): Trace {
+  return { start, inputs: new Set(), effects: [], guards: [], unsettled: false };
 }
 
 let current: Trace | null = null;

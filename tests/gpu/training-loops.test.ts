@@ -2,8 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { StaleTensorError } from "../../src/errors.ts";
-import { compile, grad, nn, ones, optim, type Tensor, tensor } from "../../src/index.ts";
+import { DisposedTensorError, StaleTensorError } from "../../src/errors.ts";
+import { compile, grad, nn, noGrad, ones, optim, type Tensor, tensor } from "../../src/index.ts";
 import { failure } from "../support/failure.ts";
 
 const filled = (shape: number[]): Tensor =>
@@ -176,6 +176,102 @@ test("a compiled function may return what it was given, and what was there befor
     found.x.dispose();
     assert.equal(await given.tolist(), list);
   }
+});
+
+test("what is assigned between calls of a compiled step is there in the next one", async () => {
+  const results = [];
+  for (const wrap of [plain, compile] as (typeof plain)[]) {
+    const model = new nn.Linear(1, 1, { bias: false });
+    model.loadStateDict({ weight: tensor([[2]]) });
+    const optimizer = new optim.SGD(model.parameters(), { lr: 1 });
+    const average = tensor([[0]]);
+    const step = wrap((x: Tensor) => {
+      optimizer.zeroGrad();
+      const loss = model.forward(x).sum();
+      loss.backward();
+      optimizer.step();
+      return loss;
+    });
+    const found: unknown[] = [];
+    for (let i = 0; i < 5; i++) {
+      if (i === 2) model.loadStateDict({ weight: tensor([[50]]) });
+      found.push(await step(ones([1, 1])).item());
+      noGrad(() => average.assign(average.mul(0.5).add(model.weight.mul(0.5))));
+    }
+    for (const value of [5, 6, 7]) {
+      noGrad(() => model.weight.assign(value));
+      found.push(await wrap((x: Tensor) => model.forward(x))(ones([1, 1])).item());
+    }
+    results.push([found, await average.item()]);
+  }
+  assert.equal(results[0], [[2, 1, 50, 49, 48, 5, 6, 7], results[0]?.[1]]);
+  assert.equal(results[1], results[0]);
+});
+
+test("closed-over tensors: assigned, disposed of, recorded before, or the argument that is updated", async () => {
+  const once = tensor([1]);
+  const f = compile((x: Tensor) => x.mul(once));
+  assert.is(await f(tensor([3])).item(), 3);
+  for (const value of [5, 6, 7]) {
+    once.assign(tensor([value]));
+    assert.is(await f(tensor([3])).item(), 3 * value);
+  }
+  const wide = ones([1000]).mul(1);
+  const sum = compile((x: Tensor) => x.mul(wide).sum());
+  assert.is(await sum(ones([1000])).item(), 1000);
+  wide.assign(wide.mul(2));
+  assert.is(await sum(ones([1000])).item(), 2000);
+  wide.dispose();
+  assert.throws(
+    () => sum(ones([1000])),
+    (e: Error) => e instanceof DisposedTensorError,
+  );
+
+  const weight = tensor([2]);
+  await weight.data();
+  const before = weight.mul(10);
+  const grow = compile((x: Tensor) => {
+    weight.assign(weight.add(x));
+    return weight.add(before);
+  });
+  assert.equal([await grow(tensor([1])).item(), await grow(tensor([1])).item()], [23, 24]);
+
+  const count = tensor([1]);
+  const add = compile((x: Tensor) => {
+    count.assign(count.add(x));
+    return count.mul(1);
+  });
+  assert.equal([await add(tensor([2])).item(), await add(count).item(), await add(count).item()], [3, 6, 12]);
+});
+
+test("what is made while a step is traced has no value outside of it, unless it is returned", async () => {
+  const weight = tensor([2], { requiresGrad: true });
+  let leaked: Tensor | null = null;
+  const step = compile((x: Tensor) => {
+    leaked = x.add(1);
+    weight.mul(x).sum().backward();
+    return new Map([["sum", x.add(1)]]);
+  });
+  const found = step(tensor([3]));
+  for (const x of [leaked, weight.grad, found.get("sum")] as unknown as Tensor[]) {
+    const error = await failure(() => x.data());
+    assert.instance(error, StaleTensorError);
+    assert.match(error.message, /Return it/);
+  }
+});
+
+test("a step that throws while it is traced leaves nothing behind", async () => {
+  const weight = tensor([2]);
+  let fails = true;
+  const step = compile((x: Tensor) => {
+    weight.assign(weight.add(x));
+    if (fails) throw new Error("not now");
+    return weight.mul(1);
+  });
+  assert.throws(() => step(tensor([3])), /not now/);
+  assert.equal(await weight.tolist(), [2]);
+  fails = false;
+  assert.equal([await step(tensor([3])).item(), await step(tensor([3])).item()], [5, 8]);
 });
 
 test.run();

@@ -1,7 +1,8 @@
 // Plans of training steps without a device, for the limits that a test names.
 
+import { lastNode } from "../../src/graph/node.ts";
 import { capture } from "../../src/graph/program.ts";
-import { type Trace, withTrace } from "../../src/graph/trace.ts";
+import { newTrace, withTrace } from "../../src/graph/trace.ts";
 import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
 import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
 import { planOf, useRematerialization } from "../../src/plan-cache.ts";
@@ -15,7 +16,7 @@ export function planStep(
   traits: Partial<DeviceTraits> = {},
   memory: number = Number.POSITIVE_INFINITY,
 ): Plan {
-  const trace: Trace = { effects: [], guards: [], unsettled: false };
+  const trace = newTrace(lastNode());
   const results = [withTrace(trace, step)].flat();
   takeLosses();
   const { requests, assigned } = gatherRequests(results.map((t) => t.node));
