@@ -1,6 +1,7 @@
 // Fusion: which values become one kernel, and which of them are worth storing.
 
 import type { Program, Value } from "../graph/program.ts";
+import { limitExtent } from "./extent.ts";
 import type { Group, Home } from "./group.ts";
 import { Homes } from "./homes.ts";
 import { Materialization } from "./materialize.ts";
@@ -15,6 +16,8 @@ export interface FusionOptions {
   readonly strict: boolean;
   /** false: every op is a kernel of its own, for comparisons. */
   readonly fuse: boolean;
+  /** Weight of what a kernel may compute inline: see `limitExtent`. */
+  readonly extent: number;
   /** Values that joined a kernel which then bound too many buffers: they stay out of those that compute their inputs. */
   readonly apart?: ReadonlySet<Value>;
 }
@@ -33,6 +36,7 @@ export interface Fusion {
 export function fuse(program: Program, options: FusionOptions): Fusion {
   const uses = new Uses(program.outputs.map(({ value }) => value));
   const requirements = new Requirements(uses);
+  if (options.fuse) limitExtent(uses, requirements, options.extent);
   const reductions = new Reductions(uses, requirements, options.fuse);
   const homes = new Homes(uses, requirements, reductions, options);
   const { stored } = new Materialization(uses, requirements, reductions, homes, options);

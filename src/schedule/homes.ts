@@ -7,6 +7,7 @@ import { inputCoordinates, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
+import { weightOf } from "./extent.ts";
 import type { FusionOptions } from "./fusion.ts";
 import { type Contraction, Group, type Home, type Reduction } from "./group.ts";
 import type { Reductions } from "./reductions.ts";
@@ -30,6 +31,8 @@ export class Homes {
   readonly #reaches = new Map<Value, ReadonlySet<Group>>();
   /** Buffers that a kernel reads to compute a value. */
   readonly #leaves = new Map<Value, ReadonlySet<Value>>();
+  /** What kernels compute, by weight. */
+  readonly #weights = new Map<Group, number>();
   /** Groups of hand-written kernels. */
   readonly #kernels = new Map<Value, Group>();
   /** Numbers of outputs that nobody reads: apart from those of a program's values. */
@@ -80,13 +83,12 @@ export class Homes {
   /** How often readers outside `group` would evaluate `value`, by reader. */
   outsideReaders(value: Value, group: Group | null): Map<Group | Value, number> {
     const readers = new Map<Group | Value, number>();
-    const seen = new Set<Value>();
-    const visit = (v: Value) => {
-      if (seen.has(v)) return;
-      seen.add(v);
+    const seen = new Set<Value>([value]);
+    // A set that grows while it is walked: chains may be longer than JavaScript's stack.
+    for (const v of seen) {
       for (const user of this.#uses.of(v)) {
         if (this.#reductions.isAbsorbed(user)) {
-          visit(user);
+          seen.add(user);
           continue;
         }
         const home = this.#homes.get(user);
@@ -101,11 +103,10 @@ export class Homes {
           user.definition.kind === "elementwise" ||
           user.definition.kind === "gather"
         )
-          visit(user);
+          seen.add(user);
         else readers.set(user, sizeOf(user.shape));
       }
-    };
-    visit(value);
+    }
     return readers;
   }
 
@@ -179,6 +180,7 @@ export class Homes {
 
   #settle(value: Value, home: Home): void {
     this.#homes.set(value, home);
+    this.#weights.set(home.group, (this.#weights.get(home.group) ?? 0) + weightOf(value));
     for (const g of this.reach(value)) home.group.runAfter(g);
     for (const leaf of this.#leaves.get(value) ?? [])
       if (this.#homes.get(leaf)?.group !== home.group) home.group.reads.add(leaf);
@@ -226,7 +228,7 @@ export class Homes {
   #findHome(value: Value, reach: ReadonlySet<Group>): Home | null {
     const candidates = [...reach].sort((a, b) => b.id - a.id);
     for (const group of candidates) {
-      if (group.kind === "kernel") continue;
+      if (group.kind === "kernel" || (this.#weights.get(group) ?? 0) + weightOf(value) > this.#options.extent) continue;
       if (candidates.some((other) => other !== group && other.dependsOn(group))) continue;
       if (!this.fits(group, value)) continue;
       for (const dims of group.sides) {

@@ -7,6 +7,7 @@ import type { Executable, ExecutableStep } from "../runtime/executable.ts";
 import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import { sizeOf } from "../shape.ts";
 import { Dataflow } from "./dataflow.ts";
+import { EXTENT } from "./extent.ts";
 import { type Fusion, fuse } from "./fusion.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";
 import { bytesFor, SLOT_ALIGNMENT } from "./memory.ts";
@@ -73,17 +74,24 @@ function plans(program: Program, options: PlanOptions): { plan: Plan; timeline: 
   const { bindings } = options.device;
   const apart = new Set<Value>();
   const attempts = [
-    { bindings, strict: false, fuse: options.fuse },
-    // Each of these keeps out of wide kernels what the one before has found too much.
-    ...Array.from({ length: 6 }, () => ({ bindings, strict: true, fuse: options.fuse, apart })),
+    { bindings, strict: false, fuse: options.fuse, extent: EXTENT },
+    // Each of these keeps out of wide kernels what the one before has found too much. Values that are stored to keep kernels small make them wide.
+    ...[1, 1, 2, 2, 4, 4].map((times) => ({
+      bindings,
+      strict: true,
+      fuse: options.fuse,
+      extent: times * EXTENT,
+      apart,
+    })),
     // Fewer bindings than there are leave room for what a kernel stores.
     ...[bindings - 2, bindings * 0.75, bindings / 2, bindings * 0.375].map((fewer) => ({
       bindings: Math.max(Math.floor(fewer), 4),
       strict: true,
       fuse: options.fuse,
+      extent: 4 * EXTENT,
       apart,
     })),
-    { bindings, strict: true, fuse: false },
+    { bindings, strict: true, fuse: false, extent: EXTENT },
   ];
   for (const attempt of attempts) {
     const fusion = fuse(program, attempt);

@@ -172,6 +172,42 @@ test("a recurrent network written out stays fused, with its gradients, where ker
   for (const steps of [2, 4, 8]) assert.ok(count(steps) <= 16 * steps, `${steps} steps: ${count(steps)}`);
 });
 
+test("long chains are cut into kernels of bounded size, whatever they are made of", () => {
+  const chain = (length: number, link: (y: Tensor, x: Tensor) => Tensor): Tensor => {
+    const x = parameter(64);
+    let y = x;
+    for (let i = 0; i < length; i++) y = link(y, x);
+    return y;
+  };
+  const cases: readonly (readonly [name: string, y: Tensor, most: number])[] = [
+    ["a chain of additions", chain(5000, (y) => y.add(1e-3)), 40],
+    ["one that reads its start in each link", chain(1000, (y, x) => y.mul(0.5).add(x)), 20],
+    ["residual branches", chain(1000, (y) => y.add(y.mul(0.01).tanh())), 60],
+    ["views", chain(3000, (y) => y.flip([0])), 40],
+    [
+      "two places of the last link",
+      chain(40, (y) =>
+        y
+          .roll([1])
+          .add(y.roll([-1]))
+          .mul(0.5),
+      ),
+      40,
+    ],
+    ["sines", chain(200, (y) => y.sin()), 12],
+  ];
+  for (const [name, y, most] of cases) {
+    const plan = explain(y).kernels;
+    assert.ok(plan.length > 1 && plan.length <= most, `${name}: ${plan.length} kernels`);
+    const largest = Math.max(...plan.map(({ wgsl }) => wgsl.length));
+    assert.ok(largest < 25_000, `${name}: ${largest} characters`);
+  }
+  const x = parameter(64);
+  let y = x;
+  for (let i = 0; i < 200; i++) y = y.mul(0.5).add(x);
+  assert.ok(kernels(...grad(y.sum(), [x])) <= 8);
+});
+
 test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
   const report = explain(zeros([8, 8]).add(input(8, 8)));
   assert.is(report.kernels.length, 1);

@@ -1,0 +1,85 @@
+// Extent: how much a kernel would compute inline for one element of a value. Where that is too much, a part of it gets bytes.
+
+import type { Value } from "../graph/program.ts";
+import type { Requirements } from "./requirements.ts";
+import type { Uses } from "./uses.ts";
+
+/**
+ * Weight of what a kernel computes inline, at most, where that can be had: text and compile time grow with it (on software devices faster than
+ * in proportion), and what a chain of views reads at two places each doubles with every link.
+ */
+export const EXTENT = 256;
+/** Weight of an index expression, and of an op of this cost. */
+const VIEW = 2;
+const COST = 4;
+const MOST_COST = 160;
+
+/** What a value adds to the text of a kernel that computes it. */
+export function weightOf({ definition }: Value): number {
+  if (definition.kind === "elementwise") return 1 + Math.min(definition.cost, MOST_COST) / COST;
+  return definition.kind === "alias" ? 1 : VIEW;
+}
+
+/** Requires values, so that what their readers compute inline weighs at most `most`. */
+export function limitExtent(uses: Uses, requirements: Requirements, most: number): void {
+  const isInline = (value: Value): boolean => {
+    const { kind } = value.definition;
+    return (
+      value.leaf === null &&
+      value.inputs.length > 0 &&
+      (kind === "elementwise" || kind === "view" || kind === "alias" || kind === "gather") &&
+      !requirements.has(value)
+    );
+  };
+  /** Weights, as if nothing were shared; and the true ones of those that could be too large. */
+  const sums = new Map<Value, number>();
+  const extents = new Map<Value, number>();
+  const sumOf = (value: Value): number => (isInline(value) ? (sums.get(value) ?? 0) : 0);
+  for (const value of uses.order) {
+    if (!isInline(value) && !requirements.has(value)) continue;
+    const sumUp = () => value.inputs.reduce((sum, input) => sum + sumOf(input), weightOf(value));
+    let sum = sumUp();
+    while (sum > most) {
+      const { extent, parts } = extentOf(value, isInline, most);
+      sum = extent;
+      if (extent <= most) break;
+      // The largest part, which is nearest.
+      const [largest] = [...parts].sort((a, b) => (extents.get(b) ?? sumOf(b)) - (extents.get(a) ?? sumOf(a)));
+      if (largest === undefined) break;
+      requirements.add(largest);
+    }
+    extents.set(value, sum);
+    sums.set(value, Math.min(sum, 2 * most));
+  }
+}
+
+/** The weight of all that one element of `value` is computed of, and its parts that could be stored instead. */
+function extentOf(
+  value: Value,
+  isInline: (value: Value) => boolean,
+  most: number,
+): { readonly extent: number; readonly parts: ReadonlySet<Value> } {
+  const seen = new Map<Value, Set<number>>();
+  const parts = new Set<Value>();
+  // A place is where an element is read: each view on the way makes it another one.
+  const places = new Map<string, number>();
+  const open: [Value, number][] = [[value, 0]];
+  let extent = 0;
+  for (let top = open.pop(); top !== undefined && extent <= 2 * most; top = open.pop()) {
+    const [v, place] = top;
+    const known = seen.get(v);
+    if (known?.has(place)) continue;
+    if (known === undefined) seen.set(v, new Set([place]));
+    else known.add(place);
+    extent += weightOf(v);
+    if (v !== value && v.definition.kind !== "alias") parts.add(v);
+    let inner = place;
+    if (v.definition.kind === "view" || v.definition.kind === "gather") {
+      const key = `${place} ${v.id}`;
+      inner = places.get(key) ?? places.size + 1;
+      places.set(key, inner);
+    }
+    for (const input of v.inputs) if (isInline(input)) open.push([input, inner]);
+  }
+  return { extent, parts };
+}
