@@ -8,7 +8,7 @@ import type { Uses } from "./uses.ts";
  * Weight of what a kernel computes inline, at most, where that can be had: text and compile time grow with it (on software devices faster than
  * in proportion), and what a chain of views reads at two places each doubles with every link.
  */
-export const EXTENT = 256;
+export const EXTENT = 512;
 /** Weight of an index expression, and of an op of this cost. */
 const VIEW = 2;
 const COST = 4;
@@ -20,8 +20,8 @@ export function weightOf({ definition }: Value): number {
   return definition.kind === "alias" ? 1 : VIEW;
 }
 
-/** Requires values, so that what their readers compute inline weighs at most `most`. */
-export function limitExtent(uses: Uses, requirements: Requirements, most: number): void {
+/** Requires values, so that what their readers compute inline weighs at most `most`; returns these weights. */
+export function limitExtent(uses: Uses, requirements: Requirements, most: number): ReadonlyMap<Value, number> {
   const isInline = (value: Value): boolean => {
     const { kind } = value.definition;
     return (
@@ -51,6 +51,7 @@ export function limitExtent(uses: Uses, requirements: Requirements, most: number
     extents.set(value, sum);
     sums.set(value, Math.min(sum, 2 * most));
   }
+  return extents;
 }
 
 /** The weight of all that one element of `value` is computed of, and its parts that could be stored instead. */

@@ -36,9 +36,9 @@ export interface Fusion {
 export function fuse(program: Program, options: FusionOptions): Fusion {
   const uses = new Uses(program.outputs.map(({ value }) => value));
   const requirements = new Requirements(uses);
-  if (options.fuse) limitExtent(uses, requirements, options.extent);
+  const extents = options.fuse ? limitExtent(uses, requirements, options.extent) : new Map<Value, number>();
   const reductions = new Reductions(uses, requirements, options.fuse);
-  const homes = new Homes(uses, requirements, reductions, options);
+  const homes = new Homes(uses, requirements, reductions, extents, options);
   const { stored } = new Materialization(uses, requirements, reductions, homes, options);
   for (const value of stored) homes.all.get(value)?.group.stored.push(value);
   const groups = homes.groups.filter((group) => group.stored.length > 0);

@@ -31,15 +31,23 @@ export class Homes {
   readonly #reaches = new Map<Value, ReadonlySet<Group>>();
   /** Buffers that a kernel reads to compute a value. */
   readonly #leaves = new Map<Value, ReadonlySet<Value>>();
-  /** What kernels compute, by weight. */
+  /** Weights of what is computed inline for values, and of what kernels compute. */
+  readonly #extents: ReadonlyMap<Value, number>;
   readonly #weights = new Map<Group, number>();
   /** Groups of hand-written kernels. */
   readonly #kernels = new Map<Value, Group>();
   /** Numbers of outputs that nobody reads: apart from those of a program's values. */
   #nextUnread = -1_000_000;
 
-  constructor(uses: Uses, requirements: Requirements, reductions: Reductions, options: FusionOptions) {
+  constructor(
+    uses: Uses,
+    requirements: Requirements,
+    reductions: Reductions,
+    extents: ReadonlyMap<Value, number>,
+    options: FusionOptions,
+  ) {
     this.#options = options;
+    this.#extents = extents;
     this.#uses = uses;
     this.#requirements = requirements;
     this.#reductions = reductions;
@@ -180,7 +188,8 @@ export class Homes {
 
   #settle(value: Value, home: Home): void {
     this.#homes.set(value, home);
-    this.#weights.set(home.group, (this.#weights.get(home.group) ?? 0) + weightOf(value));
+    const weight = this.#weights.get(home.group);
+    this.#weights.set(home.group, weight === undefined ? (this.#extents.get(value) ?? 0) : weight + weightOf(value));
     for (const g of this.reach(value)) home.group.runAfter(g);
     for (const leaf of this.#leaves.get(value) ?? [])
       if (this.#homes.get(leaf)?.group !== home.group) home.group.reads.add(leaf);

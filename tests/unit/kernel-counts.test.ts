@@ -200,7 +200,7 @@ test("long chains are cut into kernels of bounded size, whatever they are made o
     const plan = explain(y).kernels;
     assert.ok(plan.length > 1 && plan.length <= most, `${name}: ${plan.length} kernels`);
     const largest = Math.max(...plan.map(({ wgsl }) => wgsl.length));
-    assert.ok(largest < 25_000, `${name}: ${largest} characters`);
+    assert.ok(largest < 45_000, `${name}: ${largest} characters`);
   }
   const x = parameter(64);
   let y = x;
