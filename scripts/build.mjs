@@ -103,7 +103,8 @@ async function shorten(from, to) {
   });
   if (errors.length > 0) throw new Error(`${from} can't be minified: ${errors[0].message}`);
   writeFileSync(join(DIST, to), `${BANNER}\n${code}\n//# sourceMappingURL=${to}.map\n`);
-  writeFileSync(join(DIST, `${to}.map`), JSON.stringify(map));
+  // A line of the map ends with ";": this one is the banner's.
+  writeFileSync(join(DIST, `${to}.map`), JSON.stringify({ ...map, mappings: `;${map.mappings}` }));
 }
 
 /** Bundles pages as their authors would, and compares with the limits. */

@@ -7,7 +7,7 @@ import { parseAst } from "vite";
  * An esbuild plugin, for all files of src/:
  * - The float64 meanings of ops (`reference`) serve tests; only those stay that fold constants, in arithmetic and conversions.
  * - What is computed at import is marked as pure, so that a bundler drops what a page does not use.
- * - Exported classes say their names, which errors and summaries print, also where names are shortened.
+ * - Exported classes that users meet say their names, which errors and summaries print, also where names are shortened.
  */
 export const lean = {
   name: "lean",
@@ -21,6 +21,9 @@ export const lean = {
 
 /** Constants are folded with these: see `simplify` in src/graph/program.ts. */
 const KEEPS_REFERENCES = /[\\/]ops[\\/](arithmetic|define|division)\.ts$/;
+
+/** Rooms whose classes users never have in hand, save two. */
+const INNER = /[\\/](graph|schedule|shaders|runtime)[\\/](?!(tensor|device)\.ts$)/;
 
 /** Initial values that bundlers see to have no effect. */
 const PLAIN = /^(Literal|Identifier|ArrowFunctionExpression|FunctionExpression|UnaryExpression)$/;
@@ -40,7 +43,7 @@ export function leanSource(path) {
   for (const statement of program.body) {
     const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
     if (declaration?.type === "VariableDeclaration") for (const { init } of declaration.declarations) pure(init);
-    if (declaration?.type === "ClassDeclaration" && statement !== declaration) {
+    if (declaration?.type === "ClassDeclaration" && statement !== declaration && !INNER.test(path)) {
       const start = declaration.body.start + 1;
       edits.push({ start, end: start, text: ` static name = ${JSON.stringify(declaration.id.name)};` });
     }

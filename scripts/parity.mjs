@@ -4,8 +4,12 @@ import { findChromium } from "./chromium.mjs";
 import { findSwiftShader, openPlace, runInNode } from "./places.mjs";
 
 const STEPS = Number(process.argv[2] ?? 100);
+if (!Number.isInteger(STEPS) || STEPS < 2) {
+  console.error(`parity: the number of steps must be a whole number of at least 2, got ${process.argv[2]}`);
+  process.exit(2);
+}
 const CHECKPOINT_AT = Math.floor(STEPS / 2);
-const CONTINUED = 10;
+const CONTINUED = Math.min(10, STEPS - CHECKPOINT_AT);
 /** How far losses may be apart, as a part of themselves. */
 const EARLY = { until: 20, tolerance: 1e-4 };
 const LATE = 1e-2;

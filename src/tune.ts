@@ -14,7 +14,10 @@ import { alternatives, bookOf, type Offer, type Schedule, signatureOf } from "./
 import { VERSION } from "./version.ts";
 
 export interface TuneOptions {
-  /** Milliseconds that measuring may take; what doesn't fit keeps its default. 10,000 unless told. */
+  /**
+   * Milliseconds after which nothing more is begun; what has not had its turn keeps its default. What runs can't be interrupted: the call of
+   * `fn`, a shader that is being compiled, a dispatch. So it may take longer by those of one schedule. 10,000 unless told.
+   */
   readonly budgetMs?: number;
   /** Whether winners of earlier calls are used and those of this one kept (a file in Node, IndexedDB in a page). True unless told. */
   readonly keep?: boolean;
@@ -62,7 +65,7 @@ interface Variant {
 interface Task {
   readonly signature: string;
   readonly standard: Kernel;
-  readonly variants: () => readonly Variant[];
+  readonly variants: () => Iterable<Variant>;
   count: number;
 }
 
@@ -159,8 +162,9 @@ async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
   return [...tasks.values()];
 }
 
-function variantsOf(offer: Offer): Variant[] {
-  return alternatives(offer, currentTraits()).map((schedule) => ({ schedule, kernel: offer.write(schedule) }));
+/** The other schedules of a kernel, each written when its turn comes. */
+function* variantsOf(offer: Offer): Generator<Variant> {
+  for (const schedule of alternatives(offer, currentTraits())) yield { schedule, kernel: offer.write(schedule) };
 }
 
 function unmeasured({ standard, count }: Task): TunedKernel {
@@ -196,37 +200,44 @@ async function measure(
   task: Task,
   end: number,
 ): Promise<{ readonly found: TunedKernel; readonly complete: boolean }> {
+  const late = (): boolean => performance.now() >= end;
   let [tried, wrong] = [0, 0];
-  let complete = true;
   try {
     const standard = await stand.prepare(standKernel(task.standard));
-    if (standard === null) return { found: unmeasured(task), complete };
+    if (standard === null) return { found: unmeasured(task), complete: true };
+    if (late()) return { found: unmeasured(task), complete: false };
     const expected = await stand.results(standard);
-    let alive: Candidate[] = [{ schedule: null, prepared: standard, best: Number.POSITIVE_INFINITY }];
+    const time = async (candidate: Candidate): Promise<void> => {
+      for (let i = 0; i < SAMPLES && !late(); i++)
+        candidate.best = Math.min(candidate.best, await stand.time(candidate.prepared));
+    };
+    const first: Candidate = { schedule: null, prepared: standard, best: Number.POSITIVE_INFINITY };
+    await time(first);
+    let alive = [first];
+    // The first round goes with what each schedule needs before it: if the time is over, what had its turn has a time.
     for (const { schedule, kernel } of task.variants()) {
-      if (performance.now() >= end) {
-        complete = false;
-        break;
-      }
+      if (late()) break;
       const prepared = await stand.prepare(standKernel(kernel));
       if (prepared === null) continue;
+      if (late()) break;
       tried++;
       // Right before fast; the first dispatch is also where drivers compile.
-      if (agree(task.standard, expected, await stand.results(prepared))) {
-        alive.push({ schedule, prepared, best: Number.POSITIVE_INFINITY });
-      } else wrong++;
-    }
-    const [first] = alive as [Candidate];
-    for (const slack of SLACK) {
-      for (const candidate of alive) {
-        if (performance.now() >= end && Number.isFinite(candidate.best)) continue;
-        for (let i = 0; i < SAMPLES; i++)
-          candidate.best = Math.min(candidate.best, await stand.time(candidate.prepared));
+      if (!agree(task.standard, expected, await stand.results(prepared))) {
+        wrong++;
+        continue;
       }
+      const candidate = { schedule, prepared, best: Number.POSITIVE_INFINITY };
+      await time(candidate);
+      alive.push(candidate);
+    }
+    const complete = !late();
+    for (const [round, slack] of SLACK.entries()) {
+      if (round > 0) for (const candidate of alive) await time(candidate);
       const best = Math.min(...alive.map((candidate) => candidate.best));
       alive = alive.filter((candidate) => candidate === first || candidate.best <= slack * best);
-      if (alive.length === 1 || performance.now() >= end) break;
+      if (alive.length === 1 || late()) break;
     }
+    if (first.best === Number.POSITIVE_INFINITY) return { found: { ...unmeasured(task), tried, wrong }, complete };
     const winner = alive.reduce((a, b) => (b.best < a.best ? b : a));
     const taken = winner.best < GAIN * first.best ? winner : first;
     const found: TunedKernel = {

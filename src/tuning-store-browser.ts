@@ -2,29 +2,34 @@
 
 const STORE = "tuning";
 
-/** Does one request in the store; undefined where the page has no storage, or may not use it. */
+/** Does one request in the store; undefined where the page has no storage or may not use it, or something else has its name. */
 function request<T>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
   return new Promise((resolve) => {
-    if (typeof indexedDB === "undefined") {
-      resolve(undefined);
-      return;
-    }
-    const opening = indexedDB.open("wgrad", 1);
     const fail = (): void => resolve(undefined);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-    opening.onerror = fail;
-    opening.onblocked = fail;
-    opening.onsuccess = () => {
-      const database = opening.result;
-      const transaction = database.transaction(STORE, mode);
-      const asked = ask(transaction.objectStore(STORE));
-      transaction.oncomplete = () => {
+    try {
+      // Throws in frames of an opaque origin.
+      const opening = indexedDB.open("wgrad", 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+      opening.onerror = fail;
+      opening.onblocked = fail;
+      opening.onsuccess = () => {
+        const database = opening.result;
+        try {
+          // Throws where the database is another's, without this store.
+          const transaction = database.transaction(STORE, mode);
+          const asked = ask(transaction.objectStore(STORE));
+          transaction.oncomplete = () => resolve(asked.result);
+          transaction.onerror = fail;
+          transaction.onabort = fail;
+        } catch {
+          fail();
+        }
+        // It closes when the transaction is done.
         database.close();
-        resolve(asked.result);
       };
-      transaction.onerror = fail;
-      transaction.onabort = fail;
-    };
+    } catch {
+      fail();
+    }
   });
 }
 

@@ -6,7 +6,8 @@ Chart.register(CategoryScale, Legend, LinearScale, LineController, LineElement, 
 export interface Curves {
   add(epoch: number, loss: number, accuracy: number): void;
   addTest(epoch: number, accuracy: number): void;
-  clear(): void;
+  /** Forgets what came after this many epochs. */
+  cut(epoch: number): void;
 }
 
 export function curves(canvas: HTMLCanvasElement): Curves {
@@ -56,8 +57,8 @@ export function curves(canvas: HTMLCanvasElement): Curves {
       tested.data.push({ x: epoch, y: 100 * part });
       draw();
     },
-    clear() {
-      for (const { data } of [loss, accuracy, tested]) data.length = 0;
+    cut(epoch) {
+      for (const line of [loss, accuracy, tested]) line.data = line.data.filter(({ x }) => x <= epoch);
       draw();
     },
   };

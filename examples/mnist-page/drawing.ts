@@ -3,7 +3,7 @@
 const SIDE = 28;
 const FITS = 20;
 
-/** Lets the pointer draw on `canvas`; calls `changed` after every stroke's move. */
+/** Lets the pointer draw on `canvas`; calls `changed` after every dot and every move of a stroke. */
 export function drawOn(
   canvas: HTMLCanvasElement,
   changed: () => void,
@@ -29,6 +29,12 @@ export function drawOn(
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     last = at(event);
+    // A click is a dot.
+    context.fillStyle = "white";
+    context.beginPath();
+    context.arc(last.x, last.y, context.lineWidth / 2, 0, 2 * Math.PI);
+    context.fill();
+    changed();
   });
   canvas.addEventListener("pointermove", (event) => {
     if (last === null) return;

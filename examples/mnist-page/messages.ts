@@ -18,10 +18,12 @@ export type Order =
 export type News =
   | { readonly kind: "state"; readonly state: "idle" | "running" | "paused" | "finished"; readonly text: string }
   | { readonly kind: "device"; readonly name: string }
+  /** Training begins after this many epochs: what is known of later ones is no longer so. */
+  | { readonly kind: "begun"; readonly epoch: number }
   | { readonly kind: "progress"; readonly epoch: number; readonly loss: number; readonly accuracy: number }
   | { readonly kind: "tested"; readonly epoch: number; readonly accuracy: number }
   | { readonly kind: "cleared" }
   | { readonly kind: "classified"; readonly number: number; readonly probabilities: readonly number[] }
   | { readonly kind: "saved"; readonly bytes: Uint8Array }
-  /** Something went wrong, and what may be done about it. */
-  | { readonly kind: "problem"; readonly text: string };
+  /** Something went wrong with an order, and what may be done about it. */
+  | { readonly kind: "problem"; readonly order: Order["kind"]; readonly text: string };

@@ -31,9 +31,18 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
   return meter;
 });
 
-function show(text: string | null): void {
+/** The order whose problem is shown. */
+let failed: Order["kind"] | null = null;
+function show(text: string | null, order: Order["kind"] | null = null): void {
+  failed = order;
   problem.hidden = text === null;
   problem.textContent = text ?? "";
+}
+
+/** Gives an order that someone pressed a button for: what went wrong before is history. */
+function give(order: Order): void {
+  show(null);
+  send(order);
 }
 
 // The newest picture is classified when the answer to the one before it is there.
@@ -51,26 +60,20 @@ function classify(): void {
 }
 const drawing = drawOn(element("canvas", HTMLCanvasElement), classify);
 
-const start = button("start", () => {
-  show(null);
-  send({ kind: "start" });
-});
-const pause = button("pause", () => send({ kind: "pause" }));
-button("reset", () => {
-  show(null);
-  send({ kind: "reset" });
-});
+const start = button("start", () => give({ kind: "start" }));
+const pause = button("pause", () => give({ kind: "pause" }));
+button("reset", () => give({ kind: "reset" }));
 button("clear", () => {
   drawing.clear();
   answer.textContent = "–";
   for (const meter of bars) meter.value = 0;
 });
-button("save", () => send({ kind: "save" }));
+button("save", () => give({ kind: "save" }));
 button("lose", () => send({ kind: "lose" }));
 const file = element("load", HTMLInputElement);
 file.addEventListener("change", async () => {
   const [chosen] = file.files ?? [];
-  if (chosen !== undefined) send({ kind: "load", bytes: new Uint8Array(await chosen.arrayBuffer()) });
+  if (chosen !== undefined) give({ kind: "load", bytes: new Uint8Array(await chosen.arrayBuffer()) });
   file.value = "";
 });
 if (location.hash === "#debug") element("debug", HTMLElement).hidden = false;
@@ -86,6 +89,9 @@ function hear(news: News): void {
     case "device":
       element("device", HTMLElement).textContent = news.name;
       return;
+    case "begun":
+      chart.cut(news.epoch);
+      return;
     case "progress":
       chart.add(news.epoch, news.loss, news.accuracy);
       return;
@@ -96,10 +102,11 @@ function hear(news: News): void {
       return;
     case "cleared":
       document.body.dataset.accuracy = "";
-      chart.clear();
+      chart.cut(-1);
       return;
     case "classified": {
       answered = news.number;
+      if (failed === "classify") show(null);
       const best = news.probabilities.indexOf(Math.max(...news.probabilities));
       answer.textContent = String(best);
       bars.forEach((meter, digit) => {
@@ -120,9 +127,9 @@ function hear(news: News): void {
       return;
     }
     case "problem":
-      // An order that failed is answered, too.
-      answered = asked;
-      show(news.text);
+      // A picture that failed is answered, too.
+      if (news.order === "classify") answered = asked;
+      show(news.text, news.order);
       return;
     default:
       news satisfies never;
@@ -130,4 +137,10 @@ function hear(news: News): void {
 }
 
 worker.addEventListener("message", ({ data }: MessageEvent<News>) => hear(data));
-worker.addEventListener("error", (event) => show(`The worker could not be started: ${event.message}`));
+worker.addEventListener("error", (event) => {
+  // A script that can't be fetched is told by an event that says nothing.
+  if (event instanceof ErrorEvent) return show(`Something went wrong in the page's worker: ${event.message}`);
+  show("The page's worker could not be started: its file, worker.js, could not be loaded. Load the page again.");
+  for (const control of document.querySelectorAll<HTMLButtonElement | HTMLInputElement>("button, input"))
+    control.disabled = true;
+});

@@ -10,6 +10,10 @@ export class Gate {
   #waiting: Promise<void> | null = null;
   #stopped = false;
 
+  get closed(): boolean {
+    return this.#waiting !== null;
+  }
+
   close(): void {
     this.#waiting ??= new Promise((resolve) => {
       this.#open = resolve;

@@ -1,9 +1,8 @@
-// A classifier in training on one device: batches, model, optimizer, and a copy of the weights that outlives the device.
-import { data, init, io, noGrad, optim, tensor } from "wgrad";
+// A classifier in training on one device: batches, model and optimizer.
+import { data, init, io, noGrad, optim, type Tensor, tensor } from "wgrad";
 import { DigitClassifier } from "../mnist-mlp/model.ts";
 import { test, trainer } from "../mnist-mlp/train.ts";
-import type { News } from "./messages.ts";
-import { Gate, gated } from "./pausing.ts";
+import { type Gate, gated } from "./pausing.ts";
 
 /** Mean and standard deviation of MNIST's training pixels. */
 const PIXELS = { mean: 0.1307, std: 0.3081 };
@@ -20,6 +19,15 @@ export interface Snapshot {
   readonly weights: Uint8Array;
 }
 
+/** Who wants to know how a training goes. */
+export interface Listener {
+  progress(epoch: number, loss: number, accuracy: number): void;
+  tested(snapshot: Snapshot, accuracy: number): void;
+}
+
+/** What was asked for can't be done; the text says why. */
+export class RefusedError extends Error {}
+
 type Sample = [data.HostArray, data.HostArray];
 export interface Sets {
   readonly train: data.Dataset<Sample>;
@@ -33,34 +41,55 @@ export async function loadDigits(images: number): Promise<Sets> {
   return { train: new data.Subset(train, first), test: testing };
 }
 
+type Device = Awaited<ReturnType<typeof init>>;
+
 export class Session {
-  readonly gate: Gate = new Gate();
-  readonly adapterName: string;
-  readonly lose: () => void;
+  readonly #device: Device;
   readonly #model = new DigitClassifier();
   readonly #optimizer = new optim.Adam(this.#model.parameters(), { lr: 1e-3 });
-  readonly #plan: Plan;
-  readonly #post: (news: News) => void;
-  snapshot: Snapshot | null = null;
+  /** The optimizer's state before its first step. */
+  readonly #untrained = this.#optimizer.stateDict();
 
-  private constructor(adapterName: string, lose: () => void, plan: Plan, post: (news: News) => void) {
-    this.adapterName = adapterName;
-    this.lose = lose;
-    this.#plan = plan;
-    this.#post = post;
+  private constructor(device: Device) {
+    this.#device = device;
   }
 
-  /** Opens a device and makes a model there, with the weights of `from` where there are some. */
-  static async open(plan: Plan, post: (news: News) => void, from: Snapshot | null): Promise<Session> {
-    const device = await init({ seed: 1 });
-    const session = new Session(device.adapterName, () => device.destroy(), plan, post);
-    if (from !== null) session.load(from.weights, from.epoch);
+  /** Opens a device and makes a model there, with these weights where there are some. */
+  static async open(weights: Uint8Array | null): Promise<Session> {
+    const session = new Session(await init({ seed: 1 }));
+    if (weights !== null) session.#take(io.fromSafetensors(weights));
     return session;
   }
 
-  load(weights: Uint8Array, epoch = 0): void {
-    this.#model.loadStateDict(io.fromSafetensors(weights));
-    this.snapshot = { epoch, weights };
+  get adapterName(): string {
+    return this.#device.adapterName;
+  }
+
+  /** Whether the device is gone. */
+  get lost(): boolean {
+    return this.#device.failure !== null;
+  }
+
+  /** Loses the device. */
+  lose(): void {
+    this.#device.destroy();
+  }
+
+  /** Takes the weights of a file; the optimizer starts anew. @throws RefusedError where they are no numbers. */
+  async load(bytes: Uint8Array): Promise<void> {
+    const weights = io.fromSafetensors(bytes);
+    for (const [name, weight] of Object.entries(weights)) {
+      const values = await weight.data();
+      if (!values.every(Number.isFinite)) {
+        throw new RefusedError(`These weights can't be used: ${name} has values that are NaN or infinite.`);
+      }
+    }
+    this.#take(weights);
+  }
+
+  #take(weights: Record<string, Tensor>): void {
+    this.#model.loadStateDict(weights);
+    this.#optimizer.loadStateDict(this.#untrained);
   }
 
   async save(): Promise<Uint8Array> {
@@ -77,22 +106,22 @@ export class Session {
     this.#model.eval();
     const probabilities = noGrad(() => this.#model.forward(image).softmax(1));
     this.#model.train(training);
-    return Array.from(await probabilities.data());
+    const values = Array.from(await probabilities.data());
+    if (values.every(Number.isFinite)) return values;
+    throw new RefusedError("The network answers with NaN: its training has diverged. Reset it, or load other weights.");
   }
 
-  /** Trains from the epoch of the snapshot on; after each epoch it tests and keeps the weights. */
-  async train(sets: Sets): Promise<void> {
-    const { batch, epochs } = this.#plan;
+  /** Trains from an epoch on, in batches that pass the gate; after each epoch it tests. */
+  async train(sets: Sets, { batch, epochs }: Plan, from: number, gate: Gate, listener: Listener): Promise<void> {
     const loader = new data.DataLoader(sets.train, { batchSize: batch, shuffle: true, seed: 1 });
     const testing = new data.DataLoader(sets.test, { batchSize: 1000 });
     const trainEpoch = trainer(this.#model, this.#optimizer, Math.max(1, Math.round(loader.length / 20)));
-    for (let epoch = this.snapshot?.epoch ?? 0; epoch < epochs; epoch++) {
-      await trainEpoch(gated(loader, this.gate), ({ loss, accuracy, images }) => {
-        this.#post({ kind: "progress", epoch: epoch + images / this.#plan.images, loss, accuracy });
+    for (let epoch = from; epoch < epochs; epoch++) {
+      await trainEpoch(gated(loader, gate), ({ loss, accuracy, images }) => {
+        listener.progress(epoch + images / sets.train.length, loss, accuracy);
       });
-      const { accuracy } = await test(this.#model, gated(testing, this.gate));
-      this.snapshot = { epoch: epoch + 1, weights: await this.save() };
-      this.#post({ kind: "tested", epoch: epoch + 1, accuracy });
+      const { accuracy } = await test(this.#model, gated(testing, gate));
+      listener.tested({ epoch: epoch + 1, weights: await this.save() }, accuracy);
     }
   }
 }

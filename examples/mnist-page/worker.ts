@@ -1,88 +1,147 @@
 // The worker: does everything that takes time, so that the page never waits. Orders come in as messages, news go out.
 import { DeviceLostError, WgradError } from "wgrad";
 import type { News, Order } from "./messages.ts";
-import { StoppedError } from "./pausing.ts";
-import { loadDigits, type Plan, Session, type Sets, type Snapshot } from "./session.ts";
+import { Gate } from "./pausing.ts";
+import { loadDigits, type Plan, RefusedError, Session, type Sets, type Snapshot } from "./session.ts";
 
-const options = new URLSearchParams(globalThis.location.search);
-const plan: Plan = {
-  images: Number(options.get("images") ?? 60_000),
-  epochs: Number(options.get("epochs") ?? 5),
-  batch: Number(options.get("batch") ?? 100),
-};
+/** A training that has begun and was not given up. */
+interface Run {
+  readonly gate: Gate;
+  /** What it does while the gate is open. */
+  doing: string;
+}
 
 let session: Promise<Session> | null = null;
+let opened: Session | null = null;
 let sets: Promise<Sets> | null = null;
 /** What a new device starts from. */
 let kept: Snapshot | null = null;
-let training = false;
+let run: Run | null = null;
+/** Settles when the last training has let go of its device. */
+let ended: Promise<unknown> = Promise.resolve();
 
 function post(news: News): void {
   globalThis.postMessage(news);
 }
 
-/** The session, on a new device where there is none. */
+/** What the page's address asks for. @throws RefusedError where that is no training. */
+function planned(): Plan {
+  const options = new URLSearchParams(globalThis.location.search);
+  const whole = (name: string, standard: number): number => {
+    const text = options.get(name) ?? String(standard);
+    if (/^\d+$/.test(text) && Number(text) >= 1) return Number(text);
+    throw new RefusedError(`The page's address must have a whole number of at least 1 as ${name}, not "${text}".`);
+  };
+  return { images: whole("images", 60_000), epochs: whole("epochs", 5), batch: whole("batch", 100) };
+}
+
+/** The session, on a new device where there is none or it was lost. */
 function current(): Promise<Session> {
-  session ??= Session.open(plan, post, kept).then((opened) => {
-    post({ kind: "device", name: opened.adapterName });
-    return opened;
-  });
+  if (opened?.lost === true) {
+    const stopped = run !== null;
+    abandon();
+    if (stopped) tellStopped(`The graphics device was lost. ${howToGoOn()}`);
+  }
+  if (session === null) {
+    const opening = ended.then(async () => {
+      const made = await Session.open(kept?.weights ?? null);
+      if (session === opening) opened = made;
+      post({ kind: "device", name: made.adapterName });
+      return made;
+    });
+    opening.catch(() => {
+      if (session === opening) session = null;
+    });
+    session = opening;
+  }
   return session;
 }
 
-/** Says what is wrong. After the loss of a device the next order opens a new one, with the weights of the last epoch. */
-async function explain(error: unknown): Promise<void> {
-  const broken = session;
-  if (error instanceof DeviceLostError || broken === null) {
-    session = null;
-    kept = (await broken?.catch(() => null))?.snapshot ?? kept;
-  }
+/** Lets the session go, and its training. */
+function abandon(): void {
+  session = null;
+  opened = null;
+  run?.gate.stop();
+  run = null;
+}
+
+function howToGoOn(): string {
+  if (kept === null) return "Press Start to begin again.";
+  const which = kept.epoch === 0 ? "that were loaded" : `after epoch ${kept.epoch}`;
+  return `Press Start to go on with the weights ${which}.`;
+}
+
+function tell({ gate, doing }: Run): void {
+  if (gate.closed) post({ kind: "state", state: "paused", text: "Paused." });
+  else post({ kind: "state", state: "running", text: doing });
+}
+
+function tellStopped(text: string): void {
+  post({ kind: "state", state: "paused", text: "Stopped." });
+  post({ kind: "problem", order: "start", text });
+}
+
+/** What is wrong; `remedy` is for a device that was lost meanwhile. */
+function explained(error: unknown, remedy: string): string {
+  if (error instanceof DeviceLostError && opened?.lost === true) return `The graphics device was lost. ${remedy}`;
   const text = error instanceof Error ? error.message : String(error);
-  if (error instanceof DeviceLostError) {
-    const from = kept === null ? "from the beginning" : `with the weights after epoch ${kept.epoch}`;
-    post({ kind: "problem", text: `${text} Press start to go on ${from}.` });
-  } else if (error instanceof WgradError) post({ kind: "problem", text });
-  else post({ kind: "problem", text: `Something went wrong: ${text}` });
+  return error instanceof WgradError || error instanceof RefusedError ? text : `Something went wrong: ${text}`;
 }
 
 async function train(): Promise<void> {
-  if (training) return;
-  training = true;
+  const mine: Run = { gate: new Gate(), doing: "Loading the digits …" };
+  run = mine;
+  tell(mine);
   try {
-    post({ kind: "state", state: "running", text: "Loading the digits …" });
+    const plan = planned();
     sets ??= loadDigits(plan.images);
     sets.catch(() => {
       sets = null;
     });
-    const [opened, digits] = await Promise.all([current(), sets]);
-    post({ kind: "state", state: "running", text: `Training on ${digits.train.length.toLocaleString("en")} images` });
-    await opened.train(digits);
-    post({ kind: "state", state: "finished", text: "Trained. Draw a digit." });
+    const [learner, digits] = await Promise.all([current(), sets]);
+    mine.doing = `Training on ${digits.train.length.toLocaleString("en")} images`;
+    if (run === mine) tell(mine);
+    await mine.gate.pass();
+    const epoch = kept?.epoch ?? 0;
+    post({ kind: "begun", epoch });
+    const training = learner.train(digits, plan, epoch, mine.gate, {
+      progress(at, loss, accuracy) {
+        if (run === mine) post({ kind: "progress", epoch: at, loss, accuracy });
+      },
+      tested(snapshot, accuracy) {
+        if (run !== mine) return;
+        kept = snapshot;
+        post({ kind: "tested", epoch: snapshot.epoch, accuracy });
+      },
+    });
+    ended = training.catch(() => undefined);
+    await training;
+    if (run === mine) post({ kind: "state", state: "finished", text: "Trained. Draw a digit." });
   } catch (error) {
-    if (error instanceof StoppedError) post({ kind: "state", state: "idle", text: "Ready." });
-    else {
-      post({ kind: "state", state: "paused", text: "Stopped." });
-      await explain(error);
-    }
+    // Who gave it up has said so.
+    if (run !== mine) return;
+    const text = explained(error, howToGoOn());
+    abandon();
+    tellStopped(text);
   } finally {
-    training = false;
+    if (run === mine) run = null;
   }
 }
 
 async function obey(order: Order): Promise<void> {
   switch (order.kind) {
     case "start":
-      (await session)?.gate.open();
-      if (training) post({ kind: "state", state: "running", text: "Training" });
-      await train();
+      if (opened?.lost === true) abandon();
+      if (run === null) return train();
+      run.gate.open();
+      tell(run);
       return;
     case "pause":
-      (await session)?.gate.close();
-      post({ kind: "state", state: "paused", text: "Paused." });
+      run?.gate.close();
+      if (run !== null) tell(run);
       return;
     case "reset":
-      (await session)?.gate.stop();
-      session = null;
+      abandon();
       kept = null;
       post({ kind: "cleared" });
       post({ kind: "state", state: "idle", text: "Ready." });
@@ -97,12 +156,17 @@ async function obey(order: Order): Promise<void> {
     case "save":
       post({ kind: "saved", bytes: await (await current()).save() });
       return;
-    case "load":
-      (await current()).load(order.bytes);
-      post({ kind: "state", state: training ? "running" : "idle", text: "The weights are loaded." });
+    case "load": {
+      const learner = await current();
+      await learner.load(order.bytes);
+      if (learner !== opened) return;
+      kept = { epoch: 0, weights: order.bytes };
+      const state = run === null ? "idle" : run.gate.closed ? "paused" : "running";
+      post({ kind: "state", state, text: "The weights are loaded." });
       return;
+    }
     case "lose":
-      (await current()).lose();
+      opened?.lose();
       return;
     default:
       order satisfies never;
@@ -110,5 +174,7 @@ async function obey(order: Order): Promise<void> {
 }
 
 globalThis.addEventListener("message", ({ data }: MessageEvent<Order>) => {
-  obey(data).catch(explain);
+  obey(data).catch((error) => {
+    post({ kind: "problem", order: data.kind, text: explained(error, "Do that again: the page opens a new one.") });
+  });
 });

@@ -165,6 +165,9 @@ export function tensor(values: NestedArray, options: CreationOptions & { shape?:
   let shape: Shape;
   let own: DType;
   if (isTypedArray(values)) {
+    // Engines without this property throw an error of their own below.
+    if ((values.buffer as { detached?: boolean }).detached === true)
+      throw new TypeError("tensor: the array was transferred elsewhere, and has no values.");
     flat = values;
     shape = [values.length];
     own = dtypeOfArray(values);
@@ -196,9 +199,7 @@ export function tensor(values: NestedArray, options: CreationOptions & { shape?:
 }
 
 function describe(x: unknown): string {
-  if (typeof x === "object" && x !== null) return `a ${x.constructor?.name ?? "object"}`;
-  if (typeof x === "bigint") return `the bigint ${x}n`;
-  return printed(x);
+  return typeof x === "bigint" ? `the bigint ${x}n` : printed(x);
 }
 
 /**

@@ -59,8 +59,11 @@ export function printed(x: unknown): string {
   if (typeof x === "function") return "a function";
   if (Array.isArray(x)) return `[${x.map(printed).join(", ")}]`;
   if (x instanceof Tensor) return `a tensor ${x.dtype}[${x.shape.join(", ")}]`;
-  if (typeof x === "object" && x !== null)
-    return x.constructor === Object ? "an object" : `a ${x.constructor?.name ?? "thing"}`;
+  if (typeof x === "object" && x !== null) {
+    const name = x.constructor?.name ?? "thing";
+    if (name === "Tensor") return "a tensor of another copy of wgrad";
+    return name === "Object" ? "an object" : `a ${name}`;
+  }
   return String(x);
 }
 

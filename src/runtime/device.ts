@@ -87,7 +87,7 @@ export class Device {
     this.#staging = new StagingBuffers(gpu);
     gpu.lost.then((info) => {
       this.#failure ??= new DeviceLostError(
-        `the device was lost (${info.reason ?? "unknown"}): ${info.message}. init() opens a new one.`,
+        `the device was lost (${info.reason ?? "unknown"}): ${info.message.replace(/\.$/, "")}. init() opens a new one.`,
       );
     });
     gpu.addEventListener("uncapturederror", (event) => {

@@ -1098,4 +1098,23 @@ test("a closed device rejects what it is asked for, and init() opens another", a
   device.destroy();
 });
 
+test("a lost device says why, in whole sentences", async () => {
+  const lost = await wg.init();
+  const x = wg.rand([4]);
+  await wg.realize(x);
+  lost.gpu.destroy();
+  await lost.gpu.lost;
+  const error = await failure(() => x.add(1).data());
+  assert.instance(error, DeviceLostError);
+  assert.match((error as Error).message, /^the device was lost \(destroyed\): .*[^.]\. init\(\) opens a new one\.$/);
+});
+
+test("an array that was transferred has no values to make a tensor of", () => {
+  const values = new Float32Array([1, 2]);
+  structuredClone(values, { transfer: [values.buffer] });
+  // Node 20 can't tell, and throws an error of its own.
+  const known = "detached" in ArrayBuffer.prototype;
+  assert.throws(() => tensor(values), known ? /^tensor: the array was transferred elsewhere/ : /detached/);
+});
+
 test.run();

@@ -162,6 +162,35 @@ test("a budget of nothing measures nothing", async () => {
   assert.is(kernels[0]?.tried, 0);
 });
 
+test("when the budget is over nothing more is begun, and what was measured counts", async () => {
+  const compute = (): Tensor => left.matmul(right).relu();
+  await compute().data();
+  const { gpu } = device;
+  const before = [performance.now, gpu.createComputePipelineAsync, gpu.queue.submit] as const;
+  // By this clock, compiling is all that takes time.
+  let [clock, compiled, late] = [0, 0, 0];
+  performance.now = () => clock;
+  gpu.createComputePipelineAsync = async (descriptor) => {
+    const pipeline = await before[1].call(gpu, descriptor);
+    compiled++;
+    clock += 100;
+    return pipeline;
+  };
+  gpu.queue.submit = (buffers) => {
+    if (clock >= 450) late++;
+    return before[2].call(gpu.queue, buffers);
+  };
+  try {
+    const { kernels } = await tune(compute, { budgetMs: 450, keep: false });
+    // The default twice, and three schedules, the last of which came too late.
+    assert.equal([compiled, late, kernels[0]?.tried], [5, 0, 2]);
+    assert.ok((kernels[0]?.microseconds ?? 0) > 0);
+  } finally {
+    [performance.now, gpu.createComputePipelineAsync, gpu.queue.submit] = before;
+    useSchedules(null);
+  }
+});
+
 test("a kernel is known by its text and its grid", () => {
   const kernels = [explain(vector.mul(3)), explain(vector.mul(4)), explain(tensor(numbers(65_536 * 8)).mul(3))].map(
     (plan) => plan.kernels[0] as never,

@@ -1,7 +1,8 @@
 // The package as a user has it: packed, installed in an empty folder, run from JavaScript, type-checked from TypeScript.
 
 import { execFileSync, type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { SourceMap } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "uvu";
@@ -55,6 +56,29 @@ test("the package holds what users need and nothing else", () => {
   );
   for (const name of ["LICENSE", "dist", "package.json"]) assert.ok(top.includes(name), `${name} is missing`);
 });
+
+for (const file of ["wgrad.js", "wgrad.min.js"]) {
+  test(`the map of dist/${file} leads to the sources`, () => {
+    const dist = join(project, "node_modules/wgrad/dist");
+    const lines = readFileSync(join(dist, file), "utf8").split("\n");
+    const map = JSON.parse(readFileSync(join(dist, `${file}.map`), "utf8"));
+    const sources = new SourceMap(map);
+    for (const text of [
+      "the browser found no WebGPU adapter",
+      "inner sizes differ",
+      "the list of parameters is empty",
+    ]) {
+      const line = lines.findIndex((one) => one.includes(text));
+      assert.ok(line >= 0, `${file} lacks "${text}"`);
+      const entry = sources.findEntry(line, lines[line]?.indexOf(text) ?? 0);
+      if (!("originalSource" in entry)) throw new Error(`"${text}" leads nowhere`);
+      const source = map.sourcesContent[map.sources.indexOf(entry.originalSource)].split("\n");
+      // A template begins up to a few lines above the words.
+      const around = source.slice(entry.originalLine, entry.originalLine + 4).join("\n");
+      assert.ok(around.includes(text), `"${text}" leads to line ${entry.originalLine + 1} of ${entry.originalSource}`);
+    }
+  });
+}
 
 const training = `
 import { manualSeed, nn, optim, tensor } from "wgrad";

@@ -58,13 +58,13 @@ function project(name: string, files: Readonly<Record<string, string>>): string 
   return root;
 }
 
-/** What the page of a folder predicts for 10. */
-async function predict(root: string): Promise<number> {
+/** What a page of a folder predicts for 10. */
+async function predict(root: string, name: string): Promise<number> {
   const server = await serve({ "/": root, "/wgrad/": installed });
   browser ??= await launchChromium();
   const { page, errors } = await openPage(browser);
   try {
-    await page.goto(server.origin);
+    await page.goto(`${server.origin}/${name}`);
     const found = await page.waitForFunction(() => (globalThis as { prediction?: number }).prediction);
     const value = await found.jsonValue();
     assert.equal(errors, []);
@@ -75,10 +75,35 @@ async function predict(root: string): Promise<number> {
   }
 }
 
-async function expectTwenty(root: string): Promise<void> {
-  const value = await predict(root);
+async function expectTwenty(root: string, name = "index.html"): Promise<void> {
+  const value = await predict(root, name);
   assert.ok(Math.abs(value - 20) <= 0.2, `prediction ${value}`);
 }
+
+/** Small pages, each of which gets tensors from another door, and calls their methods. */
+const doors: Readonly<Record<string, string>> = {
+  core: `import { square, sum, tensor } from "wgrad/core";
+const x = tensor([3, 7], { requiresGrad: true });
+sum(square(x)).backward();
+const value = (await x.grad.data()).reduce((a, b) => a + b);`,
+  namespace: `import * as wg from "wgrad/core";
+const value = await wg.tensor([20]).item();`,
+  nn: `import { Linear } from "wgrad/nn";
+const layer = new Linear(1, 20);
+layer.weight.requiresGrad = false;
+const value = (await layer.weight.data()).length;`,
+  io: `import { fromSafetensors } from "wgrad/io";
+const header = new TextEncoder().encode('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}');
+const { a } = fromSafetensors(Uint8Array.from([header.length, 0, 0, 0, 0, 0, 0, 0, ...header, 20]));
+const value = await a.item();`,
+  data: `import { DataLoader } from "wgrad/data";
+const samples = { length: 1, get: () => 20 };
+let value;
+for await (const batch of new DataLoader(samples, { batchSize: 1 })) value = await batch.item();`,
+  amp: `import { GradScaler } from "wgrad/amp";
+import { tensor } from "wgrad/core";
+const value = await new GradScaler({ initScale: 4 }).scale(tensor(5)).item();`,
+};
 
 async function bundled(root: string): Promise<void> {
   await build({
@@ -125,6 +150,18 @@ check("esbuild, everything and the small doors", async () => {
     const root = project(name, { "index.html": html("bundle.js"), "main.js": text });
     await bundled(root);
     await expectTwenty(root);
+  }
+});
+
+check("esbuild and Vite, a page that has its tensors from one door alone", async () => {
+  for (const [door, text] of Object.entries(doors)) {
+    const main = `${text}\n${inPage};`;
+    const root = project(`door-${door}`, { "bundle.html": html("bundle.js"), "main.js": main });
+    await bundled(root);
+    await expectTwenty(root, "bundle.html");
+    writeFileSync(join(root, "index.html"), html("/main.js"));
+    await viteBuild({ root, configFile: false, logLevel: "silent", build: { target: "es2022" } });
+    await expectTwenty(join(root, "dist"));
   }
 });
 

@@ -48,6 +48,11 @@ test("tensor copies, uploadable does not", () => {
   assert.throws(() => wg.uploadable(data, [3]), /uploadable: 2 values don't fill shape \[3\]/);
 });
 
+test("a tensor of another copy of wgrad is told as that", () => {
+  const other = new (class Tensor {})() as wg.Tensor;
+  assert.throws(() => wg.tensor([1]).add(other), /add: each operand must be a tensor, got a tensor of another copy/);
+});
+
 test("tensor refuses what is no tensor", () => {
   assert.throws(
     () => wg.tensor([[1, 2], [3]]),
