@@ -2,7 +2,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { arange, full, init, matmul, type Tensor, tensor } from "../../src/index.ts";
+import { currentTraits, useSchedules } from "../../src/engine.ts";
+import { arange, explain, full, init, matmul, type Tensor, tensor } from "../../src/index.ts";
+import { alternatives, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { dataAsGpu } from "../support/as-gpu.ts";
 
 await init();
@@ -34,7 +36,7 @@ const sums: readonly (readonly [string, () => Tensor, number])[] = [
     39_999 * tenth,
   ],
   ["of what elementwise work comes before", () => x.reshape([40_000, 100]).mul(3).sub(0.1).sum(0), 80_000 * tenth],
-  ["in f16", () => full([20_480, 64], 0.125, { dtype: "f16" }).mul(2).mean(0), 0.25],
+  ["in f16", () => full([20_480, 64], 0.125, { dtype: "f16" }).mul(2).mean(0).to("f32"), 0.25],
 ];
 
 for (const [what, compute, expected] of sums) {
@@ -66,7 +68,7 @@ const products: readonly (readonly [string, () => Tensor[], number])[] = [
   [
     "with a factor's sum",
     () => {
-      const table = x.narrow(0, 0, 33_000 * 120).reshape([33_000, 120]);
+      const table = x.narrow(0, 0, 33_000 * 96).reshape([33_000, 96]);
       return [matmul(table.t(), table), table.sum(0).mul(0.1)];
     },
     33_000,
@@ -80,6 +82,27 @@ for (const [what, compute, length] of products) {
     for (const found of await dataAsGpu(...compute())) close(found, length * tenth * tenth);
   });
 }
+
+test("a long product through workgroup memory", async () => {
+  const table = x.narrow(0, 0, 33_000 * 96).reshape([33_000, 96]);
+  const compute = () => [matmul(table.t(), table), table.sum(0).mul(0.1)];
+  const offers = new Map<string, Schedule>();
+  useSchedules((offer) => {
+    const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && Number(s.chunk) > 0);
+    if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles[0] as Schedule);
+    return null;
+  });
+  explain(...compute());
+  useSchedules(bookOf(offers));
+  try {
+    const results = compute();
+    const shaders = explain(...results).kernels.map(({ wgsl }) => wgsl);
+    assert.is(shaders.filter((text) => /var<workgroup> tile_rows/.test(text) && /var block = 0/.test(text)).length, 1);
+    for (const result of results) close(await result.data(), 33_000 * tenth * tenth);
+  } finally {
+    useSchedules(null);
+  }
+});
 
 test("long sums as a GPU's kernels have them", async () => {
   const length = 1_200_000;
