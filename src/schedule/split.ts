@@ -12,10 +12,11 @@ export function splitGroup(
 ): { readonly groups: readonly Group[]; readonly partials: ReadonlyMap<Value, Home> } {
   const partials = new Map<Value, Home>();
   if (group.parts <= 1) return { groups: [group], partials };
-  const axis = group.inner.findIndex((n) => divisorNear(n, group.parts) > 1);
+  const wanted = partsOf(group);
+  const axis = group.inner.findIndex((n) => divisorNear(n, wanted) > 1);
   if (axis < 0) return { groups: [group], partials };
   const size = group.inner[axis] as number;
-  const parts = divisorNear(size, group.parts);
+  const parts = divisorNear(size, wanted);
   const outer = [parts, ...group.outer];
   const inner = group.inner.map((n, i) => (i === axis ? n / parts : n));
   const values = new Map<string, Index>();
@@ -78,6 +79,11 @@ export function splitGroup(
   }
   second.stored.push(...group.stored);
   return { groups: [first, second], partials };
+}
+
+/** Parts of a group that is split: of a very long contraction more than all cores want, so that a part's sum loses few digits. */
+function partsOf({ contraction, length, parts }: Group): number {
+  return contraction !== null && length >= 2 ** 16 ? Math.max(parts, Math.ceil(length / 512)) : parts;
 }
 
 /** The largest divisor of `n` that is at most `most`. */

@@ -17,6 +17,7 @@ import { inputCoordinates, type Value } from "../graph/program.ts";
 import type { Contraction, Factor, Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
+import { blockOf, type SumLimits } from "./long-sums.ts";
 import { throughWorkgroup } from "./workgroup-tile.ts";
 import { LANE, lane, type Operand, type Writer } from "./writer.ts";
 
@@ -77,6 +78,9 @@ function inVectors(factors: readonly Factor[], axis: string, isStored: (value: V
     ),
   );
 }
+
+/** Terms that an accumulator takes: blocks want as many registers again, so fewer sums have them than in rows. */
+const SUM_LIMITS: SumLimits = { whole: 32_768, part: 2048 };
 
 /** Steps of a window that are worth writing out, at most. */
 const mostTaps = 7;
@@ -264,17 +268,22 @@ export function writeContraction(
   const valuesAt = (i: Index | null, j: Index | null, inner: ReadonlyMap<string, Index>): Map<string, Index> =>
     place(i === null ? null : rowAt(i), j === null ? null : columnAt(j), inner);
 
+  const block = blockOf(reduction, group.length, SUM_LIMITS);
   const accumulator = (i: number, j: number) => `sum_${i}_${j}`;
+  const accumulators = new Map<string, string>();
   for (let i = 0; i < rows; i++)
-    for (let j = 0; j < columns; j++) writer.line(`var ${accumulator(i, j)} = vec4<f32>(0.0);`);
+    for (let j = 0; j < columns; j++) accumulators.set(accumulator(i, j), "vec4<f32>(0.0)");
   const sides = group.reductions.slice(1).map((r, k): Side => {
     const names = variablesOf(r.result);
     const along = contraction.m.some((dim) => names.has(`o${dim}`)) ? "rows" : "columns";
     const count = along === "columns" ? columns : spread ? Math.ceil(rows / width) : rows;
     const sums = Array.from({ length: count }, (_, i) => `side${k}_${i}`);
-    for (const name of sums) writer.line(`var ${name} = ${along === "rows" ? "0.0" : "vec4<f32>(0.0)"};`);
+    for (const name of sums) accumulators.set(name, along === "rows" ? "0.0" : "vec4<f32>(0.0)");
     return { reduction: r, along, sums };
   });
+  /** What an accumulator comes to in the end: where there are blocks, it has the sum of one of them only. */
+  const total = (name: string) => (block === null ? name : `total_${name}`);
+  for (const [name, start] of accumulators) writer.line(`var ${total(name)} = ${start};`);
   const [besideRows, besideColumns] = (["rows", "columns"] as const).map((a) => sides.filter((s) => s.along === a));
 
   const factor = (
@@ -304,14 +313,32 @@ export function writeContraction(
 
   // The unrolled axis is the innermost loop.
   const order = [...group.inner.keys()].filter((k) => k !== axis).concat(axis);
-  const heads: string[] = [];
+  const closings: (() => void)[] = [];
   const base = new Map<string, Index>();
+  /** Terms of one round of the loop. */
+  let below = group.length;
+  let wanted = block;
   for (const k of order) {
     const size = group.inner[k] as number;
     const step = k !== axis ? 1 : chunk > 0 ? chunk : unroll;
+    const count = rounds(size / step, device);
+    below /= size / step;
+    // The outermost loop whose rounds are no longer than a block goes over its rounds block by block.
+    const split = wanted !== null && below <= wanted ? Math.ceil(wanted / below) : null;
+    if (split !== null) {
+      wanted = null;
+      writer.open();
+      writer.line(`let end = min(block + ${split}, ${count});`);
+      for (const [name, start] of accumulators) writer.line(`var ${name} = ${start};`);
+      closings.push(() => {
+        for (const name of accumulators.keys()) writer.line(`${total(name)} += ${name};`);
+        writer.close(`for (var block = 0; block < ${count}; block += ${split})`);
+      });
+    }
     writer.open();
     writer.declare(`k${k}`);
-    heads.push(`for (var k${k} = 0; k${k} < ${rounds(size / step, device)}; k${k}++)`);
+    const [first, end] = split === null ? ["0", count] : ["block", "end"];
+    closings.push(() => writer.close(`for (var k${k} = ${first}; k${k} < ${end}; k${k}++)`));
     base.set(`r${k}`, scaleIndex(variable(`k${k}`, size / step), step));
   }
   const innerAt = (u: Index): Map<string, Index> => {
@@ -372,12 +399,14 @@ export function writeContraction(
     }
     writer.quads = false;
   }
-  for (const head of heads.reverse()) writer.close(head);
+  for (const close of closings.reverse()) close();
 
   // The epilogue is written once and loops over the tile: unrolled, it would be most of the shader.
-  const results = Array.from({ length: rows * columns }, (_, k) => accumulator(Math.floor(k / columns), k % columns));
+  const results = Array.from({ length: rows * columns }, (_, k) =>
+    total(accumulator(Math.floor(k / columns), k % columns)),
+  );
   writer.line(`var results = array<vec4<f32>, ${rows * columns}>(${results.join(", ")});`);
-  const heads2 = [`for (var i = 0; i < ${rounds(rows, device)}; i++)`, `for (var j = 0; j < ${columns}; j++)`];
+  const heads = [`for (var i = 0; i < ${rounds(rows, device)}; i++)`, `for (var j = 0; j < ${columns}; j++)`];
   for (const name of ["i", "j"]) {
     writer.open();
     writer.declare(name);
@@ -401,7 +430,7 @@ export function writeContraction(
     return all.length === 0 ? null : all.map((part) => `(${part})`).join(" & ");
   };
   for (const { value, linear, operand } of finished) writer.store(value, linear, operand, guard);
-  for (const head of heads2.reverse()) writer.close(head);
+  for (const head of heads.reverse()) writer.close(head);
 
   // What was summed beside the products is stored by the first tile of its row or column.
   const storeSide = (
@@ -412,7 +441,11 @@ export function writeContraction(
   ) => {
     const at = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
     for (const { reduction: r, sums } of sides.filter((s) => s.along === along))
-      writer.define(r.value, at(r.result), { code: sums[k] as string, width: along === "rows" ? 1 : 4, depth: 0 });
+      writer.define(r.value, at(r.result), {
+        code: total(sums[k] as string),
+        width: along === "rows" ? 1 : 4,
+        depth: 0,
+      });
     const dims = new Set((along === "rows" ? contraction.m : contraction.n).map((dim) => `o${dim}`));
     for (const { value, coordinates, domain } of outputs) {
       if (domain !== "side" || [...variablesOf(coordinates)].some((name) => !dims.has(name))) continue;

@@ -15,6 +15,7 @@ import { inputCoordinates } from "../graph/program.ts";
 import type { Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
+import { blockOf, type SumLimits } from "./long-sums.ts";
 import { elementOf, literal } from "./wgsl.ts";
 import { lane, type Operand, type Writer } from "./writer.ts";
 
@@ -109,6 +110,12 @@ function shuffles({ value }: Reduction): boolean {
 /** Units of a row (vec4 or elements) that an invocation keeps in registers, at most. */
 const mostInRegisters = 4;
 
+/** Sums of this length are one loop at most. */
+const ORDINARY = 4096;
+
+/** Terms of a longer sum that one accumulator takes: so many equal ones add up with a relative error of 8e-6 at most. */
+const MOST_TERMS = 768;
+
 /** Reductions in steps: those of a step depend only on earlier steps' results. */
 function levels(group: Group, reachable: (from: Reduction, to: Reduction) => boolean): Reduction[][] {
   const level = new Map<Reduction, number>();
@@ -136,6 +143,16 @@ function dependsOn(from: Value, target: Value, seen: Set<Value>): boolean {
 interface Kept {
   readonly reduction: Reduction;
   readonly output: Stored;
+}
+
+/** A sum that is made of blocks' sums. */
+interface BlockSum {
+  readonly name: string;
+  /** The variable of one block's sum, and what it starts with. */
+  readonly part: string;
+  readonly start: string;
+  /** Terms of a block. */
+  readonly block: number;
 }
 
 /** Costs from which on an expression is rather written and read again than computed twice. */
@@ -212,17 +229,34 @@ export function writeRows(
     coordinates.map((c) => substitute(c, values));
   // A short part of a row is read once and stays in registers; a longer one is gone over in a loop, once for each step of reductions.
   const inRegisters = units > 0 && units % lanes === 0 && units / lanes <= mostInRegisters;
-  const overRow = (body: (values: ReadonlyMap<string, Index>) => void) => {
+  const terms = Math.ceil(units / lanes);
+  const limits: SumLimits = { whole: length > ORDINARY ? MOST_TERMS : ORDINARY, part: MOST_TERMS };
+  const overRow = (body: (values: ReadonlyMap<string, Index>) => void, sums: readonly BlockSum[] = []) => {
     if (inRegisters) {
       const own = lanes === 1 ? constantIndex(0) : variable("share", lanes);
       for (let i = 0; i < units / lanes; i++) body(valuesAt(addIndex(own, constantIndex(i * lanes))));
       return;
     }
+    const [first, end, step] = [
+      lanes === 1 ? "0" : "share",
+      rounds(units, device),
+      lanes === 1 ? "k++" : `k += ${lanes}`,
+    ];
+    const [sum] = sums;
+    if (sum !== undefined) {
+      writer.open();
+      writer.line(`let end = min(block + ${sum.block * lanes}, ${end});`);
+      for (const { part, start } of sums) writer.line(`var ${part} = ${start};`);
+    }
     writer.open();
     writer.declare("k");
     body(valuesAt(variable("k", units)));
-    const step = lanes === 1 ? "k++" : `k += ${lanes}`;
-    writer.close(`for (var k = ${lanes === 1 ? "0" : "share"}; k < ${rounds(units, device)}; ${step})`);
+    writer.close(
+      sum === undefined ? `for (var k = ${first}; k < ${end}; ${step})` : `for (var k = block; k < end; ${step})`,
+    );
+    if (sum === undefined) return;
+    for (const { name, part } of sums) writer.line(`${name} += ${part};`);
+    writer.close(`for (var block = ${first}; block < ${end}; block += ${sum.block * lanes})`);
   };
 
   const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
@@ -239,14 +273,19 @@ export function writeRows(
       const name = writer.fresh(r.definition.name);
       const width: 1 | 4 = vector === "scalar" ? 1 : 4;
       if (!Number.isFinite(identity)) writer.useSpecial();
-      const start = literal(identity, element);
-      writer.line(`var ${name} = ${width === 4 ? `vec4<${element}>(${start})` : start};`);
-      return { r, name, element, width, start };
+      const one = literal(identity, element);
+      const start = width === 4 ? `vec4<${element}>(${one})` : one;
+      writer.line(`var ${name} = ${start};`);
+      const block = inRegisters ? null : blockOf(r, terms, limits);
+      return { r, name, element, width, start, block, part: block === null ? name : writer.fresh("part") };
     });
     const earlier = [...known];
+    const blocked = accumulators.flatMap(({ block, ...sum }): BlockSum[] =>
+      block === null ? [] : [{ ...sum, block }],
+    );
     overRow((values) => {
       recall(earlier, values);
-      for (const { r, name, element, width, start } of accumulators) {
+      for (const { r, part, element, width, start } of accumulators) {
         const coordinates = at(r.coordinates, values);
         const operand = writer.value(r.body, coordinates);
         const keep = kept.find(({ reduction }) => reduction === r);
@@ -257,17 +296,16 @@ export function writeRows(
         }
         const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, values) })));
         let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
-        if (condition !== null)
-          code = `select(${width === 4 ? `vec4<${element}>(${start})` : start}, ${code}, ${condition.code})`;
+        if (condition !== null) code = `select(${start}, ${code}, ${condition.code})`;
         const context = writer.context(r.definition.helpers ?? [], element, width);
         if (condition !== null) {
           const name2 = writer.fresh("x");
           writer.line(`let ${name2} = ${code};`);
           code = name2;
         }
-        writer.line(`${name} = ${r.definition.combine(context, name, code)};`);
+        writer.line(`${part} = ${r.definition.combine(context, part, code)};`);
       }
-    });
+    }, blocked);
     for (const { r, name, element, width } of accumulators) {
       let result: Operand = { code: name, width, depth: writer.depth };
       if (vector === "row" && width === 4) {
