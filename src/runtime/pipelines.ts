@@ -22,7 +22,8 @@ export class PipelineCache {
   readonly #device: GPUDevice;
   /** How many have been made. */
   count = 0;
-  readonly #entries = new Map<string, PipelineEntry>();
+  /** Those that are kept, by their texts. */
+  readonly entries: Map<string, PipelineEntry> = new Map();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
   constructor(device: GPUDevice) {
@@ -32,7 +33,7 @@ export class PipelineCache {
   /** The pipeline of a step; compiling starts at the first sight of its text. It is kept until everybody who got it has released it. */
   get(step: ExecutableStep): PipelineEntry {
     const { wgsl, name } = step.kernel;
-    let entry = this.#entries.get(wgsl);
+    let entry = this.entries.get(wgsl);
     if (entry !== undefined) {
       entry.uses++;
       return entry;
@@ -76,13 +77,13 @@ export class PipelineCache {
     created.ready.catch(() => undefined);
     entry = created;
     this.count++;
-    this.#entries.set(wgsl, entry);
+    this.entries.set(wgsl, entry);
     return entry;
   }
 
   /** Takes a step's pipeline back. */
   release(entry: PipelineEntry): void {
-    if (--entry.uses === 0) this.#entries.delete(entry.wgsl);
+    if (--entry.uses === 0) this.entries.delete(entry.wgsl);
   }
 
   #layout(step: ExecutableStep): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {
