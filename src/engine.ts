@@ -220,10 +220,6 @@ export function start(job: Job): void {
   if (error !== null && job.reads.length === 0) throw error;
 }
 
-function notComputed(): WgradError {
-  return internal("a value that was not computed");
-}
-
 /** Bytes of a node's value, as the host sees them. */
 export function dataBytes(node: { readonly shape: Shape; readonly dtype: DType }): number {
   return sizeOf(node.shape) * bytesOf(node.dtype);
@@ -272,7 +268,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
       memoryOn(on, storage);
       if (!storage.empty || job.hosts[i]) return;
       empty.add(storage);
-      if (storage.missing.size === 0) storage.lose(notComputed());
+      if (storage.missing.size === 0) storage.lose(internal("a value that was not computed"));
     });
     checkRead();
     const plan =
@@ -363,7 +359,7 @@ export async function readBytes(node: Node): Promise<ArrayBuffer> {
     }
     if (storage.blank) return new ArrayBuffer(bytes);
   }
-  if (storage.host === null) throw notComputed();
+  if (storage.host === null) throw internal("a value that was not computed");
   const { buffer, byteOffset } = storage.host;
   return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);
 }

@@ -32,7 +32,7 @@ export async function requestDevice(options: AdapterOptions): Promise<{ device: 
   const requiredLimits = Object.fromEntries(RAISED.map((name) => [name, adapter.limits[name]]));
   const opening = adapter.requestDevice({ requiredFeatures, requiredLimits });
   const device = await opening.catch((error: unknown) => {
-    throw new DeviceLostError(`init: the adapter gives no device: ${String(error)}`);
+    throw new DeviceLostError(`init: requestDevice failed: ${String(error)}`);
   });
   const { info } = adapter;
   const name = info?.description || [info?.vendor, info?.architecture, info?.device].filter(Boolean).join(" ");
