@@ -14,8 +14,8 @@ import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */
 export function stateTensor(shape: Shape, initial: number): Tensor {
-  // Memory that nobody wrote to is zero.
   const storage = new Storage(sizeOf(shape) * 4, initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial));
+  storage.blank = initial === 0;
   return outsideScopes(() => new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape }));
 }
 
@@ -52,6 +52,7 @@ export class Arena {
     this.flat = stateTensor([length], initial ?? 0);
     const { storage } = this.flat.slot as Slot;
     storage.shared = true;
+    if (initial === null) storage.blank = false;
     storage.members = tensors;
     arenas.set(storage, this);
     tensors.forEach((t, i) => {

@@ -144,7 +144,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   } finally {
     takeLosses();
     // What was made of the placeholders has a value in the step alone.
-    for (const { storage } of placeholders) storage.failure = ONLY_TRACED;
+    for (const { storage } of placeholders) storage.lose(ONLY_TRACED);
   }
 }
 

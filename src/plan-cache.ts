@@ -20,7 +20,7 @@ interface CacheEntry {
   readonly variants: Variant[];
 }
 
-/** When so many plans have been built, all but the newest are forgotten. */
+/** Graphs whose plans are kept; beyond that, those go that have not been asked for for longest. */
 const MAX_PLANS = 512;
 
 let optimize = true;
@@ -44,10 +44,10 @@ export function traitsOf(device: Device | null): DeviceTraits {
   };
 }
 
-/** Forgets all plans, and the schedules that were measured on another device. */
+/** Forgets all plans, those of compiled steps as well, and the schedules: they were made for another device. */
 export function forgetPlans(): void {
   plans.clear();
-  if (schedules !== null) generation++;
+  generation++;
   schedules = null;
 }
 
@@ -84,11 +84,12 @@ function sameKey(a: Float64Array, b: Float64Array): boolean {
 
 /** The plan of a capture; a new one may use `room()` bytes between its kernels. */
 export function findPlan(on: Device, captured: Capture, room: () => number): Plan {
-  let entries = plans.get(captured.hash);
-  if (entries === undefined) {
-    entries = [];
-    plans.set(captured.hash, entries);
-  }
+  const entries = plans.get(captured.hash) ?? [];
+  // Behind all others: the first is the one that has not been asked for for longest.
+  plans.delete(captured.hash);
+  plans.set(captured.hash, entries);
+  const [oldest] = plans.keys();
+  if (oldest !== undefined && plans.size > MAX_PLANS) plans.delete(oldest);
   let entry = entries.find((e) => sameKey(e.key, captured.key));
   if (entry === undefined) {
     entry = { key: captured.key, variants: [] };
@@ -109,16 +110,7 @@ export function findPlan(on: Device, captured: Capture, room: () => number): Pla
   const plan = planOf(captured, promoted, traitsOf(on), room());
   entry.variants.push({ constants, promoted, plan });
   on.plans++;
-  if (on.plans % MAX_PLANS === 0) forgetOldPlans(on, plan);
   return plan;
-}
-
-function forgetOldPlans(on: Device, keep: Plan): void {
-  for (const [hash, entries] of plans) {
-    if (entries.some((e) => e.variants.some((v) => v.plan === keep))) continue;
-    for (const entry of entries) for (const variant of entry.variants) on.forget(variant.plan);
-    plans.delete(hash);
-  }
 }
 
 /** Builds the plan of a capture for a device, with a workspace of at most `memory` bytes. */

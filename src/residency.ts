@@ -23,25 +23,34 @@ export function beginRun(): void {
   runs++;
 }
 
-/** Gives a storage its device memory, which is freed with it. */
-export function adopt(storage: Storage, memory: DeviceMemory): void {
+/** Gives a storage its device memory, which is freed with it: where it has been disposed of already, by what is put on `after`. */
+export function adopt(storage: Storage, memory: DeviceMemory, after: (() => void)[]): void {
   storage.device = memory;
+  if (storage.disposed) {
+    after.push(() => {
+      storage.device = null;
+      memory.release();
+    });
+  }
   registry ??= new FinalizationRegistry((lost) => {
     lost.release();
   });
   registry.register(storage, memory);
 }
 
-/** The storage's memory on this device; null where it has none yet. Throws where its content went with another device. */
+/** The storage's memory on this device; null where it has none yet. What went with another device is missing from then on. */
 export function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
   const memory = storage.device as DeviceMemory | null;
   if (memory === null || memory.device === on) return memory;
   storage.device = null;
-  if (storage.host !== null) return null;
-  storage.device = memory;
-  throw new DeviceLostError(
-    "the tensor's value was lost with the device that held it. Checkpoints survive: load the state again.",
-  );
+  if (storage.empty) {
+    storage.lose(
+      new DeviceLostError(
+        "the tensor's value was lost with the device that held it. Checkpoints survive: load the state again.",
+      ),
+    );
+  }
+  return null;
 }
 
 /** Where a leaf's bytes are on the device; host data is uploaded for this run, or for good when it is used again and again. */
@@ -65,8 +74,7 @@ export function leafRange(
     else on.write(fresh, new Uint8Array(bytes));
     const again = storage.lastRun >= 0 && runs - storage.lastRun <= IDLE_RUNS;
     if (host === null || overwritten || again) {
-      if (storage.disposed) after.push(() => fresh.release());
-      else adopt(storage, fresh);
+      adopt(storage, fresh, after);
       if (host !== null && !overwritten) resident.add(storage);
     } else after.push(() => fresh.release());
     range = fresh;

@@ -3,13 +3,15 @@
 import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
 import { isFloat } from "./dtype.ts";
-import { flush, openDevice, openedDevice } from "./engine.ts";
+import { flush, limitRoom, openDevice, openedDevice } from "./engine.ts";
+import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { checkOptions, printed } from "./ops/define.ts";
 import { useRematerialization } from "./plan-cache.ts";
-import type { Device, DeviceOptions } from "./runtime/device.ts";
+import { workspaceFor } from "./room.ts";
+import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
@@ -61,12 +63,58 @@ for (const [name, apply] of Object.entries(access)) {
 /**
  * Opens the device. Optional: the first read opens the default one by itself. Rejects with a DeviceLostError where there is no
  * adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its name, Node), `seed`, `memoryLimit` in bytes.
+ *
+ * A device that is open stays open, with all tensors, when nothing but a `seed`, or the `device` that is in use, is given. Any other option
+ * opens another one: the one before is closed, what lived there is lost, and its `failure` says so. Several calls at once are
+ * served one after the other, by the same rule; what was recorded before runs on the last one's device. A call that rejects leaves the device alone.
  */
 export async function init(options?: DeviceOptions): Promise<Device> {
   checkOptions("init", options, ["gpu", "device", "powerPreference", "adapter", "seed", "memoryLimit"]);
-  if (options?.seed !== undefined) manualSeed(options.seed);
-  if (options?.memoryLimit !== undefined) useRematerialization(rematerialize);
-  return openDevice(options);
+  const { seed, ...rest } = options ?? {};
+  const wishes = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as DeviceOptions;
+  const { device, gpu, memoryLimit } = wishes;
+  if (memoryLimit !== undefined && !(typeof memoryLimit === "number" && memoryLimit > 0)) {
+    throw new RangeError(`init: memoryLimit must be a number of bytes > 0, got ${printed(memoryLimit)}.`);
+  }
+  if (gpu !== undefined && typeof gpu?.requestAdapter !== "function") {
+    throw new TypeError(`init: gpu must be a GPU object such as navigator.gpu, got ${printed(gpu)}.`);
+  }
+  if (seed !== undefined) manualSeed(seed);
+  if (device !== undefined) await checkShared(device);
+  if (memoryLimit !== undefined) {
+    useRematerialization(rematerialize);
+    limitRoom(workspaceFor);
+  }
+  const count = Object.keys(wishes).length;
+  if (count === 0) return openDevice();
+  return openDevice(async () => {
+    const before = openedDevice();
+    if (count === 1 && before?.failure === null && before.gpu === device) return before;
+    const opened =
+      device === undefined
+        ? await Device.open(wishes, memoryLimit)
+        : new Device(device, device.adapterInfo?.description ?? "", false, memoryLimit);
+    before?.destroy("the device was replaced: init() has opened another one.");
+    return opened;
+  });
+}
+
+/** Demands a WebGPU device that is not lost. */
+async function checkShared(device: GPUDevice): Promise<void> {
+  if (typeof device?.createBuffer !== "function" || device.lost === undefined) {
+    const remedy =
+      (device as unknown) instanceof Promise ? "await it first" : "await adapter.requestDevice() gives one";
+    throw new TypeError(`init: device must be a GPUDevice, got ${printed(device)}: ${remedy}.`);
+  }
+  // Browsers tell of a loss with the answer to whatever they are asked next.
+  device.pushErrorScope("validation");
+  await device.popErrorScope().catch(() => null);
+  const lost = await Promise.race([device.lost, undefined]);
+  if (lost !== undefined) {
+    throw new DeviceLostError(
+      `init: the device that was given is lost (${lost.reason ?? "unknown"}): ${lost.message} Request another one.`,
+    );
+  }
 }
 
 /** The open device, or null before the first read. */

@@ -1,7 +1,7 @@
 // A program: the graph of one run, captured apart from the user's tensors, with its cache key, and simplified.
 
 import type { DType } from "../dtype.ts";
-import { castNumber, isFloat } from "../dtype.ts";
+import { bytesOf, castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { type Condition, constantIndex, decideCondition, type Index, valueIndex } from "./index-expression.ts";
@@ -136,7 +136,7 @@ export function isRealized(node: Node): boolean {
       `a tensor of shape ${formatShape(node.shape)} that this result depends on was disposed of.`,
     );
   }
-  if (storage.failure !== null) throw storage.failure;
+  if (storage.missing.size > 0) storage.check(node.offset, sizeOf(node.shape) * bytesOf(node.dtype));
   if (storage.version !== node.version) {
     throw new StaleTensorError(
       `this tensor depends on an old value of shape ${formatShape(node.shape)} that a later step has overwritten. ` +

@@ -11,6 +11,8 @@ export interface DeviceBuffer {
 }
 
 let nextStorage = 1;
+/** Nothing is missing. */
+const NOTHING: Map<number, unknown> = new Map();
 
 export class Storage {
   readonly id: number = nextStorage++;
@@ -21,8 +23,10 @@ export class Storage {
   /** Counts in-place overwrites: a node that remembers another version is stale. */
   version = 0;
   disposed = false;
-  /** Why the value could not be computed. */
-  failure: unknown = null;
+  /** Nobody has written to it yet: all bytes are 0. */
+  blank = false;
+  /** Why values are not there, by the offsets at which they begin: 0, or those of an arena's tensors. */
+  missing: Map<number, unknown> = NOTHING;
   /** Several tensors live here (an Arena): no single one may free it. */
   shared = false;
   /** Those tensors. */
@@ -37,6 +41,33 @@ export class Storage {
     this.host = host;
   }
 
+  /** Why the value is not there. In an arena that is a matter of its tensors. */
+  get failure(): unknown {
+    return (!this.shared && this.missing.get(0)) || null;
+  }
+
+  /** Whether there are no bytes anywhere. */
+  get empty(): boolean {
+    return this.device === null && this.host === null && !this.blank;
+  }
+
+  /** Says why all values are lost or could not be computed. */
+  lose(reason: unknown): void {
+    const offsets = this.shared ? this.members.map(({ slot }) => slot?.offset ?? 0) : [0];
+    this.missing = new Map(offsets.map((offset) => [offset, reason]));
+  }
+
+  /** Throws where values in a range of bytes are missing. */
+  check(offset: number, bytes: number): void {
+    for (const [at, reason] of this.missing) if (covers(offset, bytes, at)) throw reason;
+  }
+
+  /** A range of bytes has been given new values. */
+  written(offset: number, bytes: number): void {
+    this.blank = false;
+    for (const at of this.missing.keys()) if (covers(offset, bytes, at)) this.missing.delete(at);
+  }
+
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
@@ -44,6 +75,11 @@ export class Storage {
     this.device?.release();
     this.device = null;
   }
+}
+
+/** Whether what begins at `at` lies in a range of bytes, which may be empty. */
+function covers(offset: number, bytes: number, at: number): boolean {
+  return at >= offset && at < offset + Math.max(bytes, 1);
 }
 
 /** Where a tensor with state of its own lives: a part of a storage that `assign` overwrites. */

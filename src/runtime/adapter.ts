@@ -1,6 +1,6 @@
 // Opening WebGPU: an adapter by the caller's wishes, and a device with all that it offers.
 
-import { openGpu } from "#gpu";
+import { driverRemedy, openGpu } from "#gpu";
 import { DeviceLostError } from "../errors.ts";
 
 /** Which adapter to take. */
@@ -12,30 +12,27 @@ export interface AdapterOptions {
   adapter?: string;
 }
 
-/** A device with all the limits and the useful features of its adapter, and the adapter's name. Throws a DeviceLostError where there is none. */
+/** Limits that are asked for as far as the adapter goes. */
+const RAISED = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+] as const;
+
+/** A device with all the limits and the useful features of its adapter, and the adapter's name. Throws a DeviceLostError where there is none or it gives no device. */
 export async function requestDevice(options: AdapterOptions): Promise<{ device: GPUDevice; name: string }> {
-  const gpu = options.gpu ?? (await openGpu(options.adapter === undefined ? {} : { adapter: options.adapter }));
-  const adapter = await gpu.requestAdapter(
-    options.powerPreference === undefined ? {} : { powerPreference: options.powerPreference },
-  );
-  if (adapter === null) {
-    throw new DeviceLostError(
-      "no WebGPU adapter was found. On Linux without a GPU install a software driver (mesa-vulkan-drivers 23 or later).",
-    );
-  }
+  const gpu = options.gpu ?? (await openGpu(options));
+  const adapter = await gpu.requestAdapter(options);
+  if (adapter === null) throw new DeviceLostError(`init: no WebGPU adapter was found. ${driverRemedy()}`);
   const wanted: GPUFeatureName[] = ["shader-f16", "subgroups", "timestamp-query"];
   const requiredFeatures = wanted.filter((f) => adapter.features.has(f));
-  const { limits } = adapter;
-  const device = await adapter.requestDevice({
-    requiredFeatures,
-    requiredLimits: {
-      maxBufferSize: limits.maxBufferSize,
-      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
-      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
-    },
+  const requiredLimits = Object.fromEntries(RAISED.map((name) => [name, adapter.limits[name]]));
+  const opening = adapter.requestDevice({ requiredFeatures, requiredLimits });
+  const device = await opening.catch((error: unknown) => {
+    throw new DeviceLostError(`init: requestDevice failed: ${String(error)}`);
   });
   const { info } = adapter;
   const name = info?.description || [info?.vendor, info?.architecture, info?.device].filter(Boolean).join(" ");

@@ -79,7 +79,8 @@ async function load(): Promise<{ create(options: string[]): GPU }> {
   }
 }
 
-function driverRemedy(): string {
+/** What to do where there is no adapter. */
+export function driverRemedy(): string {
   if (process.platform !== "linux") return "Update the graphics driver.";
   return (
     "Install the GPU's Vulkan driver, or a software driver: sudo apt-get install mesa-vulkan-drivers libvulkan1 " +

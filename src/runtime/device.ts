@@ -3,6 +3,7 @@
 import { restDuring } from "#gpu";
 import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
 import { type AdapterOptions, requestDevice } from "./adapter.ts";
+import { deferred } from "./deferred.ts";
 import type { Executable, Place, Range } from "./executable.ts";
 import { Allocator, type DeviceMemory } from "./memory.ts";
 import { PipelineCache, type PipelineEntry } from "./pipelines.ts";
@@ -17,11 +18,17 @@ export interface DeviceOptions extends AdapterOptions {
   device?: GPUDevice;
   /** Seed of all random numbers. */
   seed?: number;
-  /** Bytes of GPU memory that may be used. */
+  /**
+   * Bytes of GPU memory that tensors and what lies between kernels may take, free buffers included. What is being read back has as many
+   * bytes again for that time.
+   */
   memoryLimit?: number;
 }
 
-/** Running totals and current bytes. */
+/**
+ * Running totals (dispatches, submits, pipelines and plans made, plans found again) and current bytes: of buffers in use, of free ones kept
+ * for reuse, and the most of both so far. Buffers through which results are read are not in it; at most 8 MiB of those are kept.
+ */
 export interface DeviceStats {
   dispatches: number;
   submits: number;
@@ -35,6 +42,17 @@ export interface DeviceStats {
 
 /** Runs that may wait for their pipelines before they are compiled at once. */
 const MOST_QUEUED = 2;
+/** Beyond so many pipelines (half a megabyte each on software drivers), executables go that have not run for longest, save the last few. */
+const MOST_PIPELINES = 1024;
+const FEWEST_PREPARED = 32;
+
+/** What becomes of a device: apart from it, because a device that is shared outlives it, and what listens there with it. */
+interface Fate {
+  /** Why the device can't be used any more. */
+  failure: DeviceLostError | null;
+  /** What went wrong in a run that nobody has read from yet: told to the next who reads. */
+  untold: unknown;
+}
 
 export interface Run extends Operands {
   readonly executable: Executable;
@@ -52,7 +70,7 @@ export class Device {
   readonly adapterName: string;
   /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
   readonly isSoftware: boolean;
-  readonly #memory: Allocator;
+  readonly memory: Allocator;
   readonly #pipelines: PipelineCache;
   readonly #prepared = new Map<Executable, PreparedExecutable>();
   readonly #owned: boolean;
@@ -64,17 +82,15 @@ export class Device {
   #verdict: Promise<unknown> | null = null;
   /** Set while dispatches are timed. */
   #profiler: Profiler | null = null;
-  /** Why the device can't be used any more. */
-  #failure: DeviceLostError | null = null;
-  /** What went wrong in a run that nobody has read from yet: told to the next who reads. */
-  #untold: Error | null = null;
+  readonly #fate: Fate = { failure: null, untold: null };
+  readonly #listen: (event: Event) => void;
   #dispatches = 0;
   #submits = 0;
   #inFlight: Promise<unknown>[] = [];
   plans = 0;
   planHits = 0;
 
-  constructor(gpu: GPUDevice, adapterName: string, owned: boolean, memoryLimit: number) {
+  constructor(gpu: GPUDevice, adapterName: string, owned: boolean, memoryLimit: number = Number.POSITIVE_INFINITY) {
     this.gpu = gpu;
     this.adapterName = adapterName;
     const info = gpu.adapterInfo;
@@ -82,34 +98,16 @@ export class Device {
       info?.isFallbackAdapter === true ||
       /llvmpipe|lavapipe|swiftshader|software|cpu|basic render/i.test(`${adapterName} ${info?.architecture ?? ""}`);
     this.#owned = owned;
-    this.#memory = new Allocator(this, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
+    this.memory = new Allocator(this, { maxBufferSize: gpu.limits.maxBufferSize, memoryLimit });
     this.#pipelines = new PipelineCache(gpu);
     this.#staging = new StagingBuffers(gpu);
-    gpu.lost.then((info) => {
-      this.#failure ??= new DeviceLostError(
-        `the device was lost (${info.reason ?? "unknown"}): ${info.message.replace(/\.$/, "")}. init() opens a new one.`,
-      );
-    });
-    gpu.addEventListener("uncapturederror", (event) => {
-      const { error } = event as GPUUncapturedErrorEvent;
-      const name = error.constructor.name;
-      // On a shared device mistakes may be the page's own.
-      if (!owned && name !== "GPUOutOfMemoryError") return;
-      this.#untold ??=
-        name === "GPUOutOfMemoryError"
-          ? new OutOfMemoryError(`out of memory: ${error.message}`)
-          : new WgradError(`internal: WebGPU says: ${error.message}`);
-    });
+    this.#listen = watch(gpu, owned, this.#fate);
   }
 
   /** Opens a device with all the limits and features of its adapter. */
-  static async open(options: DeviceOptions = {}): Promise<Device> {
-    const limit = options.memoryLimit ?? Number.POSITIVE_INFINITY;
-    if (!(limit > 0)) throw new RangeError(`init: memoryLimit must be a number of bytes > 0, got ${String(limit)}.`);
-    if (options.device !== undefined)
-      return new Device(options.device, options.device.adapterInfo?.description ?? "", false, limit);
+  static async open(options: AdapterOptions = {}, memoryLimit: number = Number.POSITIVE_INFINITY): Promise<Device> {
     const { device, name } = await requestDevice(options);
-    return new Device(device, name, true, limit);
+    return new Device(device, name, true, memoryLimit);
   }
 
   /** Invocations per subgroup where that is fixed and usable, else 0. */
@@ -126,19 +124,24 @@ export class Device {
 
   /** Set once the device is lost or closed. */
   get failure(): DeviceLostError | null {
-    return this.#failure;
+    return this.#fate.failure;
   }
 
   /** Throws what has gone wrong: that the device is lost, or (once) what happened in a run that nobody waited for. */
   check(): void {
-    if (this.#failure !== null) throw this.#failure;
-    const error = this.#untold;
-    this.#untold = null;
+    if (this.failure !== null) throw this.failure;
+    const error = this.#fate.untold;
+    this.#fate.untold = null;
     if (error !== null) throw error;
   }
 
+  /** Keeps an error for whoever reads next. */
+  tell(error: unknown): void {
+    this.#fate.untold ??= error;
+  }
+
   stats(): DeviceStats {
-    const { liveBytes, pooledBytes, peakBytes } = this.#memory.pool;
+    const { liveBytes, pooledBytes, peakBytes } = this.memory.pool;
     return {
       dispatches: this.#dispatches,
       submits: this.#submits,
@@ -152,24 +155,25 @@ export class Device {
   }
 
   /** Closes the device: its memory is gone, reads reject with a DeviceLostError. A device that was passed in stays open. */
-  destroy(): void {
-    this.#failure ??= new DeviceLostError("the device was closed. init() opens a new one.");
+  destroy(reason = "the device was closed. init() opens a new one."): void {
+    this.#fate.failure ??= new DeviceLostError(reason);
+    this.gpu.removeEventListener("uncapturederror", this.#listen);
+    for (const prepared of this.#prepared.values()) prepared.release();
+    this.#prepared.clear();
+    this.#staging.destroy();
+    this.memory.pool.destroy();
     if (this.#owned) this.gpu.destroy();
-  }
-
-  /** How large a workspace may be beside buffers of the given sizes, which are yet to be allocated, and small results. */
-  workspaceRoom(sizes: readonly number[]): number {
-    return this.#memory.workspaceRoom(sizes);
   }
 
   /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
   allocate(bytes: number): DeviceMemory {
-    return this.#memory.allocate(bytes);
+    return this.memory.allocate(bytes);
   }
 
   /** Writes host bytes into device memory, in the order of calls. */
   write(to: Range, data: ArrayBufferView): void {
     this.#queue.add(() => {
+      if (this.failure !== null) return;
       this.gpu.queue.writeBuffer(
         to.buffer.gpu,
         to.offset,
@@ -213,21 +217,13 @@ export class Device {
 
   /** Submits one run; the promises resolve with the bytes that it was asked to read. */
   run(run: Run): Promise<ArrayBuffer>[] {
-    if (this.#failure !== null) throw this.#failure;
+    if (this.failure !== null) throw this.failure;
     const prepared = this.#prepare(run.executable);
-    const waiters = run.reads.map(() => {
-      let resolve: (bytes: ArrayBuffer) => void = () => undefined;
-      let reject: (error: unknown) => void = () => undefined;
-      const promise = new Promise<ArrayBuffer>((yes, no) => {
-        resolve = yes;
-        reject = no;
-      });
-      return { promise, resolve, reject };
-    });
+    const waiters = run.reads.map(() => deferred<ArrayBuffer>());
     if (this.#queuedRuns >= MOST_QUEUED) this.#catchUp();
     this.#queuedRuns++;
     const verify = () => {
-      if (this.#failure !== null) throw this.#failure;
+      if (this.failure !== null) throw this.failure;
       if (prepared.error !== null) throw prepared.error;
       run.verify?.();
     };
@@ -235,8 +231,7 @@ export class Device {
       run.fail?.(error);
       for (const w of waiters) w.reject(error);
       // An output of its own tells whoever reads it; what should have been overwritten has nobody who would.
-      if (waiters.length === 0 && run.outputs.some((output) => output === null))
-        this.#untold ??= error instanceof Error ? error : new WgradError(String(error));
+      if (waiters.length === 0 && run.outputs.includes(null)) this.tell(error);
     };
     const go = () => {
       this.#queuedRuns--;
@@ -317,11 +312,14 @@ export class Device {
   }
 
   #prepare(executable: Executable): PreparedExecutable {
-    let prepared = this.#prepared.get(executable);
-    if (prepared === undefined) {
-      prepared = new PreparedExecutable(this.gpu, this.#memory.pool, this.#pipelines, executable);
-      this.#prepared.set(executable, prepared);
-    }
+    const prepared =
+      this.#prepared.get(executable) ?? new PreparedExecutable(this.gpu, this.memory.pool, this.#pipelines, executable);
+    // Behind all others: the first is the one that has not run for longest.
+    this.#prepared.delete(executable);
+    this.#prepared.set(executable, prepared);
+    const [oldest] = this.#prepared.keys();
+    if (oldest && this.#prepared.size > FEWEST_PREPARED && this.#pipelines.entries.size > MOST_PIPELINES)
+      this.forget(oldest);
     return prepared;
   }
 
@@ -345,7 +343,7 @@ export class Device {
 
   #encode(run: Run, prepared: PreparedExecutable): GPUBuffer[] {
     const { executable } = run;
-    const workspace = this.#memory.workspace(executable.workspace);
+    const workspace = this.memory.workspace(executable.workspace);
     const encoder = this.gpu.createCommandEncoder();
     const profiler = this.#profiler;
     const rangeOf = prepared.encode(encoder, run, workspace, profiler);
@@ -369,9 +367,30 @@ export class Device {
 
   async #download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     const result = await this.#staging.download(staging, bytes).catch((error: unknown) => {
-      throw this.#failure ?? error;
+      throw this.failure ?? error;
     });
     this.check();
     return result;
   }
+}
+
+/** Notes what becomes of a device; returns what listens for its errors. */
+function watch(gpu: GPUDevice, owned: boolean, fate: Fate): (event: Event) => void {
+  gpu.lost.then((info) => {
+    fate.failure ??= new DeviceLostError(
+      `the device was lost (${info.reason}): ${info.message.replace(/\.$/, "")}. init() opens a new one.`,
+    );
+  });
+  const listen = (event: Event): void => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    const name = error.constructor.name;
+    // On a shared device mistakes may be the page's own.
+    if (!owned && name !== "GPUOutOfMemoryError") return;
+    fate.untold ??=
+      name === "GPUOutOfMemoryError"
+        ? new OutOfMemoryError(`out of memory: ${error.message}`)
+        : new WgradError(`internal: WebGPU says: ${error.message}`);
+  };
+  gpu.addEventListener("uncapturederror", listen);
+  return listen;
 }

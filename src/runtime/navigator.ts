@@ -10,17 +10,17 @@ export interface GpuOptions {
 
 /**
  * The `GPU` object of this page or worker.
- * @throws DeviceLostError where there is no WebGPU, or no adapter.
+ * @throws DeviceLostError where there is no WebGPU.
  */
 export async function openGpu(_options: GpuOptions = {}): Promise<GPU> {
   const gpu: GPU | undefined = globalThis.navigator?.gpu;
   if (gpu === undefined) throw new DeviceLostError(`init: this environment has no WebGPU (navigator.gpu). ${remedy()}`);
-  if ((await gpu.requestAdapter()) === null) {
-    throw new DeviceLostError(
-      "init: the browser found no WebGPU adapter. Update the graphics driver, or look at chrome://gpu for why WebGPU is off.",
-    );
-  }
   return gpu;
+}
+
+/** What to do where there is no adapter. */
+export function driverRemedy(): string {
+  return "Update the graphics driver, or look at chrome://gpu for why WebGPU is off.";
 }
 
 function remedy(): string {

@@ -10,6 +10,9 @@ export interface PipelineEntry {
   sure: boolean;
   error: Error | null;
   readonly layout: GPUBindGroupLayout;
+  readonly wgsl: string;
+  /** Steps of executables that are kept. */
+  uses: number;
   readonly ready: Promise<void>;
   /** Makes the pipeline at once, for whoever cannot wait. */
   readonly finish: () => void;
@@ -17,22 +20,24 @@ export interface PipelineEntry {
 
 export class PipelineCache {
   readonly #device: GPUDevice;
-  readonly #entries = new Map<string, PipelineEntry>();
+  /** How many have been made. */
+  count = 0;
+  /** Those that are kept, by their texts. */
+  readonly entries: Map<string, PipelineEntry> = new Map();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  get count(): number {
-    return this.#entries.size;
-  }
-
-  /** The pipeline of a step; compiling starts at the first sight of its text. */
+  /** The pipeline of a step; compiling starts at the first sight of its text. It is kept until everybody who got it has released it. */
   get(step: ExecutableStep): PipelineEntry {
     const { wgsl, name } = step.kernel;
-    let entry = this.#entries.get(wgsl);
-    if (entry !== undefined) return entry;
+    let entry = this.entries.get(wgsl);
+    if (entry !== undefined) {
+      entry.uses++;
+      return entry;
+    }
     const layout = this.#layout(step);
     // Mistakes are told to whoever waits for the pipeline, not to all the page.
     this.#device.pushErrorScope("validation");
@@ -49,6 +54,8 @@ export class PipelineCache {
       sure: false,
       error: null,
       layout: layout.group,
+      wgsl,
+      uses: 1,
       finish: () => {
         if (created.pipeline !== null) return;
         this.#device.pushErrorScope("validation");
@@ -69,8 +76,14 @@ export class PipelineCache {
     // Whoever waits for the run sees the rejection; nobody else has to.
     created.ready.catch(() => undefined);
     entry = created;
-    this.#entries.set(wgsl, entry);
+    this.count++;
+    this.entries.set(wgsl, entry);
     return entry;
+  }
+
+  /** Takes a step's pipeline back. */
+  release(entry: PipelineEntry): void {
+    if (--entry.uses === 0) this.entries.delete(entry.wgsl);
   }
 
   #layout(step: ExecutableStep): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {

@@ -31,6 +31,7 @@ export interface PoolLimits {
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #limits: PoolLimits;
+  readonly #all = new Set<PooledBuffer>();
   readonly #free = new Map<number, PooledBuffer[]>();
   #next = 1;
   liveBytes = 0;
@@ -66,7 +67,9 @@ export class BufferPool {
     const gpu = this.#device.createBuffer({ size, usage: STORAGE_USAGE });
     this.liveBytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.liveBytes + this.pooledBytes);
-    return { id: this.#next++, gpu, size };
+    const buffer = { id: this.#next++, gpu, size };
+    this.#all.add(buffer);
+    return buffer;
   }
 
   /** Bytes that may still be allocated when free buffers are given up; Infinity where nothing limits them. */
@@ -76,6 +79,7 @@ export class BufferPool {
 
   /** Takes a buffer back. Queued work that still uses it comes before whatever uses it next. */
   release(buffer: PooledBuffer): void {
+    if (!this.#all.has(buffer)) return;
     let list = this.#free.get(buffer.size);
     if (list === undefined) {
       list = [];
@@ -91,10 +95,20 @@ export class BufferPool {
     const buffers = [...this.#free.values()].flat();
     this.#free.clear();
     this.pooledBytes = 0;
+    for (const b of buffers) this.#all.delete(b);
     const destroy = () => {
       for (const b of buffers) b.gpu.destroy();
     };
     this.#device.queue.onSubmittedWorkDone().then(destroy, () => undefined);
+  }
+
+  /** Destroys all buffers, those in use as well: nobody will ask for one any more. */
+  destroy(): void {
+    for (const { gpu } of this.#all) gpu.destroy();
+    this.#all.clear();
+    this.#free.clear();
+    this.liveBytes = 0;
+    this.pooledBytes = 0;
   }
 }
 
@@ -124,9 +138,7 @@ export class ResultPages {
       const buffer = this.#pool.acquire(PAGE);
       for (let offset = PAGE - SLOT; offset >= 0; offset -= SLOT) this.#free.push({ buffer, offset });
     }
-    const slot = this.#free.pop();
-    if (slot === undefined) throw new OutOfMemoryError("out of memory: no page for small results.");
-    return slot;
+    return this.#free.pop() as { buffer: PooledBuffer; offset: number };
   }
 
   release(slot: { buffer: PooledBuffer; offset: number }): void {

@@ -27,6 +27,7 @@ export class PreparedExecutable {
   readonly #gpu: GPUDevice;
   readonly #pool: BufferPool;
   readonly #executable: Executable;
+  readonly #cache: PipelineCache;
   readonly #pipelines: readonly PipelineEntry[];
   readonly #groups: readonly KnownGroup[][];
   /** Uniform buffer with the kernels' numbers. */
@@ -51,7 +52,7 @@ export class PreparedExecutable {
     this.#gpu = gpu;
     this.#pool = pool;
     this.#executable = executable;
-    this.#pipelines = executable.steps.map((step) => pipelines.get(step));
+    this.#cache = pipelines;
     this.#groups = executable.steps.map(() => []);
     const resultOffsets: number[] = [];
     let resultBytes = 0;
@@ -65,6 +66,7 @@ export class PreparedExecutable {
     const size = executable.scalarBytes;
     this.#scalars = size > 0 ? gpu.createBuffer({ size, usage: BUFFER_UNIFORM | BUFFER_COPY_DST }) : null;
     this.#results = resultBytes > 0 ? pool.acquire(resultBytes) : null;
+    this.#pipelines = executable.steps.map((step) => pipelines.get(step));
     this.#ready = this.#pipelines.every((p) => p.pipeline !== null);
   }
 
@@ -175,8 +177,9 @@ export class PreparedExecutable {
     return group;
   }
 
-  /** Frees the buffers; it will not run again. */
+  /** Frees the buffers and gives the pipelines up; it will not run again. */
   release(): void {
+    for (const entry of this.#pipelines) this.#cache.release(entry);
     if (this.#results !== null) this.#pool.release(this.#results);
     const scalars = this.#scalars;
     if (scalars !== null)

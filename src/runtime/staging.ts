@@ -3,11 +3,17 @@
 import { DeviceLostError } from "../errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, MAP_READ } from "./constants.ts";
 import type { Range } from "./executable.ts";
+import { roundSize } from "./pool.ts";
 
-/** Buffers for reading back, by size, reused once they have been read. */
+/** Bytes that free buffers may have together. */
+const MOST_KEPT = 8 << 20;
+
+/** Buffers for reading back, by size: a few bytes of them are kept for the next who read as much. */
 export class StagingBuffers {
   readonly #gpu: GPUDevice;
   readonly #free = new Map<number, GPUBuffer[]>();
+  /** Bytes that may still be kept. */
+  #room = MOST_KEPT;
 
   constructor(gpu: GPUDevice) {
     this.#gpu = gpu;
@@ -15,9 +21,10 @@ export class StagingBuffers {
 
   /** Encodes a copy of device memory into a staging buffer. */
   copy(encoder: GPUCommandEncoder, from: Range, bytes: number): GPUBuffer {
-    const size = Math.max(256, 2 ** Math.ceil(Math.log2(Math.max(bytes, 1))));
-    const usage = BUFFER_MAP_READ | BUFFER_COPY_DST;
-    const staging = this.#free.get(size)?.pop() ?? this.#gpu.createBuffer({ size, usage });
+    const size = roundSize(bytes);
+    const free = this.#free.get(size)?.pop();
+    if (free !== undefined) this.#room += size;
+    const staging = free ?? this.#gpu.createBuffer({ size, usage: BUFFER_MAP_READ | BUFFER_COPY_DST });
     encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(bytes));
     return staging;
   }
@@ -37,9 +44,21 @@ export class StagingBuffers {
 
   /** Takes back a buffer that nobody will read. */
   release(staging: GPUBuffer): void {
+    if (staging.size > this.#room) {
+      staging.destroy();
+      return;
+    }
+    this.#room -= staging.size;
     const free = this.#free.get(staging.size);
     if (free === undefined) this.#free.set(staging.size, [staging]);
     else free.push(staging);
+  }
+
+  /** Destroys what is free now or comes back later. */
+  destroy(): void {
+    for (const buffers of this.#free.values()) for (const buffer of buffers) buffer.destroy();
+    this.#free.clear();
+    this.#room = 0;
   }
 }
 
