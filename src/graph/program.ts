@@ -280,6 +280,11 @@ export function capture(requests: readonly Request[]): Capture {
   return { requests, nodes, buffers, scalars, constants, recomputations, key, hash, destinations };
 }
 
+/** A number as text that tells -0 from 0. */
+function written(n: number): string {
+  return Object.is(n, -0) ? "-0" : String(n);
+}
+
 /** Builds the program of a capture: constants in `promoted` become scalars, behind the captured ones. */
 export function buildProgram(captured: Capture, promoted: readonly boolean[], optimize: boolean): Program {
   const values = new Map<Node, Value>();
@@ -298,7 +303,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   ): Value => {
     const leafKey = leaf === null ? "" : `${leaf.kind}${leaf.index}`;
     const mark = definition === CONSTANT ? null : again;
-    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
+    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.map(written).join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
     const same = known.get(key);
     if (same !== undefined) return same;
     const own = bound === null ? inputs : bound(inputs);
@@ -454,8 +459,11 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
   }
   if (definition.kind !== "elementwise") return null;
   if (FOLDED.has(definition.name) && inputs.every((v) => v.definition === CONSTANT)) {
-    const value = castNumber(definition.reference(...inputs.map((v) => v.attributes[0] as number)), node.dtype);
-    return make(CONSTANT, [], [], node.dtype, [value], null);
+    const result = definition.reference(...inputs.map((v) => v.attributes[0] as number));
+    const value = castNumber(result, node.dtype);
+    // Larger products of integers are exact on the device alone.
+    if (isFloat(node.dtype) || Math.abs(result) <= Number.MAX_SAFE_INTEGER)
+      return make(CONSTANT, [], [], node.dtype, [value], null);
   }
   const second = inputs[1];
   if (second === undefined || !isFloat(node.dtype)) return null;
@@ -467,6 +475,7 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
       if (isNumber(first, 1) && stays(second)) return second;
       return null;
     case "add":
+      // -0 + 0 would be 0; drivers drop the 0 just the same, and what follows is one kernel less without it.
       if (isNumber(second, 0) && stays(first)) return first;
       if (isNumber(first, 0) && stays(second)) return second;
       return null;

@@ -1,0 +1,80 @@
+// Numbers that are part of the program give what they give as data, where they overflow, are out of a function's domain, or divide by 0.
+
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { DType, Tensor } from "../../src/index.ts";
+import * as wg from "../../src/index.ts";
+
+const { addcdiv, arange, cat, div, full, grad, lerp, ones, tensor, zeros } = wg;
+const { NaN: NAN, POSITIVE_INFINITY: INF } = Number;
+
+async function check(x: Tensor, expected: readonly number[]): Promise<void> {
+  assert.equal([...(await x.data())], expected);
+}
+
+test("a number divides as data do, 0 as well", async () => {
+  const x = tensor([5, 0, -5]);
+  const expected = [INF, NAN, -INF];
+  await check(x.div(0), expected);
+  await check(x.div(-0), [-INF, NAN, INF]);
+  await check(x.div(zeros([3])), expected);
+  await check(x.floorDivide(0), expected);
+  await check(x.div(0, { roundingMode: "trunc" }), expected);
+  await check(x.div(0, { roundingMode: "floor" }), expected);
+  await check(x.to("f16").div(0).to("f32"), expected);
+  await check(zeros([3]).addcdiv(x, zeros([3])), expected);
+  await check(addcdiv(ones([3]), x, 0), expected);
+  await check(x.remainder(0), [NAN, NAN, NAN]);
+  await check(x.atan2(0), [Math.fround(Math.PI / 2), 0, -Math.fround(Math.PI / 2)]);
+  await check(tensor(5).div(zeros([])), [INF]);
+  await check(tensor([1, 2, 3]).sum().div(0), [INF]);
+  await check(x.div(arange(1)), expected);
+  await check(x.div(zeros([2]).pad([1, 0])), expected);
+  await check(ones([3]).div(x), [Math.fround(0.2), INF, Math.fround(-0.2)]);
+  const integers = tensor([5, 0, -5], { dtype: "i32" });
+  await check(integers.div(0), expected);
+  await check(integers.div(0, { roundingMode: "trunc" }), [5, 0, -5]);
+  await check(integers.fmod(0), [0, 0, 0]);
+});
+
+test("constants alone are computed as data are", async () => {
+  await check(ones([3]).div(zeros([3])), [INF, INF, INF]);
+  await check(div(1, zeros([2])), [INF, INF]);
+  await check(zeros([2]).reciprocal(), [INF, INF]);
+  await check(zeros([2]).pow(-1), [INF, INF]);
+  await check(zeros([2]).rsqrt(), [INF, INF]);
+  await check(full([2], 3e38).mul(10), [INF, INF]);
+  await check(full([2], 3e38).add(full([2], 3e38)), [INF, INF]);
+  await check(full([2], 1e30).square(), [INF, INF]);
+  await check(full([2], -1).sqrt(), [NAN, NAN]);
+  await check(full([2], -1).pow(0.5), [NAN, NAN]);
+  await check(full([2], -1).log().mul(2).sum(), [NAN]);
+  await check(full([2], 1e39).neg(), [-INF, -INF]);
+  await check(full([2, 2], 3e38).matmul(full([2, 2], 10)), [INF, INF, INF, INF]);
+  await check(lerp(full([2], -3e38), 3e38, tensor([1, 0])), [NAN, NAN]);
+  await check(full([2], 70000).to("f16").to("f32"), [INF, INF]);
+  const a = tensor([1, 2], { requiresGrad: true });
+  await check(grad(a.div(0).sum(), [a])[0] as Tensor, [INF, INF]);
+});
+
+test("integers that are constants wrap around as data do", async () => {
+  const constants = (value: number, dtype: DType = "i32") => full([2], value, { dtype });
+  await check(constants(2147483647).add(1), [-2147483648, -2147483648]);
+  await check(constants(-2147483648).neg(), [-2147483648, -2147483648]);
+  await check(constants(2147483647).square(), [1, 1]);
+  await check(full([], 2147483647, { dtype: "i32" }).mul(2147483647), [1]);
+  await check(constants(4294967295, "u32").add(2), [1, 1]);
+  await check(constants(7).div(constants(0), { roundingMode: "trunc" }), [7, 7]);
+  await check(constants(7).remainder(constants(0)), [0, 0]);
+});
+
+test("0 times what is not finite is NaN", async () => {
+  await check(tensor([INF, NAN, 1]).mul(0), [NAN, NAN, 0]);
+});
+
+test("0 and -0 are two constants", async () => {
+  const both = cat([full([1], 0), full([1], -0)]);
+  await check(both.reciprocal(), [INF, -INF]);
+});
+
+test.run();
