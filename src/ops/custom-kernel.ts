@@ -6,7 +6,7 @@ import type { KernelOutput, KernelProgram } from "../graph/node.ts";
 import { recordKernel, Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { checkShape, formatShape, type Shape, sameShape } from "../shape.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor, printed } from "./define.ts";
+import { cast, checkOptions, checkWhole, constant, convert, expectTensor, printed } from "./define.ts";
 import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
 import { detach } from "./memory.ts";
 import { expand } from "./views.ts";
@@ -113,7 +113,7 @@ function checkWorkgroups(op: string, workgroups: number | readonly number[]): nu
 
 /** The content that an output starts with, as a tensor of its shape and dtype. */
 function initialContent(op: string, name: string, { shape, dtype, initial }: Required<CustomOutput>): Tensor {
-  if (typeof initial === "number") return expand(constant(initial, dtype), shape);
+  if (typeof initial === "number") return expand(convert(op, initial, dtype), shape);
   const content = detach(expectTensor(op, initial, `the initial content of ${name}`));
   if (content.dtype === dtype && sameShape(content.shape, shape)) return content;
   throw new ShapeError(

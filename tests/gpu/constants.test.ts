@@ -77,4 +77,50 @@ test("0 and -0 are two constants", async () => {
   await check(both.reciprocal(), [INF, -INF]);
 });
 
+test("real numbers become the nearest ones that an integer dtype holds", async () => {
+  const x = [3e9, 2.5e9 + 0.5, 4294967040, 5e9, 2.7, -1.5, -3e9];
+  const unsigned = [3e9, 2.5e9, 4294967040, 4294967040, 2, 4294967295, 2147483648];
+  await check(tensor(x).to("u32"), unsigned);
+  await check(tensor(x).slice([0, 4]).to("u32"), unsigned.slice(0, 4));
+  await check(cat(x.map((v) => full([], v).reshape([1]).to("u32"))), unsigned);
+  await check(tensor([3e9, -3e9, -1.5]).to("i32"), [2147483520, -2147483648, -1]);
+  await check(full([1], 3e9).to("i32"), [2147483520]);
+});
+
+test("booleans stand where numbers may, and are narrower than all", async () => {
+  const truths = tensor([true, false]);
+  await check(tensor([1, 0]).eq(true), [1, 0]);
+  await check(truths.eq(true), [1, 0]);
+  await check(truths.logicalAnd(true), [1, 0]);
+  await check(truths.maskedFill(truths, false), [0, 0]);
+  await check(tensor([1.5, 2.5]).maskedFill(truths, true), [1, 2.5]);
+  assert.is(truths.maskedFill(truths, false).dtype, "bool");
+  assert.is(wg.where(truths, true, false).dtype, "bool");
+  await check(wg.where(truths, true, false), [1, 0]);
+  assert.is(wg.where(truths, tensor([2, 3], { dtype: "i32" }), true).dtype, "i32");
+  assert.is(wg.where(truths, true, 0).dtype, "f32");
+});
+
+test("a number beside integers that become real may be any", async () => {
+  const [signed, unsigned] = [tensor([5], { dtype: "i32" }), tensor([5], { dtype: "u32" })];
+  await check(signed.div(3e9), [Math.fround(5 / 3e9)]);
+  await check(unsigned.div(-2), [-2.5]);
+  await check(signed.lt(Number.POSITIVE_INFINITY), [1]);
+  await check(signed.logicalAnd(3e9), [1]);
+  await check(unsigned.lt(4294967295), [1]);
+});
+
+test("a limit that is NaN makes NaN", async () => {
+  const x = tensor([1, 2]);
+  await check(x.clamp({ min: tensor([NAN, 0]) }), [NAN, 2]);
+  await check(x.clamp({ max: tensor([NAN, 0]) }), [NAN, 0]);
+  await check(x.clamp({ min: tensor([NAN, 0]), max: tensor([5, 1]) }), [NAN, 1]);
+  await check(x.clamp({ min: tensor([0, 0]), max: tensor([NAN, 1]) }), [NAN, 1]);
+});
+
+test("odd functions keep -0", async () => {
+  for (const op of ["sin", "tan", "asin", "sinh", "tanh", "asinh", "atanh", "erf"] as const)
+    assert.is(await tensor([-0])[op]().item(), -0, op);
+});
+
 test.run();

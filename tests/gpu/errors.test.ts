@@ -282,6 +282,49 @@ const dtypes: Row[] = [
     RangeError,
     /^tensor: i32 holds whole numbers.*NaN/,
   ],
+  ...(
+    [
+      ["lt", () => ints(5).lt(3e9)],
+      ["eq", () => ints(5).eq(-3e9)],
+      ["maximum", () => ints(5).maximum(3e9)],
+      ["minimum", () => ints(5).minimum(-3e9)],
+      ["clamp", () => ints(5).clamp({ max: 3e9 })],
+      ["clamp", () => ints(5).clamp({ min: -3e9, max: 0 })],
+      ["mul", () => ints(5).mul(4e9)],
+      ["pow", () => ints(5).pow(3e9)],
+      ["remainder", () => ints(5).remainder(3e9)],
+      ["floorDivide", () => ints(5).floorDivide(3e9)],
+      ["where", () => wg.where(tensor([true]), ints(5), 3e9)],
+      ["maskedFill", () => ints(5).maskedFill(tensor([true]), 3e9)],
+      ["bitwiseAnd", () => ints(5).bitwiseAnd(4294967295)],
+      ["bitwiseRightShift", () => ints(5).bitwiseRightShift(4294967295)],
+      ["add", () => ints(5).add(2147483648)],
+      ["add", () => tensor([true]).add(3e9)],
+      ["pad", () => ints(5).pad([1, 1], { value: 3e9 })],
+      ["scatter", () => ints(5).scatter(0, ints(0), 3e9)],
+      ["assign", () => ints(5).assign(3e9)],
+      ["searchsorted", () => ints(5).searchsorted(3e9)],
+    ] as const
+  ).map(
+    ([op, call]): Row => [
+      `${op}, a number beyond i32`,
+      call,
+      RangeError,
+      new RegExp(`^${op}: i32 holds whole numbers from -2147483648 to 2147483647, got -?[2-4]\\d{9}\\. `),
+    ],
+  ),
+  [
+    "lt, a number beyond u32",
+    () => tensor([5], { dtype: "u32" }).lt(4294967296),
+    RangeError,
+    /^lt: u32 holds whole numbers from 0 to 4294967295, got 4294967296\. /,
+  ],
+  [
+    "gt, a negative number for u32",
+    () => tensor([5], { dtype: "u32" }).gt(-1),
+    RangeError,
+    /^gt: u32 holds .*got -1\. /,
+  ],
 ];
 
 const dims: Row[] = [
