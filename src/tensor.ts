@@ -72,9 +72,15 @@ export function currentDevice(): Device | null {
   return openedDevice();
 }
 
-/** Runs `fn` without recording what gradients need: its results have no requiresGrad. */
+/** Runs `fn` without recording what gradients need: its results have no requiresGrad. Throws a TypeError for an async function. */
 export function noGrad<T>(fn: () => T): T {
+  // Not for every promise: x.data() may be what is returned.
+  if (Object.prototype.toString.call(fn) === "[object AsyncFunction]") throw notSynchronous("noGrad");
   return withGrad(false, expectFunction("noGrad", fn));
+}
+
+function notSynchronous(op: string): TypeError {
+  return new TypeError(`${op}: the function must be synchronous: what it makes after an await is not inside.`);
 }
 
 function expectFunction<F>(op: string, fn: F): F {
@@ -123,7 +129,7 @@ export function scope<T>(fn: () => T): T {
   const { result, made } = collectTensors(expectFunction("scope", fn));
   if (result instanceof Promise) {
     result.catch(() => undefined);
-    throw new TypeError("scope: the function must be synchronous: what it makes after an await is not inside.");
+    throw notSynchronous("scope");
   }
   const kept = new Set<Tensor>();
   const keep = (value: unknown): void => {

@@ -1,6 +1,6 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
-import { DTypeError, ShapeError, WgradError } from "../errors.ts";
+import { DTypeError, ShapeError, StaleTensorError, WgradError } from "../errors.ts";
 import type { Node, Recomputer } from "../graph/node.ts";
 import { handleOn, resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
@@ -51,7 +51,7 @@ export function seedGradient(op: string, output: Tensor, gradient: Tensor | unde
   }
   if (!output.requiresGrad) {
     throw new WgradError(
-      `${op}: the tensor depends on nothing with requiresGrad (or was recorded under noGrad). Give the leaves requiresGrad: true.`,
+      `${op}: the tensor depends on nothing with requiresGrad (or was recorded under noGrad, or returned by a compiled function, whose results carry no graph). Give the leaves requiresGrad: true.`,
       { op },
     );
   }
@@ -165,6 +165,11 @@ function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor):
   gradients.set(node, known === undefined ? gradient : add(known, gradient));
 }
 
+/** What a node stands for: a leaf's node changes with its value. */
+function identity(node: Node): Tensor | Node {
+  return node.leaf ?? node;
+}
+
 /**
  * Gradients of `outputs` (weighted by `gradOutputs`) with respect to `inputs`, as tensors that can be differentiated again.
  * An input that no output depends on has the gradient zero.
@@ -196,12 +201,22 @@ export function gradients(
         `grad: input ${i} of shape ${formatShape(x.shape)} has no requiresGrad. tensor(…, { requiresGrad: true }) gives it.`,
         { op: "grad" },
       );
-    return x.node;
+    return identity(x.node);
   });
   const wanted = new Set(nodes);
-  const found = propagate(list, seeds, (node) => wanted.has(node), true);
+  const found = new Map<Tensor | Node, Tensor>();
+  for (const [node, gradient] of propagate(list, seeds, (node) => wanted.has(identity(node)), true)) {
+    const { storage, leaf } = node;
+    if (leaf !== null && storage !== null && storage.version !== node.version)
+      throw new StaleTensorError(
+        `grad: an output depends on an old value of input ${nodes.indexOf(leaf)}, which a later step has overwritten. Compute it anew, or call grad before optimizer.step().`,
+        { op: "grad" },
+      );
+    const known = found.get(identity(node));
+    found.set(identity(node), known === undefined ? gradient : add(known, gradient));
+  }
   return inputs.map((x, i) => {
-    const gradient = found.get(nodes[i] as Node);
+    const gradient = found.get(nodes[i] as Tensor | Node);
     if (gradient === undefined && !allowUnused) {
       throw new WgradError(
         `grad: no output depends on input ${i} of shape ${formatShape(x.shape)}. allowUnused: true gives zeros.`,

@@ -118,6 +118,21 @@ test("a limit that is NaN makes NaN", async () => {
   await check(x.clamp({ min: tensor([0, 0]), max: tensor([NAN, 1]) }), [NAN, 1]);
 });
 
+test("of nothing comes what PyTorch makes of it", async () => {
+  const none = wg.conv2d(zeros([2, 0, 8, 8]), zeros([4, 0, 3, 3]), { bias: tensor([0, 1, 2, 3]) });
+  assert.equal(none.shape, [2, 4, 6, 6]);
+  assert.is(await none.sum().item(), 2 * 36 * 6);
+  const [mean, variance] = [zeros([3]), ones([3])];
+  for (const shape of [
+    [0, 3, 4],
+    [2, 3, 0],
+    [0, 3],
+  ])
+    assert.equal(wg.batchNorm(zeros(shape), mean, variance, { training: true }).shape, shape);
+  await check(variance, [1, 1, 1]);
+  await check(mean, [0, 0, 0]);
+});
+
 test("odd functions keep -0", async () => {
   for (const op of ["sin", "tan", "asin", "sinh", "tanh", "asinh", "atanh", "erf"] as const)
     assert.is(await tensor([-0])[op]().item(), -0, op);

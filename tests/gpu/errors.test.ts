@@ -328,6 +328,42 @@ const dtypes: Row[] = [
 ];
 
 const dims: Row[] = [
+  [
+    "norm of nothing",
+    () => zeros([0]).norm({ p: Number.POSITIVE_INFINITY }),
+    ShapeError,
+    /^norm: nothing to choose from .*\[0\]/,
+  ],
+  [
+    "norm over nothing",
+    () => zeros([2, 0]).norm({ p: Number.NEGATIVE_INFINITY, dim: 1 }),
+    ShapeError,
+    /^norm: nothing to choose from .*\[2, 0\]/,
+  ],
+  [
+    "randint, the ends for a shape",
+    () => wg.randint(0, 5, untyped(undefined)),
+    ShapeError,
+    /^randint: a shape is an array of sizes, got nothing/,
+  ],
+  [
+    "split without size",
+    () => ones([4]).split(untyped(undefined)),
+    TypeError,
+    /^split: size must be a whole number or a list of them, got nothing/,
+  ],
+  [
+    "matmul, too large",
+    () => ones([100000, 2]).matmul(ones([2, 100000])),
+    ShapeError,
+    /^matmul: a tensor holds at most 2\^31 - 1 elements, got \[100000, 100000\]/,
+  ],
+  [
+    "matmul, batches that are too large",
+    () => ones([1000, 1, 1000, 2]).matmul(ones([3000, 2, 1000])),
+    ShapeError,
+    /^matmul: a tensor holds at most .*\[1000, 3000, 1000, 1000\]/,
+  ],
   ["sum of a word", () => ones([2, 3]).sum(untyped("1")), RangeError, /^sum: dim must be .*got "1"/],
   ["softmax of an array", () => ones([2, 3]).softmax(untyped([1])), RangeError, /^softmax: dim must be .*got \[1\]/],
   ["select without dim", () => ones([2, 3]).select(untyped(undefined), 0), RangeError, /^select: .*got nothing/],
@@ -583,6 +619,33 @@ const autograd: Row[] = [
     /^backward: .*\[2\].*\[3\]/,
   ],
   ["backward without requiresGrad", () => ones([3]).sum().backward(), WgradError, /^backward: .*requiresGrad: true/],
+  [
+    "noGrad of an async function",
+    () => wg.noGrad(async () => {}),
+    TypeError,
+    /^noGrad: the function must be synchronous/,
+  ],
+  [
+    "backward through a compiled function",
+    () =>
+      wg
+        .compile((x: wg.Tensor) => x.square().sum())(weights(2))
+        .backward(),
+    WgradError,
+    /^backward: .*compiled function, whose results carry no graph/,
+  ],
+  [
+    "grad of what a step has overwritten",
+    () => {
+      const w = tensor([1, 2], { requiresGrad: true });
+      const loss = w.square().sum();
+      loss.backward();
+      new optim.SGD([w], { lr: 0.1 }).step();
+      return wg.grad(loss, w);
+    },
+    StaleTensorError,
+    /^grad: an output depends on an old value of input 0, which a later step has overwritten/,
+  ],
   [
     "backward under noGrad",
     () => wg.noGrad(() => ones([3], { requiresGrad: true }).sum()).backward(),
