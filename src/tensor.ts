@@ -74,18 +74,14 @@ export function currentDevice(): Device | null {
 
 /** Runs `fn` without recording what gradients need: its results have no requiresGrad. Throws a TypeError for an async function. */
 export function noGrad<T>(fn: () => T): T {
-  // Not for every promise: x.data() may be what is returned.
-  if (Object.prototype.toString.call(fn) === "[object AsyncFunction]") throw notSynchronous("noGrad");
   return withGrad(false, expectFunction("noGrad", fn));
 }
 
-function notSynchronous(op: string): TypeError {
-  return new TypeError(`${op}: the function must be synchronous: what it makes after an await is not inside.`);
-}
-
 function expectFunction<F>(op: string, fn: F): F {
-  if (typeof fn === "function") return fn;
-  throw new TypeError(`${op}: the argument must be a function, got ${printed(fn)}.`);
+  if (typeof fn !== "function") throw new TypeError(`${op}: the argument must be a function, got ${printed(fn)}.`);
+  if (fn.constructor.name === "AsyncFunction")
+    throw new TypeError(`${op}: the function must be synchronous: what it makes after an await is not inside.`);
+  return fn;
 }
 
 /**
@@ -129,7 +125,7 @@ export function scope<T>(fn: () => T): T {
   const { result, made } = collectTensors(expectFunction("scope", fn));
   if (result instanceof Promise) {
     result.catch(() => undefined);
-    throw notSynchronous("scope");
+    throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
   }
   const kept = new Set<Tensor>();
   const keep = (value: unknown): void => {

@@ -1,7 +1,8 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
-import { DTypeError, ShapeError, StaleTensorError, WgradError } from "../errors.ts";
+import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node, Recomputer } from "../graph/node.ts";
+import { isRealized } from "../graph/program.ts";
 import { handleOn, resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
@@ -51,7 +52,7 @@ export function seedGradient(op: string, output: Tensor, gradient: Tensor | unde
   }
   if (!output.requiresGrad) {
     throw new WgradError(
-      `${op}: the tensor depends on nothing with requiresGrad (or was recorded under noGrad, or returned by a compiled function, whose results carry no graph). Give the leaves requiresGrad: true.`,
+      `${op}: the tensor depends on nothing with requiresGrad (or comes from noGrad or a compiled function, whose results carry no graph). Give the leaves requiresGrad: true.`,
       { op },
     );
   }
@@ -206,12 +207,8 @@ export function gradients(
   const wanted = new Set(nodes);
   const found = new Map<Tensor | Node, Tensor>();
   for (const [node, gradient] of propagate(list, seeds, (node) => wanted.has(identity(node)), true)) {
-    const { storage, leaf } = node;
-    if (leaf !== null && storage !== null && storage.version !== node.version)
-      throw new StaleTensorError(
-        `grad: an output depends on an old value of input ${nodes.indexOf(leaf)}, which a later step has overwritten. Compute it anew, or call grad before optimizer.step().`,
-        { op: "grad" },
-      );
+    // Throws where a step has overwritten the leaf's value.
+    if (node.leaf !== null) isRealized(node);
     const known = found.get(identity(node));
     found.set(identity(node), known === undefined ? gradient : add(known, gradient));
   }

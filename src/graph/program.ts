@@ -280,11 +280,6 @@ export function capture(requests: readonly Request[]): Capture {
   return { requests, nodes, buffers, scalars, constants, recomputations, key, hash, destinations };
 }
 
-/** A number as text that tells -0 from 0. */
-function written(n: number): string {
-  return Object.is(n, -0) ? "-0" : String(n);
-}
-
 /** Builds the program of a capture: constants in `promoted` become scalars, behind the captured ones. */
 export function buildProgram(captured: Capture, promoted: readonly boolean[], optimize: boolean): Program {
   const values = new Map<Node, Value>();
@@ -303,7 +298,8 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   ): Value => {
     const leafKey = leaf === null ? "" : `${leaf.kind}${leaf.index}`;
     const mark = definition === CONSTANT ? null : again;
-    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.map(written).join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
+    const numbers = attributes.map((n) => (Object.is(n, -0) ? "-0" : n));
+    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${numbers.join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
     const same = known.get(key);
     if (same !== undefined) return same;
     const own = bound === null ? inputs : bound(inputs);
@@ -460,10 +456,9 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
   if (definition.kind !== "elementwise") return null;
   if (FOLDED.has(definition.name) && inputs.every((v) => v.definition === CONSTANT)) {
     const result = definition.reference(...inputs.map((v) => v.attributes[0] as number));
-    const value = castNumber(result, node.dtype);
     // Larger products of integers are exact on the device alone.
-    if (isFloat(node.dtype) || Math.abs(result) <= Number.MAX_SAFE_INTEGER)
-      return make(CONSTANT, [], [], node.dtype, [value], null);
+    if (isFloat(node.dtype) || Number.isSafeInteger(result))
+      return make(CONSTANT, [], [], node.dtype, [castNumber(result, node.dtype)], null);
   }
   const second = inputs[1];
   if (second === undefined || !isFloat(node.dtype)) return null;

@@ -109,9 +109,6 @@ export function checkRepresentable(op: string, values: ArrayLike<number>, dtype:
 
 const identityReference = (x: number): number => x;
 
-/** What f32 holds of the largest integers. */
-const LARGEST = { i32: 2147483520, u32: 4294967040 };
-
 /** Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them). */
 function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
   const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
@@ -124,11 +121,14 @@ function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
     },
     bool: (t, x) => (t.operand === "bool" ? x : `!(${x} == ${t.number(0)})`),
   };
+  // The largest that f32 has. What goes beyond a dtype wraps around by itself: see castNumber.
+  const most = target === "u32" ? 4294967040 : 2147483520;
+  const whole = ofReal ? (x: number) => Math.max(-(2 ** 31), Math.min(x, most)) : identityReference;
   const reference: Record<DType, (x: number) => number> = {
     f32: identityReference,
     f16: identityReference,
-    i32: (x) => (ofReal ? Math.max(-(2 ** 31), Math.min(x, LARGEST.i32)) : x) | 0,
-    u32: (x) => (ofReal ? Math.max(-(2 ** 31), Math.min(x, LARGEST.u32)) : x) >>> 0,
+    i32: whole,
+    u32: whole,
     bool: (x) => (x !== 0 ? 1 : 0),
   };
   return {

@@ -50,7 +50,7 @@ export function literal(value: number, element: Element): string {
  * compile, and drivers fold x / 0 to 0.
  */
 export function hidden(value: number, element: Element): string {
-  if (element === "bool") return `(groups.z ${value !== 0 ? "==" : "!="} 1u)`;
+  if (element === "bool") return literal(value, element);
   if (Object.is(value, 0)) return `${element}(groups.z - 1u)`;
   return `(${literal(value, element)} * ${element}(groups.z))`;
 }
