@@ -135,7 +135,7 @@ test("of nothing comes what PyTorch makes of it", async () => {
 
 test("odd functions keep -0", async () => {
   for (const op of ["sin", "tan", "asin", "sinh", "tanh", "asinh", "atanh", "erf"] as const)
-    assert.is(await tensor([-0])[op]().item(), -0, op);
+    assert.is(await tensor([-0])[op]().reciprocal().item(), -INF, op);
 });
 
 test.run();
