@@ -424,7 +424,7 @@ type Make = (
 ) => Value;
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
-const FOLDED: ReadonlySet<string> = new Set(["f32", "f16", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
+const FOLDED: ReadonlySet<string> = new Set(["f32", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
 
 /** The sum of parts that lie side by side in one value already is a view of it. */
 function wholeSum(node: Node, inputs: readonly Value[], make: Make, sums: PartSums<Value>): Value | null {

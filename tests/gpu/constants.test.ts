@@ -53,6 +53,7 @@ test("constants alone are computed as data are", async () => {
   await check(full([2, 2], 3e38).matmul(full([2, 2], 10)), [INF, INF, INF, INF]);
   await check(lerp(full([2], -3e38), 3e38, tensor([1, 0])), [NAN, NAN]);
   await check(full([2], 70000).to("f16").to("f32"), [INF, INF]);
+  await check(full([], 70000).to("f16").to("f32"), [INF]);
   const a = tensor([1, 2], { requiresGrad: true });
   await check(grad(a.div(0).sum(), [a])[0] as Tensor, [INF, INF]);
 });
