@@ -8,7 +8,7 @@ import { Storage } from "./graph/storage.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
-import { cast, constant, expectTensor } from "./ops/define.ts";
+import { cast, convert, expectTensor } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
 import { expand, reshape, strided } from "./ops/views.ts";
 import { addGradients, keepLoss, markAssigned, noteGradients } from "./pending.ts";
@@ -102,7 +102,8 @@ export function assign(x: Tensor, value: Tensor | number): Tensor {
     });
   }
   withGrad(false, () => {
-    const given = typeof value === "number" ? constant(value, x.dtype) : expectTensor("assign", value, "the value");
+    const given =
+      typeof value === "number" ? convert("assign", value, x.dtype) : expectTensor("assign", value, "the value");
     if (given.ndim > x.ndim || !given.shape.every((n, i) => n === 1 || n === x.shape[x.ndim - given.ndim + i])) {
       throw new ShapeError(
         `assign: the value must broadcast to the tensor's shape, got ${formatShape(given.shape)} for ${formatShape(x.shape)}.`,
@@ -140,7 +141,10 @@ function part(flat: Tensor, member: Tensor): Tensor {
   return detached(reshape(strided(flat, [slot.offset / 4], [1], [sizeOf(slot.shape)]), slot.shape));
 }
 
-/** `x` converted to another dtype; the gradient passes through between floats. */
+/**
+ * `x` converted to another dtype; the gradient passes through between floats. Integers take the whole part of real numbers, and what lies
+ * beyond their range becomes the nearest f32 within it (negative numbers in u32 count modulo 2^32).
+ */
 export function to(x: Tensor, dtype: DType): Tensor {
   return cast(expectTensor("to", x), checkDType("to", dtype));
 }

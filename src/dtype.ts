@@ -42,12 +42,12 @@ export function promote(a: DType, b: DType): DType {
   return DTYPES.indexOf(a) >= DTYPES.indexOf(b) ? a : b;
 }
 
-/** The dtype that a plain number takes beside a tensor: weak, so it never widens a float. */
-export function numberDType(value: number, beside: DType): DType {
+/** The dtype that a plain number or boolean takes beside a tensor: weak, so it never widens a float. */
+export function numberDType(value: number | boolean, beside: DType): DType {
+  if (typeof value === "boolean") return "bool";
   if (isFloat(beside)) return beside;
   if (!Number.isInteger(value)) return "f32";
-  if (beside === "bool") return "i32";
-  return beside === "u32" && value < 0 ? "i32" : beside;
+  return beside === "bool" ? "i32" : beside;
 }
 
 /** Bytes per element in a GPU buffer. */

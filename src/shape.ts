@@ -36,7 +36,8 @@ export function formatShape(shape: Shape): string {
 
 /** Checks that `shape` is a list of whole sizes ≥ 0 and returns it. */
 export function checkShape(op: string, shape: Shape): Shape {
-  if (!Array.isArray(shape)) throw new ShapeError(`${op}: a shape is an array of sizes, got ${String(shape)}.`, { op });
+  if (!Array.isArray(shape))
+    throw new ShapeError(`${op}: a shape is an array of sizes, got ${String(shape ?? "nothing")}.`, { op });
   for (const n of shape) {
     if (!Number.isInteger(n) || n < 0) {
       throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got ${formatShape(shape)}.`, {

@@ -122,14 +122,16 @@ export function currentDevice(): Device | null {
   return openedDevice();
 }
 
-/** Runs `fn` without recording what gradients need: its results have no requiresGrad. */
+/** Runs `fn` without recording what gradients need: its results have no requiresGrad. Throws a TypeError for an async function. */
 export function noGrad<T>(fn: () => T): T {
   return withGrad(false, expectFunction("noGrad", fn));
 }
 
 function expectFunction<F>(op: string, fn: F): F {
-  if (typeof fn === "function") return fn;
-  throw new TypeError(`${op}: the argument must be a function, got ${printed(fn)}.`);
+  if (typeof fn !== "function") throw new TypeError(`${op}: the argument must be a function, got ${printed(fn)}.`);
+  if (fn.constructor.name === "AsyncFunction")
+    throw new TypeError(`${op}: the function must be synchronous: what it makes after an await is not inside.`);
+  return fn;
 }
 
 /**
@@ -173,7 +175,7 @@ export function scope<T>(fn: () => T): T {
   const { result, made } = collectTensors(expectFunction("scope", fn));
   if (result instanceof Promise) {
     result.catch(() => undefined);
-    throw new TypeError("scope: the function must be synchronous: what it makes after an await is not inside.");
+    throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
   }
   const kept = new Set<Tensor>();
   const keep = (value: unknown): void => {

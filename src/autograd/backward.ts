@@ -2,6 +2,7 @@
 
 import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node, Recomputer } from "../graph/node.ts";
+import { isRealized } from "../graph/program.ts";
 import { handleOn, resultNode, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
@@ -51,7 +52,7 @@ export function seedGradient(op: string, output: Tensor, gradient: Tensor | unde
   }
   if (!output.requiresGrad) {
     throw new WgradError(
-      `${op}: the tensor depends on nothing with requiresGrad (or was recorded under noGrad). Give the leaves requiresGrad: true.`,
+      `${op}: the tensor depends on nothing with requiresGrad (or comes from noGrad or a compiled function, whose results carry no graph). Give the leaves requiresGrad: true.`,
       { op },
     );
   }
@@ -165,6 +166,11 @@ function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor):
   gradients.set(node, known === undefined ? gradient : add(known, gradient));
 }
 
+/** What a node stands for: a leaf's node changes with its value. */
+function identity(node: Node): Tensor | Node {
+  return node.leaf ?? node;
+}
+
 /**
  * Gradients of `outputs` (weighted by `gradOutputs`) with respect to `inputs`, as tensors that can be differentiated again.
  * An input that no output depends on has the gradient zero.
@@ -196,12 +202,18 @@ export function gradients(
         `grad: input ${i} of shape ${formatShape(x.shape)} has no requiresGrad. tensor(…, { requiresGrad: true }) gives it.`,
         { op: "grad" },
       );
-    return x.node;
+    return identity(x.node);
   });
   const wanted = new Set(nodes);
-  const found = propagate(list, seeds, (node) => wanted.has(node), true);
+  const found = new Map<Tensor | Node, Tensor>();
+  for (const [node, gradient] of propagate(list, seeds, (node) => wanted.has(identity(node)), true)) {
+    // Throws where a step has overwritten the leaf's value.
+    if (node.leaf !== null) isRealized(node);
+    const known = found.get(identity(node));
+    found.set(identity(node), known === undefined ? gradient : add(known, gradient));
+  }
   return inputs.map((x, i) => {
-    const gradient = found.get(nodes[i] as Node);
+    const gradient = found.get(nodes[i] as Tensor | Node);
     if (gradient === undefined && !allowUnused) {
       throw new WgradError(
         `grad: no output depends on input ${i} of shape ${formatShape(x.shape)}. allowUnused: true gives zeros.`,

@@ -298,7 +298,8 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   ): Value => {
     const leafKey = leaf === null ? "" : `${leaf.kind}${leaf.index}`;
     const mark = definition === CONSTANT ? null : again;
-    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${attributes.join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
+    const numbers = attributes.map((n) => (Object.is(n, -0) ? "-0" : n));
+    const key = `${definitionId(definition)}|${dtype}|${shape.join()}|${numbers.join()}|${inputs.map((v) => v.id).join()}|${leafKey}|${mark?.pass ?? ""}`;
     const same = known.get(key);
     if (same !== undefined) return same;
     const own = bound === null ? inputs : bound(inputs);
@@ -423,7 +424,7 @@ type Make = (
 ) => Value;
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
-const FOLDED: ReadonlySet<string> = new Set(["f32", "f16", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
+const FOLDED: ReadonlySet<string> = new Set(["f32", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
 
 /** The sum of parts that lie side by side in one value already is a view of it. */
 function wholeSum(node: Node, inputs: readonly Value[], make: Make, sums: PartSums<Value>): Value | null {
@@ -454,8 +455,10 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
   }
   if (definition.kind !== "elementwise") return null;
   if (FOLDED.has(definition.name) && inputs.every((v) => v.definition === CONSTANT)) {
-    const value = castNumber(definition.reference(...inputs.map((v) => v.attributes[0] as number)), node.dtype);
-    return make(CONSTANT, [], [], node.dtype, [value], null);
+    const result = definition.reference(...inputs.map((v) => v.attributes[0] as number));
+    // Larger products of integers are exact on the device alone.
+    if (isFloat(node.dtype) || Number.isSafeInteger(result))
+      return make(CONSTANT, [], [], node.dtype, [castNumber(result, node.dtype)], null);
   }
   const second = inputs[1];
   if (second === undefined || !isFloat(node.dtype)) return null;
@@ -467,6 +470,7 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
       if (isNumber(first, 1) && stays(second)) return second;
       return null;
     case "add":
+      // -0 + 0 would be 0; drivers drop the 0 just the same, and what follows is one kernel less without it.
       if (isNumber(second, 0) && stays(first)) return first;
       if (isNumber(first, 0) && stays(second)) return second;
       return null;

@@ -18,6 +18,7 @@ import {
   integral,
   keep,
   logical,
+  type Operand,
   promoteOperands,
   type Unary,
   unary,
@@ -111,9 +112,7 @@ function isWhole(x: Tensor): boolean {
   return x.dtype !== "f32" && x.dtype !== "f16";
 }
 
-type Comparison = (x: Tensor, y: Tensor | number) => Tensor;
-
-function compare(name: string, sign: string, reference: (x: number, y: number) => boolean): Comparison {
+function compare(name: string, sign: string, reference: (x: number, y: number) => boolean): Binary {
   return binary(name, {
     dtype: comparison,
     wgsl: (_t, x, y) => `(${x} ${sign} ${y})`,
@@ -123,9 +122,9 @@ function compare(name: string, sign: string, reference: (x: number, y: number) =
 }
 
 /** x = y, as bool. */
-export const eq: Comparison = compare("eq", "==", (x, y) => x === y);
+export const eq: Binary = compare("eq", "==", (x, y) => x === y);
 /** x ≠ y, as bool. */
-export const ne: Comparison = binary("ne", {
+export const ne: Binary = binary("ne", {
   dtype: comparison,
   // Drivers may compare ordered, where NaN ≠ x is false.
   wgsl: (_t, x, y) => `!(${x} == ${y})`,
@@ -133,13 +132,13 @@ export const ne: Comparison = binary("ne", {
   derivative: null,
 });
 /** x < y, as bool. */
-export const lt: Comparison = compare("lt", "<", (x, y) => x < y);
+export const lt: Binary = compare("lt", "<", (x, y) => x < y);
 /** x ≤ y, as bool. */
-export const le: Comparison = compare("le", "<=", (x, y) => x <= y);
+export const le: Binary = compare("le", "<=", (x, y) => x <= y);
 /** x > y, as bool. */
-export const gt: Comparison = compare("gt", ">", (x, y) => x > y);
+export const gt: Binary = compare("gt", ">", (x, y) => x > y);
 /** x ≥ y, as bool. */
-export const ge: Comparison = compare("ge", ">=", (x, y) => x >= y);
+export const ge: Binary = compare("ge", ">=", (x, y) => x >= y);
 
 const choose: ElementwiseDefinition = {
   kind: "elementwise",
@@ -151,7 +150,7 @@ const choose: ElementwiseDefinition = {
 };
 
 /** a where `condition` holds, b elsewhere; all three broadcast. Throws a DTypeError unless the condition is bool. */
-export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   expectTensor("where", condition, "the condition");
   if (condition.dtype !== "bool") {
     throw new DTypeError(
@@ -160,7 +159,7 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
     );
   }
   const dtype = promoteOperands("where", [a, b]);
-  const operands = [convert(a, dtype), convert(b, dtype), condition];
+  const operands = [convert("where", a, dtype), convert("where", b, dtype), condition];
   return record(choose, operands, broadcast("where", operands), dtype);
 }
 

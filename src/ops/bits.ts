@@ -73,7 +73,8 @@ const shiftRightUnsigned: Binary = binary("bitwiseRightShift", {
 
 /** ⌊x / 2^y⌋ in integers; only the sign is left where y is negative or beyond 31. Throws a DTypeError for floats. */
 export function bitwiseRightShift(x: Tensor, y: Tensor | number): Tensor {
-  const { operand } = shiftable("bitwiseRightShift", promoteOperands("bitwiseRightShift", [x, y]));
+  const op = "bitwiseRightShift";
+  const { operand } = shiftable(op, promoteOperands(op, [x, y]));
   const apply = operand === "u32" ? shiftRightUnsigned : shiftRightSigned;
-  return apply(convert(x, operand), convert(y, operand));
+  return apply(convert(op, x, operand), convert(op, y, operand));
 }

@@ -8,11 +8,13 @@ import {
   arithmetic,
   checkNumber,
   checkOptions,
+  convert,
   elementwise,
   expectTensor,
   floating,
   floatQuestion,
   keep,
+  promoteOperands,
   type Unary,
   unary,
 } from "./define.ts";
@@ -167,16 +169,23 @@ export const gradientInside: (...operands: (Tensor | number)[]) => Tensor = gate
   (x, low, high) => low < x && x < high,
 );
 
-// NaN passes every comparison untouched, and so it stays NaN.
+/** Where a limit takes the place of x: NaN passes every comparison untouched, and so it stays NaN; a limit that is NaN makes NaN. */
+function limits(t: WgslContext, x: string, sign: "<" | ">", limit: string): string {
+  return `(${x} ${sign} ${limit}) | ${t.call("is_nan", limit)}`;
+}
+
 const clampBoth = elementwise("clamp", {
   dtype: arithmetic,
   wgsl: (t, x, low, high) => {
-    const raised = `select(${x}, ${low}, ${x} < ${low})`;
-    return t.operand === "f32" ? `select(${raised}, ${high}, ${raised} > ${high})` : `min(max(${x}, ${low}), ${high})`;
+    if (t.operand !== "f32") return `min(max(${x}, ${low}), ${high})`;
+    const raised = `select(${x}, ${low}, ${limits(t, x, "<", low)})`;
+    return `select(${raised}, ${high}, ${limits(t, raised, ">", high)})`;
   },
-  reference: (x, low, high) => {
-    const raised = (x as number) < (low as number) ? low : x;
-    return ((raised as number) > (high as number) ? high : raised) as number;
+  helpers: [IS_NAN],
+  reference: (...operands) => {
+    const [x, low, high] = operands as [number, number, number];
+    const raised = x >= low || Number.isNaN(x) ? x : low;
+    return raised <= high || Number.isNaN(raised) ? raised : high;
   },
   derivative: (g, _out, inputs) => {
     const [x, low, high] = inputs as [Tensor, Tensor, Tensor];
@@ -191,8 +200,9 @@ const clampBoth = elementwise("clamp", {
 
 const clampBelow = elementwise("clampMin", {
   dtype: arithmetic,
-  wgsl: (t, x, low) => (t.operand === "f32" ? `select(${x}, ${low}, ${x} < ${low})` : `max(${x}, ${low})`),
-  reference: (x, low) => ((x as number) < (low as number) ? low : x) as number,
+  wgsl: (t, x, low) => (t.operand === "f32" ? `select(${x}, ${low}, ${limits(t, x, "<", low)})` : `max(${x}, ${low})`),
+  helpers: [IS_NAN],
+  reference: (x, low) => ((x as number) >= (low as number) || Number.isNaN(x) ? x : low) as number,
   derivative: (g, _out, inputs) => {
     const [x, low] = inputs as [Tensor, Tensor];
     const below = lt(x, low);
@@ -203,8 +213,10 @@ const clampBelow = elementwise("clampMin", {
 
 const clampAbove = elementwise("clampMax", {
   dtype: arithmetic,
-  wgsl: (t, x, high) => (t.operand === "f32" ? `select(${x}, ${high}, ${x} > ${high})` : `min(${x}, ${high})`),
-  reference: (x, high) => ((x as number) > (high as number) ? high : x) as number,
+  wgsl: (t, x, high) =>
+    t.operand === "f32" ? `select(${x}, ${high}, ${limits(t, x, ">", high)})` : `min(${x}, ${high})`,
+  helpers: [IS_NAN],
+  reference: (x, high) => ((x as number) <= (high as number) || Number.isNaN(x) ? x : high) as number,
   derivative: (g, _out, inputs) => {
     const [x, high] = inputs as [Tensor, Tensor];
     const above = gt(x, high);
@@ -220,10 +232,11 @@ const clampAbove = elementwise("clampMax", {
 export function clamp(x: Tensor, options: { min?: Tensor | number | null; max?: Tensor | number | null } = {}): Tensor {
   expectTensor("clamp", x);
   checkOptions("clamp", options, ["min", "max"]);
-  const low = options.min ?? null;
-  const high = options.max ?? null;
-  if (typeof low === "number") checkNumber("clamp", "min", low);
-  if (typeof high === "number") checkNumber("clamp", "max", high);
+  const { min = null, max = null } = options;
+  const { operand } = arithmetic("clamp", promoteOperands("clamp", [x, min ?? x, max ?? x]));
+  const limit = (name: string, value: Tensor | number | null): Tensor | null =>
+    typeof value === "number" ? convert("clamp", checkNumber("clamp", name, value), operand) : value;
+  const [low, high] = [limit("min", min), limit("max", max)];
   if (low !== null && high !== null) return clampBoth(x, low, high);
   if (low !== null) return clampBelow(x, low);
   if (high !== null) return clampAbove(x, high);

@@ -67,7 +67,7 @@ function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Wind
   const perOutput = o / groups;
   const grouped = groups > 1;
   const spread = !grouped || perOutput > 1;
-  const summed = perGroup > 1;
+  const summed = perGroup !== 1;
   const left = [
     n,
     ...(grouped ? [groups] : []),

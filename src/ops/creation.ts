@@ -7,7 +7,16 @@ import { Storage } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
 import { add, eq, mul, trueDivide } from "./arithmetic.ts";
-import { cast, checkNumber, checkOptions, checkWhole, constant, expectTensor, printed } from "./define.ts";
+import {
+  cast,
+  checkNumber,
+  checkOptions,
+  checkRepresentable,
+  checkWhole,
+  constant,
+  expectTensor,
+  printed,
+} from "./define.ts";
 import { lerp } from "./interpolation.ts";
 import { iota } from "./iota.ts";
 import { expand, reshape } from "./views.ts";
@@ -117,21 +126,6 @@ function ragged(shape: Shape, path: readonly number[], found: string, expected: 
       shapes: [shape],
     },
   );
-}
-
-/** Integers must be representable: NaN, infinities and values beyond the range are mistakes, fractions are cut off. */
-function checkRepresentable(op: string, values: ArrayLike<number>, dtype: DType): void {
-  if (dtype !== "i32" && dtype !== "u32") return;
-  const low = dtype === "i32" ? -(2 ** 31) : 0;
-  const high = dtype === "i32" ? 2 ** 31 - 1 : 2 ** 32 - 1;
-  for (let i = 0; i < values.length; i++) {
-    const v = Math.trunc(values[i] as number);
-    if (!(v >= low && v <= high)) {
-      throw new RangeError(
-        `${op}: ${dtype} holds whole numbers from ${low} to ${high}, got ${String(values[i])} at element ${i}. dtype: "f32" would fit.`,
-      );
-    }
-  }
 }
 
 function checkCount(op: string, count: number, shape: Shape): void {

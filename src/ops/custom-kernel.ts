@@ -6,7 +6,7 @@ import type { KernelOutput, KernelProgram } from "../graph/node.ts";
 import { recordKernel, Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { checkShape, formatShape, type Shape, sameShape } from "../shape.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor, printed } from "./define.ts";
+import { cast, checkOptions, checkWhole, constant, convert, expectTensor, printed } from "./define.ts";
 import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
 import { detach } from "./memory.ts";
 import { expand } from "./views.ts";
@@ -113,7 +113,7 @@ function checkWorkgroups(op: string, workgroups: number | readonly number[]): nu
 
 /** The content that an output starts with, as a tensor of its shape and dtype. */
 function initialContent(op: string, name: string, { shape, dtype, initial }: Required<CustomOutput>): Tensor {
-  if (typeof initial === "number") return expand(constant(initial, dtype), shape);
+  if (typeof initial === "number") return expand(convert(op, initial, dtype), shape);
   const content = detach(expectTensor(op, initial, `the initial content of ${name}`));
   if (content.dtype === dtype && sameShape(content.shape, shape)) return content;
   throw new ShapeError(
@@ -129,12 +129,21 @@ function orderGradients(
   inputs: readonly Tensor[],
   names: readonly string[],
 ): (Tensor | null)[] {
+  if (given === undefined || (typeof given !== "object" && given !== null))
+    throw new TypeError(`${op}: backward must return gradients (null for none), got ${printed(given)}.`);
+  const byName = given instanceof Tensor || Array.isArray(given) ? {} : given;
+  const unknown = Object.keys(byName ?? {}).find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new WgradError(
+      `${op}: backward returns gradients by the names of the inputs (${names.join(", ")}), got ${JSON.stringify(unknown)}.`,
+      { op },
+    );
   const list: unknown[] =
     given instanceof Tensor
       ? [given]
       : Array.isArray(given)
         ? given
-        : names.map((name) => (given as Record<string, unknown> | null | undefined)?.[name] ?? null);
+        : names.map((name) => (byName as Record<string, unknown> | null)?.[name] ?? null);
   if (list.length !== inputs.length)
     throw new WgradError(
       `${op}: backward must return a gradient (or null) for each of ${inputs.length} inputs, got ${list.length}.`,
@@ -205,7 +214,7 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
   options: CustomKernelOptions<Inputs, Outputs>,
 ): TensorsLike<Outputs> {
   checkOptions("customKernel", options, OPTIONS);
-  const { name, wgsl, backward } = options;
+  const { name, wgsl, backward } = options ?? ({} as typeof options);
   if (typeof name !== "string" || name === "") throw new TypeError(`customKernel: needs a name, got ${printed(name)}.`);
   const op = `customKernel ${name}`;
   if (typeof wgsl !== "string") throw new TypeError(`${op}: wgsl must be a string, got ${printed(wgsl)}.`);

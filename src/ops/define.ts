@@ -1,6 +1,6 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
-import { type DType, isFloat, numberDType, promote } from "../dtype.ts";
+import { castNumber, type DType, isFloat, numberDType, promote } from "../dtype.ts";
 import { DTypeError, WgradError } from "../errors.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import {
@@ -15,7 +15,9 @@ import { record, Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, type Shape, sameShape, sizeOf } from "../shape.ts";
 
 export type Unary = (x: Tensor) => Tensor;
-export type Binary = (x: Tensor, y: Tensor | number) => Tensor;
+export type Binary = (x: Tensor, y: Operand) => Tensor;
+/** What ops take besides tensors: plain numbers and booleans, whose dtypes follow the tensors'. */
+export type Operand = Tensor | number | boolean;
 
 /** From the promoted dtype of the operands to the dtype they are converted to and the result's. */
 export type DTypeRule = (op: string, promoted: DType) => { operand: DType; result: DType };
@@ -72,38 +74,64 @@ export function constant(value: number, dtype: DType = "f32"): Tensor {
   return new Tensor(constantNode(value, dtype));
 }
 
-/** The tensors among the operands decide the dtype; numbers follow them. */
-export function promoteOperands(op: string, operands: readonly (Tensor | number)[]): DType {
+/** The tensors among the operands decide the dtype; numbers and booleans follow them. */
+export function promoteOperands(op: string, operands: readonly Operand[]): DType {
   let dtype: DType | null = null;
   for (const x of operands) if (x instanceof Tensor) dtype = dtype === null ? x.dtype : promote(dtype, x.dtype);
-  let result: DType = dtype ?? "f32";
+  let result: DType = dtype ?? (operands.every((x) => typeof x === "boolean") ? "bool" : "f32");
   for (const x of operands) {
-    if (typeof x === "number") result = promote(result, numberDType(x, dtype ?? "f32"));
+    if (typeof x === "number" || typeof x === "boolean") result = promote(result, numberDType(x, dtype ?? "f32"));
     else expectTensor(op, x, "each operand");
   }
   return result;
 }
 
-/** One operand as tensor of `dtype`. */
-export function convert(x: Tensor | number, dtype: DType): Tensor {
-  return typeof x === "number" ? constant(x, dtype) : cast(x, dtype);
+/** One operand as tensor of `dtype`. Throws a RangeError for a number that an integer dtype can't hold. */
+export function convert(op: string, x: Operand, dtype: DType): Tensor {
+  if (typeof x === "object") return cast(x, dtype);
+  const number = Number(x);
+  if (isFloat(dtype)) return constant(number, dtype);
+  checkRepresentable(op, [number], dtype, 'x.to("f32") takes any number');
+  return constant(castNumber(number, dtype), dtype);
+}
+
+/** Integers must be representable: NaN, infinities and values beyond the range are mistakes, fractions are cut off. */
+export function checkRepresentable(op: string, values: ArrayLike<number>, dtype: DType, remedy?: string): void {
+  if (dtype !== "i32" && dtype !== "u32") return;
+  const low = dtype === "i32" ? -(2 ** 31) : 0;
+  const high = dtype === "i32" ? 2 ** 31 - 1 : 2 ** 32 - 1;
+  for (let i = 0; i < values.length; i++) {
+    const v = Math.trunc(values[i] as number);
+    if (!(v >= low && v <= high)) {
+      throw new RangeError(
+        `${op}: ${dtype} holds whole numbers from ${low} to ${high}, got ${values[i]}${remedy === undefined ? ` at element ${i}. dtype: "f32" would fit` : `. ${remedy}`}.`,
+      );
+    }
+  }
 }
 
 const identityReference = (x: number): number => x;
 
-function castDefinition(target: DType): ElementwiseDefinition {
+/** Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them). */
+function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
   const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
     f32: (t, x) => (t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
     f16: (t, x) => `quantizeToF16(${t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`})`,
     i32: (t, x) => `${t.typeOf("i32")}(${x})`,
-    u32: (t, x) => (t.operand === "f32" ? `${t.typeOf("u32")}(${t.typeOf("i32")}(${x}))` : `${t.typeOf("u32")}(${x})`),
+    u32: (t, x) => {
+      const [type, signed] = [t.typeOf("u32"), t.typeOf("i32")];
+      return ofReal ? `select(${type}(${signed}(${x})), ${type}(${x}), ${x} > ${t.number(0)})` : `${type}(${x})`;
+    },
     bool: (t, x) => (t.operand === "bool" ? x : `!(${x} == ${t.number(0)})`),
   };
+  // The largest that f32 has. What goes beyond a dtype wraps around by itself: see castNumber.
+  const most = target === "u32" ? 4294967040 : 2147483520;
+  const whole = ofReal ? (x: number) => Math.max(-(2 ** 31), Math.min(x, most)) : identityReference;
   const reference: Record<DType, (x: number) => number> = {
     f32: identityReference,
     f16: identityReference,
-    i32: (x) => Math.trunc(x) | 0,
-    u32: (x) => Math.trunc(x) >>> 0,
+    i32: whole,
+    u32: whole,
     bool: (x) => (x !== 0 ? 1 : 0),
   };
   return {
@@ -126,9 +154,15 @@ const casts: Record<DType, ElementwiseDefinition> = {
   bool: castDefinition("bool"),
 };
 
+const castsOfReal: Record<DType, ElementwiseDefinition> = {
+  ...casts,
+  i32: castDefinition("i32", true),
+  u32: castDefinition("u32", true),
+};
+
 /** `x` converted to `dtype`; `x` itself when it has it already. */
 export function cast(x: Tensor, dtype: DType): Tensor {
-  return x.dtype === dtype ? x : record(casts[dtype], [x], x.shape, dtype);
+  return x.dtype === dtype ? x : record((isFloat(x.dtype) ? castsOfReal : casts)[dtype], [x], x.shape, dtype);
 }
 
 interface ElementwiseOptions {
@@ -143,7 +177,7 @@ interface ElementwiseOptions {
 }
 
 /** Makes an elementwise op of any number of operands, which broadcast against each other. */
-export function elementwise(name: string, options: ElementwiseOptions): (...operands: (Tensor | number)[]) => Tensor {
+export function elementwise(name: string, options: ElementwiseOptions): (...operands: Operand[]) => Tensor {
   const definition: ElementwiseDefinition = {
     kind: "elementwise",
     name,
@@ -173,11 +207,11 @@ const WIDE: ReadonlySet<string> = new Set(
   "acos asin cosh erfinv exp exp2 expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus square tan".split(" "),
 );
 
-function recordElementwise(definition: ElementwiseDefinition, rule: DTypeRule, operands: (Tensor | number)[]): Tensor {
+function recordElementwise(definition: ElementwiseDefinition, rule: DTypeRule, operands: Operand[]): Tensor {
   let promoted = promoteOperands(definition.name, operands);
   if (promoted === "f16" && isAutocasting() && WIDE.has(definition.name)) promoted = "f32";
   const { operand, result } = rule(definition.name, promoted);
-  const inputs = operands.map((x) => convert(x, operand));
+  const inputs = operands.map((x) => convert(definition.name, x, operand));
   return record(definition, inputs, broadcast(definition.name, inputs), result);
 }
 

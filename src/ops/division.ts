@@ -63,17 +63,20 @@ export function div(
   y: Tensor | number,
   options: { roundingMode?: "trunc" | "floor" | null } = {},
 ): Tensor {
-  const mode = options.roundingMode ?? null;
+  return quotient("div", x, y, options.roundingMode ?? null);
+}
+
+function quotient(op: string, x: Tensor | number, y: Tensor | number, mode: "trunc" | "floor" | null): Tensor {
   if (mode === null) return trueDivide(x, y);
   if (mode !== "trunc" && mode !== "floor")
     throw new RangeError(`div: roundingMode must be "trunc", "floor" or null, got ${String(mode)}.`);
-  const dtype = promoteOperands("div", [x, y]);
+  const dtype = promoteOperands(op, [x, y]);
   if (dtype === "f32" || dtype === "f16") return mode === "trunc" ? trunc(trueDivide(x, y)) : floatFloorQuotient(x, y);
-  const [a, b] = [convert(x, dtype), convert(y, dtype)];
+  const [a, b] = [convert(op, x, dtype), convert(op, y, dtype)];
   return mode === "trunc" ? truncateQuotient(a, b) : floorQuotient(a, b);
 }
 
 /** ⌊x / y⌋. */
 export function floorDivide(x: Tensor, y: Tensor | number): Tensor {
-  return div(x, y, { roundingMode: "floor" });
+  return quotient("floorDivide", x, y, "floor");
 }

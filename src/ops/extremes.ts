@@ -44,7 +44,8 @@ export function firstMaxOver(x: Tensor, dims: readonly number[]): Tensor {
   return cast(reduce(firstMaxReduction, orderable(x), dims), x.dtype);
 }
 
-function checkNotEmpty(op: string, x: Tensor, dims: readonly number[]): void {
+/** Demands elements to choose from. */
+export function checkNotEmpty(op: string, x: Tensor, dims: readonly number[]): void {
   if (dims.some((d) => x.shape[d] === 0)) {
     throw new ShapeError(`${op}: nothing to choose from where a reduced dim has size 0, got ${formatShape(x.shape)}.`, {
       op,

@@ -3,5 +3,5 @@
 export { where } from "./arithmetic.ts";
 export { arange, eye, full, linspace, ones, tensor, uploadable, zeros } from "./creation.ts";
 export { einsum } from "./einsum.ts";
-export { cat, meshgrid, stack } from "./joining.ts";
+export { cat, stack } from "./joining.ts";
 export { rand, randint, randn, randperm } from "./random.ts";

@@ -24,12 +24,11 @@ const COSH_TEXT = `fn cosh_f32(x: f32) -> f32 {
   return 0.5 * y + 0.5 / y;
 }`;
 
-// tanh a = e / (e + 2) with e = e^2a - 1: no cancellation near 0, and 1 from 10 on.
+// tanh a = e / (e + 2) with e = e^2a - 1: no cancellation near 0, and 1 from 10 on. The sign of x is that of -0, too.
 const TANH_TEXT = `fn tanh_f32(x: F) -> F {
   let a = abs(x);
   let e = expm1_bounded(2.0 * select(a, F(10.0), a > F(10.0)));
-  let y = e / (e + 2.0);
-  return select(y, -y, x < F(0.0));
+  return bitcast<F>(bitcast<U>(e / (e + 2.0)) | (bitcast<U>(x) & U(0x80000000u)));
 }`;
 
 /** WGSL: tanh_f32(x). */
@@ -41,7 +40,7 @@ const ASINH_TEXT = `fn asinh_f32(x: f32) -> f32 {
   var y = 0.0;
   if (a > 1e8) { y = log_f32(a) + 0.693147181; }
   else { y = log1p_f32(a + a * a / (1.0 + sqrt(a * a + 1.0))); }
-  return select(y, -y, x < 0.0);
+  return select(select(y, -y, x < 0.0), x, x == 0.0);
 }`;
 
 const ACOSH_TEXT = `fn acosh_f32(x: f32) -> f32 {

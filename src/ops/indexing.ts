@@ -1,6 +1,5 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
-import { castNumber } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { broadcastShapes, formatShape } from "../shape.ts";
@@ -11,11 +10,12 @@ import {
   checkIndex,
   checkNumber,
   checkOptions,
-  constant,
+  convert,
   elementwise,
   expectTensor,
   floating,
   hostRange,
+  type Operand,
 } from "./define.ts";
 import { gatherAlong, pickRows } from "./gathering.ts";
 import { countIndices } from "./index-kernels.ts";
@@ -178,7 +178,7 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
 }
 
 /** `value` where `mask` holds, else `x`, in x's dtype; mask and x broadcast. Throws a DTypeError unless the mask is bool. */
-export function maskedFill(x: Tensor, mask: Tensor, value: Tensor | number): Tensor {
+export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   const op = "maskedFill";
   expectTensor(op, x);
   expectTensor(op, mask, "the mask");
@@ -186,7 +186,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Tensor | number): Ten
     throw new DTypeError(`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`, { op });
   }
   broadcastShapes(op, x.shape, mask.shape);
-  if (typeof value === "number") return where(mask, constant(castNumber(value, x.dtype), x.dtype), x);
+  if (typeof value === "number" || typeof value === "boolean") return where(mask, convert(op, value, x.dtype), x);
   if (expectTensor(op, value, "the value").ndim !== 0) {
     throw new ShapeError(
       `${op}: the value must be a number or a scalar, got ${formatShape(value.shape)}. where(mask, value, x) takes tensors.`,

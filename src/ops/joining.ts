@@ -123,6 +123,8 @@ export function split(x: Tensor, size: number | readonly number[], options: { di
     const count = total === 0 ? 1 : Math.ceil(total / size);
     return Array.from({ length: count }, (_, i) => range(x, dim, i * size, Math.min(size, total - i * size)));
   }
+  if (!Array.isArray(size))
+    throw new TypeError(`split: size must be a whole number or a list of them, got ${printed(size)}.`);
   for (const n of size) checkWhole("split", "each size", n, 0);
   const sum = size.reduce((a, b) => a + b, 0);
   if (sum !== total) {

@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, normalizeDim, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, checkShape, formatShape, normalizeDim, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { checkRank, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
@@ -66,16 +66,18 @@ function multiply(op: string, x: Tensor, y: Tensor): Tensor {
   const [m, n] = [a.shape[a.ndim - 2] as number, b.shape[b.ndim - 1] as number];
   const aBatch = a.shape.slice(0, -2);
   const bBatch = b.shape.slice(0, -2);
+  const shape = checkShape(op, [...aBatch, m, n]);
   if (sizeOf(bBatch) === 1 && bBatch.length <= aBatch.length) {
     // One matrix for all batches: they are just more rows.
     const rows = reshape(a, [sizeOf(aBatch) * m, k]);
-    return reshape(contract(rows, reshape(b, [k, n])), [...aBatch, m, n]);
+    return reshape(contract(rows, reshape(b, [k, n])), shape);
   }
   if (sameShape(aBatch, bBatch)) {
     const batch = sizeOf(aBatch);
-    return reshape(contract(reshape(a, [batch, m, k]), reshape(b, [batch, k, n])), [...aBatch, m, n]);
+    return reshape(contract(reshape(a, [batch, m, k]), reshape(b, [batch, k, n])), shape);
   }
   checkBatches(op, a, b);
+  checkShape(op, [...broadcastShapes(op, aBatch, bBatch), m, n]);
   return contract(a, b);
 }
 

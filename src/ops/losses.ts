@@ -85,7 +85,7 @@ const binaryDefinition: ElementwiseDefinition = {
   name: "binaryCrossEntropy",
   wgsl: (t, p, y) => {
     const limited = (value: string): string => `max(${value}, ${t.float(-100)})`;
-    return `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-${p}`))})`;
+    return `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-(${p})`))})`;
   },
   helpers: LOG1P,
   reference: (p, t) => binaryTerm(p as number, t as number),

@@ -42,7 +42,7 @@ export { acosh, asinh, atanh, cosh, sinh, tanh } from "./hyperbolic.ts";
 export * from "./image-layout.ts";
 export { embedding, gather, indexSelect, maskedFill, take, takeAlongDim } from "./indexing.ts";
 export * from "./interpolation.ts";
-export { chunk, repeat, repeatInterleave, split, tile, unbind } from "./joining.ts";
+export { chunk, meshgrid, repeat, repeatInterleave, split, tile, unbind } from "./joining.ts";
 export * from "./linear-algebra.ts";
 export * from "./losses.ts";
 export * from "./lstm.ts";

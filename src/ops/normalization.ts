@@ -193,9 +193,10 @@ export function batchNorm(
     return affine(op, normalizedBy(asSingle(x), running, eps), options, [channels], perChannel);
   const dims = [...x.shape.keys()].filter((d) => d !== 1);
   const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
-  if (training) checkCount(op, x, count);
+  // Of nothing, PyTorch makes nothing: the running statistics stay.
+  if (training && count > 0) checkCount(op, x, count);
   const { deviation, mean, variance } = centered(asSingle(x), dims);
-  if (training && running !== null) track(running, mean, variance, count, momentum);
+  if (training && count > 0 && running !== null) track(running, mean, variance, count, momentum);
   return affine(op, mul(deviation, rsqrt(add(variance, eps))), options, [channels], perChannel);
 }
 

@@ -10,6 +10,7 @@ import { asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
 import { checkNumber, checkOptions, expectTensor, floating, unary } from "./define.ts";
 import { square } from "./exponential.ts";
+import { checkNotEmpty } from "./extremes.ts";
 import { pow } from "./power.ts";
 import { maxOver, minOver, sumOver } from "./reductions.ts";
 import { abs } from "./rounding.ts";
@@ -43,7 +44,7 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
   }
   if (p === 0) return sumOver(isSomething(x), dims);
   const magnitudes = abs(x);
-  if (p === 1) return sumOver(magnitudes, dims);
+  if (p === 1 || dims.some((d) => x.shape[d] === 0)) return sumOver(magnitudes, dims);
   if (p === Number.POSITIVE_INFINITY) return maxOver(magnitudes, dims);
   if (p === Number.NEGATIVE_INFINITY) return minOver(magnitudes, dims);
   const total = sumOver(pow(magnitudes, p), dims);
@@ -54,12 +55,13 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
 
 /**
  * p-norm (Σ |x|ᵖ)^(1/p) over `dim` (one, several, all); p = ∞ is the largest |x|, p = -∞ the smallest, p = 0 counts what is
- * not 0. The gradient at 0 is 0.
+ * not 0. The gradient at 0 is 0. Throws a ShapeError where there is no largest or smallest.
  */
 export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boolean } = {}): Tensor {
   checkOptions("norm", options, ["p", "dim", "keepdim"]);
   const dims = reducedDims("norm", options.dim, expectTensor("norm", x).ndim);
   const p = checkNumber("norm", "p", options.p ?? 2);
+  if (Math.abs(p) === Number.POSITIVE_INFINITY) checkNotEmpty("norm", x, dims);
   return finishReduction(normOver(asSingleFloat(x), p, dims), dims, options.keepdim ?? false);
 }
 

@@ -5,7 +5,7 @@ import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape } from "../shape.ts";
 import { checkChoice } from "./arguments.ts";
-import { checkOptions, expectTensor } from "./define.ts";
+import { checkOptions, checkRepresentable, expectTensor } from "./define.ts";
 import { cat } from "./joining.ts";
 import { flip, range } from "./movement.ts";
 import { expand, padded } from "./views.ts";
@@ -25,6 +25,7 @@ export function pad(
   const mode = checkChoice("pad", "mode", options.mode ?? "constant", ["constant", "reflect", "replicate", "circular"]);
   const value = options.value ?? 0;
   if (typeof value !== "number") throw new TypeError(`pad: value must be a number, got ${String(value)}.`);
+  checkRepresentable("pad", [value], x.dtype, 'x.to("f32") takes any number');
   if (!Array.isArray(pads) || pads.length % 2 !== 0 || pads.some((n) => !Number.isInteger(n))) {
     throw new RangeError(
       `pad: pads are whole numbers in pairs [before, after], last dim first, got ${Array.isArray(pads) ? `[${pads.join(", ")}]` : String(pads)}.`,

@@ -167,8 +167,9 @@ export function pow(x: Tensor | number, y: Tensor | number): Tensor {
   const given = promoteOperands("pow", [x, y]);
   const promoted = given === "f16" && isAutocasting() ? "f32" : given;
   if (isFloat(promoted)) {
-    if (typeof y === "number" && typeof x !== "number") return specialPower(convert(x, promoted), y) ?? realPower(x, y);
-    return realPower(convert(x, promoted), y);
+    if (typeof y === "number" && typeof x !== "number")
+      return specialPower(convert("pow", x, promoted), y) ?? realPower(x, y);
+    return realPower(convert("pow", x, promoted), y);
   }
   if (typeof y === "number" && y < 0) {
     throw new RangeError(
@@ -176,7 +177,7 @@ export function pow(x: Tensor | number, y: Tensor | number): Tensor {
     );
   }
   const dtype: DType = promoted === "bool" ? "i32" : promoted;
-  const base = convert(x, dtype);
+  const base = convert("pow", x, dtype);
   if (y === 2) return square(base);
   return wholePower(base, y);
 }

@@ -166,7 +166,7 @@ export function randint(low: number, high: number, shape: Shape, options: Creati
       op: "randint",
     });
   }
-  const index = counters(checkShape("randint", [...shape]));
+  const index = counters(checkShape("randint", shape));
   const operands = [index, nextKey(), constant(low >>> 0, "u32"), constant((high - low) >>> 0, "u32")];
   // A range of 2³² is all bits: its word is 0, and 2³² - 1 is as good.
   if (high - low === 2 ** 32) operands[3] = constant(2 ** 32 - 1, "u32");

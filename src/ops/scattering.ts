@@ -1,6 +1,6 @@
 // Writing by index: scatter, scatterAdd, scatterReduce, indexAdd. Nothing depends on the order of invocations, so results are the same every time.
 
-import { castNumber, isFloat } from "../dtype.ts";
+import { isFloat } from "../dtype.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, sameShape } from "../shape.ts";
@@ -8,7 +8,7 @@ import { checkChoice, checkRank, dimOf } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkIndex, checkNumber, checkOptions, constant, expectTensor } from "./define.ts";
+import { cast, checkIndex, checkNumber, checkOptions, convert, expectTensor } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { scatterRows, scatterSum } from "./gathering.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
@@ -88,7 +88,7 @@ export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | num
   }
   const value =
     typeof src === "number"
-      ? constant(castNumber(src, expectTensor(op, x).dtype), x.dtype)
+      ? convert(op, src, expectTensor(op, x).dtype)
       : cast(expectTensor(op, src, "the source"), x.dtype);
   const from = typeof src === "number" ? index : value;
   const { at, part } = checkScatter(op, x, dim, index, from);

@@ -96,7 +96,7 @@ export function searchsorted(sequence: Tensor, values: Tensor | number, options:
     throw new RangeError(`${op}: right and side say different things, got right: true and side: "left".`);
   if (sequence.ndim === 0) checkRank(op, sequence, [1], "a vector or rows", "the sequence");
   const dtype = promoteOperands(op, [sequence, values]);
-  const given = typeof values === "number" ? constant(values, dtype) : convert(values, dtype);
+  const given = convert(op, values, dtype);
   const lead = sequence.shape.slice(0, -1);
   if (lead.length > 0 && (given.ndim !== sequence.ndim || lead.some((n, i) => n !== given.shape[i]))) {
     throw new ShapeError(
@@ -105,7 +105,7 @@ export function searchsorted(sequence: Tensor, values: Tensor | number, options:
     );
   }
   return withGrad(false, () => {
-    let row = convert(sequence, dtype);
+    let row = convert(op, sequence, dtype);
     if (sorter !== null) {
       checkIndex(op, expectTensor(op, sorter, "the sorter"), row.shape[row.ndim - 1] as number);
       if (formatShape(sorter.shape) !== formatShape(row.shape)) {

@@ -83,7 +83,8 @@ fn sin_quadrant(r: f32, quadrant: i32) -> f32 {
 }`;
 
 const REDUCTION: readonly string[] = [SPECIAL_VALUES, MULTIPLY_WIDE, REDUCE_LARGE, REDUCE];
-const SIN_TEXT = "fn sin_f32(x: f32) -> f32 { let s = reduce_angle(x); return sin_quadrant(s.x, i32(s.y)); }";
+const SIN_TEXT =
+  "fn sin_f32(x: f32) -> f32 { let s = reduce_angle(x); return select(sin_quadrant(s.x, i32(s.y)), x, x == 0.0); }";
 const COS_TEXT = "fn cos_f32(x: f32) -> f32 { let s = reduce_angle(x); return sin_quadrant(s.x, i32(s.y) + 1); }";
 
 const PI_TEXT = `fn reduce_turns(x: f32) -> vec2<f32> {
@@ -105,7 +106,7 @@ const TAN_TEXT = `fn tan_f32(x: f32) -> f32 {
   let z = s.x * s.x;
   let p = ((((9.38540185543e-3 * z + 3.11992232697e-3) * z + 2.44301354525e-2) * z + 5.34112807005e-2) * z + 1.33387994085e-1) * z + 3.33331568548e-1;
   let y = p * z * s.x + s.x;
-  return select(y, -1.0 / y, (i32(s.y) & 1) != 0);
+  return select(select(y, -1.0 / y, (i32(s.y) & 1) != 0), x, x == 0.0);
 }`;
 
 const ASIN_TEXT = `fn asin_core(x: f32) -> f32 {

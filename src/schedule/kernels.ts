@@ -15,7 +15,7 @@ import { formatShape, sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
 import type { Group, Home } from "./group.ts";
 import { SLOT_ALIGNMENT } from "./memory.ts";
-import { flopsOf, labelOf, nameOf } from "./names.ts";
+import { flopsOf, labelOf, nameOf, opsOf } from "./names.ts";
 import type { Placement } from "./placement.ts";
 
 /** Writes the groups of a fusion whose values have their places. */
@@ -94,7 +94,7 @@ export class KernelWriter {
       const kernel: Kernel = {
         name,
         family: group.kind,
-        fused: writer.fused,
+        fused: opsOf(group, writer.fused),
         wgsl: writer.finish(labelOf(group, writer.fused), shape.workgroupSize),
         workgroups: shape.workgroups,
         bindings: [...writer.bindings.values()].map(({ value, access }) => ({

@@ -4,12 +4,15 @@ import type { Writer } from "../shaders/writer.ts";
 import { formatShape } from "../shape.ts";
 import type { Group } from "./group.ts";
 
+/** The ops of a kernel: its reductions, then `fused`, the elementwise ones. */
+export function opsOf(group: Group, fused: readonly string[]): string[] {
+  const reductions = group.kind === "contraction" ? ["contraction"] : group.reductions.map((r) => r.definition.name);
+  return [...new Set(reductions), ...fused];
+}
+
 /** What a kernel computes, for whatever size. */
 export function labelOf(group: Group, fused: readonly string[]): string {
-  const parts: string[] = [];
-  if (group.kind === "contraction") parts.push("contraction");
-  else parts.push(...new Set(group.reductions.map((r) => r.definition.name)));
-  parts.push(...fused);
+  const parts = opsOf(group, fused);
   return parts.length === 0 ? "copy" : parts.slice(0, 6).join("+") + (parts.length > 6 ? "+…" : "");
 }
 

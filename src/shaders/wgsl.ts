@@ -35,12 +35,24 @@ export function literal(value: number, element: Element): string {
       if (value === Number.NEGATIVE_INFINITY) return "bitcast<f32>(special_bits.z)";
       const f = Math.fround(value);
       if (!Number.isFinite(f)) return literal(f, "f32");
-      const text = Object.is(f, -0) ? "-0.0" : String(f);
+      // Drivers take constants that compare as equal for one.
+      if (Object.is(f, -0)) return "bitcast<f32>(0x80000000u * groups.z)";
+      const text = String(f);
       return /[.e]/.test(text) ? text : `${text}.0`;
     }
     default:
       return element satisfies never;
   }
+}
+
+/**
+ * A number that compilers can't know, by a grid's third dimension, which is always 1. They refuse what overflows or is undefined while they
+ * compile, and drivers fold x / 0 to 0.
+ */
+export function hidden(value: number, element: Element): string {
+  if (element === "bool") return literal(value, element);
+  if (Object.is(value, 0)) return `${element}(groups.z - 1u)`;
+  return `(${literal(value, element)} * ${element}(groups.z))`;
 }
 
 function typeName(element: string, width: 1 | 4): string {

@@ -15,16 +15,18 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import type { WgslContext } from "../graph/node.ts";
+import type { ElementwiseDefinition, WgslContext } from "../graph/node.ts";
 import { inputCoordinates, type Value } from "../graph/program.ts";
 import { stridesOf } from "../shape.ts";
-import { type Element, elementOf, literal, SPECIAL_BITS, storedElement, wgslContext } from "./wgsl.ts";
+import { type Element, elementOf, hidden, literal, SPECIAL_BITS, storedElement, wgslContext } from "./wgsl.ts";
 
 /** A WGSL expression (a name or a literal) with its width and the scope where it is known. */
 export interface Operand {
   readonly code: string;
   readonly width: 1 | 4;
   readonly depth: number;
+  /** The number that a literal stands for. */
+  readonly number?: number;
 }
 
 interface Scope {
@@ -274,12 +276,11 @@ export class Writer {
     if (value.leaf !== null || this.#access.isStored(value)) return this.load(value, coordinates);
     const element = elementOf(value.dtype);
     if (definition.kind === "constant") {
-      const number = value.attributes[0] as number;
-      if (!Number.isFinite(number)) this.#special = true;
-      return { code: literal(number, element), width: 1, depth: 0 };
+      return this.#literal(value.attributes[0] as number, element);
     }
     if (definition.kind === "iota") {
       const at = coordinates[0] ?? constantIndex(0);
+      if (at.isConstant) return this.#literal(at.constant, element);
       const cast = (text: string) => (element === "u32" ? `u32(${text})` : text);
       if (!hasLane(at)) return { code: cast(this.index(at)), width: 1, depth: this.#depthOf(at) };
       const lanes = [0, 1, 2, 3].map((i) => atLane(at, i));
@@ -294,7 +295,7 @@ export class Writer {
       case "gather": {
         const condition = this.condition(inner.conditions);
         // Nothing is read where nothing can be: a gradient that one step of many gets, seen by all of them.
-        if (condition?.code === "false") return this.#fill(inner.fill, element);
+        if (condition?.code === "false") return this.#literal(inner.fill, element);
         const source = this.value(value.inputs[0] as Value, inner.coordinates[0] as Index[]);
         return condition === null ? source : this.#mask(source, condition, inner.fill, element);
       }
@@ -303,7 +304,13 @@ export class Writer {
         const width = operands.some((o) => o.width === 4) ? 4 : 1;
         const depth = Math.max(0, ...operands.map((o) => o.depth));
         const first = elementOf((value.inputs[0] as Value).dtype);
-        const codes = operands.map((o, i) => this.#widen(o, width, elementOf((value.inputs[i] as Value).dtype)));
+        const known = operands.every((o) => o.number !== undefined);
+        const codes = operands.map((o, i) => {
+          const type = elementOf((value.inputs[i] as Value).dtype);
+          const { number } = o;
+          const hide = number !== undefined && mayFail(number, known, definition);
+          return this.#widen(hide ? { ...o, code: hidden(number, type) } : o, width, type);
+        });
         const code = definition.wgsl(this.context(definition.helpers ?? [], first, width), ...codes);
         if (code.includes("special_bits")) this.#special = true;
         if (!this.fused.includes(definition.name)) this.fused.push(definition.name);
@@ -319,12 +326,13 @@ export class Writer {
     return operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
   }
 
-  #fill(fill: number, element: Element): Operand {
-    if (!Number.isFinite(fill)) this.#special = true;
-    return { code: literal(fill, element), width: 1, depth: 0 };
+  #literal(number: number, element: Element): Operand {
+    if (!Number.isFinite(Math.fround(number))) this.#special = true;
+    return { code: literal(number, element), width: 1, depth: 0, number };
   }
 
   #mask(source: Operand, condition: Operand, fill: number, element: Element): Operand {
+    if (Object.is(source.number, fill)) return source;
     if (!Number.isFinite(fill)) this.#special = true;
     const width = source.width === 4 || condition.width === 4 ? 4 : 1;
     const depth = Math.max(source.depth, condition.depth);
@@ -540,6 +548,16 @@ export class Writer {
       "",
     ].join("\n");
   }
+}
+
+/**
+ * Whether the op might be computed wrongly, or not at all, where the compiler knows this operand; `known`: it knows all. Ops that cost less than a
+ * quotient can't fail by one number, but drivers take x * 0 for 0, where x is NaN as well.
+ */
+function mayFail(number: number, known: boolean, { cost, name }: ElementwiseDefinition): boolean {
+  if (known) return cost > 0;
+  const size = Math.abs(number);
+  return cost < 4 ? number === 0 && name === "mul" : size < 1e-37 || size > 1e37;
 }
 
 function memoKey(value: Value, coordinates: readonly Index[]): string {

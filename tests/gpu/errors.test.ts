@@ -282,9 +282,88 @@ const dtypes: Row[] = [
     RangeError,
     /^tensor: i32 holds whole numbers.*NaN/,
   ],
+  ...(
+    [
+      ["lt", () => ints(5).lt(3e9)],
+      ["eq", () => ints(5).eq(-3e9)],
+      ["maximum", () => ints(5).maximum(3e9)],
+      ["minimum", () => ints(5).minimum(-3e9)],
+      ["clamp", () => ints(5).clamp({ max: 3e9 })],
+      ["clamp", () => ints(5).clamp({ min: -3e9, max: 0 })],
+      ["mul", () => ints(5).mul(4e9)],
+      ["pow", () => ints(5).pow(3e9)],
+      ["remainder", () => ints(5).remainder(3e9)],
+      ["floorDivide", () => ints(5).floorDivide(3e9)],
+      ["where", () => wg.where(tensor([true]), ints(5), 3e9)],
+      ["maskedFill", () => ints(5).maskedFill(tensor([true]), 3e9)],
+      ["bitwiseAnd", () => ints(5).bitwiseAnd(4294967295)],
+      ["bitwiseRightShift", () => ints(5).bitwiseRightShift(4294967295)],
+      ["add", () => ints(5).add(2147483648)],
+      ["add", () => tensor([true]).add(3e9)],
+      ["pad", () => ints(5).pad([1, 1], { value: 3e9 })],
+      ["scatter", () => ints(5).scatter(0, ints(0), 3e9)],
+      ["assign", () => ints(5).assign(3e9)],
+      ["searchsorted", () => ints(5).searchsorted(3e9)],
+    ] as const
+  ).map(
+    ([op, call]): Row => [
+      `${op}, a number beyond i32`,
+      call,
+      RangeError,
+      new RegExp(`^${op}: i32 holds whole numbers from -2147483648 to 2147483647, got -?[2-4]\\d{9}\\. `),
+    ],
+  ),
+  [
+    "lt, a number beyond u32",
+    () => tensor([5], { dtype: "u32" }).lt(4294967296),
+    RangeError,
+    /^lt: u32 holds whole numbers from 0 to 4294967295, got 4294967296\. /,
+  ],
+  [
+    "gt, a negative number for u32",
+    () => tensor([5], { dtype: "u32" }).gt(-1),
+    RangeError,
+    /^gt: u32 holds .*got -1\. /,
+  ],
 ];
 
 const dims: Row[] = [
+  [
+    "norm of nothing",
+    () => zeros([0]).norm({ p: Number.POSITIVE_INFINITY }),
+    ShapeError,
+    /^norm: nothing to choose from .*\[0\]/,
+  ],
+  [
+    "norm over nothing",
+    () => zeros([2, 0]).norm({ p: Number.NEGATIVE_INFINITY, dim: 1 }),
+    ShapeError,
+    /^norm: nothing to choose from .*\[2, 0\]/,
+  ],
+  [
+    "randint, the ends for a shape",
+    () => wg.randint(0, 5, untyped(undefined)),
+    ShapeError,
+    /^randint: a shape is an array of sizes, got nothing/,
+  ],
+  [
+    "split without size",
+    () => ones([4]).split(untyped(undefined)),
+    TypeError,
+    /^split: size must be a whole number or a list of them, got nothing/,
+  ],
+  [
+    "matmul, too large",
+    () => ones([100000, 2]).matmul(ones([2, 100000])),
+    ShapeError,
+    /^matmul: a tensor holds at most 2\^31 - 1 elements, got \[100000, 100000\]/,
+  ],
+  [
+    "matmul, batches that are too large",
+    () => ones([1000, 1, 1000, 2]).matmul(ones([3000, 2, 1000])),
+    ShapeError,
+    /^matmul: a tensor holds at most .*\[1000, 3000, 1000, 1000\]/,
+  ],
   ["sum of a word", () => ones([2, 3]).sum(untyped("1")), RangeError, /^sum: dim must be .*got "1"/],
   ["softmax of an array", () => ones([2, 3]).softmax(untyped([1])), RangeError, /^softmax: dim must be .*got \[1\]/],
   ["select without dim", () => ones([2, 3]).select(untyped(undefined), 0), RangeError, /^select: .*got nothing/],
@@ -540,6 +619,33 @@ const autograd: Row[] = [
     /^backward: .*\[2\].*\[3\]/,
   ],
   ["backward without requiresGrad", () => ones([3]).sum().backward(), WgradError, /^backward: .*requiresGrad: true/],
+  [
+    "noGrad of an async function",
+    () => wg.noGrad(async () => {}),
+    TypeError,
+    /^noGrad: the function must be synchronous/,
+  ],
+  [
+    "backward through a compiled function",
+    () =>
+      wg
+        .compile((x: wg.Tensor) => x.square().sum())(weights(2))
+        .backward(),
+    WgradError,
+    /^backward: .*compiled function, whose results carry no graph/,
+  ],
+  [
+    "grad of what a step has overwritten",
+    () => {
+      const w = tensor([1, 2], { requiresGrad: true });
+      const loss = w.square().sum();
+      loss.backward();
+      new optim.SGD([w], { lr: 0.1 }).step();
+      return wg.grad(loss, w);
+    },
+    StaleTensorError,
+    /depends on an old value of shape \[2\] that a later step has overwritten\. .*before optimizer\.step/,
+  ],
   [
     "backward under noGrad",
     () => wg.noGrad(() => ones([3], { requiresGrad: true }).sum()).backward(),

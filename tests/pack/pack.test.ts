@@ -135,6 +135,21 @@ try {
   assert.equal(runForJson("mistake.mjs", text), [true, "ShapeError"]);
 });
 
+test("what constants come to is computed by the device, where there is nothing to fold them with", () => {
+  const text = `
+import { full, tensor, zeros } from "wgrad";
+const found = [tensor([5, 0, -5]).div(0), zeros([1]).rsqrt(), full([1], 3e38).mul(10), full([1], -1).sqrt(), full([1], 1e30).square()];
+console.log(JSON.stringify(await Promise.all(found.map(async (x) => [...await x.data()].map(String)))));
+`;
+  assert.equal(runForJson("constants.mjs", text), [
+    ["Infinity", "NaN", "-Infinity"],
+    ["Infinity"],
+    ["Infinity"],
+    ["NaN"],
+    ["Infinity"],
+  ]);
+});
+
 test("every door opens in Node, and they share their classes", () => {
   const text = `
 import * as wgrad from "wgrad";

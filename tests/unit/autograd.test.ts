@@ -28,6 +28,15 @@ test("grad of one and of several outputs, weighted", () => {
   ]);
 });
 
+test("a leaf with a new value is the same leaf, as long as its old value is there", () => {
+  const x = leaf(1, 2);
+  x.assign(x.mul(3));
+  const [old, both] = [x.square().sum(), x.sum()];
+  x.assign(x.add(1));
+  assert.equal(numbers(...grad(old, x)), [[6, 12]]);
+  assert.equal(numbers(...grad([old, both.add(x.mul(2).sum())], x)), [[9, 15]]);
+});
+
 test("grad of grad of grad, and gradients of gradOutputs", () => {
   const x = leaf(1, 2);
   const [first] = grad(x.pow(4).sum(), x) as [Tensor];

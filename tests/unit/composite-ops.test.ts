@@ -412,6 +412,8 @@ test("oneHot, meshgrid, chunk, unbind", () => {
   expectValues(b, [2, 3], [3, 4, 5, 3, 4, 5]);
   const [c] = wg.meshgrid(tensor([1, 2]), tensor([3, 4, 5]), { indexing: "xy" }) as [wg.Tensor];
   expectValues(c, [3, 2], [1, 2, 1, 2, 1, 2]);
+  const [, d] = tensor([1, 2]).meshgrid(tensor([3, 4, 5])) as [wg.Tensor, wg.Tensor];
+  expectValues(d, [2, 3], [3, 4, 5, 3, 4, 5]);
   const x = tensor(numbers(10), { shape: [5, 2] });
   assert.equal(
     x.chunk(3).map((part) => part.shape[0]),

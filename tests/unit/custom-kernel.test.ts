@@ -44,6 +44,31 @@ test("a kernel is one dispatch between those of the ops around it", () => {
   assert.match(kernel?.wgsl ?? "", /var<storage, read_write> out: array<f32>/);
 });
 
+test("gradients go by the names of the inputs", () => {
+  const through = (backward: unknown) => {
+    const x = input(4);
+    x.requiresGrad = true;
+    const options = {
+      name: "same",
+      inputs: { x },
+      outputs: x,
+      workgroups: 1,
+      wgsl: "out[index] = x[index];",
+      backward,
+    };
+    return grad(customKernel(options as never as Parameters<typeof customKernel>[0]) as Tensor, [x], {
+      gradOutputs: input(4),
+    });
+  };
+  through((g: Tensor) => ({ x: g }));
+  through(() => ({ x: null }));
+  const wrong = (backward: unknown, words: RegExp) => assert.throws(() => through(backward), words);
+  wrong((g: Tensor) => ({ z: g }), /same: backward returns gradients by the names of the inputs \(x\), got "z"\./);
+  wrong((g: Tensor) => ({ x: g, z: g }), /got "z"/);
+  wrong(() => {}, /same: backward must return gradients \(null for none\), got nothing\./);
+  assert.throws(() => customKernel(undefined as never), /customKernel: needs a name, got nothing\./);
+});
+
 test("a leaf is bound as it is, reshaped too; a number or a view is stored first", () => {
   const x = input(4, 6);
   assert.is(kernels(squared(x)), 1);

@@ -50,6 +50,12 @@ test("softmax, logSoftmax and layer norm are one kernel each", () => {
   assert.is(kernels(layerNorm(x, [128], { weight: input(128), bias: input(128) })), 1);
 });
 
+test("a kernel's ops are all that its name says", () => {
+  const opsOf = (x: Tensor) => explain(x).kernels.map(({ ops }) => ops);
+  assert.equal(opsOf(input(32, 128).softmax(-1)), [["amax", "sum", "sub", "exp", "div"]]);
+  assert.equal(opsOf(matmul(input(32, 16), input(16, 8)).relu()), [["contraction", "relu"]]);
+});
+
 test("rows looked up by an index are read four elements at a time, and the index once", () => {
   const words = tensor(new Int32Array(12), { shape: [3, 4] });
   const [kernel] = explain(layerNorm(embedding(words, input(10, 64)), [64])).kernels;
