@@ -1,6 +1,8 @@
 // Checks of arguments and options, with errors that name the function and what would fit.
-import { WgradError } from "../errors.ts";
-import { initialSeed, Tensor } from "../tensor.ts";
+
+import { initialSeed } from "../tensor.ts";
+
+export { checkOptions } from "../tensor.ts";
 
 /** Any value as errors print it: words in quotes, no contents of objects. */
 export function shown(value: unknown): string {
@@ -12,17 +14,6 @@ export function shown(value: unknown): string {
     return value.constructor === Object ? "an object" : `a ${value.constructor?.name ?? "thing"}`;
   }
   return String(value);
-}
-
-/** Throws where an option is named that the function doesn't know. */
-export function checkOptions(what: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options) || options instanceof Tensor) {
-    throw new TypeError(`${what}: options go in one object { ${known.join(", ")} }, got ${shown(options)}.`);
-  }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new WgradError(`${what}: unknown option "${name}". It takes { ${known.join(", ")} }.`, { op: what });
-  }
 }
 
 /** Demands a whole number of at least `least`. */

@@ -139,7 +139,7 @@ test("arguments and options that make no sense are refused when the transform is
   const words = /flip: axis must be one of "horizontal", "vertical", got/;
   for (const axis of ["both", "", null, 1]) refused(flip, [{ axis }], words);
   for (const p of [-0.1, 1.1, Number.NaN, "1", null]) refused(flip, [{ p }], /flip: p must be .*, got/);
-  refused(flip, [0.5], /flip: options go in one object \{ p, axis \}, got 0.5/);
+  refused(flip, [0.5], /flip: optional arguments go in one options object \{ p, axis \}/);
   refused(flip, [{ prob: 0.5 }], /flip: unknown option "prob". It takes \{ p, axis \}/);
 
   for (const size of [-1, 0, 1.5, "2", undefined, null, [2], [2, 0], [2, 2, 2]]) {
