@@ -18,24 +18,30 @@ export interface PipelineEntry {
   readonly finish: () => void;
 }
 
+/** Pipelines kept that nobody uses at present: plans that are made anew have many kernels again. */
+const MOST_IDLE = 256;
+
 export class PipelineCache {
   readonly #device: GPUDevice;
   /** How many have been made. */
   count = 0;
   /** Those that are kept, by their texts. */
   readonly entries: Map<string, PipelineEntry> = new Map();
+  /** Those that nobody uses, the longest unused first. */
+  readonly #idle = new Set<PipelineEntry>();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
   }
 
-  /** The pipeline of a step; compiling starts at the first sight of its text. It is kept until everybody who got it has released it. */
+  /** The pipeline of a step; compiling starts at the first sight of its text. It is kept until everybody who got it has released it, and for a while after. */
   get(step: ExecutableStep): PipelineEntry {
     const { wgsl, name } = step.kernel;
     let entry = this.entries.get(wgsl);
     if (entry !== undefined) {
       entry.uses++;
+      this.#idle.delete(entry);
       return entry;
     }
     const layout = this.#layout(step);
@@ -83,7 +89,12 @@ export class PipelineCache {
 
   /** Takes a step's pipeline back. */
   release(entry: PipelineEntry): void {
-    if (--entry.uses === 0) this.entries.delete(entry.wgsl);
+    if (--entry.uses > 0) return;
+    this.#idle.add(entry);
+    const [oldest] = this.#idle;
+    if (oldest === undefined || this.#idle.size <= MOST_IDLE) return;
+    this.#idle.delete(oldest);
+    this.entries.delete(oldest.wgsl);
   }
 
   #layout(step: ExecutableStep): { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout } {

@@ -98,7 +98,7 @@ test("pipelines that have not been used for long go, those in use stay", async (
     compiled.set(descriptor.layout, known);
     return known;
   };
-  for (let n = 1; n <= 1100; n++) {
+  for (let n = 1; n <= 1400; n++) {
     await rand([n]).sum().item();
     if (n % 100 === 0) assert.is(await used(), 6000);
   }

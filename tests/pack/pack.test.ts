@@ -64,7 +64,7 @@ for (const file of ["wgrad.js", "wgrad.min.js"]) {
     const map = JSON.parse(readFileSync(join(dist, `${file}.map`), "utf8"));
     const sources = new SourceMap(map);
     for (const text of [
-      "the browser found no WebGPU adapter",
+      "no WebGPU adapter was found",
       "inner sizes differ",
       "the list of parameters is empty",
     ]) {
