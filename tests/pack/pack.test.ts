@@ -63,11 +63,7 @@ for (const file of ["wgrad.js", "wgrad.min.js"]) {
     const lines = readFileSync(join(dist, file), "utf8").split("\n");
     const map = JSON.parse(readFileSync(join(dist, `${file}.map`), "utf8"));
     const sources = new SourceMap(map);
-    for (const text of [
-      "no WebGPU adapter was found",
-      "inner sizes differ",
-      "the list of parameters is empty",
-    ]) {
+    for (const text of ["no WebGPU adapter was found", "inner sizes differ", "the list of parameters is empty"]) {
       const line = lines.findIndex((one) => one.includes(text));
       assert.ok(line >= 0, `${file} lacks "${text}"`);
       const entry = sources.findEntry(line, lines[line]?.indexOf(text) ?? 0);

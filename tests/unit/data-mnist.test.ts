@@ -58,7 +58,10 @@ files("unknown options are refused", async () => {
     await rejection(mnist({ normalise: true } as never)),
     /mnist: unknown option "normalise"\. It takes \{ path,/,
   );
-  assert.match(await rejection(fashionMnist("folder" as never), TypeError), /fashion-mnist: optional arguments go in one options object/);
+  assert.match(
+    await rejection(fashionMnist("folder" as never), TypeError),
+    /fashion-mnist: optional arguments go in one options object/,
+  );
 });
 
 files("a folder, compressed or not, under both spellings of the names", async ({ folder }) => {

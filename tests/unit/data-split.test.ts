@@ -86,7 +86,10 @@ test("without a seed of their own, splits and folds follow manualSeed", () => {
 test("unknown options and values that make no sense are refused", () => {
   const throws = (make: () => unknown, pattern: RegExp): void => assert.throws(make, pattern);
   throws(() => randomSplit(numbers(4), [4], { sed: 1 } as never), /randomSplit: unknown option "sed".*\{ seed \}/);
-  throws(() => randomSplit(numbers(4), [4], 1 as never), /randomSplit: optional arguments go in one options object \{ seed \}/);
+  throws(
+    () => randomSplit(numbers(4), [4], 1 as never),
+    /randomSplit: optional arguments go in one options object \{ seed \}/,
+  );
   throws(() => randomSplit(numbers(4), [4], { seed: 0.5 }), /randomSplit: seed must be a whole number, got 0.5/);
   throws(() => randomSplit(numbers(4), 0.8 as never), /randomSplit: lengths must be an array such as .*, got 0.8/);
   throws(() => new KFold(2, { shufle: true } as never), /KFold: unknown option "shufle".*\{ shuffle, seed \}/);
