@@ -88,8 +88,7 @@ export function findPlan(on: Device, captured: Capture, room: () => number): Pla
   // Behind all others: the first is the one that has not been asked for for longest.
   plans.delete(captured.hash);
   plans.set(captured.hash, entries);
-  const [oldest] = plans.keys();
-  if (oldest !== undefined && plans.size > MAX_PLANS) plans.delete(oldest);
+  if (plans.size > MAX_PLANS) forgetOldest(on);
   let entry = entries.find((e) => sameKey(e.key, captured.key));
   if (entry === undefined) {
     entry = { key: captured.key, variants: [] };
@@ -111,6 +110,13 @@ export function findPlan(on: Device, captured: Capture, room: () => number): Pla
   entry.variants.push({ constants, promoted, plan });
   on.plans++;
   return plan;
+}
+
+/** Forgets the plans of one graph. A compiled step that still has one of them prepares it anew. */
+function forgetOldest(on: Device): void {
+  const [[hash, entries] = [0, []]] = plans;
+  for (const { variants } of entries) for (const { plan } of variants) on.forget(plan);
+  plans.delete(hash);
 }
 
 /** Builds the plan of a capture for a device, with a workspace of at most `memory` bytes. */

@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openGpu } from "#gpu";
-import { init, nn, ones, optim, rand, type Tensor } from "../../src/index.ts";
+import { init, nn, ones, optim, rand, type Tensor, tensor } from "../../src/index.ts";
 import { failure } from "../support/failure.ts";
 
 /** A device that counts the bytes of its living buffers, and what listens to it. */
@@ -109,6 +109,26 @@ test("pipelines that have not been used for long go, those in use stay", async (
   assert.is(await first(), 6003);
   assert.ok(engine.stats().pipelines > pipelines, `${pipelines} pipelines`);
   assert.ok(bytes() < 2 ** 26);
+  engine.destroy();
+  device.destroy();
+});
+
+test("what was prepared for graphs goes with them, also where they share their pipelines", async () => {
+  const { device, bytes } = await counted();
+  const engine = await init({ device });
+  const x = rand([64 * 1100]);
+  await x.realize();
+  const after: number[] = [];
+  for (let n = 0; n < 1100; n++) {
+    await x
+      .narrow(0, 64 * n, 64)
+      .mul(tensor(3))
+      .sum()
+      .item();
+    if (n === 599 || n === 1099) after.push(bytes());
+  }
+  assert.ok(engine.stats().pipelines < 10, `${engine.stats().pipelines} pipelines`);
+  assert.is(after[1], after[0]);
   engine.destroy();
   device.destroy();
 });
