@@ -27,7 +27,7 @@ export { Gradients } from "./gradients.ts";
 export type { RngState } from "./graph/generator.ts";
 export { getRngState, initialSeed, manualSeed, setRngState } from "./graph/generator.ts";
 export { isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
-export { hostEffect, isReadAnew, readAnew, traceGuard } from "./graph/trace.ts";
+export { hostEffect, isReadAnew, traceGuard } from "./graph/trace.ts";
 export type {
   CustomInputs,
   CustomKernelOptions,

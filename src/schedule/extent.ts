@@ -37,8 +37,7 @@ export function limitExtent(uses: Uses, requirements: Requirements, most: number
   const sumOf = (value: Value): number => (isInline(value) ? (sums.get(value) ?? 0) : 0);
   for (const value of uses.order) {
     if (!isInline(value) && !requirements.has(value)) continue;
-    const sumUp = () => value.inputs.reduce((sum, input) => sum + sumOf(input), weightOf(value));
-    let sum = sumUp();
+    let sum = value.inputs.reduce((whole, input) => whole + sumOf(input), weightOf(value));
     while (sum > most) {
       const { extent, parts } = extentOf(value, isInline, most);
       sum = extent;

@@ -12,45 +12,13 @@ import {
   setOptimize,
   type Tensor,
   tensor,
-  zeros,
 } from "../../src/index.ts";
+import { Gpt } from "../support/plan-step.ts";
 
 await init();
 
 const batch = 4;
-const [context, width, heads, vocabulary] = [12, 16, 2, 20];
-
-class Block extends nn.Module {
-  norm1: nn.LayerNorm = new nn.LayerNorm([width]);
-  attention: nn.Linear = new nn.Linear(width, 3 * width);
-  projection: nn.Linear = new nn.Linear(width, width);
-  norm2: nn.LayerNorm = new nn.LayerNorm([width]);
-  up: nn.Linear = new nn.Linear(width, 4 * width);
-  down: nn.Linear = new nn.Linear(4 * width, width);
-
-  override forward(x: Tensor): Tensor {
-    const [q, k, v] = this.attention
-      .forward(this.norm1.forward(x))
-      .reshape([batch, context, 3, heads, width / heads])
-      .permute([2, 0, 3, 1, 4])
-      .unbind() as [Tensor, Tensor, Tensor];
-    const mixed = q.scaledDotProductAttention(k, v, { isCausal: true });
-    const y = x.add(this.projection.forward(mixed.permute([0, 2, 1, 3]).reshape([batch, context, width])));
-    return y.add(this.down.forward(this.up.forward(this.norm2.forward(y)).gelu()));
-  }
-}
-
-class Gpt extends nn.Module {
-  token: nn.Embedding = new nn.Embedding(vocabulary, width);
-  position: nn.Parameter = new nn.Parameter(zeros([context, width]));
-  blocks: nn.Sequential = new nn.Sequential(new Block(), new nn.Dropout(0.1), new Block());
-  head: nn.Linear = new nn.Linear(width, vocabulary, { bias: false });
-
-  override forward(tokens: Tensor): Tensor {
-    const x = this.blocks.forward(this.token.forward(tokens).add(this.position));
-    return this.head.forward(x).reshape([batch * context, vocabulary]);
-  }
-}
+const [context, vocabulary] = [12, 64];
 
 const images = (i: number): [Tensor, Tensor] => [
   tensor(
@@ -84,7 +52,7 @@ const networks: readonly (readonly [string, () => nn.Sequential | Gpt, (i: numbe
       ),
     images,
   ],
-  ["a GPT", () => new Gpt(), words],
+  ["a GPT", () => new Gpt(2, 16, (block, x) => block.forward(x)), words],
 ];
 
 for (const [name, make, data] of networks) {
