@@ -46,6 +46,8 @@ export interface ElementwiseDefinition {
   readonly derivative: Derivative | null;
   /** Rough cost in additions, for decisions on what to compute twice. */
   readonly cost: number;
+  /** An operand that drivers take for the result whatever the other one is, where that may be NaN. */
+  readonly absorbing?: number;
 }
 
 /** Where a view's element comes from: coordinates in the input, and `fill` where a condition fails. */

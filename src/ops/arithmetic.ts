@@ -32,6 +32,7 @@ const plainAdd = elementwise("add", {
   wgsl: (_t, x, y) => `${x} + ${y}`,
   reference: (x, y) => (x as number) + (y as number),
   derivative: (g) => [g, g],
+  modular: true,
 });
 
 /** Sum, x + alpha·y (alpha 1). */
@@ -44,6 +45,7 @@ const plainSub = elementwise("sub", {
   wgsl: (_t, x, y) => `${x} - ${y}`,
   reference: (x, y) => (x as number) - (y as number),
   derivative: (g) => [g, neg(g)],
+  modular: true,
 });
 
 /** Difference, x - alpha·y (alpha 1). */
@@ -65,6 +67,8 @@ export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwi
   wgsl: (_t, x, y) => `${x} * ${y}`,
   reference: (x, y) => (x as number) * (y as number),
   derivative: (g, _out, [x, y]) => [mul(g, y as Tensor), mul(g, x as Tensor)],
+  modular: true,
+  absorbing: 0,
 });
 
 /** Negative, -x. */
@@ -193,6 +197,7 @@ function bitwise(name: string, sign: string, reference: (x: number, y: number) =
     wgsl: (t, x, y) => (t.operand === "bool" && sign === "^" ? `(${x} != ${y})` : `(${x} ${sign} ${y})`),
     reference: (x, y) => reference(x as number, y as number),
     derivative: null,
+    modular: true,
   });
 }
 

@@ -72,7 +72,8 @@ function indexLoss(
   reduction: Reduction,
 ): Tensor {
   const classes = logP.shape[dim] as number;
-  const labels = insertDim(target, dim);
+  // As i32, beside which -100 may stand.
+  const labels = insertDim(cast(target, "i32"), dim);
   const along = alongDim(logP.ndim, dim, classes);
   const same = eq(reshape(iota(classes), along), labels);
   // An ignored class outside of 0 … C - 1 matches no entry by itself.
@@ -94,7 +95,7 @@ function indexLoss(
   const range = hostRange(target);
   if (scale === null && range !== null && (ignoreIndex < range[0] || ignoreIndex > range[1]))
     return divideByCount(total, target.numel);
-  const counted = scale === null ? cast(ne(target, ignoreIndex), logP.dtype) : where(hit, scale, 0);
+  const counted = scale === null ? cast(ne(labels, ignoreIndex), logP.dtype) : where(hit, scale, 0);
   return trueDivide(total, sum(counted));
 }
 

@@ -86,12 +86,12 @@ export function promoteOperands(op: string, operands: readonly Operand[]): DType
   return result;
 }
 
-/** One operand as tensor of `dtype`. Throws a RangeError for a number that an integer dtype can't hold. */
-export function convert(op: string, x: Operand, dtype: DType): Tensor {
+/** One operand as tensor of `dtype`. Throws a RangeError for a number that an integer dtype can't hold; for a `modular` op u32 takes -n as 2^32 - n. */
+export function convert(op: string, x: Operand, dtype: DType, modular = false): Tensor {
   if (typeof x === "object") return cast(x, dtype);
   const number = Number(x);
   if (isFloat(dtype)) return constant(number, dtype);
-  checkRepresentable(op, [number], dtype, 'x.to("f32") takes any number');
+  checkRepresentable(op, [number], modular && number < 0 ? "i32" : dtype, 'x.to("f32") takes any number');
   return constant(castNumber(number, dtype), dtype);
 }
 
@@ -174,6 +174,10 @@ interface ElementwiseOptions {
   readonly derivative: Derivative | null;
   /** In additions; 1 unless told. */
   readonly cost?: number;
+  /** Of integers, whether the result depends on the operands modulo 2^32 alone. */
+  readonly modular?: boolean;
+  /** See `ElementwiseDefinition`. */
+  readonly absorbing?: number;
 }
 
 /** Makes an elementwise op of any number of operands, which broadcast against each other. */
@@ -186,8 +190,9 @@ export function elementwise(name: string, options: ElementwiseOptions): (...oper
     reference: options.reference,
     derivative: options.derivative,
     cost: options.cost ?? 1,
+    ...(options.absorbing === undefined ? {} : { absorbing: options.absorbing }),
   };
-  return (...operands) => recordElementwise(definition, options.dtype, operands);
+  return (...operands) => recordElementwise(definition, options, operands);
 }
 
 /** Makes an elementwise op of one operand. */
@@ -207,11 +212,15 @@ const WIDE: ReadonlySet<string> = new Set(
   "acos asin cosh erfinv exp exp2 expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus square tan".split(" "),
 );
 
-function recordElementwise(definition: ElementwiseDefinition, rule: DTypeRule, operands: Operand[]): Tensor {
+function recordElementwise(
+  definition: ElementwiseDefinition,
+  options: ElementwiseOptions,
+  operands: Operand[],
+): Tensor {
   let promoted = promoteOperands(definition.name, operands);
   if (promoted === "f16" && isAutocasting() && WIDE.has(definition.name)) promoted = "f32";
-  const { operand, result } = rule(definition.name, promoted);
-  const inputs = operands.map((x) => convert(definition.name, x, operand));
+  const { operand, result } = options.dtype(definition.name, promoted);
+  const inputs = operands.map((x) => convert(definition.name, x, operand, options.modular));
   return record(definition, inputs, broadcast(definition.name, inputs), result);
 }
 

@@ -552,12 +552,12 @@ export class Writer {
 
 /**
  * Whether the op might be computed wrongly, or not at all, where the compiler knows this operand; `known`: it knows all. Ops that cost less than a
- * quotient can't fail by one number, but drivers take x * 0 for 0, where x is NaN as well.
+ * quotient can't fail by one number, save by one that absorbs the other operand.
  */
-function mayFail(number: number, known: boolean, { cost, name }: ElementwiseDefinition): boolean {
+function mayFail(number: number, known: boolean, { cost, absorbing }: ElementwiseDefinition): boolean {
   if (known) return cost > 0;
   const size = Math.abs(number);
-  return cost < 4 ? number === 0 && name === "mul" : size < 1e-37 || size > 1e37;
+  return cost < 4 ? number === absorbing : size < 1e-37 || size > 1e37;
 }
 
 function memoKey(value: Value, coordinates: readonly Index[]): string {

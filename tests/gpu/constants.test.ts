@@ -111,6 +111,31 @@ test("a number beside integers that become real may be any", async () => {
   await check(unsigned.lt(4294967295), [1]);
 });
 
+test("u32 takes -n as 2^32 - n where nothing but the residue counts", async () => {
+  const x = tensor([5, 0], { dtype: "u32" });
+  await check(x.add(-1), [4, 4294967295]);
+  await check(x.sub(-1), [6, 1]);
+  await check(x.mul(-1), [4294967291, 0]);
+  await check(x.bitwiseXor(-1), [4294967290, 4294967295]);
+  assert.is(x.add(-1).dtype, "u32");
+});
+
+test("class indices may be u32, whatever is ignored and whoever knows them", async () => {
+  const logits = tensor([
+    [1, 2, 3],
+    [3, 2, 1],
+    [0, 1, 0],
+  ]);
+  const labels = new Uint32Array([1, 0, 2]);
+  const loss = (target: Tensor, options = {}) => wg.crossEntropy(logits, target, options);
+  for (const options of [{}, { labelSmoothing: 0.1 }, { ignoreIndex: 2 }, { ignoreIndex: 2, labelSmoothing: 0.1 }]) {
+    const signed = await loss(tensor(Int32Array.from(labels)), options).item();
+    assert.is(await loss(tensor(labels), options).item(), signed);
+    const compiled = wg.compile((target: Tensor) => loss(target, options));
+    assert.ok(Math.abs((await compiled(tensor(labels)).item()) - signed) <= 1e-6);
+  }
+});
+
 test("a limit that is NaN makes NaN", async () => {
   const x = tensor([1, 2]);
   await check(x.clamp({ min: tensor([NAN, 0]) }), [NAN, 2]);
