@@ -10,7 +10,7 @@ import { withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { cast, convert, expectTensor } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
-import { expand, reshape, strided } from "./ops/views.ts";
+import { expand } from "./ops/views.ts";
 import { addGradients, keepLoss, markAssigned, noteGradients } from "./pending.ts";
 import { formatShape, sameShape, sizeOf } from "./shape.ts";
 
@@ -125,20 +125,15 @@ export function assign(x: Tensor, value: Tensor | number): Tensor {
     // A parameter's mark as leaf must not reach a node that others hold.
     x.replaceNode(x.requiresGrad || next.node.storage !== null ? detached(next).node : next.node);
     markAssigned(x);
-    const { storage, offset } = x.slot;
-    if (!storage.shared) return;
-    if (offset === 0 && dataBytes(x) === storage.byteLength)
-      for (const member of storage.members) member.replaceNode(part(x, member).node);
+    const { shared, byteLength } = x.slot.storage;
+    if (shared === null) return;
+    if (dataBytes(x) === byteLength)
+      shared.parts(x).forEach((part, i) => {
+        shared.tensors[i]?.replaceNode(detached(part).node);
+      });
     else if (currentTrace() === null) submit();
   });
   return x;
-}
-
-/** The part of an arena's flat vector that belongs to `member`. */
-function part(flat: Tensor, member: Tensor): Tensor {
-  const slot = member.slot;
-  if (slot === null) throw new WgradError("internal: an arena member without a slot");
-  return detached(reshape(strided(flat, [slot.offset / 4], [1], [sizeOf(slot.shape)]), slot.shape));
 }
 
 /**

@@ -3,7 +3,7 @@
 import { flush } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
-import { type Slot, Storage } from "./graph/storage.ts";
+import { type Shared, type Slot, Storage } from "./graph/storage.ts";
 import { outsideScopes, Tensor } from "./graph/tensor.ts";
 import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
@@ -19,7 +19,6 @@ export function stateTensor(shape: Shape, initial: number): Tensor {
   return outsideScopes(() => new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape }));
 }
 
-const arenas = new WeakMap<Storage, Arena>();
 /** The vectors that `parts` has cut up, by the parts' nodes. */
 const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Tensor; readonly index: number }>();
 
@@ -27,7 +26,7 @@ const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Tensor;
 const BLOCK = 64;
 
 /** A buffer that holds several f32 leaves; `flat` is the vector over all of it. */
-export class Arena {
+export class Arena implements Shared {
   /** All elements in one dimension; assigning to it updates every tensor. Elements between the slots mean nothing. */
   readonly flat: Tensor;
   readonly #tensors: readonly Tensor[];
@@ -51,10 +50,8 @@ export class Arena {
     this.#length = length;
     this.flat = stateTensor([length], initial ?? 0);
     const { storage } = this.flat.slot as Slot;
-    storage.shared = true;
+    storage.shared = this;
     if (initial === null) storage.blank = false;
-    storage.members = tensors;
-    arenas.set(storage, this);
     tensors.forEach((t, i) => {
       const offset = 4 * (this.#offsets[i] as number);
       const value = initial === null ? t.node : sourceNode(storage, offset, t.shape, "f32");
@@ -68,7 +65,8 @@ export class Arena {
 
   /** The arena that `tensor` lives in, if it does. */
   static of(tensor: Tensor): Arena | null {
-    return tensor.slot === null ? null : (arenas.get(tensor.slot.storage) ?? null);
+    const shared = tensor.slot?.storage.shared;
+    return shared instanceof Arena ? shared : null;
   }
 
   /** The tensors that live here. */

@@ -102,7 +102,7 @@ export function settleAssigned(assigned: readonly Tensor[]): void {
     storage.range = null;
   }
   for (const tensor of assigned) if (!tensor.disposed) tensor.rebind();
-  for (const { members } of storages) for (const member of members) if (!member.disposed) member.rebind();
+  for (const { shared } of storages) for (const tensor of shared?.tensors ?? []) if (!tensor.disposed) tensor.rebind();
 }
 
 /** Gives assignments up that cannot be computed: slots keep the values that they have. */

@@ -14,6 +14,13 @@ let nextStorage = 1;
 /** Nothing is missing. */
 const NOTHING: Map<number, unknown> = new Map();
 
+/** Tensors that live in one storage (an Arena). */
+export interface Shared {
+  readonly tensors: readonly Tensor[];
+  /** A vector over the whole storage as one tensor for each of them. */
+  parts(flat: Tensor): readonly Tensor[];
+}
+
 export class Storage {
   readonly id: number = nextStorage++;
   readonly byteLength: number;
@@ -27,10 +34,8 @@ export class Storage {
   blank = false;
   /** Why values are not there, by the offsets at which they begin: 0, or those of an arena's tensors. */
   missing: Map<number, unknown> = NOTHING;
-  /** Several tensors live here (an Arena): no single one may free it. */
-  shared = false;
-  /** Those tensors. */
-  members: readonly Tensor[] = [];
+  /** Set where several tensors live here: no single one may free it. */
+  shared: Shared | null = null;
   /** The run that last read this storage; idle device copies of host data are dropped. */
   lastRun = -1;
   /** Smallest and largest element, once somebody asked (checks of index tensors). */
@@ -43,7 +48,7 @@ export class Storage {
 
   /** Why the value is not there. In an arena that is a matter of its tensors. */
   get failure(): unknown {
-    return (!this.shared && this.missing.get(0)) || null;
+    return (this.shared === null && this.missing.get(0)) || null;
   }
 
   /** Whether there are no bytes anywhere. */
@@ -53,7 +58,7 @@ export class Storage {
 
   /** Says why all values are lost or could not be computed. */
   lose(reason: unknown): void {
-    const offsets = this.shared ? this.members.map(({ slot }) => slot?.offset ?? 0) : [0];
+    const offsets = this.shared?.tensors.map(({ slot }) => slot?.offset ?? 0) ?? [0];
     this.missing = new Map(offsets.map((offset) => [offset, reason]));
   }
 

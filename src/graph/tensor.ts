@@ -121,7 +121,7 @@ export class Tensor {
     if (this.#disposed) return;
     this.#disposed = true;
     const storage = this.#node.storage;
-    if (storage !== null && !storage.shared) storage.dispose();
+    if (storage !== null && storage.shared === null) storage.dispose();
   }
 
   [Symbol.dispose](): void {
