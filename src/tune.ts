@@ -10,7 +10,7 @@ import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/ben
 import type { Device } from "./runtime/device.ts";
 import { bytesFor } from "./schedule/memory.ts";
 import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
-import { alternatives, bookOf, type Offer, type Schedule, signatureOf } from "./shaders/schedules.ts";
+import { alternatives, bookBy, bookOf, type Offer, type Schedule, signatureOf } from "./shaders/schedules.ts";
 import { VERSION } from "./version.ts";
 
 export interface TuneOptions {
@@ -144,7 +144,7 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
 async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
   const tasks = new Map<string, Task>();
   await device.synchronize(0);
-  useSchedules((offer) => {
+  const book = bookBy((offer) => {
     const signature = signatureOf(offer.kernel);
     const known = tasks.get(signature);
     if (known !== undefined) known.count++;
@@ -152,6 +152,7 @@ async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
     // The defaults: what is chosen replaces them, not one another.
     return null;
   });
+  useSchedules(book);
   try {
     await runAll(fn);
     await device.synchronize(0);

@@ -37,9 +37,9 @@ export class KernelWriter {
     const device = this.#device;
     const { schedule, kernel } = this.#writeWith(group, null);
     const { schedules } = device;
-    if (schedules === null || schedules === undefined || schedule === null) return kernel;
+    if (!schedules || schedule === null) return kernel;
     const write = (other: Schedule): Kernel => this.#writeWith(group, other).kernel;
-    const chosen = schedules({ schedule, kernel, group, write });
+    const chosen = schedules.choose({ schedule, kernel, group, write });
     return chosen === null ? kernel : write(chosen);
   }
 

@@ -18,7 +18,6 @@ import type { Contraction, Factor, Group, Reduction } from "../schedule/group.ts
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
-import { throughWorkgroup } from "./workgroup-tile.ts";
 import { LANE, lane, type Operand, type Writer } from "./writer.ts";
 
 /** The tile that an invocation computes, and how invocations form workgroups. */
@@ -355,8 +354,10 @@ export function writeContraction(
     }
   };
   if (chunk > 0) {
+    const tile = device.schedules?.throughWorkgroup;
+    if (tile === undefined) throw internal("a schedule without its book");
     const [top, first] = [variable("top", groupsM), variable("first", groupsN)];
-    throughWorkgroup(writer, {
+    tile(writer, {
       schedule,
       contiguous: [contraction.a, contraction.b].map((side) => contiguous(side, axis, isStored) > 0),
       rounds: rounds(chunk, device),

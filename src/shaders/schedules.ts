@@ -7,6 +7,7 @@ import { handWrittenSchedules } from "./hand-written.ts";
 import type { DeviceTraits, Kernel } from "./kernel.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
 import { type RowSchedule, rowSchedules } from "./row.ts";
+import { throughWorkgroup } from "./workgroup-tile.ts";
 
 /** How a kernel of one of the families spreads its work. */
 export type Schedule = MapSchedule | RowSchedule | ContractionSchedule | KernelSchedule;
@@ -20,12 +21,22 @@ export interface Offer {
   readonly write: (schedule: Schedule) => Kernel;
 }
 
-/** Asked about every kernel that a plan is made with: the schedule to write it under; null leaves the default. */
-export type ScheduleBook = (offer: Offer) => Schedule | null;
+/** Schedules other than the default ones, and what it takes to write them. */
+export interface ScheduleBook {
+  /** Asked about every kernel that a plan is made with: the schedule to write it under; null leaves the default. */
+  readonly choose: (offer: Offer) => Schedule | null;
+  /** No default schedule goes through workgroup memory: who has no book doesn't load this. */
+  readonly throughWorkgroup: typeof throughWorkgroup;
+}
+
+/** A book that chooses so. */
+export function bookBy(choose: ScheduleBook["choose"]): ScheduleBook {
+  return { choose, throughWorkgroup };
+}
 
 /** The book of what was chosen, by the signatures of the kernels that it replaces; null where nothing was. */
 export function bookOf(chosen: ReadonlyMap<string, Schedule>): ScheduleBook | null {
-  return chosen.size === 0 ? null : ({ kernel }) => chosen.get(signatureOf(kernel)) ?? null;
+  return chosen.size === 0 ? null : bookBy(({ kernel }) => chosen.get(signatureOf(kernel)) ?? null);
 }
 
 /** What a kernel is known by: its shader under the default schedule, and its grid. 64 bits of FNV-1a over both, as 16 digits. */

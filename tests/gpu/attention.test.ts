@@ -6,7 +6,7 @@ import { currentTraits, useSchedules } from "../../src/engine.ts";
 import { nextKey } from "../../src/graph/generator.ts";
 import { composedAttention } from "../../src/ops/attention-composed.ts";
 import { type AttentionInputs, attentionKernels } from "../../src/ops/attention-kernels.ts";
-import { alternatives, type Offer, type Schedule } from "../../src/shaders/schedules.ts";
+import { alternatives, bookBy, type Offer, type Schedule } from "../../src/shaders/schedules.ts";
 import * as wg from "../../src/tensor.ts";
 import { checkOp, hasHalf } from "../support/check-op.ts";
 
@@ -85,11 +85,13 @@ for (const [name, choose] of schedules) {
     const [q, k, v] = [random(1, 2, 17, 8), random(2, 2, 35, 8), random(3, 2, 35, 12)];
     const inputs = { q, k, v, mask: null, isCausal: true, scale: 0.4 };
     const asked = new Set<string>();
-    useSchedules((offer) => {
-      if (offer.kernel.family !== "kernel") return null;
-      asked.add(offer.kernel.fused.join());
-      return choose(offer);
-    });
+    useSchedules(
+      bookBy((offer) => {
+        if (offer.kernel.family !== "kernel") return null;
+        asked.add(offer.kernel.fused.join());
+        return choose(offer);
+      }),
+    );
     try {
       await expectSame(
         withGradients(attentionKernels, inputs, 0.4),

@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { currentTraits, useSchedules } from "../../src/engine.ts";
 import { arange, explain, full, init, matmul, type Tensor, tensor } from "../../src/index.ts";
-import { alternatives, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
+import { alternatives, bookBy, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { dataAsGpu } from "../support/as-gpu.ts";
 
 await init();
@@ -87,11 +87,13 @@ test("a long product through workgroup memory", async () => {
   const table = x.narrow(0, 0, 33_000 * 96).reshape([33_000, 96]);
   const compute = () => [matmul(table.t(), table), table.sum(0).mul(0.1)];
   const offers = new Map<string, Schedule>();
-  useSchedules((offer) => {
-    const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && Number(s.chunk) > 0);
-    if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles[0] as Schedule);
-    return null;
-  });
+  useSchedules(
+    bookBy((offer) => {
+      const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && Number(s.chunk) > 0);
+      if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles[0] as Schedule);
+      return null;
+    }),
+  );
   explain(...compute());
   useSchedules(bookOf(offers));
   try {

@@ -15,7 +15,7 @@ import {
   tensor,
   tune,
 } from "../../src/index.ts";
-import { alternatives, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
+import { alternatives, bookBy, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { rejection } from "../support/failure.ts";
 
 const device = await init();
@@ -53,11 +53,13 @@ for (const [family, compute] of work) {
     await compiled().data();
     let offered: Schedule[] = [];
     let signature = "";
-    useSchedules((offer) => {
-      signature = signatureOf(offer.kernel);
-      offered = alternatives(offer, currentTraits());
-      return null;
-    });
+    useSchedules(
+      bookBy((offer) => {
+        signature = signatureOf(offer.kernel);
+        offered = alternatives(offer, currentTraits());
+        return null;
+      }),
+    );
     const standard = explain(compute()).kernels[0];
     assert.ok(offered.length >= 2, `${offered.length} schedules`);
     // Compiling each would take long on a software device: the first, one in the middle, the last.
@@ -87,11 +89,13 @@ for (const [what, compute] of products) {
   test(`through workgroup memory: ${what}`, async () => {
     const expected = await Promise.all(compute().map((x) => x.data()));
     const offers = new Map<string, Schedule>();
-    useSchedules((offer) => {
-      const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && Number(s.chunk) > 0);
-      if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles.at(-1) as Schedule);
-      return null;
-    });
+    useSchedules(
+      bookBy((offer) => {
+        const tiles = alternatives(offer, currentTraits()).filter((s) => "chunk" in s && Number(s.chunk) > 0);
+        if (tiles.length > 0) offers.set(signatureOf(offer.kernel), tiles.at(-1) as Schedule);
+        return null;
+      }),
+    );
     explain(...compute());
     assert.is(offers.size, 1);
     useSchedules(bookOf(offers));
@@ -125,10 +129,12 @@ for (const [what, compute] of rowPrograms) {
   (lanes > 1 ? test : test.skip)(`a row to a subgroup: ${what}`, async () => {
     const expected = await compute().data();
     const rows = new Map<string, Schedule>();
-    useSchedules(({ kernel, schedule }) => {
-      if ("lanes" in schedule) rows.set(signatureOf(kernel), { ...schedule, lanes, workgroupSize: lanes });
-      return null;
-    });
+    useSchedules(
+      bookBy(({ kernel, schedule }) => {
+        if ("lanes" in schedule) rows.set(signatureOf(kernel), { ...schedule, lanes, workgroupSize: lanes });
+        return null;
+      }),
+    );
     explain(compute());
     assert.ok(rows.size >= 1);
     useSchedules(bookOf(rows));
