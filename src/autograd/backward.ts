@@ -1,9 +1,9 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
 import { DTypeError, ShapeError, WgradError } from "../errors.ts";
-import type { Node, Recomputer } from "../graph/node.ts";
+import type { Node, OutputGradients, Recomputer } from "../graph/node.ts";
 import { isRealized } from "../graph/program.ts";
-import { handleOn, resultNode, Tensor, withGrad } from "../graph/tensor.ts";
+import { handleOn, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
@@ -100,63 +100,44 @@ export function propagate(
       copies.enter(node, gradient);
       return (other) => handleOn(copies.seen(other, segment));
     };
-    const bundles = new Map<Node, { readonly node: Node; readonly gradient: Tensor }[]>();
+    const arrivals = new Map<Node, OutputGradients>();
     outputs.forEach((output, i) => {
       accumulate(gradients, output.node, seeds[i] as Tensor);
     });
     for (const node of backwardOrder(outputs.map((t) => t.node))) {
-      if (node.definition.kind === "kernel") {
-        throughKernel(node, bundles.get(node) ?? [], gradients, sight);
-        continue;
+      const { definition, inputs, leaf } = node;
+      let found: readonly (Tensor | null)[];
+      if (definition.kind === "kernel") {
+        const arrived = arrivals.get(node);
+        if (arrived === undefined) continue;
+        found = definition.backward(node, arrived, sight(node, arrived.first));
+      } else {
+        const gradient = gradients.get(node);
+        if (gradient === undefined) continue;
+        gradients.delete(node);
+        if (wanted(node)) results.set(node, gradient);
+        if (leaf !== null) continue;
+        if (definition.kind === "result") {
+          // The kernel's own derivative needs the gradients of all its outputs.
+          const kernel = inputs[0] as Node;
+          const i = node.attributes[0] as number;
+          const arrived = arrivals.get(kernel) ?? { first: gradient.node, nodes: [], gradients: [] };
+          arrivals.set(kernel, arrived);
+          const known = arrived.gradients[i];
+          arrived.nodes[i] = node;
+          arrived.gradients[i] = known === undefined ? gradient : add(known, gradient);
+          continue;
+        }
+        if (definition.derivative === null) continue;
+        const see = sight(node, gradient.node);
+        found = definition.derivative(gradient, see(node), inputs.map(see), node.attributes);
       }
-      const gradient = gradients.get(node);
-      if (gradient === undefined) continue;
-      gradients.delete(node);
-      if (wanted(node)) results.set(node, gradient);
-      const kernel = node.definition.kind === "result" ? node.inputs[0] : undefined;
-      if (kernel !== undefined && node.leaf === null) {
-        const bundle = bundles.get(kernel);
-        if (bundle === undefined) bundles.set(kernel, [{ node, gradient }]);
-        else bundle.push({ node, gradient });
-        continue;
-      }
-      const derivative = node.definition.derivative;
-      if (node.leaf !== null || derivative === null) continue;
-      const see = sight(node, gradient.node);
-      const found = derivative(gradient, see(node), node.inputs.map(see), node.attributes);
-      node.inputs.forEach((input, i) => {
+      inputs.forEach((input, i) => {
         const g = found[i];
         if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
       });
     }
     return results;
-  });
-}
-
-/** From the gradients of a kernel's outputs, all collected by now, to those of its inputs. */
-function throughKernel(
-  kernel: Node,
-  found: readonly { readonly node: Node; readonly gradient: Tensor }[],
-  gradients: Map<Node, Tensor>,
-  sight: (node: Node, gradient: Node) => Sight,
-): void {
-  const { definition, inputs, attributes } = kernel;
-  const [first] = found;
-  if (definition.kind !== "kernel" || definition.derivative === null || first === undefined) return;
-  const see = sight(kernel, first.gradient.node);
-  const types = definition.program.outputs(inputs, attributes);
-  const outputs = types.map(({ shape, dtype }, i) => {
-    const known = found.find(({ node }) => node.attributes[0] === i)?.node;
-    return see(known ?? resultNode(kernel, i, shape, dtype));
-  });
-  const collected = types.map((_, i) => {
-    const own = found.filter(({ node }) => node.attributes[0] === i).map(({ gradient }) => gradient);
-    return own.length === 0 ? null : own.reduce((sum, gradient) => add(sum, gradient));
-  });
-  const results = definition.derivative(collected, outputs, inputs.map(see), attributes);
-  inputs.forEach((input, i) => {
-    const g = results[i];
-    if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
   });
 }
 

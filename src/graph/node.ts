@@ -5,7 +5,9 @@ import type { HandWritten } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import type { Shape } from "../shape.ts";
 import type { Condition, Index } from "./index-expression.ts";
+import type { Make, Value } from "./program.ts";
 import type { Storage } from "./storage.ts";
+import type { Strided } from "./strided.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** What an elementwise op's WGSL writer may ask for. */
@@ -67,6 +69,14 @@ export interface ViewDefinition {
     output: Shape,
   ) => ViewSource;
   readonly derivative: Derivative;
+  /** For views of which sums may be views of one value again: a page without them doesn't load what finds that out. */
+  readonly sums?: () => SumRewriter;
+}
+
+/** Sees what the sums in one program come to. */
+export interface SumRewriter {
+  /** The value of a node, where it is such a sum. */
+  rewrite(node: Node, inputs: readonly Value[], make: Make): Value | null;
 }
 
 export interface ReduceDefinition {
@@ -149,13 +159,36 @@ export interface KernelProgram {
   readonly reference: ((inputs: readonly Float64Array[], call: KernelCall) => readonly Float64Array[]) | null;
 }
 
+/** What a backward walk has found for a kernel's outputs, by their numbers. */
+export interface OutputGradients {
+  /** The gradient that came first. */
+  readonly first: Node;
+  readonly nodes: Node[];
+  readonly gradients: Tensor[];
+}
+
 /** One dispatch of a shader written by hand. Its node has no value: `result` nodes are its outputs. */
 export interface KernelDefinition {
   readonly kind: "kernel";
   readonly name: string;
   readonly program: KernelProgram;
-  /** Completes the program's text: a page without such kernels doesn't load what does. */
+  // What the engine asks such kernels for stands here: a page without them doesn't load it.
+  /** Completes the program's text. */
   readonly complete: (call: HandWritten, device: DeviceTraits, schedule: KernelSchedule | null) => Kernel;
+  /** The inputs, with copies of those that it can't bind. */
+  readonly bindable: (
+    inputs: readonly Value[],
+    attributes: readonly number[],
+    copy: (input: Value, distinct: boolean) => Value,
+  ) => readonly Value[];
+  /** What it binds for an input, and how the input lies there. */
+  readonly source: (input: Value) => Strided<Value>;
+  /** From the gradients of the outputs to those of the inputs, where `see` gives what a derivative reads for a node. */
+  readonly backward: (
+    kernel: Node,
+    arrived: OutputGradients,
+    see: (node: Node) => Tensor,
+  ) => readonly (Tensor | null)[];
   /** From the gradients of the outputs (null where nothing depends on one) to one gradient (or null) per input. */
   readonly derivative:
     | ((

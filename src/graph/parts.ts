@@ -1,6 +1,6 @@
 // Sums of parts: what the gradients of slices come to, where they lie side by side in one value already.
 
-import { sizeOf, stridesOf } from "../shape.ts";
+import { type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import {
   addIndex,
   type Condition,
@@ -13,15 +13,8 @@ import {
   substitute,
   variable,
 } from "./index-expression.ts";
-import type { Definition, ViewDefinition } from "./node.ts";
-
-/** A program's value: what it is made of. */
-interface Viewed<T> {
-  readonly definition: Definition;
-  readonly inputs: readonly T[];
-  readonly attributes: readonly number[];
-  readonly shape: readonly number[];
-}
+import type { Node, SumRewriter, ViewDefinition } from "./node.ts";
+import type { Make, Value } from "./program.ts";
 
 /** Coordinates low … high - 1 of a dim. */
 interface Range {
@@ -31,15 +24,15 @@ interface Range {
 }
 
 /** `value` shows elements of `base` where low ≤ coordinate of `dim` < high, and is 0 elsewhere. */
-interface Part<T> extends Range {
-  readonly base: T;
+interface Part extends Range {
+  readonly base: Value;
   /** Element (i, j, …) is element start + i·strides[0] + … of the base, row-major, where `dim` is counted from `low`. */
   readonly start: number;
   readonly strides: readonly number[];
 }
 
 /** Element (i, j, …) is element offset + i·strides[0] + …, row-major: attributes are the offset, then the strides. */
-export const STRIDED: ViewDefinition = {
+const STRIDED: ViewDefinition = {
   kind: "view",
   name: "strided",
   index: (coordinates, attributes, input) => {
@@ -50,7 +43,7 @@ export const STRIDED: ViewDefinition = {
   derivative: () => [null],
 };
 
-function partOf<T extends Viewed<T>>(value: T): Part<T> | null {
+function partOf(value: Value): Part | null {
   let base = value;
   let at: readonly Index[] = value.shape.map((n, i) => variable(`v${i}`, n));
   let range: Range | null = null;
@@ -90,11 +83,11 @@ function rangeOf(condition: Condition, shape: readonly number[]): Range | null {
   return low < high ? { dim, low, high } : null;
 }
 
-/** Knows the sums of parts of one program. */
-export class PartSums<T extends Viewed<T>> {
-  readonly #known = new Map<T, readonly Part<T>[]>();
+/** Knows the sums of parts of one program. A sum whose parts lie side by side in one value already is a view of it. */
+export class PartSums implements SumRewriter {
+  readonly #known = new Map<Value, readonly Part[]>();
 
-  #partsOf(value: T): readonly Part<T>[] {
+  #partsOf(value: Value): readonly Part[] {
     const known = this.#known.get(value);
     if (known !== undefined) return known;
     const part = value.definition.kind === "view" ? partOf(value) : null;
@@ -102,7 +95,7 @@ export class PartSums<T extends Viewed<T>> {
   }
 
   /** The parts of x + y, where both are made of parts of one value along one dim. */
-  #joined(x: T, y: T): readonly Part<T>[] {
+  #joined(x: Value, y: Value): readonly Part[] {
     const [a, b] = [this.#partsOf(x), this.#partsOf(y)];
     const first = a[0];
     if (first === undefined || b.length === 0) return [];
@@ -112,35 +105,42 @@ export class PartSums<T extends Viewed<T>> {
         p.base === first.base &&
         p.dim === first.dim &&
         p.strides.every((s, d) => d === p.dim || s === first.strides[d]) &&
-        (i === 0 || (parts[i - 1] as Part<T>).high <= p.low),
+        (i === 0 || (parts[i - 1] as Part).high <= p.low),
     );
     return fits ? parts : [];
   }
 
-  /** Notes that `sum` is x + y. */
-  note(sum: T, x: T, y: T): void {
-    const parts = this.#joined(x, y);
-    if (parts.length > 0) this.#known.set(sum, parts);
-  }
-
-  /** x + y as a view of one value, with the attributes of `STRIDED`, where their parts are all of it. */
-  whole(x: T, y: T): { readonly base: T; readonly attributes: readonly number[] } | null {
+  rewrite({ shape, dtype, definition, attributes }: Node, inputs: readonly Value[], make: Make): Value | null {
+    const [x, y] = inputs;
+    if (definition.name !== "add" || definition.kind !== "elementwise" || x === undefined || y === undefined)
+      return null;
+    if (![x, y].every((v) => sameShape(v.shape, shape) && v.dtype === dtype)) return null;
     const parts = this.#joined(x, y);
     const [first] = parts;
-    if (first === undefined) return null;
-    const { base, dim, strides } = first;
-    const second = parts[1] as Part<T>;
-    const long = parts.find((p) => p.high - p.low > 1);
-    // Of parts that are one element thick, two tell the stride.
-    const step = long?.strides[dim] ?? (second.start - first.start) / (second.low - first.low);
-    let next = 0;
-    for (const part of parts) {
-      const { low, high } = part;
-      if (low !== next || part.start !== first.start + step * low) return null;
-      if (high - low > 1 && part.strides[dim] !== step) return null;
-      next = high;
-    }
-    if (next !== x.shape[dim] || step <= 0 || sizeOf(x.shape) > sizeOf(base.shape)) return null;
-    return { base, attributes: [first.start, ...strides.map((s, d) => (d === dim ? step : s))] };
+    const strides = stridesOfWhole(parts, shape);
+    if (first !== undefined && strides !== null)
+      return make(STRIDED, [first.base], shape, dtype, [first.start, ...strides], null);
+    const sum = make(definition, inputs, shape, dtype, attributes, null);
+    if (parts.length > 0) this.#known.set(sum, parts);
+    return sum;
   }
+}
+
+/** The strides in their base of parts that are all of a value of that shape; null where something is missing, or lies elsewhere. */
+function stridesOfWhole(parts: readonly Part[], shape: Shape): readonly number[] | null {
+  const [first, second] = parts;
+  if (first === undefined || second === undefined) return null;
+  const { base, dim, strides } = first;
+  const long = parts.find((p) => p.high - p.low > 1);
+  // Of parts that are one element thick, two tell the stride.
+  const step = long?.strides[dim] ?? (second.start - first.start) / (second.low - first.low);
+  let next = 0;
+  for (const part of parts) {
+    const { low, high } = part;
+    if (low !== next || part.start !== first.start + step * low) return null;
+    if (high - low > 1 && part.strides[dim] !== step) return null;
+    next = high;
+  }
+  if (next !== shape[dim] || step <= 0 || sizeOf(shape) > sizeOf(base.shape)) return null;
+  return strides.map((s, d) => (d === dim ? step : s));
 }

@@ -3,21 +3,20 @@
 import type { DType } from "../dtype.ts";
 import { bytesOf, castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
-import { formatShape, type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { type Condition, constantIndex, decideCondition, type Index, valueIndex } from "./index-expression.ts";
 import {
   CONSTANT,
   COPY,
   type Definition,
-  IOTA,
+  type KernelDefinition,
   type KernelProgram,
   type Node,
   type Recomputation,
   SOURCE,
+  type SumRewriter,
 } from "./node.ts";
-import { PartSums, STRIDED } from "./parts.ts";
 import type { Storage } from "./storage.ts";
-import { type Strided, stridedSource } from "./strided.ts";
 
 /** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
 export type Leaf =
@@ -307,13 +306,13 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
     known.set(key, value);
     return value;
   };
-  const makeKernel = (node: Node, inputs: readonly Value[]): Value =>
-    make(node.definition, inputs, node.shape, node.dtype, node.attributes, null, () =>
-      bindableInputs(node, inputs, (input, distinct) =>
+  const makeKernel = (definition: KernelDefinition, node: Node, inputs: readonly Value[]): Value =>
+    make(definition, inputs, node.shape, node.dtype, node.attributes, null, () =>
+      definition.bindable(inputs, node.attributes, (input, distinct) =>
         make(COPY, [input], input.shape, input.dtype, [distinct ? -0.5 - next : -0.5], null),
       ),
     );
-  const sums = new PartSums<Value>();
+  let sums: SumRewriter | null = null;
   const buffersByNode = new Map<Node, number>();
   const storages = new Map<Storage, number>();
   captured.buffers.forEach(({ storage, node }, i) => {
@@ -342,11 +341,13 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         const pass = captured.recomputations.get(recomputation) as number;
         again = { pass, after: values.get(recomputation.after) ?? null };
       }
+      const { definition } = node;
+      if (definition.kind === "view") sums ??= definition.sums?.() ?? null;
       value =
-        node.definition.kind === "kernel"
-          ? makeKernel(node, inputs)
-          : ((optimize ? (simplify(node, inputs, make) ?? wholeSum(node, inputs, make, sums)) : null) ??
-            make(node.definition, inputs, node.shape, node.dtype, node.attributes, null));
+        definition.kind === "kernel"
+          ? makeKernel(definition, node, inputs)
+          : ((optimize ? (simplify(node, inputs, make) ?? sums?.rewrite(node, inputs, make)) : null) ??
+            make(definition, inputs, node.shape, node.dtype, node.attributes, null));
       again = null;
     }
     values.set(node, value);
@@ -372,35 +373,6 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   };
 }
 
-/** A kernel's inputs as values that can be bound: each with bytes, none of them writable twice. */
-function bindableInputs(
-  node: Node,
-  inputs: readonly Value[],
-  copy: (input: Value, distinct: boolean) => Value,
-): readonly Value[] {
-  if (node.definition.kind !== "kernel") throw internal("not a kernel");
-  const { program } = node.definition;
-  const initial = new Set(program.outputs(node.inputs, node.attributes).map((output) => output.initial));
-  const taken = new Set<Value>();
-  return inputs.map((input, i) => {
-    // The kernel overwrites it.
-    if (initial.has(i)) return copy(input, true);
-    const { base } = boundSource(program, input);
-    if (base.leaf?.kind === "scalar" && program.scalars?.includes(program.inputs[i] ?? "") === true) return input;
-    // Views of one value share its binding.
-    const twice = program.strided !== true && taken.has(base) && base.leaf === null;
-    taken.add(base);
-    const none = base.leaf?.kind === "scalar" || base.definition === CONSTANT || base.definition === IOTA;
-    return none || twice ? copy(input, twice) : input;
-  });
-}
-
-/** What a kernel binds for an input, and how it lies there. */
-export function boundSource(program: KernelProgram, input: Value): Strided<Value> {
-  if (program.strided === true) return stridedSource(input);
-  return { base: sameBytes(input), offset: 0, strides: stridesOf(input.shape) };
-}
-
 /** The value whose bytes, in the same order, `value` has: aliases and reshapes seen through. */
 export function sameBytes(value: Value): Value {
   let base = value;
@@ -414,7 +386,8 @@ function keepsBytes(value: Value, input: Value): boolean {
   return kind === "view" && (name === "reshape" || (name === "expand" && sizeOf(input.shape) === sizeOf(value.shape)));
 }
 
-type Make = (
+/** Makes a value of a program, or finds the one that is the same. */
+export type Make = (
   definition: Definition,
   inputs: readonly Value[],
   shape: Shape,
@@ -425,19 +398,6 @@ type Make = (
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
 const FOLDED: ReadonlySet<string> = new Set(["f32", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
-
-/** The sum of parts that lie side by side in one value already is a view of it. */
-function wholeSum(node: Node, inputs: readonly Value[], make: Make, sums: PartSums<Value>): Value | null {
-  const [x, y] = inputs;
-  if (node.definition.name !== "add" || node.definition.kind !== "elementwise" || x === undefined || y === undefined)
-    return null;
-  if (![x, y].every((v) => sameShape(v.shape, node.shape) && v.dtype === node.dtype)) return null;
-  const whole = sums.whole(x, y);
-  if (whole !== null) return make(STRIDED, [whole.base], node.shape, node.dtype, whole.attributes, null);
-  const sum = make(node.definition, inputs, node.shape, node.dtype, node.attributes, null);
-  sums.note(sum, x, y);
-  return sum;
-}
 
 /** Constant folding and the identities that gradients bring along. */
 function simplify(node: Node, inputs: readonly Value[], make: Make): Value | null {

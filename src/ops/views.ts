@@ -11,6 +11,7 @@ import {
   remainderIndex,
   scaleIndex,
 } from "../graph/index-expression.ts";
+import { PartSums } from "../graph/parts.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, type Shape, sameShape, stridesOf } from "../shape.ts";
 import { expectTensor, printed, view } from "./define.ts";
@@ -194,6 +195,7 @@ export function strided(x: Tensor, starts: readonly number[], steps: readonly nu
 }
 
 const padView = view("pad", {
+  sums: () => new PartSums(),
   // attributes: low, high, interior per dim, then the fill value
   index: (coordinates, attributes, input) => {
     const rank = input.length;

@@ -2,7 +2,7 @@
 
 import { internal } from "../errors.ts";
 import { COPY } from "../graph/node.ts";
-import { boundSource, sameBytes, type Value } from "../graph/program.ts";
+import { sameBytes, type Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import { stridesOf } from "../shape.ts";
 import type { Uses } from "./uses.ts";
@@ -52,7 +52,7 @@ export class Requirements {
     const initial = new Set(program.outputs(inputs, attributes).map((output) => output.initial));
     return inputs.map((input, i) => {
       const own = initial.has(i) ? this.#takenOver(input) : null;
-      return own === null ? boundSource(program, input) : { base: own, offset: 0, strides: stridesOf(own.shape) };
+      return own === null ? definition.source(input) : { base: own, offset: 0, strides: stridesOf(own.shape) };
     });
   }
 

@@ -2,6 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
+import { bindableInputs, boundSource, inputGradients } from "../graph/kernels.ts";
 import type { KernelDefinition, KernelLayout, KernelProgram, KernelSchedule } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
@@ -25,7 +26,16 @@ export function defineKernel(
   program: KernelProgram,
   derivative: KernelDefinition["derivative"] = null,
 ): KernelDefinition {
-  return { kind: "kernel", name: program.name, program, derivative, complete: writeHandWritten };
+  return {
+    kind: "kernel",
+    name: program.name,
+    program,
+    derivative,
+    complete: writeHandWritten,
+    bindable: (inputs, attributes, copy) => bindableInputs(program, inputs, attributes, copy),
+    source: (input) => boundSource(program, input),
+    backward: (kernel, arrived, see) => inputGradients({ program, derivative }, kernel, arrived, see),
+  };
 }
 
 /** The schedules of a kernel, the default one in front; none where it has no choice. */
