@@ -64,55 +64,34 @@ export function dtypeOfArray(array: TypedArray): DType {
 
 /** One number as `dtype` holds it. */
 export function castNumber(value: number, dtype: DType): number {
-  switch (dtype) {
-    case "f32":
-    case "f16":
-      return Math.fround(value);
-    case "i32":
-      return Math.trunc(value) | 0;
-    case "u32":
-      return Math.trunc(value) >>> 0;
-    case "bool":
-      return value !== 0 ? 1 : 0;
-    default:
-      return dtype satisfies never;
-  }
+  if (isFloat(dtype)) return Math.fround(value);
+  if (dtype === "bool") return value !== 0 ? 1 : 0;
+  return dtype === "i32" ? value | 0 : value >>> 0;
+}
+
+/** What a GPU buffer's bytes are to the host. */
+type Stored = Float32Array | Uint16Array | Int32Array | Uint32Array;
+
+const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;
+
+/** A GPU buffer's bytes, `count` elements of them, as they are. */
+export function viewOf(bytes: ArrayBuffer, dtype: DType, count?: number): Stored {
+  return new ARRAYS[dtype](bytes, 0, count);
 }
 
 /** Packs host numbers into the bytes that a GPU buffer of `dtype` holds. */
-export function encode(values: ArrayLike<number>, dtype: DType): Float32Array | Int32Array | Uint32Array | Uint16Array {
-  switch (dtype) {
-    case "f32":
-      return values instanceof Float32Array ? values : Float32Array.from(values);
-    case "f16":
-      return Uint16Array.from(values, toHalfBits);
-    case "i32":
-      return values instanceof Int32Array ? values : Int32Array.from(values, (v) => Math.trunc(v));
-    case "u32":
-      return values instanceof Uint32Array ? values : Uint32Array.from(values, (v) => Math.trunc(v));
-    case "bool":
-      return Uint32Array.from(values, (v) => (v !== 0 ? 1 : 0));
-    default:
-      return dtype satisfies never;
-  }
+export function encode(values: ArrayLike<number>, dtype: DType): Stored {
+  if (dtype === "f16") return Uint16Array.from(values, toHalfBits);
+  if (dtype === "bool") return Uint32Array.from(values, (v) => (v !== 0 ? 1 : 0));
+  const Numbers = ARRAYS[dtype];
+  return values instanceof Numbers ? values : Numbers.from(values);
 }
 
 /** Reads a GPU buffer's bytes as what `data()` hands out. */
 export function decode(bytes: ArrayBuffer, dtype: DType, count: number): DataArray {
-  switch (dtype) {
-    case "f32":
-      return new Float32Array(bytes, 0, count);
-    case "f16":
-      return Float32Array.from(new Uint16Array(bytes, 0, count), fromHalfBits);
-    case "i32":
-      return new Int32Array(bytes, 0, count);
-    case "u32":
-      return new Uint32Array(bytes, 0, count);
-    case "bool":
-      return Uint8Array.from(new Uint32Array(bytes, 0, count));
-    default:
-      return dtype satisfies never;
-  }
+  const view = viewOf(bytes, dtype, count);
+  if (dtype === "bool") return Uint8Array.from(view);
+  return view instanceof Uint16Array ? Float32Array.from(view, fromHalfBits) : view;
 }
 
 /** IEEE 754 binary16 bits of `value`, rounded to nearest even. */

@@ -18,18 +18,13 @@ export class WgradError extends Error {
 }
 
 /** Shapes, dims or sizes that don't fit together. */
-export class ShapeError extends WgradError {
-  override readonly name: string = "ShapeError";
-}
+export class ShapeError extends WgradError {}
 
 /** A dtype that the op doesn't take, or that this device lacks. */
-export class DTypeError extends WgradError {
-  override readonly name: string = "DTypeError";
-}
+export class DTypeError extends WgradError {}
 
 /** A shader that does not compile: a kernel of one's own, most likely. */
 export class ShaderError extends WgradError {
-  override readonly name: string = "ShaderError";
   /** Label of the kernel. */
   readonly kernel: string;
   /** Where in the kernel's text, both from 1; 0 where the compiler doesn't say. */
@@ -45,24 +40,16 @@ export class ShaderError extends WgradError {
 }
 
 /** The device could not provide the memory. */
-export class OutOfMemoryError extends WgradError {
-  override readonly name: string = "OutOfMemoryError";
-}
+export class OutOfMemoryError extends WgradError {}
 
 /** The device was lost or closed; open a new one with `init()`. */
-export class DeviceLostError extends WgradError {
-  override readonly name: string = "DeviceLostError";
-}
+export class DeviceLostError extends WgradError {}
 
 /** The tensor depends on a value that a later step has overwritten. */
-export class StaleTensorError extends WgradError {
-  override readonly name: string = "StaleTensorError";
-}
+export class StaleTensorError extends WgradError {}
 
 /** The tensor was disposed of. */
-export class DisposedTensorError extends WgradError {
-  override readonly name: string = "DisposedTensorError";
-}
+export class DisposedTensorError extends WgradError {}
 
 /** A bug of wgrad itself. */
 export function internal(message: string): WgradError {

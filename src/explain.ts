@@ -5,7 +5,8 @@ import { capture, isRealized } from "./graph/program.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { expectTensor } from "./ops/define.ts";
 import { planOf } from "./plan-cache.ts";
-import type { PlanStep } from "./schedule/plan.ts";
+import { liveBytesOf, SLOT_ALIGNMENT } from "./schedule/memory.ts";
+import type { Plan, PlanStep } from "./schedule/plan.ts";
 import type { KernelFamily } from "./shaders/kernel.ts";
 
 /** One kernel of a plan. */
@@ -45,7 +46,7 @@ export function explain(...tensors: Tensor[]): PlanReport {
     currentTraits(),
   );
   const kernels = plan.steps.map(kernelReport);
-  return report(kernels, plan.workspace, plan.liveBytes);
+  return report(kernels, plan.workspace, liveBytes(plan));
 }
 
 /** What there is to say of a plan's step. */
@@ -59,6 +60,11 @@ export function kernelReport({ kernel, bytes }: PlanStep): KernelReport {
     bytes,
     flops: kernel.flops,
   };
+}
+
+/** Bytes that a plan's workspace can't do without. */
+export function liveBytes({ blocks }: Plan): number {
+  return liveBytesOf(blocks, SLOT_ALIGNMENT);
 }
 
 function report(kernels: readonly KernelReport[], workspaceBytes: number, liveBytes: number): PlanReport {

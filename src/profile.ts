@@ -2,7 +2,7 @@
 
 import { flush, openDevice } from "./engine.ts";
 import { WgradError } from "./errors.ts";
-import { type KernelReport, kernelReport, type PlanReport } from "./explain.ts";
+import { type KernelReport, kernelReport, liveBytes, type PlanReport } from "./explain.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { Profiler, type StepTime } from "./runtime/profiler.ts";
@@ -111,6 +111,11 @@ function report(runs: readonly (readonly StepTime[])[], plans: readonly Plan[]):
   });
   // Plans share their scratch memory.
   const workspaceBytes = Math.max(0, ...plans.map((plan) => plan.workspace));
-  const liveBytes = Math.max(0, ...plans.map((plan) => plan.liveBytes));
-  return { kernels, workspaceBytes, liveBytes, microseconds, toString: () => lines.join("\n") };
+  return {
+    kernels,
+    workspaceBytes,
+    liveBytes: Math.max(0, ...plans.map(liveBytes)),
+    microseconds,
+    toString: () => lines.join("\n"),
+  };
 }

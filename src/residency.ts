@@ -1,6 +1,6 @@
 // Residency: which storages have their bytes on the device, and for how long.
 
-import type { DType } from "./dtype.ts";
+import { type DType, viewOf } from "./dtype.ts";
 import { DeviceLostError } from "./errors.ts";
 import type { Storage } from "./graph/storage.ts";
 import type { Device } from "./runtime/device.ts";
@@ -107,10 +107,4 @@ export function moveToHost(storage: Storage, bytes: ArrayBuffer, dtype: DType): 
   storage.device = null;
   memory.release();
   storage.host = viewOf(bytes.slice(0), dtype);
-}
-
-function viewOf(bytes: ArrayBuffer, dtype: DType): ArrayBufferView {
-  if (dtype === "f32") return new Float32Array(bytes);
-  if (dtype === "i32") return new Int32Array(bytes);
-  return dtype === "f16" ? new Uint16Array(bytes) : new Uint32Array(bytes);
 }

@@ -9,7 +9,7 @@ export const SLOT_ALIGNMENT = 256;
 /** Bytes that a value takes in memory. */
 export function bytesFor(value: { readonly shape: readonly number[]; readonly dtype: DType }): number {
   // Buffers are read as vec4 too, and an empty tensor still needs something to bind.
-  return Math.max(16, Math.ceil((sizeOf(value.shape) * bytesOf(value.dtype)) / 16) * 16);
+  return Math.max(16, roundUp(sizeOf(value.shape) * bytesOf(value.dtype), 16));
 }
 
 export interface Interval {
@@ -22,13 +22,11 @@ export interface Interval {
 export interface Layout {
   readonly offsets: readonly number[];
   readonly size: number;
-  /** Largest sum of simultaneously live bytes, the lower bound of `size`. */
-  readonly peak: number;
 }
 
 /** Places blocks by decreasing size, each in the smallest gap between those alive with it. */
 export function layOut(blocks: readonly Interval[], alignment: number): Layout {
-  const align = (n: number) => Math.ceil(n / alignment) * alignment;
+  const align = (n: number) => roundUp(n, alignment);
   const order = [...blocks.keys()].sort((a, b) => {
     const [x, y] = [blocks[a] as Interval, blocks[b] as Interval];
     return y.bytes - x.bytes || x.start - y.start;
@@ -61,14 +59,16 @@ export function layOut(blocks: readonly Interval[], alignment: number): Layout {
     size = Math.max(size, (offsets[i] as number) + bytes);
     placed.push(i);
   }
-  return { offsets, size, peak: peakOf(blocks, align) };
+  return { offsets, size };
 }
 
-function peakOf(blocks: readonly Interval[], align: (n: number) => number): number {
+/** Largest sum of simultaneously live bytes: no layout of the blocks takes less. */
+export function liveBytesOf(blocks: readonly Interval[], alignment: number): number {
   const changes = new Map<number, number>();
   for (const { start, end, bytes } of blocks) {
-    changes.set(start, (changes.get(start) ?? 0) + align(bytes));
-    changes.set(end + 1, (changes.get(end + 1) ?? 0) - align(bytes));
+    const taken = roundUp(bytes, alignment);
+    changes.set(start, (changes.get(start) ?? 0) + taken);
+    changes.set(end + 1, (changes.get(end + 1) ?? 0) - taken);
   }
   let live = 0;
   let peak = 0;
@@ -77,4 +77,8 @@ function peakOf(blocks: readonly Interval[], align: (n: number) => number): numb
     peak = Math.max(peak, live);
   }
   return peak;
+}
+
+function roundUp(n: number, alignment: number): number {
+  return Math.ceil(n / alignment) * alignment;
 }

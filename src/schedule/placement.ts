@@ -1,15 +1,14 @@
 // Placement: where values' bytes lie (outputs, slots overwritten in place, the workspace), and the order of kernels that this asks for.
 
 import { internal } from "../errors.ts";
-import { addIndex, constantIndex, type Index, scaleIndex } from "../graph/index-expression.ts";
+import { type Index, linearIndex } from "../graph/index-expression.ts";
 import { inputCoordinates, type Output, type Program, type Value } from "../graph/program.ts";
 import type { Place } from "../runtime/executable.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { formatShape, sizeOf, stridesOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
 import { type Group, type Home, numbersOf } from "./group.ts";
-import { bytesFor, type Layout, layOut, SLOT_ALIGNMENT } from "./memory.ts";
+import { bytesFor, type Interval, layOut, SLOT_ALIGNMENT } from "./memory.ts";
 import { type Block, orderTasks } from "./order.ts";
-import type { Timeline } from "./rematerialize.ts";
 
 /** A value that is copied behind the last kernel. */
 interface Copy {
@@ -28,32 +27,32 @@ interface Region {
 export class Placement {
   readonly #program: Program;
   readonly #homes: ReadonlyMap<Value, Home>;
-  readonly #flow: Dataflow;
   readonly #places = new Map<Value, Place>();
   readonly #copies: Copy[] = [];
   readonly #regions: ReadonlyMap<Value, Region>;
+  readonly flow: Dataflow;
   /** The order in which the kernels run. */
   readonly order: readonly Group[];
-  /** Bytes of the workspace, and the largest sum of simultaneously live ones among them. */
+  /** Bytes of the workspace, and what lies in it when. */
   readonly workspace: number;
-  readonly liveBytes: number;
+  readonly blocks: readonly Interval[];
 
   constructor(program: Program, homes: ReadonlyMap<Value, Home>, flow: Dataflow) {
     this.#program = program;
     this.#homes = homes;
-    this.#flow = flow;
+    this.flow = flow;
     this.#placeOutputs();
     this.order = this.#order();
-    const layout = this.#placeTemporaries();
-    this.workspace = layout.size;
-    this.liveBytes = layout.peak;
+    const { blocks, size } = this.#placeTemporaries();
+    this.workspace = size;
+    this.blocks = blocks;
     this.#regions = this.#packRegions();
     this.#checkPacks();
   }
 
   /** Where a value's bytes lie. */
   placeOf(of: Value): Place {
-    const value = this.#flow.owner(of);
+    const value = this.flow.owner(of);
     const region = this.#regions.get(value);
     if (region !== undefined) return offsetPlace(this.placeOf(region.pack), region.offset);
     if (value.leaf?.kind === "buffer") return { kind: "leaf", index: value.leaf.index };
@@ -72,41 +71,22 @@ export class Placement {
     return group.stored.flatMap((written) => {
       const place = this.#places.get(written);
       if (place?.kind !== "leaf") return [];
-      return [...this.#flow.readsOf(group)].flatMap((read) => {
+      return [...this.flow.readsOf(group)].flatMap((read) => {
         const same = this.#sameLeaf(read, place.index) && this.#sameStorage(read, place.index);
         return same ? [{ read, written }] : [];
       });
     });
   }
 
-  /** When the plan's kernels write and read. */
-  timeline(): Timeline {
-    const written = new Map<Value, number>();
-    const read = new Map<Value, number[]>();
-    const temporary = new Map<Value, number>();
-    const live = new Float64Array(this.order.length + 1);
-    this.order.forEach((group, at) => {
-      for (const value of group.stored) if (!this.#flow.partials.has(value)) written.set(value, at);
-      for (const value of this.#flow.readsOf(group)) {
-        const uses = read.get(value);
-        if (uses === undefined) read.set(value, [at]);
-        else uses.push(at);
-      }
-    });
-    for (const [value, at] of written) {
-      if (this.#places.get(value)?.kind !== "workspace") continue;
-      const bytes = bytesFor(value);
-      temporary.set(value, bytes);
-      const last = Math.max(at, ...(read.get(value) ?? []));
-      for (let i = at; i <= last; i++) live[i] = (live[i] as number) + bytes;
-    }
-    return { written, read, temporary, peak: live.indexOf(Math.max(...live)) };
+  /** Whether the workspace holds the value for a while, apart from others. */
+  isTemporary(value: Value): boolean {
+    return this.#places.get(value)?.kind === "workspace";
   }
 
   /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */
   #placeOutputs(): void {
     this.#program.outputs.forEach((output, i) => {
-      const producer = this.#flow.producer(output.value);
+      const producer = this.flow.producer(output.value);
       if (output.destination.kind === "new") {
         const place: Place = { kind: "output", index: i };
         if (this.#places.has(producer) || producer.leaf !== null) this.#copyAtEnd(producer, place, output);
@@ -116,15 +96,15 @@ export class Placement {
     this.#program.outputs.forEach((output) => {
       if (output.destination.kind !== "slot") return;
       const { storage, index } = output.destination;
-      const producer = this.#flow.producer(output.value);
+      const producer = this.flow.producer(output.value);
       const place: Place = { kind: "leaf", index };
-      const writers = this.#flow.writersOf(producer);
+      const writers = this.flow.writersOf(producer);
       const inPlace =
         !this.#places.has(producer) &&
         producer.leaf === null &&
         producer.definition.kind !== "pack" &&
         writers.length === 1 &&
-        !this.#flow.isBegun(producer) &&
+        !this.flow.isBegun(producer) &&
         this.#canOverwrite(writers[0] as Group, producer, storage, index);
       if (inPlace) this.#places.set(producer, place);
       else this.#copyAtEnd(producer, place, output);
@@ -138,13 +118,13 @@ export class Placement {
   /** Whether `group` may write the storage: all other readers run before, and it reads only what it overwrites itself. */
   #canOverwrite(group: Group, value: Value, storage: number, index: number): boolean {
     const leaves = (g: Group) =>
-      [...this.#flow.readsOf(g)].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
+      [...this.flow.readsOf(g)].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
     for (const leaf of leaves(group)) {
       if (!this.#sameLeaf(leaf, index) || sizeOf(leaf.shape) !== sizeOf(value.shape) || leaf.dtype !== value.dtype)
         return false;
       if (!this.#readsOwnElement(group, value, leaf)) return false;
     }
-    const readers = this.#flow.groups.filter((g) => g !== group && leaves(g).length > 0);
+    const readers = this.flow.groups.filter((g) => g !== group && leaves(g).length > 0);
     // A reader that needs what this group computes would have to run both before and after it.
     if (readers.some((r) => r.dependsOn(group))) return false;
     for (const reader of readers) group.runAfter(reader);
@@ -168,7 +148,7 @@ export class Placement {
     const home = this.#homes.get(value);
     if (group.kind === "kernel") return false;
     if (home === undefined || (group.kind === "contraction" && home.domain !== "outer")) return false;
-    const linear = (shape: readonly number[], at: readonly Index[]) => linearOf(shape, at).key;
+    const linear = (shape: readonly number[], at: readonly Index[]) => linearIndex(at, stridesOf(shape)).key;
     const own = linear(value.shape, home.coordinates);
     const seen = new Set<string>();
     const check = (v: Value, at: readonly Index[]): boolean => {
@@ -176,7 +156,7 @@ export class Placement {
       if (seen.has(key)) return true;
       seen.add(key);
       if (v === leaf) return linear(v.shape, at) === own;
-      if (v.leaf !== null || (this.#flow.isStored(v) && !group.stored.includes(v)) || v.definition.kind === "reduce")
+      if (v.leaf !== null || (this.flow.isStored(v) && !group.stored.includes(v)) || v.definition.kind === "reduce")
         return true;
       const inner = inputCoordinates(v, at);
       return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
@@ -191,14 +171,14 @@ export class Placement {
 
   #readsLeaf(value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
     if (value === leaf) return true;
-    if (seen.has(value) || value.leaf !== null || this.#flow.isStored(value)) return false;
+    if (seen.has(value) || value.leaf !== null || this.flow.isStored(value)) return false;
     seen.add(value);
     return value.inputs.some((input) => this.#readsLeaf(input, leaf, seen));
   }
 
   /** The order in which the kernels run: it keeps few bytes alive. */
   #order(): Group[] {
-    const { groups } = this.#flow;
+    const { groups } = this.flow;
     const numbers = numbersOf(groups);
     const packOf = this.#packRegions();
     const blocks: Block[] = [];
@@ -206,7 +186,7 @@ export class Placement {
     const blocksOf = (values: Iterable<Value>): number[] => {
       const found: number[] = [];
       for (const value of values) {
-        const base = packOf.get(this.#flow.owner(value))?.pack ?? this.#flow.owner(value);
+        const base = packOf.get(this.flow.owner(value))?.pack ?? this.flow.owner(value);
         if (base.leaf !== null || this.#places.has(base)) continue;
         let block = known.get(base);
         if (block === undefined) {
@@ -221,20 +201,20 @@ export class Placement {
     const tasks = groups.map((group) => ({
       after: [...group.after].flatMap((g) => numbers.get(g) ?? []),
       writes: blocksOf(group.stored),
-      reads: blocksOf(this.#flow.readsOf(group)),
+      reads: blocksOf(this.flow.readsOf(group)),
     }));
     const kept = new Set(blocksOf(this.#copies.map((c) => c.producer)));
     return orderTasks(tasks, blocks, kept).map((i) => groups[i] as Group);
   }
 
   /** Gives everything that has no place yet a part of the workspace, by lifetime. */
-  #placeTemporaries(): Layout {
+  #placeTemporaries(): { blocks: readonly Interval[]; size: number } {
     const { order } = this;
     const position = new Map<Group, number>(order.map((g, i) => [g, i]));
     const intervals = new Map<Value, { start: number; end: number; bytes: number }>();
     const packOf = this.#packRegions();
     const touch = (touched: Value, at: number) => {
-      const value = packOf.get(this.#flow.owner(touched))?.pack ?? this.#flow.owner(touched);
+      const value = packOf.get(this.flow.owner(touched))?.pack ?? this.flow.owner(touched);
       const interval = intervals.get(value);
       if (interval === undefined) intervals.set(value, { start: at, end: at, bytes: bytesFor(value) });
       else {
@@ -245,26 +225,24 @@ export class Placement {
     for (const group of order) {
       const at = position.get(group) as number;
       for (const value of group.stored) touch(value, at);
-      for (const value of this.#flow.readsOf(group)) if (value.leaf === null) touch(value, at);
+      for (const value of this.flow.readsOf(group)) if (value.leaf === null) touch(value, at);
     }
     for (const copy of this.#copies) if (copy.producer.leaf === null) touch(copy.producer, order.length);
     const free = [...intervals].filter(([value]) => !this.#places.has(value));
-    const layout = layOut(
-      free.map(([, interval]) => interval),
-      SLOT_ALIGNMENT,
-    );
+    const blocks = free.map(([, interval]) => interval);
+    const { offsets, size } = layOut(blocks, SLOT_ALIGNMENT);
     free.forEach(([value], i) => {
-      this.#places.set(value, { kind: "workspace", offset: layout.offsets[i] as number });
+      this.#places.set(value, { kind: "workspace", offset: offsets[i] as number });
     });
-    return layout;
+    return { blocks, size };
   }
 
   /** Values that are computed right into a pack, with their byte offsets. */
   #packRegions(): Map<Value, Region> {
     const regions = new Map<Value, Region>();
-    for (const pack of this.#flow.packs) {
+    for (const pack of this.flow.packs) {
       pack.inputs.forEach((input, i) => {
-        const producer = this.#flow.producer(input);
+        const producer = this.flow.producer(input);
         if (producer.leaf === null && !this.#places.has(producer) && !regions.has(producer))
           regions.set(producer, { pack, offset: 4 * (pack.attributes[i] as number) });
       });
@@ -274,24 +252,14 @@ export class Placement {
 
   /** Throws where a packed value does not lie in its pack. */
   #checkPacks(): void {
-    for (const pack of this.#flow.packs) {
+    for (const pack of this.flow.packs) {
       pack.inputs.forEach((input, i) => {
-        const region = this.#regions.get(this.#flow.producer(input));
+        const region = this.#regions.get(this.flow.producer(input));
         if (region?.pack === pack && region.offset === 4 * (pack.attributes[i] as number)) return;
         throw internal("a packed value that lies elsewhere");
       });
     }
   }
-}
-
-function linearOf(shape: readonly number[], at: readonly Index[]): Index {
-  let stride = 1;
-  let sum = constantIndex(0);
-  for (let i = shape.length - 1; i >= 0; i--) {
-    sum = addIndex(sum, scaleIndex(at[i] as Index, stride));
-    stride *= shape[i] as number;
-  }
-  return sum;
 }
 
 function offsetPlace(place: Place, offset: number): Place {

@@ -10,9 +10,8 @@ import { Dataflow } from "./dataflow.ts";
 import { EXTENT } from "./extent.ts";
 import { type Fusion, fuse } from "./fusion.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";
-import { bytesFor, SLOT_ALIGNMENT } from "./memory.ts";
+import { bytesFor, type Interval, SLOT_ALIGNMENT } from "./memory.ts";
 import { Placement } from "./placement.ts";
-import type { Timeline } from "./rematerialize.ts";
 
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
@@ -24,8 +23,8 @@ export interface PlanStep extends ExecutableStep {
 /** An executable with what reports need. */
 export interface Plan extends Executable {
   readonly steps: readonly PlanStep[];
-  /** Largest sum of simultaneously live bytes: what `workspace` cannot be less than. */
-  readonly liveBytes: number;
+  /** What lies in the workspace when. */
+  readonly blocks: readonly Interval[];
   /** The block of scalars: what goes where. */
   readonly scalars: readonly { readonly index: number; readonly dtype: DType; readonly offset: number }[];
   /** What `replaceSchedules` had counted when the plan was made. */
@@ -44,7 +43,7 @@ export interface PlanOptions {
 }
 
 /** Makes a program of one whose plan needs too much: see `rematerialize`. */
-export type Rematerialize = (program: Program, timeline: Timeline, parts: number) => Program | null;
+export type Rematerialize = (program: Program, placement: Placement, parts: number) => Program | null;
 
 /** Shares that the values over the peak are cut into, one of which is kept whole: the more, the less memory and the more work. */
 const PARTS = [2, 3, 4, 6, 8, 12, 16];
@@ -55,11 +54,11 @@ const PARTS = [2, 3, 4, 6, 8, 12, 16];
  */
 export function buildPlan(program: Program, options: PlanOptions): Plan {
   const limit = options.memory ?? Number.POSITIVE_INFINITY;
-  const { plan, timeline } = plans(program, options);
+  const { plan, placement } = plans(program, options);
   let least = plan;
   for (const parts of PARTS) {
     if (least.workspace <= limit) return least;
-    const frugal = options.rematerialize?.(program, timeline, parts) ?? null;
+    const frugal = options.rematerialize?.(program, placement, parts) ?? null;
     if (frugal === null) continue;
     const next = plans(frugal, options).plan;
     if (next.workspace < least.workspace) least = next;
@@ -70,7 +69,7 @@ export function buildPlan(program: Program, options: PlanOptions): Plan {
   );
 }
 
-function plans(program: Program, options: PlanOptions): { plan: Plan; timeline: Timeline } {
+function plans(program: Program, options: PlanOptions): { plan: Plan; placement: Placement } {
   const { bindings } = options.device;
   const apart = new Set<Value>();
   const attempts = [
@@ -110,7 +109,7 @@ function assemble(
   homes: Fusion["homes"],
   flow: Dataflow,
   device: DeviceTraits,
-): { plan: Plan; timeline: Timeline } {
+): { plan: Plan; placement: Placement } {
   const placement = new Placement(program, homes, flow);
   const writer = new KernelWriter(homes, flow, placement, device);
   const scalars: { index: number; dtype: DType; offset: number }[] = [];
@@ -140,12 +139,12 @@ function assemble(
     steps,
     copies: placement.copies(),
     workspace: placement.workspace,
-    liveBytes: placement.liveBytes,
+    blocks: placement.blocks,
     scalars,
     scalarBytes,
     promoted: [],
     generation: 0,
     outputs: program.outputs.map((o) => (o.destination.kind === "new" ? bytesFor(o.value) : -1)),
   };
-  return { plan, timeline: placement.timeline() };
+  return { plan, placement };
 }

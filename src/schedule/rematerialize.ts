@@ -1,10 +1,12 @@
 // Less memory for more work: values between cuts of the forward pass are not kept but computed again where they are needed late.
 
 import { type Again, type Program, Value } from "../graph/program.ts";
+import { bytesFor } from "./memory.ts";
+import type { Placement } from "./placement.ts";
 import { topologicalOrder } from "./uses.ts";
 
 /** When a plan's kernels write and read what lies in the workspace. */
-export interface Timeline {
+interface Timeline {
   /** Values by the position at which their kernel writes them. */
   readonly written: ReadonlyMap<Value, number>;
   /** Positions at which kernels read a value. */
@@ -27,7 +29,8 @@ interface Segment {
  * The program with what is alive over the peak computed again behind it, but for the values at `parts` - 1 cuts and the last part (Chen et
  * al. 2016). Null where there is nothing to gain.
  */
-export function rematerialize(program: Program, timeline: Timeline, parts: number): Program | null {
+export function rematerialize(program: Program, placement: Placement, parts: number): Program | null {
+  const timeline = timelineOf(placement);
   const { written, read, temporary, peak } = timeline;
   const usesOf = (value: Value) => read.get(value) ?? [];
   const spans: { value: Value; at: number; bytes: number }[] = [];
@@ -54,6 +57,30 @@ export function rematerialize(program: Program, timeline: Timeline, parts: numbe
   }
   if (segmentOf.size === 0) return null;
   return new Rewriter(program, timeline, kept, segmentOf).run();
+}
+
+function timelineOf(placement: Placement): Timeline {
+  const { flow, order } = placement;
+  const written = new Map<Value, number>();
+  const read = new Map<Value, number[]>();
+  const temporary = new Map<Value, number>();
+  const live = new Float64Array(order.length + 1);
+  order.forEach((group, at) => {
+    for (const value of group.stored) if (!flow.partials.has(value)) written.set(value, at);
+    for (const value of flow.readsOf(group)) {
+      const uses = read.get(value);
+      if (uses === undefined) read.set(value, [at]);
+      else uses.push(at);
+    }
+  });
+  for (const [value, at] of written) {
+    if (!placement.isTemporary(value)) continue;
+    const bytes = bytesFor(value);
+    temporary.set(value, bytes);
+    const last = Math.max(at, ...(read.get(value) ?? []));
+    for (let i = at; i <= last; i++) live[i] = (live[i] as number) + bytes;
+  }
+  return { written, read, temporary, peak: live.indexOf(Math.max(...live)) };
 }
 
 /** Positions behind which few bytes are carried on, some `parts` equal shares of what is alive over the peak apart. */
