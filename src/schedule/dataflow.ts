@@ -3,9 +3,8 @@
 import type { Program, Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import type { HandWritten } from "../shaders/hand-written.ts";
-import { sizeOf } from "../shape.ts";
 import type { Fusion } from "./fusion.ts";
-import { type Group, type Home, numbersOf } from "./group.ts";
+import type { Group, Home } from "./group.ts";
 import { recordedOrder } from "./order.ts";
 import { splitGroup } from "./split.ts";
 
@@ -23,19 +22,19 @@ export class Dataflow {
   readonly #readers = new Map<Group, ReadonlySet<Value>>();
   /** What a kernel's output starts with, to that output: the same bytes. */
   readonly #initials = new Map<Value, Value>();
-  readonly #excess = new Set<Value>();
-  #wide = false;
+  readonly #wide = new Map<Group, number>();
   #circular = false;
 
   constructor(program: Program, fusion: Fusion, bindings: number) {
     this.#fusion = fusion;
     const partials = new Map<Value, Home>();
     let nextId = -1;
-    const groups = fusion.groups.flatMap((group) => {
+    const groups: Group[] = [];
+    for (const group of fusion.groups) {
       const split = splitGroup(group, () => nextId--);
       for (const [value, home] of split.partials) partials.set(value, home);
-      return split.groups;
-    });
+      for (const part of split.groups) part.join(groups);
+    }
     this.groups = groups;
     this.packs = packsOf(program);
     this.partials = partials;
@@ -46,25 +45,22 @@ export class Dataflow {
         value.inputs.flatMap((input) => this.writersOf(this.producer(input))),
       );
     }
-    for (const group of groups) group.forgetOrder();
     for (const group of groups) {
       const reads = this.#findReads(group);
       if (group.handWritten !== null) this.#noteInitials(group.handWritten);
-      else this.#noteExcess(group, reads, bindings);
+      else {
+        const bound = reads.size + group.stored.filter((v) => !reads.has(v)).length;
+        if (bound > bindings) this.#wide.set(group, bound);
+      }
       this.#readers.set(group, reads);
       for (const value of reads) for (const writer of this.writersOf(value)) group.runAfter(writer);
     }
-    if (!this.#wide) this.#circular = !this.#delay();
+    if (this.#wide.size === 0) this.#circular = !this.#delay();
   }
 
-  /** Whether a kernel would bind more buffers than it may. */
-  get wide(): boolean {
+  /** Groups whose kernels would bind more buffers than they may, and how many. */
+  get wide(): ReadonlyMap<Group, number> {
     return this.#wide;
-  }
-
-  /** Values without which wide kernels would fit. */
-  get excess(): ReadonlySet<Value> {
-    return this.#excess;
   }
 
   /** Whether kernels would wait for each other in a circle. */
@@ -142,36 +138,14 @@ export class Dataflow {
     });
   }
 
-  /** Looks whether a kernel binds more than it may, and what it should not compute: what nothing else in it needs, small values first. */
-  #noteExcess(group: Group, reads: ReadonlySet<Value>, bindings: number): void {
-    let excess = reads.size + group.stored.filter((v) => !reads.has(v)).length - bindings;
-    if (excess <= 0) return;
-    this.#wide = true;
-    const needed = new Set<Value>();
-    const open = [...group.stored, ...group.reductions.map((r) => r.body)];
-    for (let value = open.pop(); value !== undefined; value = open.pop()) {
-      for (const input of value.inputs) {
-        if (needed.has(input)) continue;
-        needed.add(input);
-        open.push(input);
-      }
-    }
-    const ends = group.stored.filter((v) => !needed.has(v) && v.definition.kind === "elementwise");
-    ends.sort((a, b) => sizeOf(a.shape) - sizeOf(b.shape));
-    for (const value of ends) if (excess-- > 0) this.#excess.add(value);
-  }
-
   /** Lets groups that compute values again wait for what these wait for; false where groups wait for each other in a circle. */
   #delay(): boolean {
     const { groups } = this;
-    const numbers = numbersOf(groups);
-    const order = recordedOrder(
-      groups.map((g) => ({ after: [...g.after].flatMap((other) => numbers.get(other) ?? []) })),
-    );
+    const order = recordedOrder(groups.map((g) => ({ after: [...g.after].map(({ position }) => position) })));
     if (order === null) return false;
-    const position = new Map<Group, number>(order.map((g, i) => [groups[g] as Group, i]));
+    const place = new Map<Group, number>(order.map((g, i) => [groups[g] as Group, i]));
     for (const group of groups) {
-      const at = position.get(group) as number;
+      const at = place.get(group) as number;
       const reached = new Set<Value>();
       const wait = (value: Value) => {
         if (reached.has(value)) return;
@@ -179,7 +153,7 @@ export class Dataflow {
         const writers = this.#writers.get(value);
         if (writers === undefined) value.inputs.forEach(wait);
         // Against the order it could close a circle.
-        else for (const writer of writers) if ((position.get(writer) ?? at) < at) group.runAfter(writer);
+        else for (const writer of writers) if ((place.get(writer) ?? at) < at) group.runAfter(writer);
       };
       const seen = new Set<Value>();
       const visit = (value: Value) => {

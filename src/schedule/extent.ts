@@ -20,8 +20,8 @@ export function weightOf({ definition }: Value): number {
   return definition.kind === "alias" ? 1 : VIEW;
 }
 
-/** Requires values, so that what their readers compute inline weighs at most `most`; returns these weights. */
-export function limitExtent(uses: Uses, requirements: Requirements, most: number): ReadonlyMap<Value, number> {
+/** Requires values, so that what their readers compute inline weighs `EXTENT` at most; returns these weights. */
+export function limitExtent(uses: Uses, requirements: Requirements): ReadonlyMap<Value, number> {
   const isInline = (value: Value): boolean => {
     const { kind } = value.definition;
     return (
@@ -38,17 +38,17 @@ export function limitExtent(uses: Uses, requirements: Requirements, most: number
   for (const value of uses.order) {
     if (!isInline(value) && !requirements.has(value)) continue;
     let sum = value.inputs.reduce((whole, input) => whole + sumOf(input), weightOf(value));
-    while (sum > most) {
-      const { extent, parts } = extentOf(value, isInline, most);
+    while (sum > EXTENT) {
+      const { extent, parts } = extentOf(value, isInline);
       sum = extent;
-      if (extent <= most) break;
+      if (extent <= EXTENT) break;
       // The largest part, which is nearest.
       const [largest] = [...parts].sort((a, b) => (extents.get(b) ?? sumOf(b)) - (extents.get(a) ?? sumOf(a)));
       if (largest === undefined) break;
       requirements.add(largest);
     }
     extents.set(value, sum);
-    sums.set(value, Math.min(sum, 2 * most));
+    sums.set(value, Math.min(sum, 2 * EXTENT));
   }
   return extents;
 }
@@ -57,7 +57,6 @@ export function limitExtent(uses: Uses, requirements: Requirements, most: number
 function extentOf(
   value: Value,
   isInline: (value: Value) => boolean,
-  most: number,
 ): { readonly extent: number; readonly parts: ReadonlySet<Value> } {
   const seen = new Map<Value, Set<number>>();
   const parts = new Set<Value>();
@@ -65,7 +64,7 @@ function extentOf(
   const places = new Map<string, number>();
   const open: [Value, number][] = [[value, 0]];
   let extent = 0;
-  for (let top = open.pop(); top !== undefined && extent <= 2 * most; top = open.pop()) {
+  for (let top = open.pop(); top !== undefined && extent <= 2 * EXTENT; top = open.pop()) {
     const [v, place] = top;
     const known = seen.get(v);
     if (known?.has(place)) continue;

@@ -16,10 +16,10 @@ export interface FusionOptions {
   readonly strict: boolean;
   /** false: every op is a kernel of its own, for comparisons. */
   readonly fuse: boolean;
-  /** Weight of what a kernel may compute inline: see `limitExtent`. */
-  readonly extent: number;
-  /** Values that joined a kernel which then bound too many buffers: they stay out of those that compute their inputs. */
-  readonly apart?: ReadonlySet<Value>;
+  /** Pieces of kernels that bound too many buffers: what is in different ones is not computed in one kernel again. */
+  readonly pieces?: ReadonlyMap<Value, number>;
+  /** Values that an earlier attempt has stored: readers know from the beginning that these are buffers. */
+  readonly stored?: ReadonlySet<Value>;
 }
 
 /** What becomes one kernel each, and what these store. */
@@ -36,7 +36,8 @@ export interface Fusion {
 export function fuse(program: Program, options: FusionOptions): Fusion {
   const uses = new Uses(program.outputs.map(({ value }) => value));
   const requirements = new Requirements(uses);
-  const extents = options.fuse ? limitExtent(uses, requirements, options.extent) : new Map<Value, number>();
+  for (const value of options.stored ?? []) requirements.add(value);
+  const extents = options.fuse ? limitExtent(uses, requirements) : new Map<Value, number>();
   const reductions = new Reductions(uses, requirements, options.fuse);
   const homes = new Homes(uses, requirements, reductions, extents, options);
   const { stored } = new Materialization(uses, requirements, reductions, homes, options);

@@ -69,8 +69,10 @@ export class Group {
   /** Parts into which a long reduction is split, each summed by a kernel of its own first. */
   readonly parts: number;
   readonly #after = new Set<Group>();
-  readonly #ancestors = new Set<Group>();
-  readonly #descendants = new Set<Group>();
+  /** A bit for each group that runs before, directly or not, by its position. */
+  #earlier = new Uint32Array(1);
+  #position = 0;
+  #fellows: readonly Group[] = [this];
   /** What is read from buffers, to stay within the binding limit. */
   readonly reads: Set<Value> = new Set();
   readonly stored: Value[] = [];
@@ -140,30 +142,49 @@ export class Group {
     return this.#after;
   }
 
+  /** Its number among the groups that it is ordered with. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Joins groups to be ordered with, waiting for none of them. What was said of the order among others is forgotten. */
+  join(fellows: Group[]): void {
+    this.#after.clear();
+    this.#earlier = new Uint32Array(1);
+    this.#position = fellows.length;
+    this.#fellows = fellows;
+    fellows.push(this);
+  }
+
   /** Lets this group run after `other`. */
   runAfter(other: Group): void {
     if (other === this || this.#after.has(other)) return;
     this.#after.add(other);
-    if (this.#ancestors.has(other)) return;
+    if (this.dependsOn(other)) return;
     // The question is asked far more often than the answer changes: all that follow from here learn of all that came before.
-    for (const late of [this, ...this.#descendants]) {
-      for (const early of [other, ...other.#ancestors]) {
-        late.#ancestors.add(early);
-        early.#descendants.add(late);
-      }
-    }
+    for (const group of this.#fellows) if (group.dependsOn(this)) group.#learn(other);
   }
 
-  /** Forgets all that was said of the order. To be called on every group before the order is told anew. */
-  forgetOrder(): void {
-    this.#after.clear();
-    this.#ancestors.clear();
-    this.#descendants.clear();
+  /** Notes that this group comes behind `other` and all that come before that. */
+  #learn(other: Group): void {
+    const word = other.#position >>> 5;
+    const length = Math.max(word + 1, other.#earlier.length);
+    if (this.#earlier.length < length) {
+      const longer = new Uint32Array(length);
+      longer.set(this.#earlier);
+      this.#earlier = longer;
+    }
+    const own = this.#earlier;
+    other.#earlier.forEach((bits, i) => {
+      own[i] = (own[i] as number) | bits;
+    });
+    own[word] = (own[word] as number) | (1 << (other.#position & 31));
   }
 
   /** Whether this group runs, directly or not, after `other`, or is it. */
   dependsOn(other: Group): boolean {
-    return this === other || this.#ancestors.has(other);
+    const bits = this.#earlier[other.#position >>> 5] ?? 0;
+    return this === other || ((bits >>> (other.#position & 31)) & 1) === 1;
   }
 }
 
@@ -193,9 +214,4 @@ export function reductionVariables(
     }
   });
   return { element, result, outer, inner };
-}
-
-/** The groups' places in the list. */
-export function numbersOf(groups: readonly Group[]): Map<Group, number> {
-  return new Map(groups.map((g, i) => [g, i]));
 }

@@ -7,7 +7,7 @@ import { inputCoordinates, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
-import { weightOf } from "./extent.ts";
+import { EXTENT, weightOf } from "./extent.ts";
 import type { FusionOptions } from "./fusion.ts";
 import { type Contraction, Group, type Home, type Reduction } from "./group.ts";
 import type { Reductions } from "./reductions.ts";
@@ -34,6 +34,10 @@ export class Homes {
   /** Weights of what is computed inline for values, and of what kernels compute. */
   readonly #extents: ReadonlyMap<Value, number>;
   readonly #weights = new Map<Group, number>();
+  /** The piece that what a group computes is in. */
+  readonly #pieces = new Map<Group, number>();
+  /** Groups that had no room for a value, or for what it reads inline: nothing that reads it inline is computed there. */
+  readonly #refusals = new Map<Value, ReadonlySet<Group>>();
   /** Groups of hand-written kernels. */
   readonly #kernels = new Map<Value, Group>();
   /** Numbers of outputs that nobody reads: apart from those of a program's values. */
@@ -80,8 +84,9 @@ export class Homes {
     return this.#reaches.get(value) ?? new Set();
   }
 
-  /** Whether a group that computes `value`, too, binds no more buffers than it may. */
+  /** Whether a group may compute `value`, too, and then binds no more buffers than it may. */
   fits(group: Group, value: Value): boolean {
+    if (this.#pieces.get(group) !== this.#pieceOf(value)) return false;
     let count = group.reads.size + 3;
     for (const leaf of this.#leaves.get(value) ?? [])
       if (!group.reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
@@ -144,10 +149,9 @@ export class Homes {
       this.#limitLeaves(value);
       const reach = union([...value.inputs.map((v) => this.reach(v)), this.#waits(value)]);
       this.#reaches.set(value, reach);
+      this.#refusals.set(value, this.#refusalsOf(value.inputs));
       const inside =
-        this.#options.fuse && (kind === "elementwise" || kind === "gather") && !this.#options.apart?.has(value)
-          ? this.#findHome(value, reach)
-          : null;
+        this.#options.fuse && (kind === "elementwise" || kind === "gather") ? this.#findHome(value, reach) : null;
       if (inside !== null) this.#settle(value, inside);
       else if (this.#requirements.has(value)) this.#settle(value, this.#mapHome(value, reach));
     }
@@ -186,14 +190,20 @@ export class Homes {
     this.#leaves.set(value, new Set([value]));
   }
 
+  /** The piece of a kernel that was too wide in which the value is; 0: in none. */
+  #pieceOf(value: Value): number {
+    return this.#options.pieces?.get(value) ?? 0;
+  }
+
   #settle(value: Value, home: Home): void {
     this.#homes.set(value, home);
-    const weight = this.#weights.get(home.group);
-    this.#weights.set(home.group, weight === undefined ? (this.#extents.get(value) ?? 0) : weight + weightOf(value));
-    for (const g of this.reach(value)) home.group.runAfter(g);
-    for (const leaf of this.#leaves.get(value) ?? [])
-      if (this.#homes.get(leaf)?.group !== home.group) home.group.reads.add(leaf);
-    this.#reaches.set(value, new Set([home.group]));
+    const { group } = home;
+    if (!this.#pieces.has(group)) this.#pieces.set(group, this.#pieceOf(value));
+    const weight = this.#weights.get(group);
+    this.#weights.set(group, weight === undefined ? (this.#extents.get(value) ?? 0) : weight + weightOf(value));
+    for (const g of this.reach(value)) group.runAfter(g);
+    for (const leaf of this.#leaves.get(value) ?? []) if (this.#homes.get(leaf)?.group !== group) group.reads.add(leaf);
+    this.#reaches.set(value, new Set([group]));
   }
 
   /** What a reader outside the home binds to compute `value`. */
@@ -226,20 +236,45 @@ export class Homes {
       this.#leaves.set(value, this.#outsideLeaves(input));
       this.#reaches.set(value, this.reach(input));
     } else if (!this.#homes.has(value) && value.leaf === null) {
+      // Who has been placed already, reading it inline, has to wait for its kernel: that must not wait for theirs.
+      const readers = [...this.outsideReaders(value, null).keys()];
+      const needs = [...this.reach(value)];
+      if (readers.some((r) => r instanceof Group && needs.some((group) => group.dependsOn(r)))) return;
       this.#requirements.add(value);
-      // Who has been placed already, reading it inline, will have to wait for its kernel: that must not wait for theirs.
-      const known = this.outsideReaders(value, null).size > 0;
-      this.#settle(value, known ? this.#newMapHome(value) : this.#mapHome(value, this.reach(value)));
+      this.#settle(value, readers.length > 0 ? this.#newMapHome(value) : this.#mapHome(value, this.reach(value)));
+      if (readers.length > 0) this.#tellReaders(value);
+    }
+  }
+
+  /** What has been placed as a reader of `value` inline learns that it is read from a kernel's buffer. */
+  #tellReaders(value: Value): void {
+    const group = this.#homes.get(value)?.group as Group;
+    const seen = new Set<Value>([value]);
+    for (const v of seen) {
+      for (const user of this.#uses.of(v)) {
+        const home = this.#homes.get(user);
+        if (home !== undefined) home.group.runAfter(group);
+        else if (this.#reductions.isAbsorbed(user)) seen.add(user);
+        else if (this.#reaches.has(user)) {
+          this.#reaches.set(user, new Set([...this.reach(user), group]));
+          seen.add(user);
+        }
+      }
     }
   }
 
   /** A group among those reached in which `value` can be computed at the same element. */
   #findHome(value: Value, reach: ReadonlySet<Group>): Home | null {
     const candidates = [...reach].sort((a, b) => b.id - a.id);
+    const refusals = new Set(this.#refusals.get(value));
+    this.#refusals.set(value, refusals);
     for (const group of candidates) {
-      if (group.kind === "kernel" || (this.#weights.get(group) ?? 0) + weightOf(value) > this.#options.extent) continue;
+      if (group.kind === "kernel" || refusals.has(group)) continue;
       if (candidates.some((other) => other !== group && other.dependsOn(group))) continue;
-      if (!this.fits(group, value)) continue;
+      if ((this.#weights.get(group) ?? 0) + weightOf(value) > EXTENT || !this.fits(group, value)) {
+        refusals.add(group);
+        continue;
+      }
       for (const dims of group.sides) {
         if (sizeOf(value.shape) !== sizeOf(dims.map((i) => group.outer[i] as number))) continue;
         const coordinates = group.sideCoordinates(dims, value.shape);
@@ -259,6 +294,11 @@ export class Homes {
       }
     }
     return null;
+  }
+
+  /** Groups that had no room for something that is computed inline for these values. */
+  #refusalsOf(values: readonly Value[]): Set<Group> {
+    return union(values.map((v) => (this.#homes.has(v) ? new Set<Group>() : (this.#refusals.get(v) ?? new Set()))));
   }
 
   /** A map kernel for `value`: one that works on as many elements and shares a buffer, or a new one. */
@@ -288,7 +328,7 @@ export class Homes {
     parts: number,
   ): Group {
     const group = new Group(this.#groups.length, kind, outer, inner, contraction, parts);
-    this.#groups.push(group);
+    group.join(this.#groups);
     return group;
   }
 
@@ -343,8 +383,10 @@ export class Homes {
 
   /** A row kernel that walks the same rows, which `reduction` either continues or accompanies. */
   #findRowGroup(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): Group | null {
+    const refusals = this.#refusalsOf([reduction.body]);
     const fits = (group: Group) =>
       group.kind === "row" &&
+      !refusals.has(group) &&
       sameShape(group.outer, reduction.outer) &&
       sameShape(group.inner, reduction.inner) &&
       this.fits(group, value) &&

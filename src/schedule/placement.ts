@@ -6,7 +6,7 @@ import { inputCoordinates, type Output, type Program, type Value } from "../grap
 import type { Place } from "../runtime/executable.ts";
 import { formatShape, sizeOf, stridesOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
-import { type Group, type Home, numbersOf } from "./group.ts";
+import type { Group, Home } from "./group.ts";
 import { bytesFor, type Interval, layOut, SLOT_ALIGNMENT } from "./memory.ts";
 import { type Block, orderTasks } from "./order.ts";
 
@@ -179,7 +179,6 @@ export class Placement {
   /** The order in which the kernels run: it keeps few bytes alive. */
   #order(): Group[] {
     const { groups } = this.flow;
-    const numbers = numbersOf(groups);
     const packOf = this.#packRegions();
     const blocks: Block[] = [];
     const known = new Map<Value, number>();
@@ -199,7 +198,7 @@ export class Placement {
       return found;
     };
     const tasks = groups.map((group) => ({
-      after: [...group.after].flatMap((g) => numbers.get(g) ?? []),
+      after: [...group.after].map(({ position }) => position),
       writes: blocksOf(group.stored),
       reads: blocksOf(this.flow.readsOf(group)),
     }));

@@ -7,8 +7,8 @@ import type { Executable, ExecutableStep } from "../runtime/executable.ts";
 import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import { sizeOf } from "../shape.ts";
 import { Dataflow } from "./dataflow.ts";
-import { EXTENT } from "./extent.ts";
 import { type Fusion, fuse } from "./fusion.ts";
+import type { Group } from "./group.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";
 import { bytesFor, type Interval, SLOT_ALIGNMENT } from "./memory.ts";
 import { Placement } from "./placement.ts";
@@ -45,6 +45,9 @@ export interface PlanOptions {
 /** Makes a program of one whose plan needs too much: see `rematerialize`. */
 export type Rematerialize = (program: Program, placement: Placement, parts: number) => Program | null;
 
+/** After so many attempts to fuse a program, it is not fused. */
+const ATTEMPTS = 32;
+
 /** Shares that the values over the peak are cut into, one of which is kept whole: the more, the less memory and the more work. */
 const PARTS = [2, 3, 4, 6, 8, 12, 16];
 
@@ -69,38 +72,48 @@ export function buildPlan(program: Program, options: PlanOptions): Plan {
   );
 }
 
-function plans(program: Program, options: PlanOptions): { plan: Plan; placement: Placement } {
-  const { bindings } = options.device;
-  const apart = new Set<Value>();
-  const attempts = [
-    { bindings, strict: false, fuse: options.fuse, extent: EXTENT },
-    // Each of these keeps out of wide kernels what the one before has found too much. Values that are stored to keep kernels small make them wide.
-    ...[1, 1, 2, 2, 4, 4].map((times) => ({
-      bindings,
-      strict: true,
-      fuse: options.fuse,
-      extent: times * EXTENT,
-      apart,
-    })),
-    // Fewer bindings than there are leave room for what a kernel stores.
-    ...[bindings - 2, bindings * 0.75, bindings / 2, bindings * 0.375].map((fewer) => ({
-      bindings: Math.max(Math.floor(fewer), 4),
-      strict: true,
-      fuse: options.fuse,
-      extent: 4 * EXTENT,
-      apart,
-    })),
-    { bindings, strict: true, fuse: false, extent: EXTENT },
-  ];
-  for (const attempt of attempts) {
-    const fusion = fuse(program, attempt);
+/** Partitions a program into kernels that bind no more buffers than they may: what an attempt finds too much, the next one avoids. */
+function plans(program: Program, { device, fuse: fused }: PlanOptions): { plan: Plan; placement: Placement } {
+  const { bindings } = device;
+  const pieces = new Map<Value, number>();
+  const stored = new Set<Value>();
+  for (let attempt = 0; fused && attempt < ATTEMPTS; attempt++) {
+    const fusion = fuse(program, { bindings, strict: attempt > 0, fuse: true, pieces, stored });
     const flow = new Dataflow(program, fusion, bindings);
-    if (!flow.wide && !flow.circular) return assemble(program, fusion.homes, flow, options.device);
+    if (flow.wide.size === 0 && !flow.circular) return assemble(program, fusion.homes, flow, device);
     // What is tried because a kernel was too wide may fail in other ways; the first attempt may not.
-    if (flow.circular && !attempt.strict) throw internal("kernels depend on each other in a circle");
-    for (const value of flow.excess) apart.add(value);
+    if (flow.circular && attempt === 0) throw internal("kernels depend on each other in a circle");
+    if (flow.circular) break;
+    for (const group of fusion.groups) if (group.kind !== "kernel") for (const value of group.stored) stored.add(value);
+    if (attempt > 0) cutWide(flow.wide, fusion.homes, pieces, bindings);
   }
-  throw internal("no plan fits the device's storage buffer limit");
+  // Every op a kernel of its own.
+  const fusion = fuse(program, { bindings, strict: true, fuse: false });
+  const flow = new Dataflow(program, fusion, bindings);
+  if (flow.wide.size > 0 || flow.circular) throw internal("no plan fits the device's storage buffer limit");
+  return assemble(program, fusion.homes, flow, device);
+}
+
+/** Cuts what wide kernels compute into pieces, as many as their buffers would fill: for each value the number of the one that it is in. */
+function cutWide(
+  wide: ReadonlyMap<Group, number>,
+  homes: Fusion["homes"],
+  pieces: Map<Value, number>,
+  bindings: number,
+): void {
+  const members = new Map<number, Value[]>();
+  for (const group of wide.keys()) members.set(group.id, []);
+  for (const [value, { group }] of homes) members.get(group.id)?.push(value);
+  let next = 1 + Math.max(0, ...pieces.values());
+  for (const [{ id }, buffers] of wide) {
+    // Inputs first.
+    const values = (members.get(id) ?? []).sort((a, b) => a.id - b.id);
+    const count = Math.ceil(buffers / (bindings - 2));
+    values.forEach((value, i) => {
+      pieces.set(value, next + Math.floor((i * count) / values.length));
+    });
+    next += count;
+  }
 }
 
 /** Lays the groups out in memory and writes their kernels. */

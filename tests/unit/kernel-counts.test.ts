@@ -208,10 +208,45 @@ test("long chains are cut into kernels of bounded size, whatever they are made o
     const largest = Math.max(...plan.map(({ wgsl }) => wgsl.length));
     assert.ok(largest < 45_000, `${name}: ${largest} characters`);
   }
-  const x = parameter(64);
-  let y = x;
-  for (let i = 0; i < 200; i++) y = y.mul(0.5).add(x);
-  assert.ok(kernels(...grad(y.sum(), [x])) <= 8);
+});
+
+test("gradients through long chains are cut into kernels that bind no more than they may", () => {
+  const gradients = (length: number, link: (y: Tensor, x: Tensor) => Tensor): number => {
+    const x = parameter(8, 64);
+    let y = x;
+    for (let i = 0; i < length; i++) y = link(y, x);
+    return kernels(...grad(y.sum(), [x]));
+  };
+  const cases: readonly (readonly [name: string, count: number, most: number])[] = [
+    ["one that reads its start in each link", gradients(200, (y, x) => y.mul(0.5).add(x)), 8],
+    ["sines", gradients(300, (y) => y.sin()), 60],
+    ["residual branches", gradients(300, (y) => y.add(y.mul(0.01).tanh())), 200],
+    ["the logistic map", gradients(100, (y, x) => x.mul(y).mul(y.neg().add(1))), 60],
+    ["one that reads a tensor of its own in each link", gradients(5, (y, x) => x.mul(y).mul(input(8, 64).sub(y))), 16],
+    ["many such", gradients(60, (y, x) => x.mul(y).mul(input(8, 64).sub(y))), 240],
+    ["layer norms", gradients(60, (y) => layerNorm(y, [64]).add(y)), 150],
+    [
+      "neighbours",
+      gradients(60, (y) =>
+        y
+          .roll([1])
+          .add(y.roll([-1]))
+          .mul(0.5)
+          .tanh(),
+      ),
+      120,
+    ],
+  ];
+  for (const [name, count, most] of cases) assert.ok(count <= most, `${name}: ${count} kernels`);
+  // Three numbers that depend on each other, with few buffers for each kernel.
+  const rho = parameter(2);
+  let [a, b, c] = [input(2), input(2), input(2)];
+  for (let i = 0; i < 60; i++) {
+    const [da, db, dc] = [b.sub(a), a.mul(rho.sub(c)).sub(b), a.mul(b).sub(c)];
+    [a, b, c] = [a.add(da.mul(0.01)), b.add(db.mul(0.01)), c.add(dc.mul(0.01))];
+  }
+  const count = kernels(...grad(a.add(b).add(c).sum(), [rho]));
+  assert.ok(count <= 600, `Lorenz's equations: ${count} kernels`);
 });
 
 test("explain prints kernels with their WGSL and sizes, and runs nothing", () => {
