@@ -1,5 +1,6 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
+import { checkOptions } from "../check.ts";
 import { DTypeError, WgradError } from "../errors.ts";
 import {
   add,
@@ -18,6 +19,7 @@ import {
   zeros,
 } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
+import { checkUsual } from "./rules.ts";
 import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
 
 /** Options that every optimizer has. */
@@ -101,8 +103,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** The update's formula. */
   protected abstract update(update: Update<O, S>): Updated<S>;
 
-  /** Throws where the options make no sense. */
-  protected abstract check(options: O): void;
+  /** Throws where the options make no sense: rates and the like must not be negative, betas two numbers within [0, 1). */
+  protected check(options: O): void {
+    checkUsual(this.constructor.name, options as object);
+  }
 
   /** Whether `update` is elementwise, so that it can run over many parameters at once. */
   protected get elementwise(): boolean {
@@ -242,14 +246,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
 
   /** The options that were given, after a check that each is known. */
   #known(options: Partial<O>, known: O): Partial<O> {
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    for (const [key] of given) {
-      if (key in known || key === "initialLr") continue;
-      throw new WgradError(
-        `${this.constructor.name}: there is no option "${key}". Known are ${Object.keys(known).join(", ")}.`,
-      );
-    }
-    return Object.fromEntries(given) as Partial<O>;
+    checkOptions(this.constructor.name, options, [...Object.keys(known), "initialLr"]);
+    return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<O>;
   }
 
   /** The state's names, after their tensors were made where the options ask for new ones. */

@@ -878,7 +878,7 @@ const optimizers: Row[] = [
     "unknown option",
     () => new optim.SGD([weights(2)], untyped({ lr: 0.1, weight_decay: 1 })),
     WgradError,
-    /^SGD: there is no option "weight_decay".*weightDecay/,
+    /^SGD: unknown option "weight_decay".*weightDecay/,
   ],
   [
     "state of other groups",

@@ -122,7 +122,7 @@ errors("options", () => {
   expectError(
     () => new optim.Adam(p, { weight_decay: 1 } as never),
     WgradError,
-    /there is no option "weight_decay"\. Known are lr/,
+    /unknown option "weight_decay"\. It takes \{ lr/,
   );
 });
 
