@@ -14,6 +14,11 @@ export function demand<T>(op: string, name: string, value: T, right: boolean, ru
   throw new RangeError(`${op}: ${name} must be ${rule}, got ${printed(value)}.`);
 }
 
+/** Demands a number that is neither infinite nor NaN. */
+export function checkFinite(op: string, name: string, value: number): number {
+  return demand(op, name, value, Number.isFinite(value), "a finite number");
+}
+
 /** Demands a function. */
 export function checkFunction(op: string, name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(`${op}: ${name} must be a function, got ${printed(value)}.`);

@@ -1,7 +1,8 @@
 // A dataset whose images go through transforms each time they are drawn.
+import { checkFunction, checkOptions, checkWhole } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { DType } from "../tensor.ts";
-import { checkFunction, checkOptions, checkWhole, seedFor } from "./check.ts";
+import { seedFor } from "./check.ts";
 import { type HostArray, isTypedArray } from "./column.ts";
 import { checkIndex, type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";

@@ -1,5 +1,7 @@
 // The header of a safetensors file: strict reading and writing of names, dtypes, shapes and byte ranges.
+import { sizeOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
+import type { TypedArray } from "../tensor.ts";
 
 /** Element types of safetensors that are read. */
 export type StoredType =
@@ -17,22 +19,32 @@ export type StoredType =
   | "U8"
   | "BOOL";
 
-/** Bytes per element. */
-export const storedBytes: Readonly<Record<StoredType, number>> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U64: 8,
-  U32: 4,
-  U16: 2,
-  U8: 1,
-  BOOL: 1,
+interface StoredArray {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer): TypedArray | BigInt64Array | BigUint64Array;
+}
+
+/** The arrays that hold the elements of a file; halves as their bits. */
+export const storedArrays: Readonly<Record<StoredType, StoredArray>> = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I64: BigInt64Array,
+  I32: Int32Array,
+  I16: Int16Array,
+  I8: Int8Array,
+  U64: BigUint64Array,
+  U32: Uint32Array,
+  U16: Uint16Array,
+  U8: Uint8Array,
+  BOOL: Uint8Array,
 };
+
+/** Bytes per element. */
+export function storedBytes(type: StoredType): number {
+  return storedArrays[type].BYTES_PER_ELEMENT;
+}
 
 /** One tensor of the header, its bytes counted from the end of the header. */
 export interface Entry {
@@ -152,14 +164,14 @@ function entryOf(name: string, value: unknown): Entry {
   if (typeof dtype !== "string" || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
     throw bad(`the header's entry "${name}" must have dtype, shape and data_offsets. The file is damaged.`);
   }
-  if (!Object.hasOwn(storedBytes, dtype)) {
+  if (!Object.hasOwn(storedArrays, dtype)) {
     throw bad(
-      `"${name}" has the dtype ${dtype}; known are ${Object.keys(storedBytes).join(", ")}. Convert it when saving.`,
+      `"${name}" has the dtype ${dtype}; known are ${Object.keys(storedArrays).join(", ")}. Convert it when saving.`,
     );
   }
   const type = dtype as StoredType;
   const [begin = 0, end = 0] = offsets;
-  const size = shape.reduce((product, length) => product * length, 1) * storedBytes[type];
+  const size = sizeOf(shape) * storedBytes(type);
   if (end - begin !== size) {
     throw bad(
       `"${name}", ${type}[${shape}], takes ${size} bytes, but its offsets [${begin}, ${end}] span ${end - begin}. The file is damaged.`,

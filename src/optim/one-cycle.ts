@@ -1,8 +1,8 @@
 // OneCycleLR: up and down again within one training, momentum the other way.
 
-import { checkChoice, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
 import { WgradError } from "../errors.ts";
-import { checkFinite, LRScheduler, type Schedulable, type ScheduledGroup, type SchedulerOptions } from "./scheduler.ts";
+import { LRScheduler, type Schedulable, type ScheduledGroup, type SchedulerOptions } from "./scheduler.ts";
 
 export interface OneCycleOptions extends SchedulerOptions {
   /** Number of steps of the whole training; or give `epochs` and `stepsPerEpoch`. */

@@ -1,7 +1,7 @@
 // ReduceLROnPlateau: lowers the learning rate when a metric stops improving.
 
-import { checkChoice, checkWhole, demand, withDefaults } from "../check.ts";
-import { checkFinite, type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
+import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
+import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
 export interface PlateauOptions {
   /** Whether the metric should fall ("min", default) or rise. */

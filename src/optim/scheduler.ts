@@ -42,11 +42,6 @@ function isData(value: unknown): boolean {
   return Array.isArray(value) ? value.every(isData) : ["number", "string", "boolean"].includes(typeof value);
 }
 
-/** Demands a finite number. */
-export function checkFinite(schedule: string, name: string, value: number): number {
-  return demand(schedule, name, value, Number.isFinite(value), "a finite number");
-}
-
 /** Demands an epoch to go to. */
 export function checkEpoch(schedule: string, epoch: number): void {
   demand(schedule, "epoch", epoch, Number.isFinite(epoch) && epoch >= 0, "a number ≥ 0");

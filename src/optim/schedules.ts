@@ -1,7 +1,7 @@
 // Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
 
-import { checkWhole, demand, withDefaults } from "../check.ts";
-import { checkEpoch, checkFinite, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
+import { checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkEpoch, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
 
 /** lr × gamma (default 0.1) every `stepSize` epochs. */
 export class StepLR extends LRScheduler {
