@@ -1,6 +1,7 @@
 // tune: measures on this device how the kernels of some code are best spread over it, and has plans made so from then on.
 
 import { readTuning, writeTuning } from "#tuning";
+import { checkFunction, demand } from "./check.ts";
 import { bytesOf, type DType } from "./dtype.ts";
 import { currentTraits, openDevice, useSchedules } from "./engine.ts";
 import { WgradError } from "./errors.ts";
@@ -81,9 +82,9 @@ const inUse = new WeakMap<Device, Map<string, Schedule>>();
  * Rejects with a WgradError where the device has no timestamps (WebGPU's feature `timestamp-query`).
  */
 export async function tune(fn: () => unknown, options: TuneOptions = {}): Promise<TuneReport> {
-  if (typeof fn !== "function") throw new TypeError(`tune: the argument must be a function, got ${String(fn)}.`);
+  checkFunction("tune", "the argument", fn);
   const { budgetMs = 10_000, keep = true } = options;
-  if (!(budgetMs >= 0)) throw new RangeError(`tune: budgetMs must be a number ≥ 0, got ${String(budgetMs)}.`);
+  demand("tune", "budgetMs", budgetMs, budgetMs >= 0, "a number ≥ 0");
   if (currentTrace() !== null) {
     throw new WgradError("tune: a step that is traced doesn't run. Call tune around the compiled function.", {
       op: "tune",
