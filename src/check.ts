@@ -5,7 +5,7 @@ import { checkOptions, printed } from "./ops/define.ts";
 import type { Shape } from "./shape.ts";
 
 export { checkChoice } from "./ops/arguments.ts";
-export { checkOptions, checkWhole, printed } from "./ops/define.ts";
+export { checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
 export { sameShape, sizeOf } from "./shape.ts";
 
 /** Returns `value`; throws a RangeError with the rule where it isn't `right`. */
@@ -43,4 +43,9 @@ export function withDefaults<
 /** An error about the shapes of tensors. */
 export function misfit(op: string, rule: string, ...tensors: readonly { readonly shape: Shape }[]): ShapeError {
   return new ShapeError(`${op}: ${rule}`, { op, shapes: tensors.map(({ shape }) => shape) });
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

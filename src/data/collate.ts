@@ -3,7 +3,7 @@ import { misfit, sameShape, sizeOf } from "../check.ts";
 import { dtypeOfArray } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
 import { type DType, stack, Tensor, type TypedArray, uploadable } from "../tensor.ts";
-import { arrayFor, type HostArray, isTypedArray } from "./column.ts";
+import { arrayFor, flattened, type HostArray, isHostArray, isTypedArray } from "./column.ts";
 
 /** What a sample becomes in a batch: every field a tensor with the batch as first dim. */
 export type Collated<Sample> = unknown extends Sample
@@ -46,10 +46,6 @@ function isField(value: unknown): boolean {
     typeof value === "number" ||
     typeof value === "boolean"
   );
-}
-
-function isHostArray(value: unknown): value is HostArray {
-  return typeof value === "object" && value !== null && "data" in value && "shape" in value && isTypedArray(value.data);
 }
 
 function pick(sample: unknown, field: string): unknown {
@@ -116,11 +112,9 @@ function hostArray(field: string, value: unknown): HostArray & { dtype: DType } 
   if (isTypedArray(value)) return { data: value, shape: [value.length], dtype: dtypeOfArray(value) };
   if (isHostArray(value)) return { ...value, dtype: value.dtype ?? dtypeOfArray(value.data) };
   if (Array.isArray(value)) {
-    const shape: number[] = [];
-    for (let level: unknown = value; Array.isArray(level); level = level[0]) shape.push(level.length);
-    const flat: unknown[] = value.flat(Number.POSITIVE_INFINITY);
-    if (flat.length === sizeOf(shape) && flat.every((element): element is number => typeof element === "number")) {
-      return { data: Float32Array.from(flat), shape, dtype: "f32" };
+    const { data, shape, regular } = flattened(value);
+    if (regular && data.every((element): element is number => typeof element === "number")) {
+      return { data: Float32Array.from(data), shape, dtype: "f32" };
     }
     throw misfit("DataLoader", `field ${field} must be a regular nested array of numbers, got one of ragged lengths.`);
   }

@@ -31,6 +31,30 @@ function isBigIntArray(value: ArrayBufferView): boolean {
   return value instanceof BigInt64Array || value instanceof BigUint64Array;
 }
 
+/** Whether `value` has a typed array and a shape. */
+export function isHostArray(value: unknown): value is HostArray {
+  return typeof value === "object" && value !== null && "data" in value && "shape" in value && isTypedArray(value.data);
+}
+
+/** The elements of a nested array in order, with the shape that it has if it is `regular`. */
+export function flattened(nested: readonly unknown[]): { data: unknown[]; shape: number[]; regular: boolean } {
+  const shape: number[] = [];
+  for (let level: unknown = nested; Array.isArray(level); level = level[0]) shape.push(level.length);
+  let regular = true;
+  const data: unknown[] = [];
+  const visit = (value: unknown, depth: number): void => {
+    if (!Array.isArray(value)) {
+      regular &&= depth === shape.length;
+      data.push(value);
+      return;
+    }
+    regular &&= value.length === shape[depth];
+    for (const element of value) visit(element, depth + 1);
+  };
+  visit(nested, 0);
+  return { data, shape, regular };
+}
+
 /** A zeroed array of the kind in which tensors of `dtype` are uploaded. */
 export function arrayFor(dtype: DType, length: number): Float32Array | Int32Array | Uint32Array | Uint8Array {
   switch (dtype) {

@@ -2,7 +2,7 @@
 import { checkOptions, demand, misfit, printed } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import { type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
-import { Column, type HostArray, isTypedArray, type ScaledArray } from "./column.ts";
+import { Column, type HostArray, isHostArray, isTypedArray, type ScaledArray } from "./column.ts";
 
 /**
  * Anything with a length and samples by index. A sample is an array (or an object) of fields; a field is a number, a
@@ -177,9 +177,9 @@ export function checkIndex(what: string, index: number, length: number): void {
 
 function checkColumn(input: unknown): TypedArray | ScaledArray {
   if (isTypedArray(input)) return input;
-  if (typeof input === "object" && input !== null && "data" in input && "shape" in input && isTypedArray(input.data)) {
+  if (isHostArray(input)) {
     checkOptions("TensorDataset", input, ["data", "shape", "dtype", "scale", "offset"]);
-    return input as ScaledArray;
+    return input;
   }
   throw new TypeError("TensorDataset: a column is a Tensor, a typed array or { data: typed array, shape }.");
 }

@@ -1,6 +1,6 @@
 // MNIST and Fashion-MNIST: 70,000 images of 28 × 28 bytes with labels 0 … 9, from their four IDX files.
 import { advice, defaultPlace, readFolderFile } from "#files";
-import { checkChoice, checkOptions } from "../check.ts";
+import { checkChoice, checkOptions, messageOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { ScaledArray } from "./column.ts";
 import { TensorDataset } from "./dataset.ts";
@@ -140,10 +140,6 @@ async function readIdx(name: ImageSetName, place: Place, stem: string, ndim: num
     );
   }
   throw new WgradError(`${name}: there is no ${plain} (nor ${plain}.gz) in ${place.location}. ${advice(name)}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function fetchFile(name: ImageSetName, url: string): Promise<Uint8Array | undefined> {

@@ -1,5 +1,5 @@
 // The header of a safetensors file: strict reading and writing of names, dtypes, shapes and byte ranges.
-import { sizeOf } from "../check.ts";
+import { messageOf, sizeOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { TypedArray } from "../tensor.ts";
 
@@ -104,9 +104,7 @@ function parse(bytes: Uint8Array): Record<string, unknown> {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     value = JSON.parse(text);
   } catch (error) {
-    throw bad(
-      `the header is not JSON: ${error instanceof Error ? error.message : String(error)}. The file is damaged.`,
-    );
+    throw bad(`the header is not JSON: ${messageOf(error)}. The file is damaged.`);
   }
   if (!isObject(value)) throw bad("the header must be a JSON object. The file is damaged.");
   const double = duplicateKey(text);

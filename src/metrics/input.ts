@@ -1,5 +1,6 @@
 // What metrics take: tensors, which are read once, or numbers that are on the host already.
 import { misfit, printed, sameShape, sizeOf } from "../check.ts";
+import { flattened } from "../data/column.ts";
 import { DTypeError } from "../errors.ts";
 import { type Shape, Tensor, type TypedArray } from "../tensor.ts";
 
@@ -27,28 +28,15 @@ export function read(metric: string, a: MetricInput, b: MetricInput): Promise<[H
 async function readOne(metric: string, input: MetricInput): Promise<HostValues> {
   if (input instanceof Tensor) return { data: await input.data(), shape: input.shape };
   if (ArrayBuffer.isView(input)) return { data: input, shape: [input.length] };
-  if (Array.isArray(input)) return flattened(metric, input);
+  if (Array.isArray(input)) {
+    const { data, shape, regular } = flattened(input);
+    if (regular && data.every((value) => typeof value === "number" || typeof value === "boolean")) {
+      return { data: data.map(Number), shape };
+    }
+    throw misfit(metric, `a nested array of numbers must be regular, got one that does not fit [${shape}].`);
+  }
   if (typeof input === "object" && input !== null && "data" in input && "shape" in input) return input;
   throw new TypeError(`${metric}: expected a Tensor or an array of numbers, got ${printed(input)}.`);
-}
-
-function flattened(metric: string, input: NestedNumbers): HostValues {
-  const shape: number[] = [];
-  for (let level: unknown = input; Array.isArray(level); level = level[0]) shape.push(level.length);
-  const data: number[] = [];
-  const visit = (value: unknown, depth: number): void => {
-    if (
-      depth === shape.length
-        ? typeof value !== "number" && typeof value !== "boolean"
-        : !Array.isArray(value) || value.length !== shape[depth]
-    ) {
-      throw misfit(metric, `a nested array of numbers must be regular, got one that does not fit [${shape}].`);
-    }
-    if (Array.isArray(value)) for (const element of value) visit(element, depth + 1);
-    else data.push(Number(value));
-  };
-  visit(input, 0);
-  return { data, shape };
 }
 
 /** Demands equal shapes and at least one element. */

@@ -50,17 +50,15 @@ abstract class ConvTransposeNd extends Convolution {
   #paddingFor(input: Tensor, outputSize: readonly number[]): number[] {
     const dims = this.kernelSize.length;
     const wanted = outputSize.slice(-dims);
-    const extra = wanted.map((size, i) => {
+    // How far each size lies above the smallest, and how many sizes a stride has merged.
+    const places = this.kernelSize.map((kernel, i) => {
+      const [stride, dilation] = [this.stride[i] as number, this.dilation[i] as number];
       const length = input.shape[input.ndim - dims + i] ?? 0;
-      const [stride, padding] = [this.stride[i] ?? 1, this.padding[i] ?? 0];
-      return (
-        size - ((length - 1) * stride - 2 * padding + (this.dilation[i] ?? 1) * ((this.kernelSize[i] ?? 1) - 1) + 1)
-      );
+      const smallest = (length - 1) * stride - 2 * (this.padding[i] as number) + dilation * (kernel - 1) + 1;
+      return { extra: (wanted[i] as number) - smallest, merged: Math.max(stride, dilation) };
     });
-    if (
-      wanted.length !== dims ||
-      extra.some((n, i) => n < 0 || n >= Math.max(this.stride[i] ?? 1, this.dilation[i] ?? 1))
-    ) {
+    const extra = places.map((place) => place.extra);
+    if (wanted.length !== dims || !places.every(({ extra, merged }) => extra >= 0 && extra < merged)) {
       throw misfit(
         this.constructor.name,
         `outputSize must lie within a stride above the smallest size, got [${outputSize}] for an input [${input.shape}] (${extra} above it).`,

@@ -50,8 +50,8 @@ abstract class ConvNd extends Convolution {
   #pads(): [left: number, right: number][] {
     return this.kernelSize.map((size, i) => {
       if (this.padding === "valid") return [0, 0];
-      if (this.padding !== "same") return [this.padding[i] ?? 0, this.padding[i] ?? 0];
-      const total = (this.dilation[i] ?? 1) * (size - 1);
+      if (this.padding !== "same") return [this.padding[i] as number, this.padding[i] as number];
+      const total = (this.dilation[i] as number) * (size - 1);
       return [Math.floor(total / 2), Math.ceil(total / 2)];
     });
   }

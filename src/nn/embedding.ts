@@ -4,7 +4,6 @@ import { checkWhole, demand, withDefaults } from "../check.ts";
 import {
   add,
   arange,
-  detach,
   embedding,
   eq,
   gt,
@@ -16,7 +15,6 @@ import {
   ones,
   reciprocal,
   reshape,
-  sub,
   type Tensor,
   unsqueeze,
   where,
@@ -76,15 +74,11 @@ export class Embedding extends Module {
     });
   }
 
-  /** How often each index occurs. */
-  #counts(input: Tensor): Tensor {
-    const list = reshape(input, [-1]);
-    return indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
-  }
-
   #limitNorms(input: Tensor, maxNorm: number): void {
     noGrad(() => {
-      const used = unsqueeze(gt(this.#counts(input), 0), 1);
+      const list = reshape(input, [-1]);
+      const counts = indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
+      const used = unsqueeze(gt(counts, 0), 1);
       const lengths = norm(this.weight, { p: this.normType, dim: 1, keepdim: true });
       // 1e-7 as in PyTorch.
       const limited = mul(this.weight, mul(reciprocal(add(lengths, 1e-7)), maxNorm));
@@ -94,11 +88,7 @@ export class Embedding extends Module {
 
   override forward(input: Tensor): Tensor {
     if (this.maxNorm !== null) this.#limitNorms(input, this.maxNorm);
-    const rows = embedding(input, this.weight, { paddingIdx: this.paddingIdx });
-    if (!this.scaleGradByFreq) return rows;
-    // The rows' values, and a part of their gradient.
-    const values = detach(rows);
-    const share = reciprocal(embedding(input, unsqueeze(this.#counts(input), 1))).to(rows.dtype);
-    return add(values, mul(sub(rows, values), share));
+    const { paddingIdx, scaleGradByFreq } = this;
+    return embedding(input, this.weight, { paddingIdx, scaleGradByFreq });
   }
 }

@@ -2,22 +2,8 @@
 
 import { checkChoice, checkOptions, misfit } from "../check.ts";
 import * as wg from "../tensor.ts";
-import {
-  add,
-  clamp,
-  div,
-  erf,
-  erfinv,
-  matmul,
-  mul,
-  reshape,
-  sqrt,
-  square,
-  sub,
-  sum,
-  type Tensor,
-  t,
-} from "../tensor.ts";
+import { add, clamp, erf, erfinv, mul, reshape, sub, type Tensor, t } from "../tensor.ts";
+import { newtonSchulz } from "./newton-schulz.ts";
 
 /** The functions whose gain is known. Spelled as in PyTorch or in camelCase. */
 export type Nonlinearity =
@@ -152,14 +138,9 @@ export function orthogonal(tensor: Tensor, options: { gain?: number } = {}): Ten
   if (tensor.numel === 0) return tensor;
   const columns = tensor.numel / rows;
   return fill(tensor, () => {
-    let x = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
-    x = div(x, sqrt(sum(square(x))));
+    const wide = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
     // A singular value grows by 15/8 per iteration until it is near 1: 32 iterations lift one of 1e-8.
-    for (let i = 0; i < 32; i++) {
-      const gram = matmul(x, t(x));
-      const polynomial = sub(mul(matmul(gram, gram), 3 / 8), mul(gram, 10 / 8));
-      x = add(matmul(polynomial, x), mul(x, 15 / 8));
-    }
+    const x = newtonSchulz(wide, [15 / 8, -10 / 8, 3 / 8], 32, 0);
     return reshape(mul(rows > columns ? t(x) : x, options.gain ?? 1), tensor.shape);
   });
 }

@@ -1,7 +1,8 @@
 // Muon: momentum orthogonalized by Newton-Schulz iterations, for the matrices of a network.
 
 import { checkChoice, demand, misfit } from "../check.ts";
-import { add, clamp, div, matmul, mul, sqrt, square, sub, sum, type Tensor, t } from "../tensor.ts";
+import { newtonSchulz } from "../nn/newton-schulz.ts";
+import { sub, type Tensor } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, fraction, moving, scaled, shrunk } from "./rules.ts";
 
@@ -22,20 +23,6 @@ export interface MuonOptions extends CommonOptions {
   adjustLrFn: "original" | "matchRmsAdamw" | "match_rms_adamw";
   /** Ascends instead. Default false. */
   maximize: boolean;
-}
-
-/** X ← a X + (b XXᵀ + c (XXᵀ)²) X from X = M / ‖M‖: all singular values come near 1. */
-function orthogonalized(matrix: Tensor, group: MuonOptions): Tensor {
-  const [a, b, c] = group.nsCoefficients;
-  const [rows = 0, columns = 0] = matrix.shape;
-  let x = rows > columns ? t(matrix) : matrix;
-  x = div(x, clamp(sqrt(sum(square(x))), { min: group.eps }));
-  for (let i = 0; i < group.nsSteps; i++) {
-    const gram = matmul(x, t(x));
-    const polynomial = add(mul(gram, b), mul(matmul(gram, gram), c));
-    x = add(mul(x, a), matmul(polynomial, x));
-  }
-  return rows > columns ? t(x) : x;
 }
 
 /**
@@ -93,7 +80,7 @@ export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
       group.adjustLrFn === "original"
         ? Math.sqrt(Math.max(1, rows / columns))
         : 0.2 * Math.sqrt(Math.max(rows, columns));
-    const move = scaled(orthogonalized(ahead, group), () => group.lr * ratio);
+    const move = scaled(newtonSchulz(ahead, group.nsCoefficients, group.nsSteps, group.eps), () => group.lr * ratio);
     return { parameter: sub(shrunk(update), move), state: { momentum_buffer } };
   }
 }

@@ -1,6 +1,6 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
-import { checkOptions } from "../check.ts";
+import { checkOptions, expectTensor } from "../check.ts";
 import { DTypeError, WgradError } from "../errors.ts";
 import {
   add,
@@ -92,9 +92,6 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   constructor(params: ParamsInput<O>, defaults: O, options: Partial<O>) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
     for (const group of groupsOf(this.constructor.name, params)) this.#add(group);
-    if (this.paramGroups.length === 0) {
-      throw new RangeError(`${this.constructor.name}: the list of parameters is empty. Pass model.parameters().`);
-    }
   }
 
   /** Names of the state tensors that a group's options ask for. */
@@ -363,8 +360,7 @@ function groupsOf<O>(
   }
   const list = [...params];
   const tensors = list.filter((entry): entry is Tensor => entry instanceof Tensor);
-  if (tensors.length === list.length)
-    return tensors.length === 0 ? [] : [{ params: tensors } as { params: Tensor[] } & Partial<O>];
+  if (tensors.length === list.length) return [{ params: tensors } as { params: Tensor[] } & Partial<O>];
   return list.map((entry) => {
     if (entry instanceof Tensor || typeof entry !== "object" || entry === null || !("params" in entry)) {
       throw new TypeError(`${optimizer}: the parameters must be tensors, or groups { params: […], … }, not a mixture.`);
@@ -373,10 +369,8 @@ function groupsOf<O>(
   });
 }
 
-function checkTrainable(optimizer: string, parameter: unknown): void {
-  if (!(parameter instanceof Tensor)) {
-    throw new TypeError(`${optimizer}: a parameter must be a tensor, got ${typeof parameter}.`);
-  }
+function checkTrainable(optimizer: string, parameter: Tensor): void {
+  expectTensor(optimizer, parameter, "a parameter");
   if (parameter.dtype !== "f32") {
     throw new DTypeError(
       `${optimizer}: parameters must be f32, got ${parameter.dtype}. Keep f32 parameters and cast them where they are used.`,

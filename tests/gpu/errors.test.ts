@@ -929,7 +929,7 @@ const files: Row[] = [
     "loadStateDict of numbers",
     () => model().loadStateDict(untyped({ "0.weight": 1 })),
     TypeError,
-    /^loadStateDict: "0\.weight" must be a tensor, got number/,
+    /^loadStateDict: "0\.weight" must be a tensor, got the number 1/,
   ],
   [
     "DataLoader, batch size",
