@@ -73,6 +73,12 @@ interface OptimizerStage {
   readonly found: Tensor;
 }
 
+const CALLED = "was called for this optimizer already since the last update().";
+
+function misused(op: string, problem: string): WgradError {
+  return new WgradError(`GradScaler.${op}: ${problem}`, { op });
+}
+
 /**
  * Scales the loss, so that its gradients don't vanish in f16, and the gradients back before the update. Where a gradient overflowed, the
  * step is skipped and the factor halved; after `growthInterval` good steps it is doubled. All of it is decided on the GPU, within the
@@ -139,12 +145,7 @@ export class GradScaler {
     if (!this.#enabled) return;
     const state = this.#stageOf(optimizer);
     if (state.stage !== "ready") {
-      throw new WgradError(
-        state.stage === "unscaled"
-          ? "GradScaler.unscale_: was called for this optimizer already since the last update()."
-          : "GradScaler.unscale_: comes before step(), not after it.",
-        { op: "unscale_" },
-      );
+      throw misused("unscale_", state.stage === "unscaled" ? CALLED : "comes before step(), not after it.");
     }
     state.stage = "unscaled";
     withGrad(false, () => {
@@ -153,10 +154,7 @@ export class GradScaler {
         optimizer.paramGroups.flatMap((group) => group.params),
       );
       const bad = gradients.elements().map((g) => cast(any(logicalNot(isfinite(g))), "f32"));
-      if (bad.length === 0)
-        throw new WgradError("GradScaler.unscale_: no parameter has a gradient. Call backward() before.", {
-          op: "unscale_",
-        });
+      if (bad.length === 0) throw misused("unscale_", "no parameter has a gradient. Call backward() before.");
       const inverse = reciprocal(this.#scale.detach());
       gradients.replace((g) => mul(g, inverse));
       state.found.assign(bad.reduce((a, b) => maximum(a, b)));
@@ -170,10 +168,7 @@ export class GradScaler {
       return;
     }
     const state = this.#stageOf(optimizer);
-    if (state.stage === "stepped")
-      throw new WgradError("GradScaler.step: was called for this optimizer already since the last update().", {
-        op: "step",
-      });
+    if (state.stage === "stepped") throw misused("step", CALLED);
     if (state.stage === "ready") this.unscale_(optimizer);
     state.stage = "stepped";
     optimizer.step({ skip: state.found });
@@ -188,12 +183,7 @@ export class GradScaler {
       } else {
         const found = [...this.#stages.values()].filter(({ stage }) => stage !== "ready").map((s) => s.found);
         if (found.length === 0)
-          throw new WgradError(
-            "GradScaler.update: no step was taken since the last update. Call step(optimizer) before.",
-            {
-              op: "update",
-            },
-          );
+          throw misused("update", "no step was taken since the last update. Call step(optimizer) before.");
         const worst = found.reduce((a, b) => maximum(a, b));
         const overflow = gt(worst, 0);
         const good = add(this.#tracker, 1);

@@ -10,6 +10,7 @@ import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { install } from "./install.ts";
+import { tensorsIn } from "./nested.ts";
 import { checkOptions, printed } from "./ops/define.ts";
 import { useRematerialization } from "./plan-cache.ts";
 import { workspaceFor } from "./room.ts";
@@ -172,15 +173,8 @@ export function scope<T>(fn: () => T): T {
     result.catch(() => undefined);
     throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
   }
-  const kept = new Set<Tensor>();
-  const keep = (value: unknown): void => {
-    if (value instanceof Tensor) {
-      made.delete(value);
-      kept.add(value);
-    } else if (Array.isArray(value)) value.forEach(keep);
-    else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
-  };
-  keep(result);
+  const kept = tensorsIn(result);
+  for (const tensor of kept) made.delete(tensor);
   if (currentTrace() !== null) return result;
   // What is returned must be computed before what it is made of goes.
   flush(

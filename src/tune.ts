@@ -3,10 +3,8 @@
 import { readTuning, writeTuning } from "#tuning";
 import { checkFunction, demand } from "./check.ts";
 import { bytesOf, type DType } from "./dtype.ts";
-import { currentTraits, openDevice, useSchedules } from "./engine.ts";
-import { WgradError } from "./errors.ts";
-import { currentTrace } from "./graph/trace.ts";
-import { runAll } from "./profile.ts";
+import { currentTraits, useSchedules } from "./engine.ts";
+import { openTimedDevice, runAll } from "./profile.ts";
 import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/bench-stand.ts";
 import type { Device } from "./runtime/device.ts";
 import { bytesFor } from "./schedule/memory.ts";
@@ -85,18 +83,7 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
   checkFunction("tune", "the argument", fn);
   const { budgetMs = 10_000, keep = true } = options;
   demand("tune", "budgetMs", budgetMs, budgetMs >= 0, "a number ≥ 0");
-  if (currentTrace() !== null) {
-    throw new WgradError("tune: a step that is traced doesn't run. Call tune around the compiled function.", {
-      op: "tune",
-    });
-  }
-  const device = await openDevice();
-  if (!device.gpu.features.has("timestamp-query")) {
-    throw new WgradError(
-      "tune: the device has no timestamps (WebGPU's feature timestamp-query), so nothing can be measured.",
-      { op: "tune" },
-    );
-  }
+  const device = await openTimedDevice("tune");
   const tasks = await kernelsOf(device, fn);
   const start = performance.now();
   const key = `tuning-${VERSION}-${device.adapterName}`;

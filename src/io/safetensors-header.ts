@@ -69,6 +69,10 @@ function bad(what: string): WgradError {
   return new WgradError(`fromSafetensors: ${what}`);
 }
 
+function damaged(what: string): WgradError {
+  return bad(`${what}. The file is damaged.`);
+}
+
 /**
  * Reads and checks a header: 8 bytes of length, JSON without double names, every byte behind it in exactly one tensor.
  * @throws WgradError that says what is wrong.
@@ -104,11 +108,11 @@ function parse(bytes: Uint8Array): Record<string, unknown> {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     value = JSON.parse(text);
   } catch (error) {
-    throw bad(`the header is not JSON: ${messageOf(error)}. The file is damaged.`);
+    throw damaged(`the header is not JSON: ${messageOf(error)}`);
   }
-  if (!isObject(value)) throw bad("the header must be a JSON object. The file is damaged.");
+  if (!isObject(value)) throw damaged("the header must be a JSON object");
   const double = duplicateKey(text);
-  if (double !== undefined) throw bad(`the header holds "${double}" twice. The file is damaged.`);
+  if (double !== undefined) throw damaged(`the header holds "${double}" twice`);
   return value;
 }
 
@@ -152,7 +156,7 @@ function colonFollows(text: string, start: number): boolean {
 
 function metadataOf(value: unknown): Record<string, string> {
   if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
-    throw bad("__metadata__ must be an object of strings. The file is damaged.");
+    throw damaged("__metadata__ must be an object of strings");
   }
   return value as Record<string, string>;
 }
@@ -160,7 +164,7 @@ function metadataOf(value: unknown): Record<string, string> {
 function entryOf(name: string, value: unknown): Entry {
   const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
   if (typeof dtype !== "string" || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
-    throw bad(`the header's entry "${name}" must have dtype, shape and data_offsets. The file is damaged.`);
+    throw damaged(`the header's entry "${name}" must have dtype, shape and data_offsets`);
   }
   if (!Object.hasOwn(storedArrays, dtype)) {
     throw bad(
@@ -171,8 +175,8 @@ function entryOf(name: string, value: unknown): Entry {
   const [begin = 0, end = 0] = offsets;
   const size = sizeOf(shape) * storedBytes(type);
   if (end - begin !== size) {
-    throw bad(
-      `"${name}", ${type}[${shape}], takes ${size} bytes, but its offsets [${begin}, ${end}] span ${end - begin}. The file is damaged.`,
+    throw damaged(
+      `"${name}", ${type}[${shape}], takes ${size} bytes, but its offsets [${begin}, ${end}] span ${end - begin}`,
     );
   }
   return { name, type, shape, begin, end };
@@ -188,12 +192,12 @@ function checkCover(entries: readonly Entry[], size: number): void {
   for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== at) {
       const problem = begin < at ? "overlaps the tensor before it" : `leaves ${begin - at} bytes before it unused`;
-      throw bad(`"${name}" at [${begin}, ${end}] ${problem}. The file is damaged.`);
+      throw damaged(`"${name}" at [${begin}, ${end}] ${problem}`);
     }
     at = end;
   }
   if (at > size) throw bad(`the tensors take ${at} bytes, ${size} are there. The file is cut short: fetch it again.`);
-  if (at < size) throw bad(`there are ${size - at} bytes too many behind the last tensor. The file is damaged.`);
+  if (at < size) throw damaged(`there are ${size - at} bytes too many behind the last tensor`);
 }
 
 /** The 8 bytes of length and the header, padded with spaces so that the data behind it is aligned to 8 bytes. */
