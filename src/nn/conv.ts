@@ -46,30 +46,21 @@ abstract class ConvNd extends Convolution {
     this.#op = op;
   }
 
-  /** The padding of each spatial dim at its two ends. */
-  #pads(): [left: number, right: number][] {
-    return this.kernelSize.map((size, i) => {
-      if (this.padding === "valid") return [0, 0];
-      if (this.padding !== "same") return [this.padding[i] as number, this.padding[i] as number];
+  override forward(input: Tensor): Tensor {
+    const { weight, shared, padding, paddingMode: mode } = this;
+    if (mode === "zeros") return this.#op(input, weight, { ...shared, padding });
+    const dims = this.kernelSize.length;
+    if (input.ndim < dims + 1) {
+      const form = [this.inChannels, ...new Array<string>(dims).fill("*")].join(", ");
+      throw misfit(this.constructor.name, `needs [batch, ${form}], got [${input.shape}].`, input);
+    }
+    const pads = this.kernelSize.map((size, i) => {
+      if (padding === "valid") return [0, 0];
+      if (padding !== "same") return [padding[i] as number, padding[i] as number];
       const total = (this.dilation[i] as number) * (size - 1);
       return [Math.floor(total / 2), Math.ceil(total / 2)];
     });
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { weight, shared, paddingMode } = this;
-    const pads = this.#pads();
-    // What the op can add by itself: zeros, as many at both ends.
-    if (pads.every(([left, right]) => left === right && (left === 0 || paddingMode === "zeros"))) {
-      return this.#op(input, weight, { ...shared, padding: pads.map(([left]) => left) });
-    }
-    if (input.ndim < pads.length + 1) {
-      const { name } = this.constructor;
-      const form = [this.inChannels, ...pads.map(() => "*")].join(", ");
-      throw misfit(name, `needs [batch, ${form}], got [${input.shape}].`, input);
-    }
     // pad() names the last dim first.
-    const mode = paddingMode === "zeros" ? "constant" : paddingMode;
     return this.#op(pad(input, pads.reverse().flat(), { mode }), weight, shared);
   }
 }
