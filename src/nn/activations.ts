@@ -141,7 +141,7 @@ export class LeakyReLU extends Configured<{ negativeSlope: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return leakyRelu(input, this.options);
+    return leakyRelu(input, this.opOptions);
   }
 }
 
@@ -172,7 +172,7 @@ export class ELU extends Configured<{ alpha: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return elu(input, this.options);
+    return elu(input, this.opOptions);
   }
 }
 
@@ -185,7 +185,7 @@ export class CELU extends Configured<{ alpha: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return celu(input, this.options);
+    return celu(input, this.opOptions);
   }
 }
 
@@ -198,7 +198,7 @@ export class GELU extends Configured<{ approximate: "none" | "tanh" }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return gelu(input, this.options);
+    return gelu(input, this.opOptions);
   }
 }
 
@@ -212,7 +212,7 @@ export class Softplus extends Configured<{ beta: number; threshold: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return softplus(input, this.options);
+    return softplus(input, this.opOptions);
   }
 }
 
@@ -226,7 +226,7 @@ export class Hardtanh extends Configured<{ minVal: number; maxVal: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return hardtanh(input, this.options);
+    return hardtanh(input, this.opOptions);
   }
 }
 
@@ -239,7 +239,7 @@ export class Hardshrink extends Configured<{ lambd: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return hardshrink(input, this.options);
+    return hardshrink(input, this.opOptions);
   }
 }
 
@@ -252,7 +252,7 @@ export class Softshrink extends Configured<{ lambd: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return softshrink(input, this.options);
+    return softshrink(input, this.opOptions);
   }
 }
 
@@ -265,7 +265,7 @@ export class GLU extends Configured<{ dim: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return glu(input, this.options);
+    return glu(input, this.opOptions);
   }
 }
 

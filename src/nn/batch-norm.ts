@@ -93,14 +93,14 @@ abstract class ChannelNorm extends Affine {
   }
 
   /** Ranks that the input may have, and their form. */
-  protected abstract form(): [ranks: readonly number[], form: string];
+  protected abstract inputForm(): [ranks: readonly number[], form: string];
 
   /** The dims over which mean and variance are taken. */
   protected abstract statisticsDims(ndim: number): number[];
 
   override forward(input: Tensor): Tensor {
     const { name } = this.constructor;
-    const [ranks, form] = this.form();
+    const [ranks, form] = this.inputForm();
     if (!ranks.includes(input.ndim) || input.shape[1] !== this.numFeatures) {
       throw misfit(name, `the input must be ${form} with C = ${this.numFeatures}, got [${input.shape}].`, input);
     }
@@ -163,14 +163,14 @@ abstract class BatchNorm extends ChannelNorm {
 
 /** Batch normalization of [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
-  protected override form(): [readonly number[], string] {
+  protected override inputForm(): [readonly number[], string] {
     return [[2, 3], "[N, C] or [N, C, L]"];
   }
 }
 
 /** Batch normalization of [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
-  protected override form(): [readonly number[], string] {
+  protected override inputForm(): [readonly number[], string] {
     return [[4], "[N, C, H, W]"];
   }
 }
@@ -181,7 +181,7 @@ export class InstanceNorm2d extends ChannelNorm {
     super(numFeatures, options, { affine: false, trackRunningStats: false });
   }
 
-  protected override form(): [readonly number[], string] {
+  protected override inputForm(): [readonly number[], string] {
     return [[4], "[N, C, H, W] or [C, H, W]"];
   }
 

@@ -21,7 +21,7 @@ export abstract class Configured<Options extends object> extends Module {
   }
 
   /** The options as the op takes them. */
-  protected get options(): Options {
+  protected get opOptions(): Options {
     return Object.fromEntries(this.#names.map((name) => [name, (this as unknown as Options)[name]])) as Options;
   }
 }

@@ -41,7 +41,7 @@ abstract class ConvTransposeNd extends Convolution {
     checkOptions(`${this.constructor.name}.forward`, options, ["outputSize"]);
     const { outputSize } = options;
     return this.#op(input, this.weight, {
-      ...this.shared,
+      ...this.sharedOptions,
       padding: this.padding,
       outputPadding: outputSize === undefined ? this.outputPadding : this.#paddingFor(input, outputSize),
     });

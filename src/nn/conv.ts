@@ -47,8 +47,8 @@ abstract class ConvNd extends Convolution {
   }
 
   override forward(input: Tensor): Tensor {
-    const { weight, shared, padding, paddingMode: mode } = this;
-    if (mode === "zeros") return this.#op(input, weight, { ...shared, padding });
+    const { weight, sharedOptions, padding, paddingMode: mode } = this;
+    if (mode === "zeros") return this.#op(input, weight, { ...sharedOptions, padding });
     const dims = this.kernelSize.length;
     if (input.ndim < dims + 1) {
       const form = [this.inChannels, ...new Array<string>(dims).fill("*")].join(", ");
@@ -61,7 +61,7 @@ abstract class ConvNd extends Convolution {
       return [Math.floor(total / 2), Math.ceil(total / 2)];
     });
     // pad() names the last dim first.
-    return this.#op(pad(input, pads.reverse().flat(), { mode }), weight, shared);
+    return this.#op(pad(input, pads.reverse().flat(), { mode }), weight, sharedOptions);
   }
 }
 

@@ -66,7 +66,7 @@ export abstract class Convolution extends Module {
   }
 
   /** What the ops of both directions take. */
-  protected get shared(): Pick<this, "stride" | "dilation" | "groups" | "bias"> {
+  protected get sharedOptions(): Pick<this, "stride" | "dilation" | "groups" | "bias"> {
     const { stride, dilation, groups, bias } = this;
     return { stride, dilation, groups, bias };
   }

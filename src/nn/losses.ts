@@ -43,7 +43,7 @@ export class MSELoss extends Loss<object> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return mseLoss(input, target, this.options);
+    return mseLoss(input, target, this.opOptions);
   }
 }
 
@@ -54,7 +54,7 @@ export class L1Loss extends Loss<object> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return l1Loss(input, target, this.options);
+    return l1Loss(input, target, this.opOptions);
   }
 }
 
@@ -67,7 +67,7 @@ export class SmoothL1Loss extends Loss<{ beta: number }> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return smoothL1Loss(input, target, this.options);
+    return smoothL1Loss(input, target, this.opOptions);
   }
 }
 
@@ -80,7 +80,7 @@ export class HuberLoss extends Loss<{ delta: number }> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return huberLoss(input, target, this.options);
+    return huberLoss(input, target, this.opOptions);
   }
 }
 
@@ -93,7 +93,7 @@ export class BCELoss extends Loss<{ weight: Tensor | null }> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return binaryCrossEntropy(input, target, this.options);
+    return binaryCrossEntropy(input, target, this.opOptions);
   }
 }
 
@@ -108,7 +108,7 @@ export class BCEWithLogitsLoss extends Loss<{ weight: Tensor | null }> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return binaryCrossEntropyWithLogits(input, target, { ...this.options, posWeight: this.pos_weight });
+    return binaryCrossEntropyWithLogits(input, target, { ...this.opOptions, posWeight: this.pos_weight });
   }
 }
 
@@ -122,7 +122,7 @@ export class NLLLoss extends Loss<{ weight: Tensor | null; ignoreIndex: number }
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return nllLoss(input, target, this.options);
+    return nllLoss(input, target, this.opOptions);
   }
 }
 
@@ -137,7 +137,7 @@ export class CrossEntropyLoss extends Loss<{ weight: Tensor | null; ignoreIndex:
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return crossEntropy(input, target, this.options);
+    return crossEntropy(input, target, this.opOptions);
   }
 }
 
@@ -152,7 +152,7 @@ export class KLDivLoss extends Configured<{ logTarget: boolean; reduction: Reduc
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return klDiv(input, target, this.options);
+    return klDiv(input, target, this.opOptions);
   }
 }
 
@@ -167,7 +167,7 @@ export class PoissonNLLLoss extends Loss<{ logInput: boolean; full: boolean; eps
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return poissonNllLoss(input, target, this.options);
+    return poissonNllLoss(input, target, this.opOptions);
   }
 }
 
@@ -181,7 +181,7 @@ export class GaussianNLLLoss extends Loss<{ full: boolean; eps: number }> {
   }
 
   override forward(input: Tensor, target: Tensor, variance: Tensor): Tensor {
-    return gaussianNllLoss(input, target, variance, this.options);
+    return gaussianNllLoss(input, target, variance, this.opOptions);
   }
 }
 
@@ -194,7 +194,7 @@ export class HingeEmbeddingLoss extends Loss<{ margin: number }> {
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
-    return hingeEmbeddingLoss(input, target, this.options);
+    return hingeEmbeddingLoss(input, target, this.opOptions);
   }
 }
 
@@ -207,7 +207,7 @@ export class CosineEmbeddingLoss extends Loss<{ margin: number }> {
   }
 
   override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
-    return cosineEmbeddingLoss(input1, input2, target, this.options);
+    return cosineEmbeddingLoss(input1, input2, target, this.opOptions);
   }
 }
 
@@ -220,7 +220,7 @@ export class MarginRankingLoss extends Loss<{ margin: number }> {
   }
 
   override forward(input1: Tensor, input2: Tensor, target: Tensor): Tensor {
-    return marginRankingLoss(input1, input2, target, this.options);
+    return marginRankingLoss(input1, input2, target, this.opOptions);
   }
 }
 
@@ -236,7 +236,7 @@ export class TripletMarginLoss extends Loss<{ margin: number; p: number; eps: nu
   }
 
   override forward(anchor: Tensor, positive: Tensor, negative: Tensor): Tensor {
-    return tripletMarginLoss(anchor, positive, negative, this.options);
+    return tripletMarginLoss(anchor, positive, negative, this.opOptions);
   }
 }
 
@@ -250,6 +250,6 @@ export class CTCLoss extends Loss<{ blank: number; zeroInfinity: boolean }> {
   }
 
   override forward(logProbs: Tensor, targets: Tensor, inputLengths: Lengths, targetLengths: Lengths): Tensor {
-    return ctcLoss(logProbs, targets, inputLengths, targetLengths, this.options);
+    return ctcLoss(logProbs, targets, inputLengths, targetLengths, this.opOptions);
   }
 }

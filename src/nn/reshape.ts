@@ -16,7 +16,7 @@ export class Flatten extends Configured<{ startDim: number; endDim: number }> {
   }
 
   override forward(input: Tensor): Tensor {
-    return flatten(input, this.options);
+    return flatten(input, this.opOptions);
   }
 }
 

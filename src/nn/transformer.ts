@@ -65,6 +65,17 @@ function activate(layer: string, activation: Activation): (x: Tensor) => Tensor 
   throw new RangeError(`${layer}: activation must be "relu", "gelu" or a function, got "${String(activation)}".`);
 }
 
+/** An attention of `x` to `memory`, and dropout. */
+function attend(
+  attention: MultiheadAttention,
+  x: Tensor,
+  memory: Tensor,
+  dropout: Dropout,
+  options: AttentionForwardOptions,
+): Tensor {
+  return dropout.forward(attention.forward(x, memory, memory, { ...options, needWeights: false })[0]);
+}
+
 /** What both kinds of layers share: attentions and a feed-forward part, each with dropout, a residual connection and a norm. */
 abstract class TransformerLayer extends Module {
   readonly dModel: number;
@@ -118,21 +129,11 @@ abstract class TransformerLayer extends Module {
   }
 
   /** One part with its residual connection and its norm. */
-  protected around(x: Tensor, norm: LayerNorm, part: (x: Tensor) => Tensor): Tensor {
+  protected withResidual(x: Tensor, norm: LayerNorm, part: (x: Tensor) => Tensor): Tensor {
     return this.options.normFirst === true ? add(x, part(norm.forward(x))) : norm.forward(add(x, part(x)));
   }
 
-  protected attend(
-    attention: MultiheadAttention,
-    x: Tensor,
-    memory: Tensor,
-    dropout: Dropout,
-    options: AttentionForwardOptions,
-  ): Tensor {
-    return dropout.forward(attention.forward(x, memory, memory, { ...options, needWeights: false })[0]);
-  }
-
-  protected feed(x: Tensor, dropout: Dropout): Tensor {
+  protected feedForward(x: Tensor, dropout: Dropout): Tensor {
     const wide = this.dropout.forward(this.#activate(this.linear1.forward(x)));
     return dropout.forward(this.linear2.forward(wide));
   }
@@ -149,10 +150,10 @@ export class TransformerEncoderLayer extends TransformerLayer {
     const defaults = { srcMask: null, srcKeyPaddingMask: null, isCausal: false };
     const all = withDefaults("TransformerEncoderLayer.forward", options, defaults);
     const { srcMask: attnMask, srcKeyPaddingMask: keyPaddingMask, isCausal } = all;
-    const x = this.around(src, this.norm1, (x) =>
-      this.attend(this.self_attn, x, x, this.dropout1, { attnMask, keyPaddingMask, isCausal }),
+    const x = this.withResidual(src, this.norm1, (x) =>
+      attend(this.self_attn, x, x, this.dropout1, { attnMask, keyPaddingMask, isCausal }),
     );
-    return this.around(x, this.norm2, (x) => this.feed(x, this.dropout2));
+    return this.withResidual(x, this.norm2, (x) => this.feedForward(x, this.dropout2));
   }
 }
 
@@ -178,21 +179,21 @@ export class TransformerDecoderLayer extends TransformerLayer {
   /** Targets [L, N, E] and the encoder's output [S, N, E] → [L, N, E]; N first with `batchFirst`, or without N. */
   override forward(tgt: Tensor, memory: Tensor, options: DecoderForwardOptions = {}): Tensor {
     const all = withDefaults("TransformerDecoderLayer.forward", options, DECODER_DEFAULTS);
-    const x = this.around(tgt, this.norm1, (x) =>
-      this.attend(this.self_attn, x, x, this.dropout1, {
+    const x = this.withResidual(tgt, this.norm1, (x) =>
+      attend(this.self_attn, x, x, this.dropout1, {
         attnMask: all.tgtMask,
         keyPaddingMask: all.tgtKeyPaddingMask,
         isCausal: all.tgtIsCausal,
       }),
     );
-    const y = this.around(x, this.norm2, (x) =>
-      this.attend(this.multihead_attn, x, memory, this.dropout2, {
+    const y = this.withResidual(x, this.norm2, (x) =>
+      attend(this.multihead_attn, x, memory, this.dropout2, {
         attnMask: all.memoryMask,
         keyPaddingMask: all.memoryKeyPaddingMask,
         isCausal: all.memoryIsCausal,
       }),
     );
-    return this.around(y, this.norm3, (x) => this.feed(x, this.dropout3));
+    return this.withResidual(y, this.norm3, (x) => this.feedForward(x, this.dropout3));
   }
 }
 
@@ -210,7 +211,7 @@ abstract class TransformerStack<L extends Module & { clone(): L }> extends Modul
     this.norm = norm;
   }
 
-  protected run(input: Tensor, step: (layer: L, x: Tensor) => Tensor): Tensor {
+  protected runLayers(input: Tensor, step: (layer: L, x: Tensor) => Tensor): Tensor {
     let x = input;
     for (const layer of this.layers) x = step(layer, x);
     return this.norm === null ? x : this.norm.forward(x);
@@ -227,7 +228,7 @@ export class TransformerEncoder extends TransformerStack<TransformerEncoderLayer
   override forward(src: Tensor, options: EncoderForwardOptions = {}): Tensor {
     const defaults = { mask: null, srcKeyPaddingMask: null, isCausal: false };
     const { mask: srcMask, ...others } = withDefaults("TransformerEncoder.forward", options, defaults);
-    return this.run(src, (layer, x) => layer.forward(x, { ...others, srcMask }));
+    return this.runLayers(src, (layer, x) => layer.forward(x, { ...others, srcMask }));
   }
 }
 
@@ -240,6 +241,6 @@ export class TransformerDecoder extends TransformerStack<TransformerDecoderLayer
   /** As the layers' `forward`, one after the other, each with the whole memory. */
   override forward(tgt: Tensor, memory: Tensor, options: DecoderForwardOptions = {}): Tensor {
     const all = withDefaults("TransformerDecoder.forward", options, DECODER_DEFAULTS);
-    return this.run(tgt, (layer, x) => layer.forward(x, memory, all));
+    return this.runLayers(tgt, (layer, x) => layer.forward(x, memory, all));
   }
 }

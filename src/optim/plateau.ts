@@ -64,7 +64,7 @@ export class ReduceLROnPlateau extends Schedule {
     demand(name, "minLr", minLr, this.minLrs.length === length, `a number or one for each of the ${length} groups`);
     this.eps = all.eps;
     this.best = this.#worst;
-    this.note();
+    this.noteLrs();
   }
 
   /** What every metric is better than. */
@@ -98,7 +98,7 @@ export class ReduceLROnPlateau extends Schedule {
       this.cooldownCounter = this.cooldown;
       this.numBadEpochs = 0;
     }
-    this.note();
+    this.noteLrs();
   }
 
   /** Continues from a `stateDict()`. */

@@ -92,7 +92,7 @@ export abstract class Schedule {
   }
 
   /** Notes the groups' rates. */
-  protected note(): void {
+  protected noteLrs(): void {
     this.lastLr = this.#optimizer.paramGroups.map((group) => group.lr);
   }
 
@@ -163,6 +163,6 @@ export abstract class LRScheduler extends Schedule {
     this.optimizer.paramGroups.forEach((group, i) => {
       group.lr = lrs[i] ?? group.lr;
     });
-    this.note();
+    this.noteLrs();
   }
 }

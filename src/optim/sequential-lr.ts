@@ -38,7 +38,7 @@ export class SequentialLR extends Schedule {
     const first = schedulers[0] as LRScheduler;
     first.stepCount = 0;
     first.step();
-    this.note();
+    this.noteLrs();
   }
 
   /** Goes to the next epoch. */
@@ -49,7 +49,7 @@ export class SequentialLR extends Schedule {
     if (scheduler === undefined) return;
     if (passed > 0 && this.milestones[passed - 1] === this.lastEpoch) scheduler.step(0);
     else scheduler.step();
-    this.note();
+    this.noteLrs();
   }
 
   /** Own state and that of the schedules. */
@@ -72,6 +72,6 @@ export class SequentialLR extends Schedule {
     });
     this.lastEpoch = lastEpoch;
     if (Array.isArray(lastLr)) this.lastLr = lastLr.map(Number);
-    else this.note();
+    else this.noteLrs();
   }
 }
