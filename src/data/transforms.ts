@@ -84,23 +84,27 @@ function padded(op: string, padding: number | readonly number[], options: PadOpt
   checkChoice(op, "mode", mode, ["constant", "reflect", "edge"]);
   checkFinite(op, "value", value);
   return (image) => {
-    const [channels, rows, columns] = sizes(op, image);
-    const outRows = rows + top + bottom;
-    const outColumns = columns + left + right;
-    const rowOf = Array.from({ length: outRows }, (_, row) => origin(op, row - top, rows, mode));
-    const columnOf = Array.from({ length: outColumns }, (_, column) => origin(op, column - left, columns, mode));
-    const data = new Float32Array(channels * outRows * outColumns).fill(value);
-    let next = 0;
-    for (let channel = 0; channel < channels; channel++) {
-      for (const row of rowOf) {
-        for (const column of columnOf) {
-          if (row >= 0 && column >= 0) data[next] = image.data[(channel * rows + row) * columns + column] as number;
-          next++;
-        }
+    const [, rows, columns] = sizes(op, image);
+    const rowOf = Array.from({ length: rows + top + bottom }, (_, row) => origin(op, row - top, rows, mode));
+    const columnOf = Array.from({ length: columns + left + right }, (_, i) => origin(op, i - left, columns, mode));
+    return picked(image, rowOf, columnOf, value);
+  };
+}
+
+/** The image of these rows and columns; −1 stands for one of `fill` alone. */
+function picked(image: ImageArray, rowOf: readonly number[], columnOf: readonly number[], fill: number): ImageArray {
+  const [channels, rows, columns] = image.shape as [number, number, number];
+  const data = new Float32Array(channels * rowOf.length * columnOf.length).fill(fill);
+  let next = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    for (const row of rowOf) {
+      for (const column of columnOf) {
+        if (row >= 0 && column >= 0) data[next] = image.data[(channel * rows + row) * columns + column] as number;
+        next++;
       }
     }
-    return { data, shape: [channels, outRows, outColumns] };
-  };
+  }
+  return { data, shape: [channels, rowOf.length, columnOf.length] };
 }
 
 function margins(op: string, padding: number | readonly number[]): [number, number, number, number] {
@@ -185,17 +189,11 @@ export function flip(options: { p?: number; axis?: "horizontal" | "vertical" } =
   demand("flip", "p", p, typeof p === "number" && p >= 0 && p <= 1, "a probability from 0 to 1");
   checkChoice("flip", "axis", axis, ["horizontal", "vertical"]);
   return (image, random) => {
-    const [channels, rows, columns] = sizes("flip", image);
+    const [, rows, columns] = sizes("flip", image);
     if (random.uniform() >= p) return image;
-    const data = new Float32Array(image.data.length);
-    for (let line = 0; line < channels * rows; line++) {
-      const channel = Math.floor(line / rows);
-      const row = line % rows;
-      const from = axis === "vertical" ? (channel * rows + rows - 1 - row) * columns : line * columns;
-      const source = image.data.subarray(from, from + columns);
-      data.set(axis === "horizontal" ? source.toReversed() : source, line * columns);
-    }
-    return { data, shape: image.shape };
+    const [rowOf, columnOf] = [[...new Array(rows).keys()], [...new Array(columns).keys()]];
+    (axis === "vertical" ? rowOf : columnOf).reverse();
+    return picked(image, rowOf, columnOf, 0);
   };
 }
 

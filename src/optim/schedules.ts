@@ -87,15 +87,9 @@ export class LinearLR extends LRScheduler {
     const defaults = { startFactor: 1 / 3, endFactor: 1, totalIters: 5, lastEpoch: -1 };
     const all = withDefaults("LinearLR", options, defaults);
     super(optimizer, all);
-    const { startFactor, endFactor } = all;
-    this.startFactor = demand(
-      "LinearLR",
-      "startFactor",
-      startFactor,
-      startFactor > 0 && startFactor <= 1,
-      "within (0, 1]",
-    );
-    this.endFactor = demand("LinearLR", "endFactor", endFactor, endFactor >= 0 && endFactor <= 1, "within [0, 1]");
+    const { startFactor: first, endFactor: last } = all;
+    this.startFactor = demand("LinearLR", "startFactor", first, first > 0 && first <= 1, "within (0, 1]");
+    this.endFactor = demand("LinearLR", "endFactor", last, last >= 0 && last <= 1, "within [0, 1]");
     this.totalIters = checkWhole("LinearLR", "totalIters", all.totalIters, 1);
     this.start();
   }
