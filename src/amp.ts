@@ -1,6 +1,7 @@
 // amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
 
 import { stateTensor } from "./arena.ts";
+import { checkFunction, demand, withDefaults } from "./check.ts";
 import { openedDevice } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
@@ -8,7 +9,7 @@ import { withAutocast } from "./graph/autocast.ts";
 import { Tensor, withGrad } from "./graph/tensor.ts";
 import { add, ge, gt, logicalAnd, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
-import { cast, checkOptions, expectTensor } from "./ops/define.ts";
+import { cast, expectTensor } from "./ops/define.ts";
 import { reciprocal } from "./ops/exponential.ts";
 import { any } from "./ops/reduction-ops.ts";
 import { keepLoss } from "./pending.ts";
@@ -24,8 +25,7 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
     throw new DTypeError(`autocast: the dtype must be "f16" (or "f32" for none), got ${String(dtype)}.`, {
       op: "autocast",
     });
-  if (typeof fn !== "function")
-    throw new TypeError(`autocast: the second argument must be a function, got ${typeof fn}.`);
+  checkFunction("autocast", "the second argument", fn);
   const device = openedDevice();
   if (dtype === "f16" && device !== null && device.failure === null && !device.gpu.features.has("shader-f16")) {
     throw new DTypeError(
@@ -73,6 +73,12 @@ interface OptimizerStage {
   readonly found: Tensor;
 }
 
+const CALLED = "was called for this optimizer already since the last update().";
+
+function misused(op: string, problem: string): WgradError {
+  return new WgradError(`GradScaler.${op}: ${problem}`, { op });
+}
+
 /**
  * Scales the loss, so that its gradients don't vanish in f16, and the gradients back before the update. Where a gradient overflowed, the
  * step is skipped and the factor halved; after `growthInterval` good steps it is doubled. All of it is decided on the GPU, within the
@@ -90,17 +96,20 @@ export class GradScaler {
   readonly #stages = new Map<ScaledOptimizer, OptimizerStage>();
 
   constructor(options: GradScalerOptions = {}) {
-    checkOptions("GradScaler", options, ["initScale", "growthFactor", "backoffFactor", "growthInterval", "enabled"]);
-    const { initScale = 65536, growthFactor = 2, backoffFactor = 0.5, growthInterval = 2000 } = options;
-    const check = (name: string, value: number, ok: boolean, rule: string): number => {
-      if (typeof value === "number" && ok) return value;
-      throw new RangeError(`GradScaler: ${name} must be ${rule}, got ${String(value)}.`);
-    };
-    check("initScale", initScale, initScale > 0, "> 0");
-    this.#growthFactor = check("growthFactor", growthFactor, growthFactor > 1, "> 1");
-    this.#backoffFactor = check("backoffFactor", backoffFactor, backoffFactor < 1 && backoffFactor > 0, "in 0 … 1");
-    this.#growthInterval = check("growthInterval", growthInterval, growthInterval >= 1, "≥ 1");
-    this.#enabled = options.enabled ?? true;
+    const all = withDefaults("GradScaler", options, {
+      initScale: 65536,
+      growthFactor: 2,
+      backoffFactor: 0.5,
+      growthInterval: 2000,
+      enabled: true,
+    });
+    const { initScale, growthFactor, backoffFactor, growthInterval } = all;
+    demand("GradScaler", "initScale", initScale, initScale > 0, "> 0");
+    this.#growthFactor = demand("GradScaler", "growthFactor", growthFactor, growthFactor > 1, "> 1");
+    const falling = backoffFactor < 1 && backoffFactor > 0;
+    this.#backoffFactor = demand("GradScaler", "backoffFactor", backoffFactor, falling, "in 0 … 1");
+    this.#growthInterval = demand("GradScaler", "growthInterval", growthInterval, growthInterval >= 1, "≥ 1");
+    this.#enabled = all.enabled;
     this.#scale = stateTensor([], initScale);
     this.#tracker = stateTensor([], 0);
   }
@@ -136,12 +145,7 @@ export class GradScaler {
     if (!this.#enabled) return;
     const state = this.#stageOf(optimizer);
     if (state.stage !== "ready") {
-      throw new WgradError(
-        state.stage === "unscaled"
-          ? "GradScaler.unscale_: was called for this optimizer already since the last update()."
-          : "GradScaler.unscale_: comes before step(), not after it.",
-        { op: "unscale_" },
-      );
+      throw misused("unscale_", state.stage === "unscaled" ? CALLED : "comes before step(), not after it.");
     }
     state.stage = "unscaled";
     withGrad(false, () => {
@@ -150,14 +154,10 @@ export class GradScaler {
         optimizer.paramGroups.flatMap((group) => group.params),
       );
       const bad = gradients.elements().map((g) => cast(any(logicalNot(isfinite(g))), "f32"));
-      const [first, ...others] = bad;
-      if (first === undefined)
-        throw new WgradError("GradScaler.unscale_: no parameter has a gradient. Call backward() before.", {
-          op: "unscale_",
-        });
+      if (bad.length === 0) throw misused("unscale_", "no parameter has a gradient. Call backward() before.");
       const inverse = reciprocal(this.#scale.detach());
       gradients.replace((g) => mul(g, inverse));
-      state.found.assign(others.reduce((a, b) => maximum(a, b), first));
+      state.found.assign(bad.reduce((a, b) => maximum(a, b)));
     });
   }
 
@@ -168,10 +168,7 @@ export class GradScaler {
       return;
     }
     const state = this.#stageOf(optimizer);
-    if (state.stage === "stepped")
-      throw new WgradError("GradScaler.step: was called for this optimizer already since the last update().", {
-        op: "step",
-      });
+    if (state.stage === "stepped") throw misused("step", CALLED);
     if (state.stage === "ready") this.unscale_(optimizer);
     state.stage = "stepped";
     optimizer.step({ skip: state.found });
@@ -185,18 +182,10 @@ export class GradScaler {
         this.#scale.assign(typeof newScale === "number" ? newScale : expectTensor("update", newScale, "the scale"));
       } else {
         const found = [...this.#stages.values()].filter(({ stage }) => stage !== "ready").map((s) => s.found);
-        const [first, ...others] = found;
-        if (first === undefined)
-          throw new WgradError(
-            "GradScaler.update: no step was taken since the last update. Call step(optimizer) before.",
-            {
-              op: "update",
-            },
-          );
-        const overflow = gt(
-          others.reduce((a, b) => maximum(a, b), first),
-          0,
-        );
+        if (found.length === 0)
+          throw misused("update", "no step was taken since the last update. Call step(optimizer) before.");
+        const worst = found.reduce((a, b) => maximum(a, b));
+        const overflow = gt(worst, 0);
         const good = add(this.#tracker, 1);
         const grows = ge(good, this.#growthInterval);
         const grown = mul(this.#scale, this.#growthFactor);
@@ -233,10 +222,10 @@ export class GradScaler {
     if (typeof state !== "object" || state === null || !("scale" in state) || !("_growth_tracker" in state))
       throw new WgradError("GradScaler.loadStateDict: the state must have scale and _growth_tracker.");
     withGrad(false, () => {
-      this.#scale.assign(state.scale instanceof Tensor ? state.scale.detach() : state.scale);
-      this.#tracker.assign(
-        state._growth_tracker instanceof Tensor ? state._growth_tracker.detach() : state._growth_tracker,
-      );
+      const take = (target: Tensor, value: Tensor | number): Tensor =>
+        target.assign(value instanceof Tensor ? value.detach() : value);
+      take(this.#scale, state.scale);
+      take(this.#tracker, state._growth_tracker);
     });
     this.#growthFactor = state.growth_factor;
     this.#backoffFactor = state.backoff_factor;

@@ -1,12 +1,12 @@
 // checkGradients: derivatives against finite differences on the device.
 
 import { gradients } from "./autograd/backward.ts";
+import { checkFunction, checkOptions, expectTensor, printed } from "./check.ts";
 import { readBytes } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { sourceNode } from "./graph/node.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor, withGrad } from "./graph/tensor.ts";
-import { checkOptions, expectTensor, printed } from "./ops/define.ts";
 
 /** What `checkGradients` found. */
 export interface GradientReport {
@@ -34,8 +34,7 @@ export async function checkGradients(
 ): Promise<GradientReport> {
   checkOptions("checkGradients", options, ["epsilon", "tolerance", "samples"]);
   const { epsilon = 1e-2, tolerance = 1e-2, samples = 64 } = options;
-  if (typeof fn !== "function")
-    throw new TypeError(`checkGradients: the first argument must be a function, got ${printed(fn)}.`);
+  checkFunction("checkGradients", "the first argument", fn);
   if (!Array.isArray(inputs))
     throw new TypeError(`checkGradients: the inputs must be a list of tensors, got ${printed(inputs)}.`);
   for (const [i, x] of inputs.entries()) {

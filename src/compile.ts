@@ -1,5 +1,6 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
+import { checkFunction } from "./check.ts";
 import { dataBytes, flush, type Job, makeJob, start, submit } from "./engine.ts";
 import { internal, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode } from "./graph/node.ts";
@@ -71,7 +72,7 @@ function flatten(value: unknown, visit: (tensor: Tensor) => number): (tensors: r
 export function compile<Arguments extends readonly unknown[], Result>(
   step: (...args: Arguments) => Result,
 ): (...args: Arguments) => Result {
-  if (typeof step !== "function") throw new TypeError(`compile: the argument must be a function, got ${typeof step}.`);
+  checkFunction("compile", "the argument", step);
   const compiled = new Map<string, Compiled>();
   return (...args) => {
     if (currentTrace() !== null) return step(...args);
@@ -178,13 +179,7 @@ function firstRun(
     const { node, slot, requiresGrad } = tensor;
     return [{ tensor, storage: slot?.storage ?? null, node, requiresGrad }];
   });
-  const job = makeJob(
-    captured,
-    freshOutputs(captured),
-    [],
-    () => undefined,
-    () => undefined,
-  );
+  const job = jobOf(captured);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
     return { node, request: requests.findIndex((r) => r.slot === null && r.node === node), tensor };
@@ -216,19 +211,18 @@ function apartFrom(assigned: readonly Tensor[], nodes: readonly Node[]): readonl
   return own;
 }
 
-function freshOutputs(captured: Capture): (Storage | null)[] {
-  return captured.requests.map(({ node, slot }) => (slot === null ? new Storage(dataBytes(node), null) : null));
+/** A job for one call, with memory of its own for what it returns. */
+function jobOf(captured: Capture): Job {
+  const nothing = (): void => undefined;
+  const outputs = captured.requests.map(({ node, slot }) =>
+    slot === null ? new Storage(dataBytes(node), null) : null,
+  );
+  return makeJob(captured, outputs, [], nothing, nothing);
 }
 
 function replay(compiled: Compiled, nodes: readonly Node[]): unknown {
   for (const effect of compiled.trace.effects) effect();
-  const job = makeJob(
-    compiled.captured,
-    freshOutputs(compiled.captured),
-    [],
-    () => undefined,
-    () => undefined,
-  );
+  const job = jobOf(compiled.captured);
   const own = apartFrom(compiled.assigned, nodes);
   settleAssigned(compiled.assigned);
   return run(compiled, job, own);

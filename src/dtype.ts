@@ -94,17 +94,22 @@ export function decode(bytes: ArrayBuffer, dtype: DType, count: number): DataArr
   return view instanceof Uint16Array ? Float32Array.from(view, fromHalfBits) : view;
 }
 
+/** One f32, and its bits. */
+const float = new Float32Array(1);
+const floatBits = new Uint32Array(float.buffer);
+
 /** IEEE 754 binary16 bits of `value`, rounded to nearest even. */
 export function toHalfBits(value: number): number {
-  const bits = new Uint32Array(new Float32Array([value]).buffer)[0] as number;
+  float[0] = value;
+  const bits = floatBits[0] as number;
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fff_ffff;
   if (magnitude > 0x7f80_0000) return sign | 0x7e00;
   if (magnitude >= 0x4780_0000) return sign | 0x7c00;
   if (magnitude < 0x3880_0000) {
     // Subnormal halves: adding 0.5 lets the f32 adder round to a multiple of 2^-24.
-    const rounded = new Float32Array([Math.abs(Math.fround(value)) + 0.5]);
-    return sign | ((new Uint32Array(rounded.buffer)[0] as number) - 0x3f00_0000);
+    float[0] = Math.abs(Math.fround(value)) + 0.5;
+    return sign | ((floatBits[0] as number) - 0x3f00_0000);
   }
   return sign | ((magnitude - 0x3800_0000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }

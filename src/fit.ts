@@ -1,4 +1,5 @@
 // fit: the training loop, with validation, early stopping, checkpoints and a history.
+import { checkWhole } from "./check.ts";
 import { WgradError } from "./errors.ts";
 import { batchParts, sampleCount } from "./fit/batch.ts";
 import { LossReader, lossFunction } from "./fit/losses.ts";
@@ -61,8 +62,7 @@ export async function fit(model: Trainable, options: FitOptions): Promise<Histor
   checkFitOptions(options);
   lossFunction(options.loss);
   const { epochs, callbacks = {}, signal } = options;
-  if (!Number.isInteger(epochs) || epochs < 0)
-    throw new RangeError(`fit: epochs must be a whole number of at least 0, got ${epochs}.`);
+  checkWhole("fit", "epochs", epochs, 0);
   const stopping = new EarlyStopping(model, options.earlyStopping, options.validation !== undefined);
   const records: EpochRecord[] = [];
   let stopped: History["stopped"] = "finished";
@@ -105,9 +105,7 @@ export async function fit(model: Trainable, options: FitOptions): Promise<Histor
 /** The mean loss per sample over one epoch of steps. */
 async function trainEpoch(model: Trainable, options: FitOptions, epoch: number): Promise<number> {
   const { optimizer, callbacks = {}, signal, readEvery = 50 } = options;
-  if (!Number.isInteger(readEvery) || readEvery < 1) {
-    throw new RangeError(`fit: readEvery must be a whole number of at least 1, got ${readEvery}.`);
-  }
+  checkWhole("fit", "readEvery", readEvery, 1);
   const lossOf = lossFunction(options.loss);
   const perStep = schedulesSteps(options.schedule);
   const losses = new LossReader(epoch);
@@ -120,7 +118,7 @@ async function trainEpoch(model: Trainable, options: FitOptions, epoch: number):
     loss.backward();
     optimizer.step();
     losses.add(loss, sampleCount(target));
-    if (perStep !== undefined) perStep.step();
+    perStep?.step();
     step++;
     // The first loss is read at once: a model that starts with NaN should not train on for long.
     if (step === 1 || step % readEvery === 0) await losses.read();

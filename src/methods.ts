@@ -1,6 +1,7 @@
 // The ops as methods of Tensor: importing this module installs them.
 
-import { type Methods, Tensor } from "./graph/tensor.ts";
+import type { Methods } from "./graph/tensor.ts";
+import { install } from "./install.ts";
 import * as ops from "./ops/methods.ts";
 
 // A page that imports "wgrad/core" and does without this module carries only the ops that it calls.
@@ -13,12 +14,4 @@ declare module "./graph/tensor.ts" {
   }
 }
 
-for (const [name, apply] of Object.entries(ops)) {
-  Object.defineProperty(Tensor.prototype, name, {
-    configurable: true,
-    writable: true,
-    value: function (this: Tensor, ...rest: never[]): unknown {
-      return (apply as (x: Tensor, ...rest: never[]) => unknown)(this, ...rest);
-    },
-  });
-}
+install(ops);

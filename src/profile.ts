@@ -1,10 +1,12 @@
 // profile: what some code runs on the device, kernel by kernel, with the time that each one takes there.
 
+import { checkFunction, checkWhole } from "./check.ts";
 import { flush, openDevice } from "./engine.ts";
 import { WgradError } from "./errors.ts";
 import { type KernelReport, kernelReport, liveBytes, type PlanReport } from "./explain.ts";
-import { Tensor } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
+import { tensorsIn } from "./nested.ts";
+import type { Device } from "./runtime/device.ts";
 import { Profiler, type StepTime } from "./runtime/profiler.ts";
 import type { Plan, PlanStep } from "./schedule/plan.ts";
 
@@ -39,22 +41,10 @@ export interface ProfileOptions {
  * told otherwise; Node doesn't.
  */
 export async function profile(fn: () => unknown, options: ProfileOptions = {}): Promise<ProfileReport> {
-  if (typeof fn !== "function") throw new TypeError(`profile: the argument must be a function, got ${String(fn)}.`);
-  const warmup = count("warmup", options.warmup ?? 0, 0);
-  const runs = count("runs", options.runs ?? 1, 1);
-  if (currentTrace() !== null) {
-    throw new WgradError("profile: a step that is traced doesn't run. Call profile around the compiled function.", {
-      op: "profile",
-    });
-  }
-  const device = await openDevice();
-  if (!device.gpu.features.has("timestamp-query")) {
-    throw new WgradError(
-      "profile: the device has no timestamps (WebGPU's feature timestamp-query). " +
-        "A GPUDevice of your own must be requested with it; explain() needs no device.",
-      { op: "profile" },
-    );
-  }
+  checkFunction("profile", "the argument", fn);
+  const warmup = checkWhole("profile", "warmup", options.warmup ?? 0, 0);
+  const runs = checkWhole("profile", "runs", options.runs ?? 1, 1);
+  const device = await openTimedDevice("profile");
   for (let i = 0; i < warmup; i++) await runAll(fn);
   await device.synchronize(0);
   const profiler = new Profiler(device.gpu);
@@ -72,20 +62,23 @@ export async function profile(fn: () => unknown, options: ProfileOptions = {}): 
   }
 }
 
-function count(name: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least) return value;
-  throw new RangeError(`profile: ${name} must be a whole number ≥ ${least}, got ${String(value)}.`);
+/** The open device, which must be able to time kernels. */
+export async function openTimedDevice(op: string): Promise<Device> {
+  if (currentTrace() !== null) {
+    throw new WgradError(`${op}: a step that is traced doesn't run. Call ${op} around the compiled function.`, { op });
+  }
+  const device = await openDevice();
+  if (device.gpu.features.has("timestamp-query")) return device;
+  throw new WgradError(
+    `${op}: the device has no timestamps (WebGPU's feature timestamp-query), so nothing can be measured. ` +
+      "A GPUDevice of your own must be requested with it; explain() needs no device.",
+    { op },
+  );
 }
 
 /** Calls `fn` and starts computing what it returns: tensors, alone or in arrays and objects. */
 export async function runAll(fn: () => unknown): Promise<void> {
-  const tensors = new Set<Tensor>();
-  const collect = (value: unknown): void => {
-    if (value instanceof Tensor) tensors.add(value);
-    else if (Array.isArray(value)) value.forEach(collect);
-    else if (value !== null && typeof value === "object") Object.values(value).forEach(collect);
-  };
-  collect(await fn());
+  const tensors = tensorsIn(await fn());
   flush(
     [...tensors].map((tensor) => tensor.node),
     null,

@@ -2,12 +2,15 @@
 
 import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
+import { checkFunction, demand } from "./check.ts";
 import { isFloat } from "./dtype.ts";
 import { flush, limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
+import { install } from "./install.ts";
+import { tensorsIn } from "./nested.ts";
 import { checkOptions, printed } from "./ops/define.ts";
 import { useRematerialization } from "./plan-cache.ts";
 import { workspaceFor } from "./room.ts";
@@ -50,15 +53,7 @@ export type { TunedKernel, TuneOptions, TuneReport } from "./tune.ts";
 export { tune } from "./tune.ts";
 
 // What reads and changes tensors; none of it is large.
-for (const [name, apply] of Object.entries(access)) {
-  Object.defineProperty(Tensor.prototype, name, {
-    configurable: true,
-    writable: true,
-    value: function (this: Tensor, ...rest: never[]): unknown {
-      return (apply as (x: Tensor, ...rest: never[]) => unknown)(this, ...rest);
-    },
-  });
-}
+install(access);
 
 /**
  * Opens the device. Optional: the first read opens the default one by itself. Rejects with a DeviceLostError where there is no
@@ -73,8 +68,9 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   const { seed, ...rest } = options ?? {};
   const wishes = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as DeviceOptions;
   const { device, gpu, memoryLimit } = wishes;
-  if (memoryLimit !== undefined && !(typeof memoryLimit === "number" && memoryLimit > 0)) {
-    throw new RangeError(`init: memoryLimit must be a number of bytes > 0, got ${printed(memoryLimit)}.`);
+  if (memoryLimit !== undefined) {
+    const positive = typeof memoryLimit === "number" && memoryLimit > 0;
+    demand("init", "memoryLimit", memoryLimit, positive, "a number of bytes > 0");
   }
   if (gpu !== undefined && typeof gpu?.requestAdapter !== "function") {
     throw new TypeError(`init: gpu must be a GPU object such as navigator.gpu, got ${printed(gpu)}.`);
@@ -127,8 +123,8 @@ export function noGrad<T>(fn: () => T): T {
   return withGrad(false, expectFunction("noGrad", fn));
 }
 
-function expectFunction<F>(op: string, fn: F): F {
-  if (typeof fn !== "function") throw new TypeError(`${op}: the argument must be a function, got ${printed(fn)}.`);
+function expectFunction<F extends (...args: never[]) => unknown>(op: string, fn: F): F {
+  checkFunction(op, "the argument", fn);
   if (fn.constructor.name === "AsyncFunction")
     throw new TypeError(`${op}: the function must be synchronous: what it makes after an await is not inside.`);
   return fn;
@@ -177,15 +173,8 @@ export function scope<T>(fn: () => T): T {
     result.catch(() => undefined);
     throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
   }
-  const kept = new Set<Tensor>();
-  const keep = (value: unknown): void => {
-    if (value instanceof Tensor) {
-      made.delete(value);
-      kept.add(value);
-    } else if (Array.isArray(value)) value.forEach(keep);
-    else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
-  };
-  keep(result);
+  const kept = tensorsIn(result);
+  for (const tensor of kept) made.delete(tensor);
   if (currentTrace() !== null) return result;
   // What is returned must be computed before what it is made of goes.
   flush(

@@ -1,11 +1,10 @@
 // tune: measures on this device how the kernels of some code are best spread over it, and has plans made so from then on.
 
 import { readTuning, writeTuning } from "#tuning";
+import { checkFunction, demand } from "./check.ts";
 import { bytesOf, type DType } from "./dtype.ts";
-import { currentTraits, openDevice, useSchedules } from "./engine.ts";
-import { WgradError } from "./errors.ts";
-import { currentTrace } from "./graph/trace.ts";
-import { runAll } from "./profile.ts";
+import { currentTraits, useSchedules } from "./engine.ts";
+import { openTimedDevice, runAll } from "./profile.ts";
 import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/bench-stand.ts";
 import type { Device } from "./runtime/device.ts";
 import { bytesFor } from "./schedule/memory.ts";
@@ -81,21 +80,10 @@ const inUse = new WeakMap<Device, Map<string, Schedule>>();
  * Rejects with a WgradError where the device has no timestamps (WebGPU's feature `timestamp-query`).
  */
 export async function tune(fn: () => unknown, options: TuneOptions = {}): Promise<TuneReport> {
-  if (typeof fn !== "function") throw new TypeError(`tune: the argument must be a function, got ${String(fn)}.`);
+  checkFunction("tune", "the argument", fn);
   const { budgetMs = 10_000, keep = true } = options;
-  if (!(budgetMs >= 0)) throw new RangeError(`tune: budgetMs must be a number ≥ 0, got ${String(budgetMs)}.`);
-  if (currentTrace() !== null) {
-    throw new WgradError("tune: a step that is traced doesn't run. Call tune around the compiled function.", {
-      op: "tune",
-    });
-  }
-  const device = await openDevice();
-  if (!device.gpu.features.has("timestamp-query")) {
-    throw new WgradError(
-      "tune: the device has no timestamps (WebGPU's feature timestamp-query), so nothing can be measured.",
-      { op: "tune" },
-    );
-  }
+  demand("tune", "budgetMs", budgetMs, budgetMs >= 0, "a number ≥ 0");
+  const device = await openTimedDevice("tune");
   const tasks = await kernelsOf(device, fn);
   const start = performance.now();
   const key = `tuning-${VERSION}-${device.adapterName}`;

@@ -62,7 +62,7 @@ export function warp(
       for (let channel = 0; channel < channels; channel++) {
         const start = channel * area;
         const pixel = (py: number, px: number): number =>
-          py >= 0 && py < rows && px >= 0 && px < columns ? (data[start + py * columns + px] ?? fill) : fill;
+          py >= 0 && py < rows && px >= 0 && px < columns ? (data[start + py * columns + px] as number) : fill;
         result[start + row * columns + column] =
           (1 - down) * ((1 - right) * pixel(top, left) + right * pixel(top, left + 1)) +
           down * ((1 - right) * pixel(top + 1, left) + right * pixel(top + 1, left + 1));

@@ -1,7 +1,9 @@
 // Collation: many samples of a dataset become one batch, a tensor per field.
-import { ShapeError, WgradError } from "../errors.ts";
+import { misfit, sameShape, sizeOf } from "../check.ts";
+import { dtypeOfArray } from "../dtype.ts";
+import { WgradError } from "../errors.ts";
 import { type DType, stack, Tensor, type TypedArray, uploadable } from "../tensor.ts";
-import { arrayFor, dtypeOf, type HostArray, isTypedArray, sizeOf } from "./column.ts";
+import { arrayFor, flattened, type HostArray, isHostArray, isTypedArray } from "./column.ts";
 
 /** What a sample becomes in a batch: every field a tensor with the batch as first dim. */
 export type Collated<Sample> = unknown extends Sample
@@ -22,25 +24,16 @@ export type NumberTypes = Map<string, DType>;
 export function collate(samples: readonly unknown[], types: NumberTypes): unknown {
   const [first] = samples;
   if (isField(first)) return collateField("sample", samples, types);
-  if (Array.isArray(first)) {
-    return first.map((_, field) =>
-      collateField(
-        String(field),
-        samples.map((sample) => pick(sample, field)),
-        types,
-      ),
-    );
-  }
   if (typeof first === "object" && first !== null) {
-    const fields = Object.keys(first).map((field): [string, Tensor] => [
-      field,
+    const fields = Array.isArray(first) ? [...first.keys()].map(String) : Object.keys(first);
+    const tensors = fields.map((field) =>
       collateField(
         field,
         samples.map((sample) => pick(sample, field)),
         types,
       ),
-    ]);
-    return Object.fromEntries(fields);
+    );
+    return Array.isArray(first) ? tensors : Object.fromEntries(fields.map((field, i) => [field, tensors[i]]));
   }
   throw new WgradError(`DataLoader: a sample must be an array or object of fields, got ${typeof first}.`);
 }
@@ -55,14 +48,8 @@ function isField(value: unknown): boolean {
   );
 }
 
-function isHostArray(value: unknown): value is HostArray {
-  return typeof value === "object" && value !== null && "data" in value && "shape" in value && isTypedArray(value.data);
-}
-
-function pick(sample: unknown, field: string | number): unknown {
-  return typeof sample === "object" && sample !== null
-    ? (sample as Record<string | number, unknown>)[field]
-    : undefined;
+function pick(sample: unknown, field: string): unknown {
+  return typeof sample === "object" && sample !== null ? (sample as Record<string, unknown>)[field] : undefined;
 }
 
 function collateField(field: string, values: readonly unknown[], types: NumberTypes): Tensor {
@@ -87,12 +74,9 @@ function collateField(field: string, values: readonly unknown[], types: NumberTy
   const size = sizeOf(shape);
   const data = arrayFor(dtype, arrays.length * size);
   arrays.forEach((array, i) => {
-    if (array.shape.length !== shape.length || array.shape.some((length, dim) => length !== shape[dim])) {
-      throw new ShapeError(
-        `DataLoader: the samples of a batch need equal shapes, got [${shape}] and [${array.shape}] in field ${field}. ` +
-          "Pad them, or give a collate function.",
-        { op: "DataLoader", shapes: [shape, array.shape] },
-      );
+    if (!sameShape(array.shape, shape)) {
+      const problem = `the samples of a batch need equal shapes, got [${shape}] and [${array.shape}] in field ${field}.`;
+      throw misfit("DataLoader", `${problem} Pad them, or give a collate function.`, { shape }, array);
     }
     data.set(array.data, i * size);
   });
@@ -125,21 +109,14 @@ function numbers(field: string, values: readonly number[], types: NumberTypes): 
 }
 
 function hostArray(field: string, value: unknown): HostArray & { dtype: DType } {
-  if (isTypedArray(value)) return { data: value, shape: [value.length], dtype: dtypeOf(value) };
-  if (isHostArray(value)) return { ...value, dtype: value.dtype ?? dtypeOf(value.data) };
+  if (isTypedArray(value)) return { data: value, shape: [value.length], dtype: dtypeOfArray(value) };
+  if (isHostArray(value)) return { ...value, dtype: value.dtype ?? dtypeOfArray(value.data) };
   if (Array.isArray(value)) {
-    const shape: number[] = [];
-    for (let level: unknown = value; Array.isArray(level); level = level[0]) shape.push(level.length);
-    const flat: unknown[] = value.flat(Number.POSITIVE_INFINITY);
-    if (flat.length === sizeOf(shape) && flat.every((element): element is number => typeof element === "number")) {
-      return { data: Float32Array.from(flat), shape, dtype: "f32" };
+    const { data, shape, regular } = flattened(value);
+    if (regular && data.every((element): element is number => typeof element === "number")) {
+      return { data: Float32Array.from(data), shape, dtype: "f32" };
     }
-    throw new ShapeError(
-      `DataLoader: field ${field} must be a regular nested array of numbers, got one of ragged lengths.`,
-      {
-        op: "DataLoader",
-      },
-    );
+    throw misfit("DataLoader", `field ${field} must be a regular nested array of numbers, got one of ragged lengths.`);
   }
   throw new WgradError(
     `DataLoader: field ${field} must be a number, boolean, typed array, array of numbers, { data, shape } or Tensor, got ${

@@ -1,8 +1,7 @@
 // One column of a dataset held on the host: many equally shaped elements, handed out in batches as typed arrays.
-import { checkDType } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { checkFinite, misfit, sizeOf } from "../check.ts";
+import { checkDType, dtypeOfArray } from "../dtype.ts";
 import type { DType, Shape, TypedArray } from "../tensor.ts";
-import { checkFinite } from "./check.ts";
 
 /** A typed array with the shape it stands for, row-major. */
 export interface HostArray {
@@ -32,10 +31,28 @@ function isBigIntArray(value: ArrayBufferView): boolean {
   return value instanceof BigInt64Array || value instanceof BigUint64Array;
 }
 
-/** The dtype of tensors made of `data`. */
-export function dtypeOf(data: TypedArray): DType {
-  if (data instanceof Float32Array || data instanceof Float64Array) return "f32";
-  return data instanceof Uint32Array ? "u32" : "i32";
+/** Whether `value` has a typed array and a shape. */
+export function isHostArray(value: unknown): value is HostArray {
+  return typeof value === "object" && value !== null && "data" in value && "shape" in value && isTypedArray(value.data);
+}
+
+/** The elements of a nested array in order, with the shape that it has if it is `regular`. */
+export function flattened(nested: readonly unknown[]): { data: unknown[]; shape: number[]; regular: boolean } {
+  const shape: number[] = [];
+  for (let level: unknown = nested; Array.isArray(level); level = level[0]) shape.push(level.length);
+  let regular = true;
+  const data: unknown[] = [];
+  const visit = (value: unknown, depth: number): void => {
+    if (!Array.isArray(value)) {
+      regular &&= depth === shape.length;
+      data.push(value);
+      return;
+    }
+    regular &&= value.length === shape[depth];
+    for (const element of value) visit(element, depth + 1);
+  };
+  visit(nested, 0);
+  return { data, shape, regular };
 }
 
 /** A zeroed array of the kind in which tensors of `dtype` are uploaded. */
@@ -53,11 +70,6 @@ export function arrayFor(dtype: DType, length: number): Float32Array | Int32Arra
     default:
       return dtype satisfies never;
   }
-}
-
-/** Number of elements of `shape`. */
-export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** `[n, …]` elements of one shape; the first dim counts the samples. */
@@ -86,16 +98,14 @@ export class Column {
       sizeOf(shape) !== data.length ||
       shape.some((size) => !Number.isInteger(size) || size < 0)
     ) {
-      throw new ShapeError(
-        `TensorDataset: the shape must start with the number of samples and fit the ${data.length} elements, got [${shape}].`,
-        { op: "TensorDataset", shapes: [shape] },
-      );
+      const rule = `the shape must start with the number of samples and fit the ${data.length} elements, got [${shape}].`;
+      throw misfit("TensorDataset", rule, { shape });
     }
     checkFinite("TensorDataset", "scale", scale);
     checkFinite("TensorDataset", "offset", offset);
     const scaled = scale !== 1 || offset !== 0;
     this.shape = shape;
-    this.dtype = dtype === undefined ? (scaled ? "f32" : dtypeOf(data)) : checkDType("TensorDataset", dtype);
+    this.dtype = dtype === undefined ? (scaled ? "f32" : dtypeOfArray(data)) : checkDType("TensorDataset", dtype);
     this.#data = data;
     this.#itemShape = shape.slice(1);
     this.#itemSize = sizeOf(this.#itemShape);
@@ -106,14 +116,14 @@ export class Column {
   }
 
   get length(): number {
-    return this.shape[0] ?? 0;
+    return this.shape[0] as number;
   }
 
   /** The samples at `indices`, one behind the other, in an array of their own. */
   gather(indices: ArrayLike<number>): HostArray & { readonly dtype: DType } {
     const size = this.#itemSize;
     const target = arrayFor(this.dtype, indices.length * size);
-    for (let i = 0; i < indices.length; i++) this.#copy(indices[i] ?? 0, target, i * size);
+    for (let i = 0; i < indices.length; i++) this.#copy(indices[i] as number, target, i * size);
     return { data: target, shape: [indices.length, ...this.#itemShape], dtype: this.dtype };
   }
 
@@ -130,9 +140,9 @@ export class Column {
     const scale = this.#scale;
     const offset = this.#offset;
     if (table !== null) {
-      for (let i = 0; i < size; i++) target[at + i] = table[data[start + i] ?? 0] ?? 0;
+      for (let i = 0; i < size; i++) target[at + i] = table[data[start + i] as number] as number;
     } else if (scale !== 1 || offset !== 0) {
-      for (let i = 0; i < size; i++) target[at + i] = (data[start + i] ?? 0) * scale + offset;
+      for (let i = 0; i < size; i++) target[at + i] = (data[start + i] as number) * scale + offset;
     } else if (this.dtype === "bool") {
       for (let i = 0; i < size; i++) target[at + i] = data[start + i] === 0 ? 0 : 1;
     } else {

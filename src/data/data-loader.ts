@@ -1,6 +1,7 @@
 // DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
+import { checkFunction, checkOptions, checkWhole } from "../check.ts";
 import { synchronize } from "../tensor.ts";
-import { checkFlag, checkFunction, checkOptions, checkWhole, seedFor } from "./check.ts";
+import { checkFlag, seedFor } from "./check.ts";
 import { type Collated, collate, type NumberTypes } from "./collate.ts";
 import { type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";

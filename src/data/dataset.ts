@@ -1,8 +1,8 @@
 // Datasets: what a DataLoader draws its samples from.
-import { ShapeError, WgradError } from "../errors.ts";
+import { checkOptions, demand, misfit, printed } from "../check.ts";
+import { WgradError } from "../errors.ts";
 import { type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
-import { checkOptions, shown } from "./check.ts";
-import { Column, type HostArray, isTypedArray, type ScaledArray } from "./column.ts";
+import { Column, type HostArray, isHostArray, isTypedArray, type ScaledArray } from "./column.ts";
 
 /**
  * Anything with a length and samples by index. A sample is an array (or an object) of fields; a field is a number, a
@@ -50,11 +50,8 @@ export class TensorDataset<const Columns extends readonly ColumnInput[]> impleme
     const lengths = this.#sources.map((source) => source.shape[0]);
     const [first] = lengths;
     if (first === undefined || lengths.some((length) => length !== first)) {
-      const shapes = this.#sources.map((source) => source.shape);
-      throw new ShapeError(
-        `TensorDataset: all columns need the same first size, got ${shapes.map((shape) => `[${shape}]`).join(", ") || "no column"}.`,
-        { op: "TensorDataset", shapes },
-      );
+      const got = this.#sources.map(({ shape }) => `[${shape}]`).join(", ") || "no column";
+      throw misfit("TensorDataset", `all columns need the same first size, got ${got}.`, ...this.#sources);
     }
     this.length = first;
   }
@@ -73,7 +70,7 @@ export class TensorDataset<const Columns extends readonly ColumnInput[]> impleme
 
   /** The samples at `indices`, one tensor per column. */
   async getBatch(indices: ArrayLike<number>): Promise<readonly Tensor[]> {
-    for (let i = 0; i < indices.length; i++) checkIndex("TensorDataset", indices[i] ?? Number.NaN, this.length);
+    for (let i = 0; i < indices.length; i++) checkIndex("TensorDataset", indices[i] as number, this.length);
     const columns = await this.#onHost();
     return columns.map((column) => {
       const { data, shape, dtype } = column.gather(indices);
@@ -132,9 +129,9 @@ export class Subset<Sample = unknown> implements Dataset<Sample> {
   constructor(dataset: Dataset<Sample>, indices: ArrayLike<number>) {
     const length = lengthOf("Subset", dataset);
     if (typeof indices !== "object" || !Number.isInteger(indices?.length)) {
-      throw new TypeError(`Subset: indices must be an array of whole numbers, got ${shown(indices)}.`);
+      throw new TypeError(`Subset: indices must be an array of whole numbers, got ${printed(indices)}.`);
     }
-    for (let i = 0; i < indices.length; i++) checkIndex("Subset", indices[i] ?? Number.NaN, length);
+    for (let i = 0; i < indices.length; i++) checkIndex("Subset", indices[i] as number, length);
     this.dataset = dataset;
     this.indices = Uint32Array.from(indices);
     if (dataset.dtypes !== undefined) this.dtypes = dataset.dtypes;
@@ -157,7 +154,7 @@ export class Subset<Sample = unknown> implements Dataset<Sample> {
 
   #translate(index: number): number {
     checkIndex("Subset", index, this.length);
-    return this.indices[index] ?? 0;
+    return this.indices[index] as number;
   }
 }
 
@@ -174,16 +171,15 @@ export function lengthOf(what: string, dataset: Dataset): number {
 
 /** Demands one of the dataset's indices. */
 export function checkIndex(what: string, index: number, length: number): void {
-  if (!Number.isInteger(index) || index < 0 || index >= length) {
-    throw new RangeError(`${what}: an index must be a whole number from 0 to ${length - 1}, got ${index}.`);
-  }
+  const isIndex = Number.isInteger(index) && index >= 0 && index < length;
+  demand(what, "an index", index, isIndex, `a whole number from 0 to ${length - 1}`);
 }
 
 function checkColumn(input: unknown): TypedArray | ScaledArray {
   if (isTypedArray(input)) return input;
-  if (typeof input === "object" && input !== null && "data" in input && "shape" in input && isTypedArray(input.data)) {
+  if (isHostArray(input)) {
     checkOptions("TensorDataset", input, ["data", "shape", "dtype", "scale", "offset"]);
-    return input as ScaledArray;
+    return input;
   }
   throw new TypeError("TensorDataset: a column is a Tensor, a typed array or { data: typed array, shape }.");
 }

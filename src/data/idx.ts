@@ -1,6 +1,8 @@
 // Parser of IDX, the file format of MNIST and its relatives (Y. LeCun, "The MNIST database", file formats).
+import { sizeOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { DType } from "../tensor.ts";
+import { reordered } from "./byte-order.ts";
 
 /** Any array type an IDX file can hold; the class of `data` tells the file's own element type. */
 export type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
@@ -14,63 +16,17 @@ export interface IdxArray {
   readonly dtype: DType;
 }
 
-interface ElementType {
-  readonly name: string;
-  readonly bytes: number;
-  readonly dtype: DType;
-  readonly read: (bytes: Uint8Array, count: number) => IdxData;
-}
+type ElementArray = { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer): IdxData };
 
-/** Fills `result` with the big-endian elements of `bytes`. */
-function swapped<T extends IdxData>(bytes: Uint8Array, result: T, read: (view: DataView, offset: number) => number): T {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let i = 0; i < result.length; i++) result[i] = read(view, i * result.BYTES_PER_ELEMENT);
-  return result;
-}
-
-function elementType(code: number): ElementType | undefined {
-  switch (code) {
-    case 0x08:
-      return { name: "unsigned byte", bytes: 1, dtype: "i32", read: (bytes) => bytes };
-    case 0x09:
-      return {
-        name: "signed byte",
-        bytes: 1,
-        dtype: "i32",
-        read: (bytes, count) => new Int8Array(bytes.buffer, bytes.byteOffset, count),
-      };
-    case 0x0b:
-      return {
-        name: "short",
-        bytes: 2,
-        dtype: "i32",
-        read: (bytes, count) => swapped(bytes, new Int16Array(count), (view, offset) => view.getInt16(offset)),
-      };
-    case 0x0c:
-      return {
-        name: "int",
-        bytes: 4,
-        dtype: "i32",
-        read: (bytes, count) => swapped(bytes, new Int32Array(count), (view, offset) => view.getInt32(offset)),
-      };
-    case 0x0d:
-      return {
-        name: "float",
-        bytes: 4,
-        dtype: "f32",
-        read: (bytes, count) => swapped(bytes, new Float32Array(count), (view, offset) => view.getFloat32(offset)),
-      };
-    case 0x0e:
-      return {
-        name: "double",
-        bytes: 8,
-        dtype: "f32",
-        read: (bytes, count) => swapped(bytes, new Float64Array(count), (view, offset) => view.getFloat64(offset)),
-      };
-    default:
-      return undefined;
-  }
-}
+/** Element types by code. */
+const ELEMENTS = new Map<number, { name: string; array: ElementArray; dtype: DType }>([
+  [0x08, { name: "unsigned byte", array: Uint8Array, dtype: "i32" }],
+  [0x09, { name: "signed byte", array: Int8Array, dtype: "i32" }],
+  [0x0b, { name: "short", array: Int16Array, dtype: "i32" }],
+  [0x0c, { name: "int", array: Int32Array, dtype: "i32" }],
+  [0x0d, { name: "float", array: Float32Array, dtype: "f32" }],
+  [0x0e, { name: "double", array: Float64Array, dtype: "f32" }],
+]);
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(2, "0")}`;
 
@@ -91,7 +47,7 @@ export function idx(bytes: Uint8Array): IdxArray {
   if (zero0 === 0x1f && zero1 === 0x8b) {
     throw new WgradError("idx: these bytes are gzip-compressed (they start with 0x1f 0x8b). Decompress them first.");
   }
-  const type = elementType(code);
+  const type = ELEMENTS.get(code);
   if (zero0 !== 0 || zero1 !== 0 || type === undefined) {
     const got = [...bytes.subarray(0, 4)].map(hex).join(" ");
     throw new WgradError(
@@ -107,8 +63,7 @@ export function idx(bytes: Uint8Array): IdxArray {
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: ndim }, (_, dim) => view.getUint32(4 + 4 * dim));
-  const count = shape.reduce((product, size) => product * size, 1);
-  const expected = start + count * type.bytes;
+  const expected = start + sizeOf(shape) * type.array.BYTES_PER_ELEMENT;
   if (bytes.length !== expected) {
     const what = `idx: the header announces ${type.name} [${shape}], ${expected} bytes in all, got ${bytes.length} bytes`;
     throw new WgradError(
@@ -117,5 +72,8 @@ export function idx(bytes: Uint8Array): IdxArray {
         : `${what}. There are ${bytes.length - expected} bytes too many behind the data.`,
     );
   }
-  return { data: type.read(bytes.subarray(start), count), shape, dtype: type.dtype };
+  const elements = bytes.subarray(start);
+  const { array, dtype } = type;
+  if (array === Uint8Array) return { data: elements, shape, dtype };
+  return { data: new array(reordered(elements, array.BYTES_PER_ELEMENT, "big").buffer), shape, dtype };
 }

@@ -1,7 +1,7 @@
 // MNIST and Fashion-MNIST: 70,000 images of 28 × 28 bytes with labels 0 … 9, from their four IDX files.
 import { advice, defaultPlace, readFolderFile } from "#files";
+import { checkChoice, checkOptions, messageOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
-import { checkOptions } from "./check.ts";
 import type { ScaledArray } from "./column.ts";
 import { TensorDataset } from "./dataset.ts";
 import type { ImageSetName, Place } from "./files.ts";
@@ -73,17 +73,9 @@ async function load(
     );
   }
   const part = (split: Split): Promise<ImageSet> => loadPart(name, place, split, normalization);
-  switch (options.split) {
-    case undefined: {
-      const [train, test] = await Promise.all([part("train"), part("test")]);
-      return { train, test };
-    }
-    case "train":
-    case "test":
-      return part(options.split);
-    default:
-      throw new RangeError(`${name}: split must be "train" or "test", got ${String(options.split satisfies never)}.`);
-  }
+  if (options.split !== undefined) return part(checkChoice(name, "split", options.split, ["train", "test"]));
+  const [train, test] = await Promise.all([part("train"), part("test")]);
+  return { train, test };
 }
 
 function placeOf(name: ImageSetName, options: ImageSetOptions): Place {
@@ -148,10 +140,6 @@ async function readIdx(name: ImageSetName, place: Place, stem: string, ndim: num
     );
   }
   throw new WgradError(`${name}: there is no ${plain} (nor ${plain}.gz) in ${place.location}. ${advice(name)}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function fetchFile(name: ImageSetName, url: string): Promise<Uint8Array | undefined> {

@@ -1,5 +1,7 @@
 // Counter-based random numbers on the host: the same numbers from the same seed in every JavaScript engine.
 
+import { demand } from "../check.ts";
+
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
@@ -48,9 +50,7 @@ export class HostRandom {
   #words: number[] = [];
 
   constructor(seed: number, stream: readonly number[] = []) {
-    if (!Number.isSafeInteger(seed)) {
-      throw new RangeError(`random: the seed must be a whole number, got ${seed}.`);
-    }
+    demand("random", "the seed", seed, Number.isSafeInteger(seed), "a whole number");
     if (stream.length > 3 || !stream.every((number) => Number.isInteger(number))) {
       throw new RangeError(`random: at most three whole stream numbers are allowed, got [${stream}].`);
     }
@@ -62,12 +62,10 @@ export class HostRandom {
 
   /** The next whole number in [0, 2³²). */
   uint32(): number {
-    let word = this.#words.pop();
-    if (word === undefined) {
+    if (this.#words.length === 0) {
       this.#words = philox(this.#key, [this.#block++ >>> 0, ...this.#stream]).reverse();
-      word = this.#words.pop() ?? 0;
     }
-    return word;
+    return this.#words.pop() as number;
   }
 
   /** The next number in [low, high), with 32 random bits. */
@@ -77,9 +75,8 @@ export class HostRandom {
 
   /** The next whole number in [0, count), every one equally likely; count is at most 2³². */
   below(count: number): number {
-    if (!Number.isInteger(count) || count < 1 || count > 2 ** 32) {
-      throw new RangeError(`random: the count must be a whole number from 1 to 2^32, got ${count}.`);
-    }
+    const right = Number.isInteger(count) && count >= 1 && count <= 2 ** 32;
+    demand("random", "the count", count, right, "a whole number from 1 to 2^32");
     // Drawing again above the last whole multiple of count keeps every remainder equally likely.
     const limit = 2 ** 32 - (2 ** 32 % count);
     let word = this.uint32();
@@ -98,8 +95,8 @@ export class HostRandom {
     const order = Uint32Array.from({ length: count }, (_, index) => index);
     for (let last = count - 1; last > 0; last--) {
       const chosen = this.below(last + 1);
-      const kept = order[last] ?? 0;
-      order[last] = order[chosen] ?? 0;
+      const kept = order[last] as number;
+      order[last] = order[chosen] as number;
       order[chosen] = kept;
     }
     return order;

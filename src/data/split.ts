@@ -1,5 +1,6 @@
 // Splitting a dataset: at random, and into the folds of a cross-validation.
-import { checkFlag, checkOptions, checkWhole, seedFor, shown } from "./check.ts";
+import { checkOptions, checkWhole, printed } from "../check.ts";
+import { checkFlag, seedFor } from "./check.ts";
 import { type Dataset, lengthOf, Subset } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
 
@@ -33,7 +34,7 @@ export function randomSplit<Sample>(
 
 function countsOf(lengths: readonly number[], total: number): number[] {
   if (!Array.isArray(lengths)) {
-    throw new TypeError(`randomSplit: lengths must be an array such as [0.8, 0.2], got ${shown(lengths)}.`);
+    throw new TypeError(`randomSplit: lengths must be an array such as [0.8, 0.2], got ${printed(lengths)}.`);
   }
   const sum = lengths.reduce((a, b) => a + b, 0);
   const whole = lengths.every((length) => Number.isInteger(length) && length >= 0);
@@ -47,7 +48,7 @@ function countsOf(lengths: readonly number[], total: number): number[] {
   }
   const counts = lengths.map((fraction) => Math.floor(fraction * total));
   const left = total - counts.reduce((a, b) => a + b, 0);
-  for (let i = 0; i < left; i++) counts[i % counts.length] = (counts[i % counts.length] ?? 0) + 1;
+  for (let i = 0; i < left; i++) (counts[i % counts.length] as number) += 1;
   return counts;
 }
 

@@ -1,8 +1,9 @@
 // A dataset whose images go through transforms each time they are drawn.
+import { checkFunction, checkOptions, checkWhole } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { DType } from "../tensor.ts";
-import { checkFunction, checkOptions, checkWhole, seedFor } from "./check.ts";
-import { type HostArray, isTypedArray } from "./column.ts";
+import { seedFor } from "./check.ts";
+import { isHostArray } from "./column.ts";
 import { checkIndex, type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
 import { compose, type ImageArray, type Transform } from "./transforms.ts";
@@ -55,9 +56,9 @@ export class TransformedDataset<Sample extends readonly unknown[]> implements Da
 }
 
 function imageOf(value: unknown, field: number): ImageArray {
-  const { data, shape } = (typeof value === "object" && value !== null ? value : {}) as Partial<HostArray>;
-  if (!isTypedArray(data) || shape === undefined) {
+  if (!isHostArray(value)) {
     throw new WgradError(`TransformedDataset: field ${field} must be an image { data, shape }, got ${typeof value}.`);
   }
+  const { data, shape } = value;
   return { data: data instanceof Float32Array ? data : Float32Array.from(data), shape };
 }

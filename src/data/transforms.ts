@@ -1,8 +1,7 @@
 // Transforms of images on the host: f32 arrays of channels, rows and columns, random ones drawing from a given generator.
-import { ShapeError } from "../errors.ts";
+import { checkChoice, checkFinite, checkFunction, checkOptions, demand, misfit, printed } from "../check.ts";
 import type { Shape } from "../tensor.ts";
 import { inverseAffine, warp } from "./affine.ts";
-import { checkFinite, checkFunction, checkOptions, checkWord, shown } from "./check.ts";
 import type { HostRandom } from "./random.ts";
 
 /** One image: `[channels, rows, columns]`, row-major. */
@@ -27,23 +26,19 @@ export function compose(...transforms: Transform[]): Transform {
 export function normalize(mean: number | readonly number[], std: number | readonly number[]): Transform {
   const means = listOf(mean);
   const deviations = listOf(std);
-  if (means.length === 0 || !means.every(Number.isFinite)) {
-    throw new RangeError(`normalize: mean must be a finite number or one per channel, got ${shown(mean)}.`);
-  }
-  if (deviations.length === 0 || !deviations.every((value) => Number.isFinite(value) && value > 0)) {
-    throw new RangeError(`normalize: std must be a positive number or one per channel, got ${shown(std)}.`);
-  }
+  const finite = means.length > 0 && means.every(Number.isFinite);
+  demand("normalize", "mean", mean, finite, "a finite number or one per channel");
+  const positive = deviations.length > 0 && deviations.every((value) => Number.isFinite(value) && value > 0);
+  demand("normalize", "std", std, positive, "a positive number or one per channel");
   if (typeof mean !== "number" && typeof std !== "number" && mean.length !== std.length) {
-    throw new RangeError(`normalize: mean and std must be of as many channels, got ${shown(mean)} and ${shown(std)}.`);
+    const got = `${printed(mean)} and ${printed(std)}`;
+    throw new RangeError(`normalize: mean and std must be of as many channels, got ${got}.`);
   }
   return (image) => {
     const [channels, rows, columns] = sizes("normalize", image);
     for (const given of [mean, std]) {
       if (typeof given !== "number" && given.length !== channels) {
-        throw new ShapeError(`normalize: ${channels} channels need as many means and stds, got ${given.length}.`, {
-          op: "normalize",
-          shapes: [image.shape],
-        });
+        throw misfit("normalize", `${channels} channels need as many means and stds, got ${given.length}.`, image);
       }
     }
     const area = rows * columns;
@@ -60,7 +55,7 @@ function listOf(value: number | readonly number[]): readonly number[] {
 }
 
 function at(value: number | readonly number[], channel: number): number {
-  return typeof value === "number" ? value : (value[channel] ?? 0);
+  return typeof value === "number" ? value : (value[channel] as number);
 }
 
 /** Where a row or column of a padded image comes from. */
@@ -86,54 +81,48 @@ export function pad(padding: number | readonly number[], options: PadOptions = {
 function padded(op: string, padding: number | readonly number[], options: PadOptions): Transform {
   const [left, top, right, bottom] = margins(op, padding);
   const { mode = "constant", value = 0 } = options;
-  checkWord(op, "mode", mode, ["constant", "reflect", "edge"]);
+  checkChoice(op, "mode", mode, ["constant", "reflect", "edge"]);
   checkFinite(op, "value", value);
   return (image) => {
-    const [channels, rows, columns] = sizes(op, image);
-    const outRows = rows + top + bottom;
-    const outColumns = columns + left + right;
-    const rowOf = Array.from({ length: outRows }, (_, row) => origin(op, row - top, rows, mode));
-    const columnOf = Array.from({ length: outColumns }, (_, column) => origin(op, column - left, columns, mode));
-    const data = new Float32Array(channels * outRows * outColumns).fill(value);
-    let next = 0;
-    for (let channel = 0; channel < channels; channel++) {
-      for (const row of rowOf) {
-        for (const column of columnOf) {
-          if (row >= 0 && column >= 0) data[next] = image.data[(channel * rows + row) * columns + column] ?? value;
-          next++;
-        }
+    const [, rows, columns] = sizes(op, image);
+    const rowOf = Array.from({ length: rows + top + bottom }, (_, row) => origin(op, row - top, rows, mode));
+    const columnOf = Array.from({ length: columns + left + right }, (_, i) => origin(op, i - left, columns, mode));
+    return picked(image, rowOf, columnOf, value);
+  };
+}
+
+/** The image of these rows and columns; −1 stands for one of `fill` alone. */
+function picked(image: ImageArray, rowOf: readonly number[], columnOf: readonly number[], fill: number): ImageArray {
+  const [channels, rows, columns] = image.shape as [number, number, number];
+  const data = new Float32Array(channels * rowOf.length * columnOf.length).fill(fill);
+  let next = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    for (const row of rowOf) {
+      for (const column of columnOf) {
+        if (row >= 0 && column >= 0) data[next] = image.data[(channel * rows + row) * columns + column] as number;
+        next++;
       }
     }
-    return { data, shape: [channels, outRows, outColumns] };
-  };
+  }
+  return { data, shape: [channels, rowOf.length, columnOf.length] };
 }
 
 function margins(op: string, padding: number | readonly number[]): [number, number, number, number] {
   const given = listOf(padding);
   const [a = -1, b = a, c = a, d = b] = given;
-  if (given.length === 3 || given.length > 4 || ![a, b, c, d].every((width) => Number.isInteger(width) && width >= 0)) {
-    throw new RangeError(`${op}: padding must be 1, 2 or 4 whole numbers of at least 0, got ${shown(padding)}.`);
-  }
+  const widths = [a, b, c, d].every((width) => Number.isInteger(width) && width >= 0);
+  const right = widths && given.length !== 3 && given.length <= 4;
+  demand(op, "padding", padding, right, "1, 2 or 4 whole numbers of at least 0");
   return [a, b, c, d];
 }
 
 function origin(op: string, position: number, size: number, mode: PadMode): number {
   if (position >= 0 && position < size) return position;
-  switch (mode) {
-    case "constant":
-      return -1;
-    case "edge":
-      return Math.min(Math.max(position, 0), size - 1);
-    case "reflect": {
-      const mirrored = position < 0 ? -position : 2 * (size - 1) - position;
-      if (mirrored < 0 || mirrored >= size) {
-        throw new RangeError(`${op}: "reflect" can add at most ${size - 1} to a side of ${size}. Use "edge" for more.`);
-      }
-      return mirrored;
-    }
-    default:
-      return mode satisfies never;
-  }
+  if (mode === "constant") return -1;
+  if (mode === "edge") return Math.min(Math.max(position, 0), size - 1);
+  const mirrored = position < 0 ? -position : 2 * (size - 1) - position;
+  if (mirrored >= 0 && mirrored < size) return mirrored;
+  throw new RangeError(`${op}: "reflect" can add at most ${size - 1} to a side of ${size}. Use "edge" for more.`);
 }
 
 export interface CropOptions extends PadOptions {
@@ -152,7 +141,7 @@ export function crop(size: number | readonly [number, number], options: CropOpti
   const { position = "random", padding = 0 } = options;
   const [outRows, outColumns] = pair("size", typeof size === "number" ? [size, size] : size, 1);
   const place = typeof position === "string" ? null : pair("position", position, 0);
-  if (typeof position === "string") checkWord("crop", "position", position, ["random", "center"]);
+  if (typeof position === "string") checkChoice("crop", "position", position, ["random", "center"]);
   const margin = padded("crop", padding, options);
   return (given, random) => {
     const image = padding === 0 ? given : margin(given, random);
@@ -166,10 +155,8 @@ export function crop(size: number | readonly [number, number], options: CropOpti
     else if (freeRows < 0 || freeColumns < 0) [top, left] = [-1, -1];
     else [top, left] = [random.below(freeRows + 1), random.below(freeColumns + 1)];
     if (!(top >= 0 && left >= 0 && top <= freeRows && left <= freeColumns)) {
-      throw new ShapeError(
-        `crop: [${outRows}, ${outColumns}] at ${String(position)} does not lie within the image [${image.shape}]. A padding would make room.`,
-        { op: "crop", shapes: [image.shape] },
-      );
+      const problem = `[${outRows}, ${outColumns}] at ${String(position)} does not lie within the image [${image.shape}].`;
+      throw misfit("crop", `${problem} A padding would make room.`, image);
     }
     const data = new Float32Array(channels * outRows * outColumns);
     for (let channel = 0; channel < channels; channel++) {
@@ -184,14 +171,10 @@ export function crop(size: number | readonly [number, number], options: CropOpti
 
 /** Two whole numbers of at least `least`, for rows and columns. */
 function pair(name: string, value: readonly number[], least: number): readonly [number, number] {
-  const [rows = Number.NaN, columns = Number.NaN] = Array.isArray(value) && value.length === 2 ? value : [];
-  if (!Number.isInteger(rows) || !Number.isInteger(columns) || rows < least || columns < least) {
-    const also = name === "size" ? "a whole number or " : '"random", "center" or ';
-    throw new RangeError(
-      `crop: ${name} must be ${also}[rows, columns], whole numbers of at least ${least}, got ${shown(value)}.`,
-    );
-  }
-  return [rows, columns];
+  const also = name === "size" ? "a whole number or " : '"random", "center" or ';
+  const right = isPair(value) && value.every((size) => Number.isInteger(size) && size >= least);
+  demand("crop", name, value, right, `${also}[rows, columns], whole numbers of at least ${least}`);
+  return value as readonly [number, number];
 }
 
 /** Half of a whole number, rounded; what is halfway goes to the even neighbour. */
@@ -203,22 +186,14 @@ function evenHalf(count: number): number {
 export function flip(options: { p?: number; axis?: "horizontal" | "vertical" } = {}): Transform {
   checkOptions("flip", options, ["p", "axis"]);
   const { p = 0.5, axis = "horizontal" } = options;
-  if (checkFinite("flip", "p", p) < 0 || p > 1) {
-    throw new RangeError(`flip: p must be a probability from 0 to 1, got ${p}.`);
-  }
-  checkWord("flip", "axis", axis, ["horizontal", "vertical"]);
+  demand("flip", "p", p, typeof p === "number" && p >= 0 && p <= 1, "a probability from 0 to 1");
+  checkChoice("flip", "axis", axis, ["horizontal", "vertical"]);
   return (image, random) => {
-    const [channels, rows, columns] = sizes("flip", image);
+    const [, rows, columns] = sizes("flip", image);
     if (random.uniform() >= p) return image;
-    const data = new Float32Array(image.data.length);
-    for (let line = 0; line < channels * rows; line++) {
-      const channel = Math.floor(line / rows);
-      const row = line % rows;
-      const from = axis === "vertical" ? (channel * rows + rows - 1 - row) * columns : line * columns;
-      const source = image.data.subarray(from, from + columns);
-      data.set(axis === "horizontal" ? source.toReversed() : source, line * columns);
-    }
-    return { data, shape: image.shape };
+    const [rowOf, columnOf] = [[...new Array(rows).keys()], [...new Array(columns).keys()]];
+    (axis === "vertical" ? rowOf : columnOf).reverse();
+    return picked(image, rowOf, columnOf, 0);
   };
 }
 
@@ -253,12 +228,10 @@ function warped(op: string, degrees: AngleRange, options: Omit<AffineOptions, "d
   const [lowAngle, highAngle] = range(op, "degrees", degrees);
   const [lowShear, highShear] = range(op, "shear", shear);
   checkFinite(op, "fill", fill);
-  if (!isPair(scale) || !(scale[0] > 0 && scale[1] >= scale[0])) {
-    throw new RangeError(`${op}: scale must be a range [low, high] of positive factors, got ${shown(scale)}.`);
-  }
-  if (!isPair(translate) || !translate.every((part) => part >= 0 && part <= 1)) {
-    throw new RangeError(`${op}: translate must be two parts from 0 to 1, got ${shown(translate)}.`);
-  }
+  const growing = isPair(scale) && scale[0] > 0 && scale[1] >= scale[0];
+  demand(op, "scale", scale, growing, "a range [low, high] of positive factors");
+  const parts = isPair(translate) && translate.every((part) => part >= 0 && part <= 1);
+  demand(op, "translate", translate, parts, "two parts from 0 to 1");
   return (image, random) => {
     const [channels, rows, columns] = sizes(op, image);
     const inverse = inverseAffine({
@@ -276,10 +249,9 @@ function warped(op: string, degrees: AngleRange, options: Omit<AffineOptions, "d
 
 function range(op: string, name: string, value: AngleRange): readonly [number, number] {
   const ends = typeof value === "number" ? [-value, value] : value;
-  if (!isPair(ends) || ends[0] > ends[1]) {
-    throw new RangeError(`${op}: ${name} must be a number of at least 0 or a range [low, high], got ${shown(value)}.`);
-  }
-  return ends;
+  const rising = isPair(ends) && ends[0] <= ends[1];
+  demand(op, name, value, rising, "a number of at least 0 or a range [low, high]");
+  return ends as readonly [number, number];
 }
 
 function isPair(value: unknown): value is readonly [number, number] {
@@ -288,17 +260,13 @@ function isPair(value: unknown): value is readonly [number, number] {
 
 /** Adds normally distributed noise of mean 0 and the given standard deviation. */
 export function noise(std: number): Transform {
-  if (checkFinite("noise", "std", std) < 0) throw new RangeError(`noise: std must be at least 0, got ${std}.`);
+  demand("noise", "std", std, Number.isFinite(std) && std >= 0, "a number of at least 0");
   return (image, random) => ({ data: image.data.map((value) => value + std * random.normal()), shape: image.shape });
 }
 
 function sizes(op: string, image: ImageArray): [number, number, number] {
-  const [channels, rows, columns] = image.shape;
-  if (image.shape.length !== 3 || channels === undefined || rows === undefined || columns === undefined) {
-    throw new ShapeError(`${op}: an image is [channels, rows, columns], got [${image.shape}].`, {
-      op,
-      shapes: [image.shape],
-    });
+  if (image.shape.length !== 3) {
+    throw misfit(op, `an image is [channels, rows, columns], got [${image.shape}].`, image);
   }
-  return [channels, rows, columns];
+  return image.shape as [number, number, number];
 }

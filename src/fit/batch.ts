@@ -1,5 +1,5 @@
 // The parts of a batch: what goes into the model, and what should come out.
-import { ShapeError } from "../errors.ts";
+import { misfit } from "../check.ts";
 import { Tensor } from "../tensor.ts";
 import type { Batch } from "./options.ts";
 
@@ -18,8 +18,6 @@ export function batchParts(batch: Batch): [inputs: Tensor[], target: Tensor] {
 export function sampleCount(target: Tensor): number {
   const [count] = target.shape;
   if (count === undefined)
-    throw new ShapeError("fit: the first dim of a target counts its samples, got a target without dims.", {
-      op: "fit",
-    });
+    throw misfit("fit", "the first dim of a target counts its samples, got a target without dims.", target);
   return count;
 }

@@ -1,4 +1,5 @@
 // Early stopping: which epoch was the best, and when to give up waiting for a better one.
+import { checkChoice, checkWhole, demand } from "../check.ts";
 import { type DType, type Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import type { EarlyStoppingOptions, EpochRecord, Trainable } from "./options.ts";
 
@@ -30,13 +31,9 @@ export class EarlyStopping {
   /** @throws RangeError when an option makes no sense. */
   constructor(model: Trainable, options: EarlyStoppingOptions | undefined, validated: boolean) {
     const { patience, minDelta = 0, mode } = options ?? { patience: 1 };
-    if (!Number.isInteger(patience) || patience < 1) {
-      throw new RangeError(`fit: earlyStopping.patience must be a whole number of at least 1, got ${patience}.`);
-    }
-    if (!(minDelta >= 0)) throw new RangeError(`fit: earlyStopping.minDelta must be at least 0, got ${minDelta}.`);
-    if (mode !== undefined && mode !== "min" && mode !== "max") {
-      throw new RangeError(`fit: earlyStopping.mode must be "min" or "max", got ${String(mode)}.`);
-    }
+    checkWhole("fit", "earlyStopping.patience", patience, 1);
+    demand("fit", "earlyStopping.minDelta", minDelta, minDelta >= 0, "a number ≥ 0");
+    if (mode !== undefined) checkChoice("fit", "earlyStopping.mode", mode, ["min", "max"]);
     this.#model = model;
     this.#options = options;
     this.#monitor = options?.monitor ?? (validated ? "validationLoss" : "loss");

@@ -1,6 +1,6 @@
 // Checkpoint files (Node): everything a training needs to go on, whole or not at all.
 import { readFile } from "node:fs/promises";
-import { checkOptions, shown } from "../data/check.ts";
+import { checkOptions, printed } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { FitState } from "../fit/options.ts";
 import type { OptimizerStateDict } from "../optim/index.ts";
@@ -59,7 +59,7 @@ export async function loadCheckpoint<Content extends object = Checkpoint>(
   for (const [name, target] of Object.entries(into)) {
     if (typeof target?.loadStateDict === "function") continue;
     throw new TypeError(
-      `${what}: what takes its state has a loadStateDict(), got ${shown(target)} as "${name}". The content is returned, too.`,
+      `${what}: what takes its state has a loadStateDict(), got ${printed(target)} as "${name}". The content is returned, too.`,
     );
   }
   const content = await decodeCheckpoint(what, await readBytes(what, path));

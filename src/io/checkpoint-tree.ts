@@ -1,5 +1,5 @@
 // What a checkpoint holds, taken apart into JSON and named tensors, and put together again.
-import { shown } from "../data/check.ts";
+import { printed } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -26,7 +26,7 @@ const maxDepth = 500;
  */
 export function takeApart(what: string, tree: object): TakenApart {
   if (typeof tree !== "object" || tree === null || tree instanceof Tensor) {
-    throw new WgradError(`${what}: the content must be an object { model, optimizer, … }, got ${shown(tree)}.`);
+    throw new WgradError(`${what}: the content must be an object { model, optimizer, … }, got ${printed(tree)}.`);
   }
   const tensors = new Map<string, Tensor>();
   const encode = (value: unknown, path: string[], parents: readonly object[]): unknown => {

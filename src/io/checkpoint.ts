@@ -1,4 +1,5 @@
 // Checkpoints as bytes: a safetensors file whose metadata holds everything that is no tensor, and a digest of the whole.
+import { messageOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import { putTogether, takeApart } from "./checkpoint-tree.ts";
 import { encodeSafetensors, fromSafetensors, safetensorsMetadata } from "./safetensors.ts";
@@ -45,9 +46,7 @@ export async function decodeCheckpoint(what: string, bytes: Uint8Array): Promise
   try {
     metadata = safetensorsMetadata(bytes);
   } catch (error) {
-    throw new WgradError(
-      `${what}: this is no whole checkpoint: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new WgradError(`${what}: this is no whole checkpoint: ${messageOf(error)}`);
   }
   if (metadata.format !== format) {
     throw new WgradError(

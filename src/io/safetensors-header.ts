@@ -1,5 +1,7 @@
 // The header of a safetensors file: strict reading and writing of names, dtypes, shapes and byte ranges.
+import { messageOf, sizeOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
+import type { TypedArray } from "../tensor.ts";
 
 /** Element types of safetensors that are read. */
 export type StoredType =
@@ -17,22 +19,32 @@ export type StoredType =
   | "U8"
   | "BOOL";
 
-/** Bytes per element. */
-export const storedBytes: Readonly<Record<StoredType, number>> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U64: 8,
-  U32: 4,
-  U16: 2,
-  U8: 1,
-  BOOL: 1,
+interface StoredArray {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer): TypedArray | BigInt64Array | BigUint64Array;
+}
+
+/** The arrays that hold the elements of a file; halves as their bits. */
+export const storedArrays: Readonly<Record<StoredType, StoredArray>> = {
+  F64: Float64Array,
+  F32: Float32Array,
+  F16: Uint16Array,
+  BF16: Uint16Array,
+  I64: BigInt64Array,
+  I32: Int32Array,
+  I16: Int16Array,
+  I8: Int8Array,
+  U64: BigUint64Array,
+  U32: Uint32Array,
+  U16: Uint16Array,
+  U8: Uint8Array,
+  BOOL: Uint8Array,
 };
+
+/** Bytes per element. */
+export function storedBytes(type: StoredType): number {
+  return storedArrays[type].BYTES_PER_ELEMENT;
+}
 
 /** One tensor of the header, its bytes counted from the end of the header. */
 export interface Entry {
@@ -55,6 +67,10 @@ const maxHeader = 100_000_000;
 
 function bad(what: string): WgradError {
   return new WgradError(`fromSafetensors: ${what}`);
+}
+
+function damaged(what: string): WgradError {
+  return bad(`${what}. The file is damaged.`);
 }
 
 /**
@@ -92,13 +108,11 @@ function parse(bytes: Uint8Array): Record<string, unknown> {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     value = JSON.parse(text);
   } catch (error) {
-    throw bad(
-      `the header is not JSON: ${error instanceof Error ? error.message : String(error)}. The file is damaged.`,
-    );
+    throw damaged(`the header is not JSON: ${messageOf(error)}`);
   }
-  if (!isObject(value)) throw bad("the header must be a JSON object. The file is damaged.");
+  if (!isObject(value)) throw damaged("the header must be a JSON object");
   const double = duplicateKey(text);
-  if (double !== undefined) throw bad(`the header holds "${double}" twice. The file is damaged.`);
+  if (double !== undefined) throw damaged(`the header holds "${double}" twice`);
   return value;
 }
 
@@ -142,7 +156,7 @@ function colonFollows(text: string, start: number): boolean {
 
 function metadataOf(value: unknown): Record<string, string> {
   if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
-    throw bad("__metadata__ must be an object of strings. The file is damaged.");
+    throw damaged("__metadata__ must be an object of strings");
   }
   return value as Record<string, string>;
 }
@@ -150,19 +164,19 @@ function metadataOf(value: unknown): Record<string, string> {
 function entryOf(name: string, value: unknown): Entry {
   const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
   if (typeof dtype !== "string" || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
-    throw bad(`the header's entry "${name}" must have dtype, shape and data_offsets. The file is damaged.`);
+    throw damaged(`the header's entry "${name}" must have dtype, shape and data_offsets`);
   }
-  if (!Object.hasOwn(storedBytes, dtype)) {
+  if (!Object.hasOwn(storedArrays, dtype)) {
     throw bad(
-      `"${name}" has the dtype ${dtype}; known are ${Object.keys(storedBytes).join(", ")}. Convert it when saving.`,
+      `"${name}" has the dtype ${dtype}; known are ${Object.keys(storedArrays).join(", ")}. Convert it when saving.`,
     );
   }
   const type = dtype as StoredType;
   const [begin = 0, end = 0] = offsets;
-  const size = shape.reduce((product, length) => product * length, 1) * storedBytes[type];
+  const size = sizeOf(shape) * storedBytes(type);
   if (end - begin !== size) {
-    throw bad(
-      `"${name}", ${type}[${shape}], takes ${size} bytes, but its offsets [${begin}, ${end}] span ${end - begin}. The file is damaged.`,
+    throw damaged(
+      `"${name}", ${type}[${shape}], takes ${size} bytes, but its offsets [${begin}, ${end}] span ${end - begin}`,
     );
   }
   return { name, type, shape, begin, end };
@@ -178,12 +192,12 @@ function checkCover(entries: readonly Entry[], size: number): void {
   for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== at) {
       const problem = begin < at ? "overlaps the tensor before it" : `leaves ${begin - at} bytes before it unused`;
-      throw bad(`"${name}" at [${begin}, ${end}] ${problem}. The file is damaged.`);
+      throw damaged(`"${name}" at [${begin}, ${end}] ${problem}`);
     }
     at = end;
   }
   if (at > size) throw bad(`the tensors take ${at} bytes, ${size} are there. The file is cut short: fetch it again.`);
-  if (at < size) throw bad(`there are ${size - at} bytes too many behind the last tensor. The file is damaged.`);
+  if (at < size) throw damaged(`there are ${size - at} bytes too many behind the last tensor`);
 }
 
 /** The 8 bytes of length and the header, padded with spaces so that the data behind it is aligned to 8 bytes. */

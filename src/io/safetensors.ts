@@ -1,9 +1,17 @@
 // Safetensors both ways: the file format in which PyTorch's ecosystem exchanges weights.
-import { checkOptions, shown } from "../data/check.ts";
+import { checkOptions, printed } from "../check.ts";
+import { reordered } from "../data/byte-order.ts";
+import { decode as decodeBytes, encode as encodeNumbers } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
-import { Tensor, uploadable } from "../tensor.ts";
-import { fromBfloat16, fromHalves, toHalves } from "./half.ts";
-import { type Entry, readHeader, type StoredType, storedBytes, writeHeader } from "./safetensors-header.ts";
+import { type DataArray, type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
+import {
+  type Entry,
+  readHeader,
+  type StoredType,
+  storedArrays,
+  storedBytes,
+  writeHeader,
+} from "./safetensors-header.ts";
 
 /**
  * Writes tensors as a safetensors file: f32 as F32, f16 as F16, i32 as I32, u32 as U32, bool as BOOL. Reading tensors from
@@ -45,7 +53,7 @@ export async function encodeSafetensors(
     named.map(async ({ name, value }) => ({ name, shape: value.shape, ...encode(value, await value.data()) })),
   );
   // Wide elements first keeps all of them aligned; names as second key make the bytes a function of the values.
-  encoded.sort((a, b) => storedBytes[b.type] - storedBytes[a.type] || (a.name < b.name ? -1 : 1));
+  encoded.sort((a, b) => storedBytes(b.type) - storedBytes(a.type) || (a.name < b.name ? -1 : 1));
   let at = 0;
   const entries = encoded.map(({ name, type, shape, bytes }): Entry => {
     const begin = at;
@@ -64,40 +72,23 @@ export async function encodeSafetensors(
 
 function checkMetadata(what: string, metadata: unknown): void {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
-    throw new WgradError(`${what}: metadata must be an object of strings, got ${shown(metadata)}.`);
+    throw new WgradError(`${what}: metadata must be an object of strings, got ${printed(metadata)}.`);
   }
   for (const [name, value] of Object.entries(metadata)) {
     if (typeof value === "string") continue;
     throw new WgradError(
-      `${what}: metadata holds strings, got ${shown(value)} as "${name}". JSON.stringify(value) makes one.`,
+      `${what}: metadata holds strings, got ${printed(value)} as "${name}". JSON.stringify(value) makes one.`,
     );
   }
 }
 
-function encode(value: Tensor, data: ArrayLike<number> & ArrayBufferView): { type: StoredType; bytes: Uint8Array } {
-  const { dtype } = value;
-  switch (dtype) {
-    case "f32":
-      return { type: "F32", bytes: littleEndian(data, 4) };
-    case "i32":
-      return { type: "I32", bytes: littleEndian(data, 4) };
-    case "u32":
-      return { type: "U32", bytes: littleEndian(data, 4) };
-    case "bool":
-      return { type: "BOOL", bytes: Uint8Array.from(data, (flag) => (flag === 0 ? 0 : 1)) };
-    case "f16":
-      return { type: "F16", bytes: littleEndian(toHalves(data), 2) };
-    default:
-      return dtype satisfies never;
-  }
-}
+/** What tensors of each dtype are stored as. */
+const STORED_AS: Readonly<Record<DType, StoredType>> = { f32: "F32", f16: "F16", i32: "I32", u32: "U32", bool: "BOOL" };
 
-/** The bytes of an array, each element's lowest first (in either direction); a copy. */
-function littleEndian(array: ArrayBufferView, width: number): Uint8Array {
-  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength).slice();
-  const hostIsLittle = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
-  if (!hostIsLittle) for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
-  return bytes;
+function encode({ dtype }: Tensor, data: DataArray): { type: StoredType; bytes: Uint8Array } {
+  const type = STORED_AS[dtype];
+  if (dtype === "bool") return { type, bytes: Uint8Array.from(data, (flag) => (flag === 0 ? 0 : 1)) };
+  return { type, bytes: reordered(encodeNumbers(data, dtype), storedBytes(type), "little") };
 }
 
 /**
@@ -119,39 +110,26 @@ export function safetensorsMetadata(bytes: Uint8Array): Record<string, string> {
 }
 
 function decode({ name, type, shape }: Entry, bytes: Uint8Array): Tensor {
-  const { buffer } = littleEndian(bytes, storedBytes[type]);
+  const { buffer } = reordered(bytes, storedBytes(type), "little");
+  const array = new storedArrays[type](buffer);
   switch (type) {
-    case "F32":
-      return uploadable(new Float32Array(buffer), shape);
-    case "F64":
-      return uploadable(Float32Array.from(new Float64Array(buffer)), shape);
     case "F16":
-      return uploadable(fromHalves(new Uint16Array(buffer)), shape, "f16");
+      return uploadable(decodeBytes(buffer, "f16", array.length), shape, "f16");
     case "BF16":
-      return uploadable(fromBfloat16(new Uint16Array(buffer)), shape);
-    case "I32":
-      return uploadable(new Int32Array(buffer), shape);
-    case "I16":
-      return uploadable(Int32Array.from(new Int16Array(buffer)), shape);
-    case "I8":
-      return uploadable(Int32Array.from(new Int8Array(buffer)), shape);
-    case "I64":
-      return uploadable(
-        Int32Array.from(narrowed(name, type, new BigInt64Array(buffer), -(2 ** 31), 2 ** 31 - 1)),
-        shape,
-      );
-    case "U32":
-      return uploadable(new Uint32Array(buffer), shape);
-    case "U16":
-      return uploadable(Uint32Array.from(new Uint16Array(buffer)), shape);
-    case "U8":
-      return uploadable(Uint32Array.from(new Uint8Array(buffer)), shape);
-    case "U64":
-      return uploadable(Uint32Array.from(narrowed(name, type, new BigUint64Array(buffer), 0, 2 ** 32 - 1)), shape);
+      // Each is the upper half of an f32.
+      return uploadable(new Float32Array(Uint32Array.from(array as Uint16Array, (bits) => bits << 16).buffer), shape);
     case "BOOL":
-      return uploadable(new Uint8Array(buffer), shape, "bool");
+      return uploadable(array as Uint8Array, shape, "bool");
+    case "U16":
+    case "U8":
+      return uploadable(array as Uint16Array | Uint8Array, shape, "u32");
+    case "I64":
+      return uploadable(Int32Array.from(narrowed(name, type, array as BigInt64Array, -(2 ** 31), 2 ** 31 - 1)), shape);
+    case "U64":
+      return uploadable(Uint32Array.from(narrowed(name, type, array as BigUint64Array, 0, 2 ** 32 - 1)), shape);
     default:
-      return type satisfies never;
+      // As they are, or widened to 32 bits.
+      return uploadable(array as TypedArray, shape);
   }
 }
 

@@ -1,6 +1,5 @@
 // Metrics of classifications from scores or probabilities.
-import { ShapeError } from "../errors.ts";
-import { checkOptions } from "../tensor.ts";
+import { checkOptions, checkWhole, demand, misfit, sameShape } from "../check.ts";
 import {
   bestClass,
   checkClasses,
@@ -10,16 +9,9 @@ import {
   type MetricInput,
   read,
   type Scores,
-  sameShape,
+  scoreOf,
   scoresOf,
-  startOf,
 } from "./input.ts";
-
-async function readPair(metric: string, a: MetricInput, b: MetricInput): Promise<[HostValues, HostValues]> {
-  const [first, second] = await read(metric, a, b);
-  if (first === undefined || second === undefined) throw new TypeError(`${metric}: two arguments are needed.`);
-  return [first, second];
-}
 
 /**
  * Part of the samples whose class was found: mean(predicted = target). `predictions` are scores `[n, classes]` (logits,
@@ -32,7 +24,7 @@ export async function accuracy(
   options: { threshold?: number } = {},
 ): Promise<number> {
   checkOptions("accuracy", options, ["threshold"]);
-  const [given, expected] = await readPair("accuracy", predictions, targets);
+  const [given, expected] = await read("accuracy", predictions, targets);
   const { threshold } = options;
   const binary = threshold !== undefined && sameShape(given.shape, expected.shape);
   const decided = binary
@@ -49,18 +41,15 @@ export async function accuracy(
  * class number.
  */
 export async function topKAccuracy(scores: MetricInput, targets: MetricInput, k: number): Promise<number> {
-  const [given, expected] = await readPair("topKAccuracy", scores, targets);
+  const [given, expected] = await read("topKAccuracy", scores, targets);
   const table = scoresOf("topKAccuracy", given, expected);
-  if (!Number.isInteger(k) || k < 1 || k > table.classes) {
-    throw new RangeError(
-      `topKAccuracy: k must be a whole number from 1 to ${table.classes}, the number of classes, got ${k}.`,
-    );
-  }
+  const fits = Number.isInteger(k) && k >= 1 && k <= table.classes;
+  demand("topKAccuracy", "k", k, fits, `a whole number from 1 to ${table.classes}, the number of classes`);
   checkClasses("topKAccuracy", expected, table.classes);
   let hits = 0;
   for (let sample = 0; sample < table.samples; sample++) {
     bestClass("topKAccuracy", table, sample);
-    const target = expected.data[sample] ?? 0;
+    const target = expected.data[sample] as number;
     const own = scoreOf(table, sample, target);
     let rank = 0;
     for (let c = 0; c < table.classes; c++) {
@@ -70,10 +59,6 @@ export async function topKAccuracy(scores: MetricInput, targets: MetricInput, k:
     if (rank < k) hits++;
   }
   return hits / table.samples;
-}
-
-function scoreOf(scores: Scores, sample: number, label: number): number {
-  return scores.data[startOf(scores, sample) + label * scores.stride] ?? Number.NaN;
 }
 
 /**
@@ -89,12 +74,12 @@ export async function logLoss(
   options: { eps?: number } = {},
 ): Promise<number> {
   checkOptions("logLoss", options, ["eps"]);
-  const [given, expected] = await readPair("logLoss", probabilities, targets);
+  const [given, expected] = await read("logLoss", probabilities, targets);
   const eps = options.eps ?? (given.data instanceof Float32Array ? 2 ** -23 : 2 ** -52);
   const table = distribution("logLoss", given, expected);
   let total = 0;
   for (let sample = 0; sample < table.samples; sample++) {
-    const p = scoreOf(table, sample, expected.data[sample] ?? 0);
+    const p = scoreOf(table, sample, expected.data[sample] as number);
     total -= Math.log(Math.min(Math.max(p, eps), 1 - eps));
   }
   return total / table.samples;
@@ -137,10 +122,8 @@ export async function expectedCalibrationError(
 ): Promise<number> {
   checkOptions("expectedCalibrationError", options, ["bins"]);
   const { bins = 15 } = options;
-  if (!Number.isInteger(bins) || bins < 1) {
-    throw new RangeError(`expectedCalibrationError: bins must be a whole number of at least 1, got ${bins}.`);
-  }
-  const [given, expected] = await readPair("expectedCalibrationError", probabilities, targets);
+  checkWhole("expectedCalibrationError", "bins", bins, 1);
+  const [given, expected] = await read("expectedCalibrationError", probabilities, targets);
   const table = distribution("expectedCalibrationError", given, expected);
   const confidence = new Float64Array(bins);
   const hits = new Float64Array(bins);
@@ -148,10 +131,10 @@ export async function expectedCalibrationError(
     const best = bestClass("expectedCalibrationError", table, sample);
     const p = scoreOf(table, sample, best);
     const bin = Math.min(Math.floor(p * bins), bins - 1);
-    confidence[bin] = (confidence[bin] ?? 0) + p;
-    if (best === expected.data[sample]) hits[bin] = (hits[bin] ?? 0) + 1;
+    (confidence[bin] as number) += p;
+    if (best === expected.data[sample]) (hits[bin] as number)++;
   }
-  const gap = confidence.reduce((sum, value, bin) => sum + Math.abs(value - (hits[bin] ?? 0)), 0);
+  const gap = confidence.reduce((sum, value, bin) => sum + Math.abs(value - (hits[bin] as number)), 0);
   return gap / table.samples;
 }
 
@@ -167,14 +150,14 @@ export async function perplexity(
 ): Promise<number> {
   checkOptions("perplexity", options, ["ignoreIndex"]);
   const { ignoreIndex = -100 } = options;
-  const [given, expected] = await readPair("perplexity", logits, targets);
+  const [given, expected] = await read("perplexity", logits, targets);
   const table = scoresOf("perplexity", given, expected, "last");
   const kept = Array.from(expected.data, (target) => (target === ignoreIndex ? 0 : target));
   checkClasses("perplexity", { data: kept, shape: expected.shape }, table.classes);
   let total = 0;
   let count = 0;
   for (let sample = 0; sample < table.samples; sample++) {
-    const target = expected.data[sample] ?? ignoreIndex;
+    const target = expected.data[sample] as number;
     if (target === ignoreIndex) continue;
     const highest = scoreOf(table, sample, bestClass("perplexity", table, sample));
     let sum = 0;
@@ -182,9 +165,6 @@ export async function perplexity(
     total += highest + Math.log(sum) - scoreOf(table, sample, target);
     count++;
   }
-  if (count === 0)
-    throw new ShapeError("perplexity: every target is the ignoreIndex, so that nothing is left to measure.", {
-      op: "perplexity",
-    });
+  if (count === 0) throw misfit("perplexity", "every target is the ignoreIndex, so that nothing is left to measure.");
   return Math.exp(total / count);
 }

@@ -1,5 +1,6 @@
 // The confusion matrix of a classification and what is computed from it.
-import { checkOptions } from "../tensor.ts";
+import { checkChoice, checkOptions } from "../check.ts";
+import { lines } from "../table.ts";
 import { classesOf, type MetricInput, read } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, over all samples together, or weighted by the classes' samples. */
@@ -47,21 +48,17 @@ export class ConfusionMatrix {
 
   /** Per class: samples rightly taken for it / samples taken for it; 0 where there is none. */
   get precision(): number[] {
-    const taken = this.#predicted;
-    return this.#hits.map((hits, label) => ratio(hits, taken[label] ?? 0));
+    return this.#perClass((hits, taken) => ratio(hits, taken));
   }
 
   /** Per class: samples rightly taken for it / samples of it; 0 where there is none. */
   get recall(): number[] {
-    const { support } = this;
-    return this.#hits.map((hits, label) => ratio(hits, support[label] ?? 0));
+    return this.#perClass((hits, _taken, support) => ratio(hits, support));
   }
 
   /** Per class: 2·hits / (samples taken for it + samples of it), the harmonic mean of precision and recall. */
   get f1(): number[] {
-    const taken = this.#predicted;
-    const { support } = this;
-    return this.#hits.map((hits, label) => ratio(2 * hits, (taken[label] ?? 0) + (support[label] ?? 0)));
+    return this.#perClass((hits, taken, support) => ratio(2 * hits, taken + support));
   }
 
   /**
@@ -69,23 +66,13 @@ export class ConfusionMatrix {
    * counts of all classes together (equal to the accuracy); "weighted": mean weighted by `support`.
    */
   average(metric: ClassMetric, average: Average = "macro"): number {
+    checkChoice(metric, "average", average, ["macro", "micro", "weighted"]);
+    if (average === "micro") return this.accuracy;
     const values = this[metric];
-    const { support } = this;
-    const taken = this.#predicted;
-    switch (average) {
-      case "micro":
-        return this.accuracy;
-      case "weighted":
-        return ratio(sum(values.map((value, label) => value * (support[label] ?? 0))), this.total);
-      case "macro": {
-        const present = values.filter((_, label) => (support[label] ?? 0) + (taken[label] ?? 0) > 0);
-        return ratio(sum(present), present.length);
-      }
-      default:
-        throw new RangeError(
-          `${metric}: average must be "macro", "micro" or "weighted", got ${String(average satisfies never)}.`,
-        );
-    }
+    const weights = this.#perClass((_, taken, support) =>
+      average === "weighted" ? support : Number(support + taken > 0),
+    );
+    return ratio(sum(values.map((value, label) => value * (weights[label] as number))), sum(weights));
   }
 
   /** A table: a row per true class with its counts, recall at its end, and precision below each column. */
@@ -94,26 +81,25 @@ export class ConfusionMatrix {
     const rows = [
       ["true \\ predicted", ...this.labels, "recall"],
       ...this.counts.map((row, label) => [
-        this.labels[label] ?? "",
+        this.labels[label] as string,
         ...row.map(String),
-        percent(this.recall[label] ?? 0),
+        percent(this.recall[label] as number),
       ]),
       ["precision", ...this.precision.map(percent), percent(this.accuracy)],
     ];
-    const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-    const line = (row: string[]): string =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join("  ");
-    return rows.map(line).join("\n");
+    return lines(rows, 1).join("\n");
   }
 
   get #hits(): number[] {
-    return this.counts.map((row, label) => row[label] ?? 0);
+    return this.#perClass((hits) => hits);
   }
 
-  get #predicted(): number[] {
-    return this.counts.map((_, column) => sum(this.counts.map((row) => row[column] ?? 0)));
+  /** A value per class from its samples that were found, those that were taken for it and its own. */
+  #perClass(value: (hits: number, taken: number, support: number) => number): number[] {
+    return this.counts.map((row, label) => {
+      const column = this.counts.map((other) => other[label] as number);
+      return value(row[label] as number, sum(column), sum(row));
+    });
   }
 }
 
@@ -178,8 +164,6 @@ async function count(
   options: { numClasses?: number; labels?: readonly string[] } = {},
 ): Promise<ConfusionMatrix> {
   const [given, expected] = await read(metric, predictions, targets);
-  if (given === undefined || expected === undefined)
-    throw new TypeError(`${metric}: predictions and targets are needed.`);
   const { predicted, classes } = classesOf(metric, given, expected);
   const highest = (values: ArrayLike<number>): number => Array.from(values).reduce((a, b) => Math.max(a, b), -1);
   const needed = Math.max(highest(predicted), highest(expected.data)) + 1;
@@ -187,9 +171,8 @@ async function count(
   if (size < needed) throw new RangeError(`${metric}: the class ${needed - 1} does not fit numClasses ${size}.`);
   const counts = Array.from({ length: size }, () => new Array<number>(size).fill(0));
   for (let i = 0; i < expected.data.length; i++) {
-    const row = counts[expected.data[i] ?? 0];
-    const column = predicted[i] ?? 0;
-    if (row !== undefined) row[column] = (row[column] ?? 0) + 1;
+    const row = counts[expected.data[i] as number] as number[];
+    (row[predicted[i] as number] as number)++;
   }
   return new ConfusionMatrix(counts, options.labels);
 }

@@ -1,5 +1,7 @@
 // What metrics take: tensors, which are read once, or numbers that are on the host already.
-import { DTypeError, ShapeError } from "../errors.ts";
+import { misfit, printed, sameShape, sizeOf } from "../check.ts";
+import { flattened } from "../data/column.ts";
+import { DTypeError } from "../errors.ts";
 import { type Shape, Tensor, type TypedArray } from "../tensor.ts";
 
 /** Nested arrays of numbers, all branches of one length. */
@@ -18,65 +20,31 @@ export interface HostValues {
   readonly shape: Shape;
 }
 
-/** Reads every input; tensors together. @throws ShapeError when a nested array is ragged. */
-export function read(metric: string, ...inputs: MetricInput[]): Promise<HostValues[]> {
-  return Promise.all(inputs.map((input) => readOne(metric, input)));
+/** Reads both inputs; tensors together. @throws ShapeError when a nested array is ragged. */
+export function read(metric: string, a: MetricInput, b: MetricInput): Promise<[HostValues, HostValues]> {
+  return Promise.all([readOne(metric, a), readOne(metric, b)]);
 }
 
 async function readOne(metric: string, input: MetricInput): Promise<HostValues> {
   if (input instanceof Tensor) return { data: await input.data(), shape: input.shape };
   if (ArrayBuffer.isView(input)) return { data: input, shape: [input.length] };
-  if (isHostValues(input)) return input;
-  if (!Array.isArray(input))
-    throw new TypeError(`${metric}: expected a Tensor or an array of numbers, got ${typeof input}.`);
-  return flattened(metric, input);
-}
-
-function isHostValues(input: object): input is HostValues {
-  return "data" in input && "shape" in input;
-}
-
-function flattened(metric: string, input: NestedNumbers): HostValues {
-  const shape: number[] = [];
-  for (let level: unknown = input; Array.isArray(level); level = level[0]) shape.push(level.length);
-  const data: number[] = [];
-  const visit = (value: unknown, depth: number): void => {
-    if (
-      depth === shape.length
-        ? typeof value !== "number" && typeof value !== "boolean"
-        : !Array.isArray(value) || value.length !== shape[depth]
-    ) {
-      throw new ShapeError(
-        `${metric}: a nested array of numbers must be regular, got one that does not fit [${shape}].`,
-        {
-          op: metric,
-        },
-      );
+  if (Array.isArray(input)) {
+    const { data, shape, regular } = flattened(input);
+    if (regular && data.every((value) => typeof value === "number" || typeof value === "boolean")) {
+      return { data: data.map(Number), shape };
     }
-    if (Array.isArray(value)) for (const element of value) visit(element, depth + 1);
-    else data.push(Number(value));
-  };
-  visit(input, 0);
-  return { data, shape };
-}
-
-/** Number of elements of `shape`. */
-export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
-/** Whether two shapes are equal. */
-export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((size, dim) => size === b[dim]);
+    throw misfit(metric, `a nested array of numbers must be regular, got one that does not fit [${shape}].`);
+  }
+  if (typeof input === "object" && input !== null && "data" in input && "shape" in input) return input;
+  throw new TypeError(`${metric}: expected a Tensor or an array of numbers, got ${printed(input)}.`);
 }
 
 /** Demands equal shapes and at least one element. */
 export function checkEqualShapes(metric: string, predictions: HostValues, targets: HostValues): void {
   if (!sameShape(predictions.shape, targets.shape) || sizeOf(targets.shape) === 0) {
-    throw new ShapeError(
-      `${metric}: predictions and targets need the same shape with at least one element, got [${predictions.shape}] and [${targets.shape}].`,
-      { op: metric, shapes: [predictions.shape, targets.shape] },
-    );
+    const rule = "predictions and targets need the same shape with at least one element";
+    const got = `[${predictions.shape}] and [${targets.shape}]`;
+    throw misfit(metric, `${rule}, got ${got}.`, predictions, targets);
   }
 }
 
@@ -84,7 +52,7 @@ export function checkEqualShapes(metric: string, predictions: HostValues, target
 export function checkClasses(metric: string, values: HostValues, classes: number = Number.POSITIVE_INFINITY): void {
   const { data } = values;
   for (let i = 0; i < data.length; i++) {
-    const value = data[i] ?? Number.NaN;
+    const value = data[i] as number;
     if (Number.isInteger(value) && value >= 0 && value < classes) continue;
     const upper = classes === Number.POSITIVE_INFINITY ? "" : ` and below ${classes}`;
     if (Number.isInteger(value))
@@ -118,18 +86,20 @@ export function scoresOf(metric: string, scores: HostValues, targets: HostValues
   const samples = sizeOf(targets.shape);
   const classes = dim === undefined ? 0 : (shape[dim] ?? 0);
   if (dim === undefined || classes === 0 || samples === 0) {
-    throw new ShapeError(
-      `${metric}: scores [n, classes] need targets [n] with n ≥ 1, got [${shape}] and [${targets.shape}].`,
-      { op: metric, shapes: [shape, targets.shape] },
-    );
+    const got = `[${shape}] and [${targets.shape}]`;
+    throw misfit(metric, `scores [n, classes] need targets [n] with n ≥ 1, got ${got}.`, scores, targets);
   }
   return { data: scores.data, classes, samples, stride: sizeOf(shape.slice(dim + 1)) };
 }
 
 /** Where the scores of a sample start. */
-export function startOf(scores: Scores, sample: number): number {
-  const { stride, classes } = scores;
+function startOf({ stride, classes }: Scores, sample: number): number {
   return Math.floor(sample / stride) * stride * classes + (sample % stride);
+}
+
+/** A sample's score of a class. */
+export function scoreOf(scores: Scores, sample: number, label: number): number {
+  return scores.data[startOf(scores, sample) + label * scores.stride] as number;
 }
 
 /** Class of the highest score of a sample; the lower class of equal ones. @throws RangeError on NaN. */
@@ -138,7 +108,7 @@ export function bestClass(metric: string, scores: Scores, sample: number): numbe
   let best = 0;
   let highest = Number.NEGATIVE_INFINITY;
   for (let c = 0; c < scores.classes; c++) {
-    const score = scores.data[start + c * scores.stride] ?? Number.NaN;
+    const score = scores.data[start + c * scores.stride] as number;
     if (Number.isNaN(score))
       throw new RangeError(`${metric}: the scores hold NaN, in sample ${sample}. Has the training diverged?`);
     if (score > highest) {

@@ -1,7 +1,7 @@
 // Metrics of how well scores rank the samples of a class above the others.
-import { ShapeError } from "../errors.ts";
-import { checkOptions } from "../tensor.ts";
-import { checkClasses, type MetricInput, read, sameShape, scoresOf, startOf } from "./input.ts";
+import { checkOptions, misfit, sameShape } from "../check.ts";
+import type { ShapeError } from "../errors.ts";
+import { checkClasses, type HostValues, type MetricInput, read, scoreOf, scoresOf } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, or weighted by the classes' samples. */
 export type RankingAverage = "macro" | "weighted";
@@ -43,7 +43,6 @@ async function overClasses(
   area: (groups: Group[], positives: number, negatives: number) => number,
 ): Promise<number> {
   const [given, expected] = await read(metric, scores, targets);
-  if (given === undefined || expected === undefined) throw new TypeError(`${metric}: two arguments are needed.`);
   const one = (column: Float64Array, label: number): number => {
     const groups = grouped(metric, column, expected.data, label);
     const positives = groups.reduce((sum, group) => sum + group.positives, 0);
@@ -56,35 +55,27 @@ async function overClasses(
     return area(groups, positives, negatives);
   };
   if (sameShape(given.shape, expected.shape)) {
-    if (given.shape.length !== 1) throw oneDimensional(metric, given.shape, expected.shape);
+    if (given.shape.length !== 1) throw oneDimensional(metric, given, expected);
     checkClasses(metric, expected, 2);
     return one(Float64Array.from(given.data), 1);
   }
   const table = scoresOf(metric, given, expected);
-  if (table.classes < 2) throw oneDimensional(metric, given.shape, expected.shape);
+  if (table.classes < 2) throw oneDimensional(metric, given, expected);
   checkClasses(metric, expected, table.classes);
   const column = (label: number): Float64Array =>
-    Float64Array.from(
-      { length: table.samples },
-      (_, sample) => table.data[startOf(table, sample) + label * table.stride] ?? 0,
-    );
+    Float64Array.from({ length: table.samples }, (_, sample) => scoreOf(table, sample, label));
   if (table.classes === 2) return one(column(1), 1);
   const areas = Array.from({ length: table.classes }, (_, label) => one(column(label), label));
   const weights = areas.map((_, label) =>
     average === "weighted" ? Array.from(expected.data).filter((target) => target === label).length : 1,
   );
   const total = weights.reduce((a, b) => a + b, 0);
-  return areas.reduce((sum, value, label) => sum + value * (weights[label] ?? 0), 0) / total;
+  return areas.reduce((sum, value, label) => sum + value * (weights[label] as number), 0) / total;
 }
 
-function oneDimensional(metric: string, scores: readonly number[], targets: readonly number[]): ShapeError {
-  return new ShapeError(
-    `${metric}: scores are [n] or [n, classes] with at least 2 classes, got [${scores}] and [${targets}].`,
-    {
-      op: metric,
-      shapes: [scores, targets],
-    },
-  );
+function oneDimensional(metric: string, scores: HostValues, targets: HostValues): ShapeError {
+  const got = `[${scores.shape}] and [${targets.shape}]`;
+  return misfit(metric, `scores are [n] or [n, classes] with at least 2 classes, got ${got}.`, scores, targets);
 }
 
 /** Samples of equal score. */
@@ -96,15 +87,14 @@ interface Group {
 /** The samples by falling score, those of equal score together. */
 function grouped(metric: string, scores: Float64Array, targets: ArrayLike<number>, label: number): Group[] {
   if (scores.some(Number.isNaN)) throw new RangeError(`${metric}: the scores hold NaN. Has the training diverged?`);
-  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0));
+  const order = Array.from(scores.keys()).sort((a, b) => (scores[b] as number) - (scores[a] as number));
   const groups: { positives: number; negatives: number }[] = [];
   let last = Number.NaN;
   for (const index of order) {
-    const score = scores[index] ?? 0;
+    const score = scores[index] as number;
     if (score !== last) groups.push({ positives: 0, negatives: 0 });
     last = score;
-    const group = groups.at(-1);
-    if (group === undefined) continue;
+    const group = groups.at(-1) as (typeof groups)[number];
     if (targets[index] === label) group.positives++;
     else group.negatives++;
   }

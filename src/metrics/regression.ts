@@ -1,18 +1,16 @@
 // Metrics of regressions and of images: distances between numbers.
-import { ShapeError } from "../errors.ts";
-import { checkOptions } from "../tensor.ts";
+import { checkOptions, demand, misfit } from "../check.ts";
 import { checkEqualShapes, type HostValues, type MetricInput, read } from "./input.ts";
 
 async function readEqual(metric: string, a: MetricInput, b: MetricInput): Promise<[HostValues, HostValues]> {
-  const [predictions, targets] = await read(metric, a, b);
-  if (predictions === undefined || targets === undefined) throw new TypeError(`${metric}: two arguments are needed.`);
-  checkEqualShapes(metric, predictions, targets);
-  return [predictions, targets];
+  const values = await read(metric, a, b);
+  checkEqualShapes(metric, ...values);
+  return values;
 }
 
 function meanOf(a: HostValues, b: HostValues, distance: (x: number, y: number) => number): number {
   let sum = 0;
-  for (let i = 0; i < a.data.length; i++) sum += distance(a.data[i] ?? 0, b.data[i] ?? 0);
+  for (let i = 0; i < a.data.length; i++) sum += distance(a.data[i] as number, b.data[i] as number);
   return sum / a.data.length;
 }
 
@@ -44,12 +42,12 @@ export async function r2(predictions: MetricInput, targets: MetricInput): Promis
   let total = 0;
   for (let output = 0; output < outputs; output++) {
     let mean = 0;
-    for (let i = 0; i < samples; i++) mean += (expected.data[i * outputs + output] ?? 0) / samples;
+    for (let i = 0; i < samples; i++) mean += (expected.data[i * outputs + output] as number) / samples;
     let residual = 0;
     let spread = 0;
     for (let i = 0; i < samples; i++) {
-      const target = expected.data[i * outputs + output] ?? 0;
-      residual += (target - (given.data[i * outputs + output] ?? 0)) ** 2;
+      const target = expected.data[i * outputs + output] as number;
+      residual += (target - (given.data[i * outputs + output] as number)) ** 2;
       spread += (target - mean) ** 2;
     }
     total += spread === 0 ? (residual === 0 ? 1 : 0) : 1 - residual / spread;
@@ -69,9 +67,7 @@ export async function psnr(
 }
 
 function dataRangeOf(metric: string, range = 1): number {
-  if (!(range > 0))
-    throw new RangeError(`${metric}: dataRange is the span of the pixels' values and positive, got ${range}.`);
-  return range;
+  return demand(metric, "dataRange", range, range > 0, "the span of the pixels' values and positive");
 }
 
 const WINDOW = 11;
@@ -95,10 +91,8 @@ export async function ssim(
   const [given, expected] = await readEqual("ssim", predictions, targets);
   const [rows = 0, columns = 0] = expected.shape.slice(-2);
   if (expected.shape.length < 2 || rows < WINDOW || columns < WINDOW) {
-    throw new ShapeError(`ssim: images […, rows, columns] of at least 11 × 11 are needed, got [${expected.shape}].`, {
-      op: "ssim",
-      shapes: [expected.shape],
-    });
+    const rule = `images […, rows, columns] of at least 11 × 11 are needed, got [${expected.shape}].`;
+    throw misfit("ssim", rule, expected);
   }
   const area = rows * columns;
   const c1 = (0.01 * range) ** 2;
@@ -106,7 +100,7 @@ export async function ssim(
   let total = 0;
   let count = 0;
   for (let start = 0; start < expected.data.length; start += area) {
-    const at = (values: HostValues, i: number): number => values.data[start + i] ?? 0;
+    const at = (values: HostValues, i: number): number => values.data[start + i] as number;
     const blur = (value: (i: number) => number): Float64Array => blurred(value, rows, columns);
     const x = blur((i) => at(given, i));
     const y = blur((i) => at(expected, i));
@@ -114,11 +108,11 @@ export async function ssim(
     const yy = blur((i) => at(expected, i) ** 2);
     const xy = blur((i) => at(given, i) * at(expected, i));
     for (let i = 0; i < x.length; i++) {
-      const meanX = x[i] ?? 0;
-      const meanY = y[i] ?? 0;
-      const varianceX = Math.max((xx[i] ?? 0) - meanX ** 2, 0);
-      const varianceY = Math.max((yy[i] ?? 0) - meanY ** 2, 0);
-      const covariance = (xy[i] ?? 0) - meanX * meanY;
+      const meanX = x[i] as number;
+      const meanY = y[i] as number;
+      const varianceX = Math.max((xx[i] as number) - meanX ** 2, 0);
+      const varianceY = Math.max((yy[i] as number) - meanY ** 2, 0);
+      const covariance = (xy[i] as number) - meanX * meanY;
       total +=
         ((2 * meanX * meanY + c1) * (2 * covariance + c2)) /
         ((meanX ** 2 + meanY ** 2 + c1) * (varianceX + varianceY + c2));
@@ -139,14 +133,14 @@ function blurred(value: (i: number) => number, rows: number, columns: number): F
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < outColumns; column++) {
       let mean = 0;
-      for (let k = 0; k < WINDOW; k++) mean += (weights[k] ?? 0) * value(row * columns + column + k);
+      for (let k = 0; k < WINDOW; k++) mean += (weights[k] as number) * value(row * columns + column + k);
       across[row * outColumns + column] = mean;
     }
   }
   const result = new Float64Array(outRows * outColumns);
   for (let i = 0; i < result.length; i++) {
     let mean = 0;
-    for (let k = 0; k < WINDOW; k++) mean += (weights[k] ?? 0) * (across[i + k * outColumns] ?? 0);
+    for (let k = 0; k < WINDOW; k++) mean += (weights[k] as number) * (across[i + k * outColumns] as number);
     result[i] = mean;
   }
   return result;

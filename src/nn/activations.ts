@@ -1,10 +1,9 @@
 // Activations as layers: each applies the op of its name.
 
-import { ShapeError } from "../errors.ts";
+import { checkWhole, demand, misfit, withDefaults } from "../check.ts";
 import {
   add,
   celu,
-  checkOptions,
   elu,
   gelu,
   glu,
@@ -36,7 +35,8 @@ import {
   threshold,
   where,
 } from "../tensor.ts";
-import { noOptions, whole } from "./check.ts";
+import { noOptions } from "./check.ts";
+import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
@@ -133,33 +133,26 @@ export class Hardswish extends Plain {
 }
 
 /** x if x > 0, else negativeSlope · x (default 0.01). */
-export class LeakyReLU extends Module {
-  readonly negativeSlope: number;
+export class LeakyReLU extends Configured<{ negativeSlope: number }> {
+  declare readonly negativeSlope: number;
 
   constructor(options: { negativeSlope?: number } = {}) {
-    super();
-    checkOptions("LeakyReLU", options, ["negativeSlope"]);
-    this.negativeSlope = options.negativeSlope ?? 0.01;
+    super(options, { negativeSlope: 0.01 });
   }
 
   override forward(input: Tensor): Tensor {
-    return leakyRelu(input, { negativeSlope: this.negativeSlope });
+    return leakyRelu(input, this.opOptions);
   }
 }
 
 /** x if x > 0, else a · x with a drawn from U(lower, upper) per element in training, their mean in evaluation (defaults 1/8 and 1/3; Xu et al. 2015). */
-export class RReLU extends Module {
-  readonly lower: number;
-  readonly upper: number;
+export class RReLU extends Configured<{ lower: number; upper: number }> {
+  declare readonly lower: number;
+  declare readonly upper: number;
 
   constructor(options: { lower?: number; upper?: number } = {}) {
-    super();
-    checkOptions("RReLU", options, ["lower", "upper"]);
-    this.lower = options.lower ?? 1 / 8;
-    this.upper = options.upper ?? 1 / 3;
-    if (!(this.lower <= this.upper)) {
-      throw new RangeError(`RReLU: lower must be ≤ upper, got ${this.lower} and ${this.upper}.`);
-    }
+    super(options, { lower: 1 / 8, upper: 1 / 3 });
+    demand("RReLU", "lower", this.lower, this.lower <= this.upper, `≤ upper, which is ${this.upper}`);
   }
 
   override forward(input: Tensor): Tensor {
@@ -171,139 +164,124 @@ export class RReLU extends Module {
 }
 
 /** x if x > 0, else alpha (eˣ - 1) (default alpha 1). */
-export class ELU extends Module {
-  readonly alpha: number;
+export class ELU extends Configured<{ alpha: number }> {
+  declare readonly alpha: number;
 
   constructor(options: { alpha?: number } = {}) {
-    super();
-    checkOptions("ELU", options, ["alpha"]);
-    this.alpha = options.alpha ?? 1;
+    super(options, { alpha: 1 });
   }
 
   override forward(input: Tensor): Tensor {
-    return elu(input, { alpha: this.alpha });
+    return elu(input, this.opOptions);
   }
 }
 
 /** max(0, x) + min(0, alpha (e^(x / alpha) - 1)) (default alpha 1). */
-export class CELU extends Module {
-  readonly alpha: number;
+export class CELU extends Configured<{ alpha: number }> {
+  declare readonly alpha: number;
 
   constructor(options: { alpha?: number } = {}) {
-    super();
-    checkOptions("CELU", options, ["alpha"]);
-    this.alpha = options.alpha ?? 1;
+    super(options, { alpha: 1 });
   }
 
   override forward(input: Tensor): Tensor {
-    return celu(input, { alpha: this.alpha });
+    return celu(input, this.opOptions);
   }
 }
 
 /** x Φ(x) with the normal distribution function Φ, or its tanh approximation (Hendrycks and Gimpel 2016). */
-export class GELU extends Module {
-  readonly approximate: "none" | "tanh";
+export class GELU extends Configured<{ approximate: "none" | "tanh" }> {
+  declare readonly approximate: "none" | "tanh";
 
   constructor(options: { approximate?: "none" | "tanh" } = {}) {
-    super();
-    checkOptions("GELU", options, ["approximate"]);
-    this.approximate = options.approximate ?? "none";
+    super(options, { approximate: "none" });
   }
 
   override forward(input: Tensor): Tensor {
-    return gelu(input, { approximate: this.approximate });
+    return gelu(input, this.opOptions);
   }
 }
 
 /** log(1 + e^(beta x)) / beta; linear where beta x > threshold (defaults 1 and 20). */
-export class Softplus extends Module {
-  readonly beta: number;
-  readonly threshold: number;
+export class Softplus extends Configured<{ beta: number; threshold: number }> {
+  declare readonly beta: number;
+  declare readonly threshold: number;
 
   constructor(options: { beta?: number; threshold?: number } = {}) {
-    super();
-    checkOptions("Softplus", options, ["beta", "threshold"]);
-    this.beta = options.beta ?? 1;
-    this.threshold = options.threshold ?? 20;
+    super(options, { beta: 1, threshold: 20 });
   }
 
   override forward(input: Tensor): Tensor {
-    return softplus(input, { beta: this.beta, threshold: this.threshold });
+    return softplus(input, this.opOptions);
   }
 }
 
 /** min(max(minVal, x), maxVal) (defaults -1 and 1). */
-export class Hardtanh extends Module {
-  readonly minVal: number;
-  readonly maxVal: number;
+export class Hardtanh extends Configured<{ minVal: number; maxVal: number }> {
+  declare readonly minVal: number;
+  declare readonly maxVal: number;
 
   constructor(options: { minVal?: number; maxVal?: number } = {}) {
-    super();
-    checkOptions("Hardtanh", options, ["minVal", "maxVal"]);
-    this.minVal = options.minVal ?? -1;
-    this.maxVal = options.maxVal ?? 1;
+    super(options, { minVal: -1, maxVal: 1 });
   }
 
   override forward(input: Tensor): Tensor {
-    return hardtanh(input, { minVal: this.minVal, maxVal: this.maxVal });
+    return hardtanh(input, this.opOptions);
   }
 }
 
 /** x where |x| > lambd (default 0.5), else 0. */
-export class Hardshrink extends Module {
-  readonly lambd: number;
+export class Hardshrink extends Configured<{ lambd: number }> {
+  declare readonly lambd: number;
 
   constructor(options: { lambd?: number } = {}) {
-    super();
-    checkOptions("Hardshrink", options, ["lambd"]);
-    this.lambd = options.lambd ?? 0.5;
+    super(options, { lambd: 0.5 });
   }
 
   override forward(input: Tensor): Tensor {
-    return hardshrink(input, { lambd: this.lambd });
+    return hardshrink(input, this.opOptions);
   }
 }
 
 /** x moved towards 0 by lambd (default 0.5), 0 within. */
-export class Softshrink extends Module {
-  readonly lambd: number;
+export class Softshrink extends Configured<{ lambd: number }> {
+  declare readonly lambd: number;
 
   constructor(options: { lambd?: number } = {}) {
-    super();
-    checkOptions("Softshrink", options, ["lambd"]);
-    this.lambd = options.lambd ?? 0.5;
+    super(options, { lambd: 0.5 });
   }
 
   override forward(input: Tensor): Tensor {
-    return softshrink(input, { lambd: this.lambd });
+    return softshrink(input, this.opOptions);
   }
 }
 
 /** The first half along dim (default -1) times σ of the second half. */
-export class GLU extends Module {
-  readonly dim: number;
+export class GLU extends Configured<{ dim: number }> {
+  declare readonly dim: number;
 
   constructor(options: { dim?: number } = {}) {
-    super();
-    checkOptions("GLU", options, ["dim"]);
-    this.dim = options.dim ?? -1;
+    super(options, { dim: -1 });
   }
 
   override forward(input: Tensor): Tensor {
-    return glu(input, { dim: this.dim });
+    return glu(input, this.opOptions);
   }
 }
 
-/** eˣ / Σ eˣ along dim. */
-export class Softmax extends Module {
+/** What the softmax layers share. */
+abstract class AlongDim extends Module {
   readonly dim: number;
 
   constructor(dim: number, ...options: never[]) {
     super();
-    noOptions("Softmax", options);
-    this.dim = wholeDim("Softmax", dim);
+    noOptions(this.constructor.name, options);
+    this.dim = checkWhole(this.constructor.name, "dim", dim, Number.MIN_SAFE_INTEGER);
   }
+}
 
+/** eˣ / Σ eˣ along dim. */
+export class Softmax extends AlongDim {
   override forward(input: Tensor): Tensor {
     return softmax(input, this.dim);
   }
@@ -313,40 +291,21 @@ export class Softmax extends Module {
 export class Softmax2d extends Plain {
   override forward(input: Tensor): Tensor {
     if (input.ndim !== 3 && input.ndim !== 4) {
-      throw new ShapeError(`Softmax2d: the input must be [N, C, H, W] or [C, H, W], got [${input.shape}].`, {
-        op: "Softmax2d",
-        shapes: [input.shape],
-      });
+      throw misfit("Softmax2d", `the input must be [N, C, H, W] or [C, H, W], got [${input.shape}].`, input);
     }
     return softmax(input, -3);
   }
 }
 
 /** x - log Σ eˣ along dim. */
-export class LogSoftmax extends Module {
-  readonly dim: number;
-
-  constructor(dim: number, ...options: never[]) {
-    super();
-    noOptions("LogSoftmax", options);
-    this.dim = wholeDim("LogSoftmax", dim);
-  }
-
+export class LogSoftmax extends AlongDim {
   override forward(input: Tensor): Tensor {
     return logSoftmax(input, this.dim);
   }
 }
 
 /** e⁻ˣ / Σ e⁻ˣ along dim. */
-export class Softmin extends Module {
-  readonly dim: number;
-
-  constructor(dim: number, ...options: never[]) {
-    super();
-    noOptions("Softmin", options);
-    this.dim = wholeDim("Softmin", dim);
-  }
-
+export class Softmin extends AlongDim {
   override forward(input: Tensor): Tensor {
     return softmin(input, this.dim);
   }
@@ -376,16 +335,12 @@ export class PReLU extends Module {
 
   constructor(options: { numParameters?: number; init?: number } = {}) {
     super();
-    checkOptions("PReLU", options, ["numParameters", "init"]);
-    this.numParameters = whole("PReLU", "numParameters", options.numParameters ?? 1);
-    this.weight = filled([this.numParameters], options.init ?? 0.25, { requiresGrad: true });
+    const { numParameters, init } = withDefaults("PReLU", options, { numParameters: 1, init: 0.25 });
+    this.numParameters = checkWhole("PReLU", "numParameters", numParameters, 1);
+    this.weight = filled([numParameters], init, { requiresGrad: true });
   }
 
   override forward(input: Tensor): Tensor {
     return prelu(input, this.weight);
   }
-}
-
-function wholeDim(layer: string, dim: number): number {
-  return whole(layer, "dim", dim, Number.MIN_SAFE_INTEGER);
 }

@@ -1,11 +1,11 @@
 // Multi-head attention with PyTorch's parameters and masks.
 
-import { ShapeError, WgradError } from "../errors.ts";
+import { checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts";
+import { WgradError } from "../errors.ts";
 import {
   add,
   arange,
   cat,
-  checkOptions,
   dropout,
   expand,
   gt,
@@ -30,10 +30,11 @@ import {
   where,
   zeros,
 } from "../tensor.ts";
-import { probability, whole } from "./check.ts";
+import { probability } from "./check.ts";
 import * as init from "./init.ts";
 import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
+import { blank } from "./parameter.ts";
 
 export interface MultiheadAttentionOptions {
   /** Probability with which, in training, an attention weight is dropped. Default 0. */
@@ -90,30 +91,32 @@ export class MultiheadAttention extends Module {
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
     super();
     const name = "MultiheadAttention";
-    const known = ["dropout", "bias", "addBiasKv", "addZeroAttn", "kdim", "vdim", "batchFirst"];
-    checkOptions(name, options, known);
-    this.embedDim = whole(name, "embedDim", embedDim);
-    this.numHeads = whole(name, "numHeads", numHeads);
-    if (embedDim % numHeads !== 0) {
-      throw new RangeError(`${name}: embedDim must be a multiple of numHeads, got ${embedDim} and ${numHeads}.`);
-    }
-    this.dropout = probability(name, "dropout", options.dropout ?? 0);
-    this.batchFirst = options.batchFirst ?? false;
-    this.addZeroAttn = options.addZeroAttn ?? false;
-    this.kdim = whole(name, "kdim", options.kdim ?? embedDim);
-    this.vdim = whole(name, "vdim", options.vdim ?? embedDim);
-    const make = (...shape: number[]): Tensor => zeros(shape, { requiresGrad: true });
-    if (this.kdim === embedDim && this.vdim === embedDim) this.in_proj_weight = make(3 * embedDim, embedDim);
+    const { bias, addBiasKv, ...all } = withDefaults(name, options, {
+      dropout: 0,
+      bias: true,
+      addBiasKv: false,
+      addZeroAttn: false,
+      kdim: embedDim,
+      vdim: embedDim,
+      batchFirst: false,
+    });
+    this.embedDim = checkWhole(name, "embedDim", embedDim, 1);
+    this.numHeads = checkWhole(name, "numHeads", numHeads, 1);
+    demand(name, "embedDim", embedDim, embedDim % numHeads === 0, `a multiple of numHeads, which is ${numHeads}`);
+    this.dropout = probability(name, "dropout", all.dropout);
+    this.batchFirst = all.batchFirst;
+    this.addZeroAttn = all.addZeroAttn;
+    this.kdim = checkWhole(name, "kdim", all.kdim, 1);
+    this.vdim = checkWhole(name, "vdim", all.vdim, 1);
+    if (this.kdim === embedDim && this.vdim === embedDim) this.in_proj_weight = blank(3 * embedDim, embedDim);
     else {
-      this.q_proj_weight = make(embedDim, embedDim);
-      this.k_proj_weight = make(embedDim, this.kdim);
-      this.v_proj_weight = make(embedDim, this.vdim);
+      this.q_proj_weight = blank(embedDim, embedDim);
+      this.k_proj_weight = blank(embedDim, this.kdim);
+      this.v_proj_weight = blank(embedDim, this.vdim);
     }
-    const bias = options.bias ?? true;
-    this.in_proj_bias = bias ? make(3 * embedDim) : null;
-    const added = options.addBiasKv ?? false;
-    this.bias_k = added ? make(1, 1, embedDim) : null;
-    this.bias_v = added ? make(1, 1, embedDim) : null;
+    this.in_proj_bias = bias ? blank(3 * embedDim) : null;
+    this.bias_k = addBiasKv ? blank(1, 1, embedDim) : null;
+    this.bias_v = addBiasKv ? blank(1, 1, embedDim) : null;
     this.out_proj = new Linear(embedDim, embedDim, { bias });
     this.resetParameters();
   }
@@ -138,8 +141,13 @@ export class MultiheadAttention extends Module {
     value: Tensor,
     options: AttentionForwardOptions = {},
   ): [Tensor, Tensor | null] {
-    const known = ["keyPaddingMask", "needWeights", "attnMask", "averageAttnWeights", "isCausal"];
-    checkOptions("MultiheadAttention.forward", options, known);
+    const all = withDefaults("MultiheadAttention.forward", options, {
+      keyPaddingMask: null,
+      needWeights: true,
+      attnMask: null,
+      averageAttnWeights: true,
+      isCausal: false,
+    });
     this.#check(query, key, value);
     const batched = query.ndim === 3;
     // One tensor in three roles is projected once.
@@ -163,13 +171,13 @@ export class MultiheadAttention extends Module {
     const heads = [q, k, v].map((x) =>
       permute(reshape(x, [batch, x.shape[1] as number, this.numHeads, -1]), [0, 2, 1, 3]),
     ) as [Tensor, Tensor, Tensor];
-    const mask = this.#mask(batch, q.shape[1] as number, length, extra, options);
+    const mask = this.#mask(batch, q.shape[1] as number, length, extra, all);
     const dropoutP = this.training ? this.dropout : 0;
-    const causal = options.isCausal === true && mask === null;
+    const causal = all.isCausal && mask === null;
     const weights = (): Tensor => attentionWeights(heads[0], heads[1], mask, causal);
     let attended: Tensor;
     let seen: Tensor | null = null;
-    if (options.needWeights ?? true) seen = weights();
+    if (all.needWeights) seen = weights();
     if (seen !== null && dropoutP > 0) {
       // What is returned is what was used.
       seen = dropout(seen, dropoutP, { training: true });
@@ -178,13 +186,11 @@ export class MultiheadAttention extends Module {
     const joined = this.out_proj.forward(reshape(permute(attended, [0, 2, 1, 3]), [batch, -1, this.embedDim]));
     const output = batched ? (this.batchFirst ? joined : transpose(joined, 0, 1)) : squeeze(joined, { dim: 0 });
     if (seen === null) return [output, null];
-    const shown = (options.averageAttnWeights ?? true) ? mean(seen, 1) : seen;
+    const shown = all.averageAttnWeights ? mean(seen, 1) : seen;
     return [output, batched ? shown : squeeze(shown, { dim: 0 })];
   }
 
   #check(query: Tensor, key: Tensor, value: Tensor): void {
-    const op = "MultiheadAttention";
-    const shapes = [query.shape, key.shape, value.shape];
     const rank = query.ndim;
     const [batchDim, keyDim] = rank === 2 ? [-1, 0] : this.batchFirst ? [0, 1] : [1, 0];
     const sizes = [this.embedDim, this.kdim, this.vdim];
@@ -200,10 +206,9 @@ export class MultiheadAttention extends Module {
     if (fits) return;
     const form = (size: number, name: string): string =>
       this.batchFirst ? `[N, ${name}, ${size}]` : `[${name}, N, ${size}]`;
-    throw new ShapeError(
-      `${op}: needs queries ${form(this.embedDim, "L")}, keys ${form(this.kdim, "S")} and values ${form(this.vdim, "S")} (or all without N), got ${shapes.map((s) => `[${s}]`).join(", ")}.`,
-      { op, shapes },
-    );
+    const forms = `queries ${form(this.embedDim, "L")}, keys ${form(this.kdim, "S")} and values ${form(this.vdim, "S")}`;
+    const got = [query, key, value].map(({ shape }) => `[${shape}]`).join(", ");
+    throw misfit("MultiheadAttention", `needs ${forms} (or all without N), got ${got}.`, query, key, value);
   }
 
   #project(query: Tensor, key: Tensor, value: Tensor): [Tensor, Tensor, Tensor] {
@@ -276,9 +281,7 @@ function attentionWeights(query: Tensor, key: Tensor, mask: Tensor | null, causa
 }
 
 function checkMask(op: string, name: string, mask: Tensor, wanted: number[]): void {
-  if (mask.ndim !== wanted.length || mask.shape.some((n, i) => n !== wanted[i])) {
-    throw new ShapeError(`${op}: ${name} must be [${wanted}], got [${mask.shape}].`, { op, shapes: [mask.shape] });
-  }
+  if (!sameShape(mask.shape, wanted)) throw misfit(op, `${name} must be [${wanted}], got [${mask.shape}].`, mask);
   if (mask.dtype !== "bool" && mask.dtype !== "f32" && mask.dtype !== "f16") {
     throw new WgradError(
       `${op}: ${name} must be bool (true: hidden) or float, got ${mask.dtype}. mask.ne(0) makes a bool.`,

@@ -1,9 +1,8 @@
 // Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
 
-import { ShapeError } from "../errors.ts";
+import { checkWhole, misfit, withDefaults } from "../check.ts";
 import {
   add,
-  checkOptions,
   mean,
   mul,
   noGrad,
@@ -17,9 +16,8 @@ import {
   tensor,
   unsqueeze,
 } from "../tensor.ts";
-import { whole } from "./check.ts";
+import { Affine } from "./affine.ts";
 import * as init from "./init.ts";
-import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
 export interface BatchNormOptions {
@@ -38,12 +36,10 @@ export interface BatchNormOptions {
  * example (instance norm). In training, mean and (biased) variance are the input's, and
  * running ← (1 - momentum) running + momentum · input's (unbiased variance); in evaluation they are the running ones.
  */
-abstract class ChannelNorm extends Module {
+abstract class ChannelNorm extends Affine {
   readonly numFeatures: number;
   readonly eps: number;
   readonly momentum: number | null;
-  weight: Tensor | null;
-  bias: Tensor | null;
   // Buffers carry their state-dict names; the camelCase accessors below read them.
   running_mean: Tensor | null = null;
   running_var: Tensor | null = null;
@@ -54,15 +50,14 @@ abstract class ChannelNorm extends Module {
     options: BatchNormOptions,
     defaults: { affine: boolean; trackRunningStats: boolean },
   ) {
-    super();
-    checkOptions(this.constructor.name, options, ["eps", "momentum", "affine", "trackRunningStats"]);
-    this.numFeatures = whole(this.constructor.name, "numFeatures", numFeatures);
-    this.eps = options.eps ?? 1e-5;
+    const { name } = new.target;
+    const all = withDefaults(name, options, { eps: 1e-5, momentum: null as number | null, ...defaults });
+    checkWhole(name, "numFeatures", numFeatures, 1);
+    super([numFeatures], all.affine, all.affine);
+    this.numFeatures = numFeatures;
+    this.eps = all.eps;
     this.momentum = options.momentum === undefined ? 0.1 : options.momentum;
-    const affine = options.affine ?? defaults.affine;
-    this.weight = affine ? filled([numFeatures], 1, { requiresGrad: true }) : null;
-    this.bias = affine ? filled([numFeatures], 0, { requiresGrad: true }) : null;
-    if (options.trackRunningStats ?? defaults.trackRunningStats) {
+    if (all.trackRunningStats) {
       this.registerBuffer("running_mean", filled([numFeatures], 0));
       this.registerBuffer("running_var", filled([numFeatures], 1));
       this.registerBuffer("num_batches_tracked", tensor(0, { dtype: "i32" }));
@@ -92,19 +87,23 @@ abstract class ChannelNorm extends Module {
   }
 
   /** Starts over: running statistics reset, weight 1, bias 0. */
-  resetParameters(): void {
+  override resetParameters(): void {
     this.resetRunningStats();
-    if (this.weight !== null) init.ones(this.weight);
-    if (this.bias !== null) init.zeros(this.bias);
+    super.resetParameters();
   }
 
-  protected abstract checkInput(input: Tensor): void;
+  /** Ranks that the input may have, and their form. */
+  protected abstract inputForm(): [ranks: readonly number[], form: string];
 
   /** The dims over which mean and variance are taken. */
   protected abstract statisticsDims(ndim: number): number[];
 
   override forward(input: Tensor): Tensor {
-    this.checkInput(input);
+    const { name } = this.constructor;
+    const [ranks, form] = this.inputForm();
+    if (!ranks.includes(input.ndim) || input.shape[1] !== this.numFeatures) {
+      throw misfit(name, `the input must be ${form} with C = ${this.numFeatures}, got [${input.shape}].`, input);
+    }
     const perChannel = [1, this.numFeatures, ...new Array<number>(input.ndim - 2).fill(1)];
     if (!this.training && this.running_mean !== null && this.running_var !== null) {
       const centered = sub(input, reshape(this.running_mean, perChannel));
@@ -113,10 +112,8 @@ abstract class ChannelNorm extends Module {
     const dims = this.statisticsDims(input.ndim);
     const count = dims.reduce((product, dim) => product * (input.shape[dim] ?? 1), 1);
     if (this.training && count <= 1) {
-      throw new ShapeError(
-        `${this.constructor.name}: training needs more than one value per channel, got [${input.shape}]. Use a larger batch or eval().`,
-        { op: this.constructor.name, shapes: [input.shape] },
-      );
+      const problem = `training needs more than one value per channel, got [${input.shape}].`;
+      throw misfit(name, `${problem} Use a larger batch or eval().`, input);
     }
     const average = mean(input, dims, true);
     const centered = sub(input, average);
@@ -160,21 +157,21 @@ abstract class BatchNorm extends ChannelNorm {
   }
 
   protected override statisticsDims(ndim: number): number[] {
-    return Array.from({ length: ndim }, (_, i) => i).filter((i) => i !== 1);
+    return [...new Array(ndim).keys()].filter((dim) => dim !== 1);
   }
 }
 
 /** Batch normalization of [N, C] or [N, C, L]. */
 export class BatchNorm1d extends BatchNorm {
-  protected override checkInput(input: Tensor): void {
-    checkChannels("BatchNorm1d", input, this.numFeatures, [2, 3], "[N, C] or [N, C, L]");
+  protected override inputForm(): [readonly number[], string] {
+    return [[2, 3], "[N, C] or [N, C, L]"];
   }
 }
 
 /** Batch normalization of [N, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
-  protected override checkInput(input: Tensor): void {
-    checkChannels("BatchNorm2d", input, this.numFeatures, [4], "[N, C, H, W]");
+  protected override inputForm(): [readonly number[], string] {
+    return [[4], "[N, C, H, W]"];
   }
 }
 
@@ -184,8 +181,8 @@ export class InstanceNorm2d extends ChannelNorm {
     super(numFeatures, options, { affine: false, trackRunningStats: false });
   }
 
-  protected override checkInput(input: Tensor): void {
-    checkChannels("InstanceNorm2d", input, this.numFeatures, [4], "[N, C, H, W] or [C, H, W]");
+  protected override inputForm(): [readonly number[], string] {
+    return [[4], "[N, C, H, W] or [C, H, W]"];
   }
 
   override forward(input: Tensor): Tensor {
@@ -199,12 +196,4 @@ export class InstanceNorm2d extends ChannelNorm {
   protected override countBatch(tracked: Tensor): Tensor {
     return tracked;
   }
-}
-
-function checkChannels(layer: string, input: Tensor, channels: number, ranks: number[], form: string): void {
-  if (ranks.includes(input.ndim) && input.shape[1] === channels) return;
-  throw new ShapeError(`${layer}: the input must be ${form} with C = ${channels}, got [${input.shape}].`, {
-    op: layer,
-    shapes: [input.shape],
-  });
 }

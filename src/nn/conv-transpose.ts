@@ -1,7 +1,7 @@
 // Transposed convolution layers over one and two spatial dims.
 
-import { ShapeError } from "../errors.ts";
-import { checkOptions, convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
+import { checkOptions, misfit } from "../check.ts";
+import { convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
@@ -19,7 +19,10 @@ abstract class ConvTransposeNd extends Convolution {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
 
+  readonly #op: typeof convTranspose1d;
+
   constructor(
+    op: typeof convTranspose1d,
     dims: number,
     inChannels: number,
     outChannels: number,
@@ -27,51 +30,39 @@ abstract class ConvTransposeNd extends Convolution {
     options: ConvTransposeOptions,
   ) {
     super(dims, inChannels, outChannels, kernelSize, options, ["padding", "outputPadding"], true);
-    const name = this.constructor.name;
+    const { name } = this.constructor;
     this.padding = sizes(name, "padding", options.padding ?? 0, dims, 0);
     this.outputPadding = sizes(name, "outputPadding", options.outputPadding ?? 0, dims, 0);
+    this.#op = op;
   }
 
-  /** The op's options; `outputSize` chooses among the sizes that a stride has merged. */
-  protected options(
-    input: Tensor,
-    outputSize: readonly number[] | undefined,
-  ): {
-    stride: number[];
-    padding: number[];
-    outputPadding: number[];
-    groups: number;
-    dilation: number[];
-    bias: Tensor | null;
-  } {
-    return {
-      stride: [...this.stride],
-      padding: [...this.padding],
-      outputPadding: outputSize === undefined ? [...this.outputPadding] : this.#paddingFor(input, outputSize),
-      groups: this.groups,
-      dilation: [...this.dilation],
-      bias: this.bias,
-    };
+  /** `outputSize`, the spatial dims' sizes, chooses among those that a stride has merged, instead of `outputPadding`. */
+  override forward(input: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
+    checkOptions(`${this.constructor.name}.forward`, options, ["outputSize"]);
+    const { outputSize } = options;
+    return this.#op(input, this.weight, {
+      ...this.sharedOptions,
+      padding: this.padding,
+      outputPadding: outputSize === undefined ? this.outputPadding : this.#paddingFor(input, outputSize),
+    });
   }
 
   #paddingFor(input: Tensor, outputSize: readonly number[]): number[] {
-    const name = this.constructor.name;
     const dims = this.kernelSize.length;
     const wanted = outputSize.slice(-dims);
-    const extra = wanted.map((size, i) => {
+    // How far each size lies above the smallest, and how many sizes a stride has merged.
+    const places = this.kernelSize.map((kernel, i) => {
+      const [stride, dilation] = [this.stride[i] as number, this.dilation[i] as number];
       const length = input.shape[input.ndim - dims + i] ?? 0;
-      const [stride, padding] = [this.stride[i] ?? 1, this.padding[i] ?? 0];
-      return (
-        size - ((length - 1) * stride - 2 * padding + (this.dilation[i] ?? 1) * ((this.kernelSize[i] ?? 1) - 1) + 1)
-      );
+      const smallest = (length - 1) * stride - 2 * (this.padding[i] as number) + dilation * (kernel - 1) + 1;
+      return { extra: (wanted[i] as number) - smallest, merged: Math.max(stride, dilation) };
     });
-    if (
-      wanted.length !== dims ||
-      extra.some((n, i) => n < 0 || n >= Math.max(this.stride[i] ?? 1, this.dilation[i] ?? 1))
-    ) {
-      throw new ShapeError(
-        `${name}: outputSize must lie within a stride above the smallest size, got [${outputSize}] for an input [${input.shape}] (${extra} above it).`,
-        { op: name, shapes: [input.shape] },
+    const extra = places.map((place) => place.extra);
+    if (wanted.length !== dims || !places.every(({ extra, merged }) => extra >= 0 && extra < merged)) {
+      throw misfit(
+        this.constructor.name,
+        `outputSize must lie within a stride above the smallest size, got [${outputSize}] for an input [${input.shape}] (${extra} above it).`,
+        input,
       );
     }
     return extra;
@@ -86,13 +77,7 @@ export class ConvTranspose1d extends ConvTransposeNd {
     kernelSize: number | readonly number[],
     options: ConvTransposeOptions = {},
   ) {
-    super(1, inChannels, outChannels, kernelSize, options);
-  }
-
-  /** `outputSize` [L] chooses the size of the output instead of `outputPadding`. */
-  override forward(input: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
-    checkOptions("ConvTranspose1d.forward", options, ["outputSize"]);
-    return convTranspose1d(input, this.weight, this.options(input, options.outputSize));
+    super(convTranspose1d, 1, inChannels, outChannels, kernelSize, options);
   }
 }
 
@@ -104,12 +89,6 @@ export class ConvTranspose2d extends ConvTransposeNd {
     kernelSize: number | readonly number[],
     options: ConvTransposeOptions = {},
   ) {
-    super(2, inChannels, outChannels, kernelSize, options);
-  }
-
-  /** `outputSize` [H, W] chooses the size of the output instead of `outputPadding`. */
-  override forward(input: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
-    checkOptions("ConvTranspose2d.forward", options, ["outputSize"]);
-    return convTranspose2d(input, this.weight, this.options(input, options.outputSize));
+    super(convTranspose2d, 2, inChannels, outChannels, kernelSize, options);
   }
 }

@@ -1,8 +1,8 @@
 // Convolution layers over one, two and three spatial dims.
 
-import { ShapeError } from "../errors.ts";
+import { checkChoice, misfit } from "../check.ts";
 import { conv1d, conv2d, conv3d, pad, type Tensor } from "../tensor.ts";
-import { choice, sizes } from "./check.ts";
+import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
 export interface ConvOptions extends ConvolutionOptions {
@@ -14,15 +14,14 @@ export interface ConvOptions extends ConvolutionOptions {
   paddingMode?: "zeros" | "reflect" | "replicate" | "circular";
 }
 
-type Pair = [left: number, right: number];
-
 /** What the layers here share: padding of all kinds. */
 abstract class ConvNd extends Convolution {
   readonly padding: readonly number[] | "same" | "valid";
   readonly paddingMode: "zeros" | "reflect" | "replicate" | "circular";
-  readonly #pads: readonly Pair[];
+  readonly #op: typeof conv1d;
 
   constructor(
+    op: typeof conv1d,
     dims: number,
     inChannels: number,
     outChannels: number,
@@ -30,12 +29,12 @@ abstract class ConvNd extends Convolution {
     options: ConvOptions,
   ) {
     super(dims, inChannels, outChannels, kernelSize, options, ["padding", "paddingMode"], false);
-    const name = this.constructor.name;
+    const { name } = this.constructor;
     const modes = ["zeros", "reflect", "replicate", "circular"] as const;
-    this.paddingMode = choice(name, "paddingMode", options.paddingMode ?? "zeros", modes);
+    this.paddingMode = checkChoice(name, "paddingMode", options.paddingMode ?? "zeros", modes);
     const padding = options.padding ?? 0;
     if (typeof padding === "string") {
-      this.padding = choice<"same" | "valid">(name, "padding", padding, ["same", "valid"]);
+      this.padding = checkChoice<"same" | "valid">(name, "padding", padding, ["same", "valid"]);
       if (padding === "same" && this.stride.some((step) => step !== 1)) {
         throw new RangeError(
           `${name}: padding "same" needs stride 1, got [${this.stride}]. Give the padding in numbers.`,
@@ -44,48 +43,25 @@ abstract class ConvNd extends Convolution {
     } else {
       this.padding = sizes(name, "padding", padding, dims, 0);
     }
-    this.#pads = this.kernelSize.map((size, i): Pair => {
-      if (typeof this.padding !== "string") return [this.padding[i] ?? 0, this.padding[i] ?? 0];
-      if (this.padding === "valid") return [0, 0];
-      const total = (this.dilation[i] ?? 1) * (size - 1);
+    this.#op = op;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { weight, sharedOptions, padding, paddingMode: mode } = this;
+    if (mode === "zeros") return this.#op(input, weight, { ...sharedOptions, padding });
+    const dims = this.kernelSize.length;
+    if (input.ndim < dims + 1) {
+      const form = [this.inChannels, ...new Array<string>(dims).fill("*")].join(", ");
+      throw misfit(this.constructor.name, `needs [batch, ${form}], got [${input.shape}].`, input);
+    }
+    const pads = this.kernelSize.map((size, i) => {
+      if (padding === "valid") return [0, 0];
+      if (padding !== "same") return [padding[i] as number, padding[i] as number];
+      const total = (this.dilation[i] as number) * (size - 1);
       return [Math.floor(total / 2), Math.ceil(total / 2)];
     });
-  }
-
-  /** The input with the padding that the op itself cannot add, and the padding that it can. */
-  protected padded(input: Tensor): { x: Tensor; padding: number[] } {
-    if (this.#pads.every(([left, right]) => left === 0 && right === 0)) {
-      return { x: input, padding: this.#pads.map(() => 0) };
-    }
-    if (this.paddingMode === "zeros" && this.#pads.every(([left, right]) => left === right)) {
-      return { x: input, padding: this.#pads.map(([left]) => left) };
-    }
-    if (input.ndim < this.#pads.length + 1) {
-      throw new ShapeError(
-        `${this.constructor.name}: needs [batch, ${this.inChannels}, ${this.#pads.map(() => "*").join(", ")}], got [${input.shape}].`,
-        { op: this.constructor.name, shapes: [input.shape] },
-      );
-    }
     // pad() names the last dim first.
-    const pads = [...this.#pads].reverse().flat();
-    const mode = this.paddingMode === "zeros" ? "constant" : this.paddingMode;
-    return { x: pad(input, pads, { mode }), padding: this.#pads.map(() => 0) };
-  }
-
-  protected options(padding: number[]): {
-    stride: number[];
-    padding: number[];
-    dilation: number[];
-    groups: number;
-    bias?: Tensor;
-  } {
-    return {
-      stride: [...this.stride],
-      padding,
-      dilation: [...this.dilation],
-      groups: this.groups,
-      ...(this.bias === null ? {} : { bias: this.bias }),
-    };
+    return this.#op(pad(input, pads.reverse().flat(), { mode }), weight, sharedOptions);
   }
 }
 
@@ -97,12 +73,7 @@ export class Conv1d extends ConvNd {
     kernelSize: number | readonly number[],
     options: ConvOptions = {},
   ) {
-    super(1, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { x, padding } = this.padded(input);
-    return conv1d(x, this.weight, this.options(padding));
+    super(conv1d, 1, inChannels, outChannels, kernelSize, options);
   }
 }
 
@@ -114,12 +85,7 @@ export class Conv2d extends ConvNd {
     kernelSize: number | readonly number[],
     options: ConvOptions = {},
   ) {
-    super(2, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { x, padding } = this.padded(input);
-    return conv2d(x, this.weight, this.options(padding));
+    super(conv2d, 2, inChannels, outChannels, kernelSize, options);
   }
 }
 
@@ -131,11 +97,6 @@ export class Conv3d extends ConvNd {
     kernelSize: number | readonly number[],
     options: ConvOptions = {},
   ) {
-    super(3, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { x, padding } = this.padded(input);
-    return conv3d(x, this.weight, this.options(padding));
+    super(conv3d, 3, inChannels, outChannels, kernelSize, options);
   }
 }

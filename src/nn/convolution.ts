@@ -1,9 +1,11 @@
 // What convolution layers of both directions share: sizes, weight, bias and their initial values.
 
-import { checkOptions, type Tensor, zeros } from "../tensor.ts";
-import { sizes, whole } from "./check.ts";
-import * as init from "./init.ts";
+import { checkOptions, checkWhole } from "../check.ts";
+import type { Tensor } from "../tensor.ts";
+import { sizes } from "./check.ts";
+import { fans } from "./init.ts";
 import { Module } from "./module.ts";
+import { blank, draw } from "./parameter.ts";
 
 export interface ConvolutionOptions {
   stride?: number | readonly number[];
@@ -41,28 +43,31 @@ export abstract class Convolution extends Module {
     super();
     const name = this.constructor.name;
     checkOptions(name, options, ["stride", ...ownOptions, "dilation", "groups", "bias"]);
-    this.inChannels = whole(name, "inChannels", inChannels);
-    this.outChannels = whole(name, "outChannels", outChannels);
+    this.inChannels = checkWhole(name, "inChannels", inChannels, 1);
+    this.outChannels = checkWhole(name, "outChannels", outChannels, 1);
     this.kernelSize = sizes(name, "kernelSize", kernelSize, dims);
     this.stride = sizes(name, "stride", options.stride ?? 1, dims);
     this.dilation = sizes(name, "dilation", options.dilation ?? 1, dims);
-    this.groups = whole(name, "groups", options.groups ?? 1);
+    this.groups = checkWhole(name, "groups", options.groups ?? 1, 1);
     if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
       throw new RangeError(
         `${name}: inChannels and outChannels must be multiples of groups, got ${inChannels}, ${outChannels} and ${this.groups}.`,
       );
     }
     const [first, second] = transposed ? [inChannels, outChannels] : [outChannels, inChannels];
-    this.weight = zeros([first, second / this.groups, ...this.kernelSize], { requiresGrad: true });
-    this.bias = (options.bias ?? true) ? zeros([outChannels], { requiresGrad: true }) : null;
+    this.weight = blank(first, second / this.groups, ...this.kernelSize);
+    this.bias = (options.bias ?? true) ? blank(outChannels) : null;
     this.resetParameters();
   }
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const { fanIn } = init.fans(this.constructor.name, this.weight);
-    const bound = 1 / Math.sqrt(fanIn);
-    init.uniform(this.weight, { a: -bound, b: bound });
-    if (this.bias !== null) init.uniform(this.bias, { a: -bound, b: bound });
+    draw(fans(this.constructor.name, this.weight).fanIn, this.weight, this.bias);
+  }
+
+  /** What the ops of both directions take. */
+  protected get sharedOptions(): Pick<this, "stride" | "dilation" | "groups" | "bias"> {
+    const { stride, dilation, groups, bias } = this;
+    return { stride, dilation, groups, bias };
   }
 }

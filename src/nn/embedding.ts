@@ -1,10 +1,9 @@
 // Embedding: a table of learned vectors looked up by index.
 
+import { checkWhole, demand, withDefaults } from "../check.ts";
 import {
   add,
   arange,
-  checkOptions,
-  detach,
   embedding,
   eq,
   gt,
@@ -16,15 +15,14 @@ import {
   ones,
   reciprocal,
   reshape,
-  sub,
   type Tensor,
   unsqueeze,
   where,
   zeros,
 } from "../tensor.ts";
-import { whole } from "./check.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
+import { blank } from "./parameter.ts";
 
 export interface EmbeddingOptions {
   /** This row starts at 0 and gets no gradient; negative: from the end. */
@@ -49,25 +47,19 @@ export class Embedding extends Module {
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
-    checkOptions("Embedding", options, ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"]);
-    this.numEmbeddings = whole("Embedding", "numEmbeddings", numEmbeddings);
-    this.embeddingDim = whole("Embedding", "embeddingDim", embeddingDim);
-    const { paddingIdx } = options;
-    if (paddingIdx === undefined) {
-      this.paddingIdx = null;
-    } else {
-      if (!Number.isInteger(paddingIdx) || paddingIdx < -numEmbeddings || paddingIdx >= numEmbeddings) {
-        throw new RangeError(`Embedding: paddingIdx must be within the ${numEmbeddings} rows, got ${paddingIdx}.`);
-      }
-      this.paddingIdx = paddingIdx < 0 ? paddingIdx + numEmbeddings : paddingIdx;
+    const defaults = { paddingIdx: null, maxNorm: null, normType: 2, scaleGradByFreq: false };
+    const { paddingIdx, maxNorm, ...all } = withDefaults("Embedding", options, defaults);
+    this.numEmbeddings = checkWhole("Embedding", "numEmbeddings", numEmbeddings, 1);
+    this.embeddingDim = checkWhole("Embedding", "embeddingDim", embeddingDim, 1);
+    this.normType = all.normType;
+    this.scaleGradByFreq = all.scaleGradByFreq;
+    if (paddingIdx !== null) {
+      const isRow = Number.isInteger(paddingIdx) && paddingIdx >= -numEmbeddings && paddingIdx < numEmbeddings;
+      demand("Embedding", "paddingIdx", paddingIdx, isRow, `within the ${numEmbeddings} rows`);
     }
-    this.maxNorm = options.maxNorm ?? null;
-    this.normType = options.normType ?? 2;
-    this.scaleGradByFreq = options.scaleGradByFreq ?? false;
-    if (this.maxNorm !== null && !(this.maxNorm > 0)) {
-      throw new RangeError(`Embedding: maxNorm must be > 0, got ${this.maxNorm}.`);
-    }
-    this.weight = zeros([numEmbeddings, embeddingDim], { requiresGrad: true });
+    this.paddingIdx = paddingIdx === null || paddingIdx >= 0 ? paddingIdx : paddingIdx + numEmbeddings;
+    this.maxNorm = demand("Embedding", "maxNorm", maxNorm, maxNorm === null || maxNorm > 0, "> 0");
+    this.weight = blank(numEmbeddings, embeddingDim);
     this.resetParameters();
   }
 
@@ -82,15 +74,11 @@ export class Embedding extends Module {
     });
   }
 
-  /** How often each index occurs. */
-  #counts(input: Tensor): Tensor {
-    const list = reshape(input, [-1]);
-    return indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
-  }
-
   #limitNorms(input: Tensor, maxNorm: number): void {
     noGrad(() => {
-      const used = unsqueeze(gt(this.#counts(input), 0), 1);
+      const list = reshape(input, [-1]);
+      const counts = indexAdd(zeros([this.numEmbeddings]), 0, list, ones([list.numel]));
+      const used = unsqueeze(gt(counts, 0), 1);
       const lengths = norm(this.weight, { p: this.normType, dim: 1, keepdim: true });
       // 1e-7 as in PyTorch.
       const limited = mul(this.weight, mul(reciprocal(add(lengths, 1e-7)), maxNorm));
@@ -100,11 +88,7 @@ export class Embedding extends Module {
 
   override forward(input: Tensor): Tensor {
     if (this.maxNorm !== null) this.#limitNorms(input, this.maxNorm);
-    const rows = embedding(input, this.weight, this.paddingIdx === null ? {} : { paddingIdx: this.paddingIdx });
-    if (!this.scaleGradByFreq) return rows;
-    // The rows' values, and a part of their gradient.
-    const values = detach(rows);
-    const share = reciprocal(embedding(input, unsqueeze(this.#counts(input), 1))).to(rows.dtype);
-    return add(values, mul(sub(rows, values), share));
+    const { paddingIdx, scaleGradByFreq } = this;
+    return embedding(input, this.weight, { paddingIdx, scaleGradByFreq });
   }
 }

@@ -1,23 +1,9 @@
 // Initializers: fill a tensor in place with PyTorch's distributions, drawn from the seeded generator of the engine.
 
-import { ShapeError } from "../errors.ts";
+import { checkChoice, checkOptions, misfit } from "../check.ts";
 import * as wg from "../tensor.ts";
-import {
-  add,
-  checkOptions,
-  clamp,
-  div,
-  erfinv,
-  matmul,
-  mul,
-  reshape,
-  sqrt,
-  square,
-  sub,
-  sum,
-  type Tensor,
-  t,
-} from "../tensor.ts";
+import { add, clamp, erf, erfinv, mul, reshape, sub, type Tensor, t } from "../tensor.ts";
+import { newtonSchulz } from "./newton-schulz.ts";
 
 /** The functions whose gain is known. Spelled as in PyTorch or in camelCase. */
 export type Nonlinearity =
@@ -88,7 +74,8 @@ export function zeros(tensor: Tensor): Tensor {
 
 /** The identity matrix. */
 export function eye(tensor: Tensor): Tensor {
-  const [rows, columns] = matrixSizes("eye", tensor);
+  if (tensor.ndim !== 2) throw misfit("eye", `needs a matrix, got [${tensor.shape}].`, tensor);
+  const [rows, columns] = tensor.shape as readonly [number, number];
   return fill(tensor, () => wg.eye(rows, { m: columns }));
 }
 
@@ -128,15 +115,13 @@ export function truncNormal(
   if (!(std > 0) || !(a < b)) {
     throw new RangeError(`truncNormal: needs std > 0 and a < b, got std ${std}, a ${a}, b ${b}.`);
   }
-  // 2 Φ(x) - 1 = erf(x / √2)
-  const low = erf((a - mean) / std / Math.SQRT2);
-  const high = erf((b - mean) / std / Math.SQRT2);
-  return fill(tensor, () =>
-    clamp(add(mul(erfinv(add(mul(wg.rand(tensor.shape), high - low), low)), std * Math.SQRT2), mean), {
-      min: a,
-      max: b,
-    }),
-  );
+  // 2 Φ(x) - 1
+  const probability = (x: number): Tensor => erf(wg.scalar(() => (x - mean) / std / Math.SQRT2));
+  return fill(tensor, () => {
+    const low = probability(a);
+    const drawn = add(mul(wg.rand(tensor.shape), sub(probability(b), low)), low);
+    return clamp(transform(erfinv(drawn), std * Math.SQRT2, mean), { min: a, max: b });
+  });
 }
 
 /**
@@ -147,23 +132,15 @@ export function truncNormal(
 export function orthogonal(tensor: Tensor, options: { gain?: number } = {}): Tensor {
   checkOptions("orthogonal", options, ["gain"]);
   if (tensor.ndim < 2) {
-    throw new ShapeError(`orthogonal: needs a tensor of at least 2 dims, got [${tensor.shape}].`, {
-      op: "orthogonal",
-      shapes: [tensor.shape],
-    });
+    throw misfit("orthogonal", `needs a tensor of at least 2 dims, got [${tensor.shape}].`, tensor);
   }
   const rows = tensor.shape[0] ?? 0;
   if (tensor.numel === 0) return tensor;
   const columns = tensor.numel / rows;
   return fill(tensor, () => {
-    let x = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
-    x = div(x, sqrt(sum(square(x))));
+    const wide = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
     // A singular value grows by 15/8 per iteration until it is near 1: 32 iterations lift one of 1e-8.
-    for (let i = 0; i < 32; i++) {
-      const gram = matmul(x, t(x));
-      const polynomial = sub(mul(matmul(gram, gram), 3 / 8), mul(gram, 10 / 8));
-      x = add(matmul(polynomial, x), mul(x, 15 / 8));
-    }
+    const x = newtonSchulz(wide, [15 / 8, -10 / 8, 3 / 8], 32, 0);
     return reshape(mul(rows > columns ? t(x) : x, options.gain ?? 1), tensor.shape);
   });
 }
@@ -196,10 +173,7 @@ export function calculateGain(nonlinearity: Nonlinearity, parameter = 0.01): num
 export function fans(op: string, tensor: Tensor): { fanIn: number; fanOut: number } {
   const [outputs, inputs, ...field] = tensor.shape;
   if (outputs === undefined || inputs === undefined) {
-    throw new ShapeError(`${op}: fan in and fan out need a tensor of at least 2 dims, got [${tensor.shape}].`, {
-      op,
-      shapes: [tensor.shape],
-    });
+    throw misfit(op, `fan in and fan out need a tensor of at least 2 dims, got [${tensor.shape}].`, tensor);
   }
   const receptive = field.reduce((product, size) => product * size, 1);
   return { fanIn: inputs * receptive, fanOut: outputs * receptive };
@@ -209,35 +183,7 @@ function kaimingStd(op: string, tensor: Tensor, options: KaimingOptions): number
   checkOptions(op, options, ["a", "mode", "nonlinearity"]);
   const { fanIn, fanOut } = fans(op, tensor);
   const { a = 0, mode = "fanIn", nonlinearity = "leakyRelu" } = options;
-  if (!["fanIn", "fanOut", "fan_in", "fan_out"].includes(mode)) {
-    throw new RangeError(`${op}: mode must be "fanIn" or "fanOut", got "${mode}".`);
-  }
+  checkChoice(op, "mode", mode, ["fanIn", "fanOut", "fan_in", "fan_out"]);
   const fan = mode === "fanIn" || mode === "fan_in" ? fanIn : fanOut;
   return calculateGain(nonlinearity, a) / Math.sqrt(fan);
-}
-
-function matrixSizes(op: string, tensor: Tensor): [number, number] {
-  const [rows, columns] = tensor.shape;
-  if (rows === undefined || columns === undefined || tensor.ndim !== 2) {
-    throw new ShapeError(`${op}: needs a matrix, got [${tensor.shape}].`, { op, shapes: [tensor.shape] });
-  }
-  return [rows, columns];
-}
-
-/** Error function to about 1e-15: Taylor series near 0, continued fraction of erfc outside. */
-function erf(x: number): number {
-  const magnitude = Math.abs(x);
-  if (magnitude > 6) return Math.sign(x);
-  if (magnitude < 2.5) {
-    let term = magnitude;
-    let sum = magnitude;
-    for (let n = 1; n < 80; n++) {
-      term *= -(magnitude * magnitude) / n;
-      sum += term / (2 * n + 1);
-    }
-    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
-  }
-  let fraction = magnitude;
-  for (let n = 120; n > 0; n--) fraction = magnitude + n / 2 / fraction;
-  return Math.sign(x) * (1 - Math.exp(-magnitude * magnitude) / fraction / Math.sqrt(Math.PI));
 }

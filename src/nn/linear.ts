@@ -1,9 +1,9 @@
 // Linear and bilinear maps of the last dim.
 
-import { bilinear, checkOptions, linear, type Tensor, zeros } from "../tensor.ts";
-import { whole } from "./check.ts";
-import * as init from "./init.ts";
+import { checkOptions, checkWhole } from "../check.ts";
+import { bilinear, linear, type Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
+import { blank, draw } from "./parameter.ts";
 
 /**
  * y = x Wᵀ + b over the last dim: [*, inFeatures] → [*, outFeatures]. `weight` is [outFeatures, inFeatures]; both start
@@ -18,17 +18,16 @@ export class Linear extends Module {
   constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
     checkOptions("Linear", options, ["bias"]);
-    this.inFeatures = whole("Linear", "inFeatures", inFeatures);
-    this.outFeatures = whole("Linear", "outFeatures", outFeatures);
-    this.weight = zeros([outFeatures, inFeatures], { requiresGrad: true });
-    this.bias = (options.bias ?? true) ? zeros([outFeatures], { requiresGrad: true }) : null;
+    this.inFeatures = checkWhole("Linear", "inFeatures", inFeatures, 1);
+    this.outFeatures = checkWhole("Linear", "outFeatures", outFeatures, 1);
+    this.weight = blank(outFeatures, inFeatures);
+    this.bias = (options.bias ?? true) ? blank(outFeatures) : null;
     this.resetParameters();
   }
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const b = 1 / Math.sqrt(this.inFeatures);
-    for (const parameter of [this.weight, this.bias]) if (parameter !== null) init.uniform(parameter, { a: -b, b });
+    draw(this.inFeatures, this.weight, this.bias);
   }
 
   override forward(input: Tensor): Tensor {
@@ -50,21 +49,20 @@ export class Bilinear extends Module {
   constructor(in1Features: number, in2Features: number, outFeatures: number, options: { bias?: boolean } = {}) {
     super();
     checkOptions("Bilinear", options, ["bias"]);
-    this.in1Features = whole("Bilinear", "in1Features", in1Features);
-    this.in2Features = whole("Bilinear", "in2Features", in2Features);
-    this.outFeatures = whole("Bilinear", "outFeatures", outFeatures);
-    this.weight = zeros([outFeatures, in1Features, in2Features], { requiresGrad: true });
-    this.bias = (options.bias ?? true) ? zeros([outFeatures], { requiresGrad: true }) : null;
+    this.in1Features = checkWhole("Bilinear", "in1Features", in1Features, 1);
+    this.in2Features = checkWhole("Bilinear", "in2Features", in2Features, 1);
+    this.outFeatures = checkWhole("Bilinear", "outFeatures", outFeatures, 1);
+    this.weight = blank(outFeatures, in1Features, in2Features);
+    this.bias = (options.bias ?? true) ? blank(outFeatures) : null;
     this.resetParameters();
   }
 
   /** Draws weight and bias anew. */
   resetParameters(): void {
-    const b = 1 / Math.sqrt(this.in1Features);
-    for (const parameter of [this.weight, this.bias]) if (parameter !== null) init.uniform(parameter, { a: -b, b });
+    draw(this.in1Features, this.weight, this.bias);
   }
 
   override forward(input1: Tensor, input2: Tensor): Tensor {
-    return bilinear(input1, input2, this.weight, this.bias === null ? {} : { bias: this.bias });
+    return bilinear(input1, input2, this.weight, { bias: this.bias });
   }
 }

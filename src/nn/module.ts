@@ -81,14 +81,7 @@ export class Module {
 
   /** This module (name `""`) and all below it, depth first, each once. */
   namedModules(): [string, Module][] {
-    const found: [string, Module][] = [];
-    const visit = (name: string, module: Module): void => {
-      if (found.some(([, known]) => known === module)) return;
-      found.push([name, module]);
-      for (const [child, submodule] of module.#ownModules()) visit(join(name, child), submodule);
-    };
-    visit("", this);
-    return found;
+    return this.#tree("", [], new Set());
   }
 
   /** This module and all below it. */
@@ -98,7 +91,7 @@ export class Module {
 
   /** All parameters with their dotted names; a shared one is listed once, under its first name. */
   namedParameters(): [string, Tensor][] {
-    return unique(this.#collect((module) => module.#ownParameters()));
+    return unique(collect(this.namedModules(), (module) => module.#ownParameters()));
   }
 
   /** All parameters, each once: what an optimizer takes. */
@@ -108,7 +101,7 @@ export class Module {
 
   /** All buffers with their dotted names, each once. */
   namedBuffers(): [string, Tensor][] {
-    return unique(this.#collect((module) => module.#ownBuffers(false)));
+    return unique(collect(this.namedModules(), (module) => module.#ownBuffers(false)));
   }
 
   /** All buffers (running statistics and the like), each once. */
@@ -121,7 +114,7 @@ export class Module {
    * values. A shared parameter stands under each of its names.
    */
   stateDict(): StateDict {
-    return Object.fromEntries(this.#state("", []));
+    return Object.fromEntries(this.#state());
   }
 
   /**
@@ -132,7 +125,7 @@ export class Module {
    */
   loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): LoadReport {
     checkOptions("loadStateDict", options, ["strict"]);
-    return loadEntries(this.constructor.name, this.#state("", []), stateDict, options.strict ?? true);
+    return loadEntries(this.constructor.name, this.#state(), stateDict, options.strict ?? true);
   }
 
   /** Switches this module and all below it to training mode (`train(false)` to evaluation mode). */
@@ -218,24 +211,30 @@ export class Module {
     return found;
   }
 
-  #collect(own: (module: Module) => [string, Tensor][]): [string, Tensor][] {
-    return this.namedModules().flatMap(([path, module]) =>
-      own(module).map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),
-    );
-  }
-
-  #state(path: string, ancestors: Module[]): [string, Tensor][] {
+  /** This module and all below it with their paths, depth first: those that are not `seen` yet, or without such a set all, under each of their names. */
+  #tree(path: string, ancestors: Module[], seen: Set<Module> | null): [string, Module][] {
+    if (seen?.has(this)) return [];
+    seen?.add(this);
     if (ancestors.includes(this)) {
       throw new WgradError(
         `stateDict: ${this.constructor.name} contains itself at "${path}". Hold the reference in a #private property.`,
       );
     }
-    const own = [...this.#ownParameters(), ...this.#ownBuffers(true)];
-    return [
-      ...own.map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),
-      ...this.#ownModules().flatMap(([name, child]) => child.#state(join(path, name), [...ancestors, this])),
-    ];
+    const within = [...ancestors, this];
+    const below = this.#ownModules().flatMap(([name, child]) => child.#tree(join(path, name), within, seen));
+    return [[path, this], ...below];
   }
+
+  #state(): [string, Tensor][] {
+    return collect(this.#tree("", [], null), (module) => [...module.#ownParameters(), ...module.#ownBuffers(true)]);
+  }
+}
+
+/** What each module has of its own, with its whole path. */
+function collect(modules: [string, Module][], own: (module: Module) => [string, Tensor][]): [string, Tensor][] {
+  return modules.flatMap(([path, module]) =>
+    own(module).map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),
+  );
 }
 
 function join(path: string, name: string): string {

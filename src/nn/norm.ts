@@ -1,20 +1,16 @@
 // Normalization over parts of one example: layer, group and root-mean-square norm.
 
-import { checkOptions, groupNorm, layerNorm, rmsNorm, type Tensor } from "../tensor.ts";
-import { whole } from "./check.ts";
+import { checkWhole, demand, withDefaults } from "../check.ts";
+import { groupNorm, layerNorm, rmsNorm, type Shape, type Tensor } from "../tensor.ts";
+import { Affine } from "./affine.ts";
 import * as init from "./init.ts";
 import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
-/** Weight and bias as an op's options. */
-function affineOptions(weight: Tensor | null, bias: Tensor | null): { weight?: Tensor; bias?: Tensor } {
-  return { ...(weight === null ? {} : { weight }), ...(bias === null ? {} : { bias }) };
-}
-
-function shapeOf(layer: string, value: number | readonly number[]): readonly number[] {
+function shapeOf(layer: string, value: number | Shape): Shape {
   const shape = typeof value === "number" ? [value] : [...value];
-  if (shape.length === 0) throw new RangeError(`${layer}: normalizedShape must name at least one size, got [].`);
-  for (const size of shape) whole(layer, "normalizedShape", size);
+  demand(layer, "normalizedShape", shape, shape.length > 0, "at least one size");
+  for (const size of shape) checkWhole(layer, "normalizedShape", size, 1);
   return shape;
 }
 
@@ -22,33 +18,25 @@ function shapeOf(layer: string, value: number | readonly number[]): readonly num
  * Over the last dims, whose shape is `normalizedShape`: y = (x - mean) / √(variance + eps) · weight + bias, with the
  * biased variance (Ba et al. 2016).
  */
-export class LayerNorm extends Module {
+export class LayerNorm extends Affine {
   readonly normalizedShape: readonly number[];
   readonly eps: number;
-  weight: Tensor | null;
-  bias: Tensor | null;
 
   constructor(
     normalizedShape: number | readonly number[],
     options: { eps?: number; elementwiseAffine?: boolean; bias?: boolean } = {},
   ) {
-    super();
-    checkOptions("LayerNorm", options, ["eps", "elementwiseAffine", "bias"]);
-    this.normalizedShape = shapeOf("LayerNorm", normalizedShape);
-    this.eps = options.eps ?? 1e-5;
-    const affine = options.elementwiseAffine ?? true;
-    this.weight = affine ? filled(this.normalizedShape, 1, { requiresGrad: true }) : null;
-    this.bias = affine && (options.bias ?? true) ? filled(this.normalizedShape, 0, { requiresGrad: true }) : null;
-  }
-
-  /** Sets weight to 1 and bias to 0. */
-  resetParameters(): void {
-    if (this.weight !== null) init.ones(this.weight);
-    if (this.bias !== null) init.zeros(this.bias);
+    const defaults = { eps: 1e-5, elementwiseAffine: true, bias: true };
+    const { eps, elementwiseAffine, bias } = withDefaults("LayerNorm", options, defaults);
+    const shape = shapeOf("LayerNorm", normalizedShape);
+    super(shape, elementwiseAffine, elementwiseAffine && bias);
+    this.normalizedShape = shape;
+    this.eps = eps;
   }
 
   override forward(input: Tensor): Tensor {
-    return layerNorm(input, this.normalizedShape, { ...affineOptions(this.weight, this.bias), eps: this.eps });
+    const { weight, bias, eps } = this;
+    return layerNorm(input, this.normalizedShape, { weight, bias, eps });
   }
 }
 
@@ -63,10 +51,10 @@ export class RMSNorm extends Module {
     options: { eps?: number; elementwiseAffine?: boolean } = {},
   ) {
     super();
-    checkOptions("RMSNorm", options, ["eps", "elementwiseAffine"]);
+    const all = withDefaults("RMSNorm", options, { eps: 2 ** -23, elementwiseAffine: true });
     this.normalizedShape = shapeOf("RMSNorm", normalizedShape);
-    this.eps = options.eps ?? 2 ** -23;
-    this.weight = (options.elementwiseAffine ?? true) ? filled(this.normalizedShape, 1, { requiresGrad: true }) : null;
+    this.eps = all.eps;
+    this.weight = all.elementwiseAffine ? filled(this.normalizedShape, 1, { requiresGrad: true }) : null;
   }
 
   /** Sets weight to 1. */
@@ -75,41 +63,29 @@ export class RMSNorm extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return rmsNorm(input, this.normalizedShape, { ...affineOptions(this.weight, null), eps: this.eps });
+    return rmsNorm(input, this.normalizedShape, { weight: this.weight, eps: this.eps });
   }
 }
 
 /** [N, C, *]: the channels in `numGroups` groups, each normalized per example; scale and shift per channel (Wu and He 2018). */
-export class GroupNorm extends Module {
+export class GroupNorm extends Affine {
   readonly numGroups: number;
   readonly numChannels: number;
   readonly eps: number;
-  weight: Tensor | null;
-  bias: Tensor | null;
 
   constructor(numGroups: number, numChannels: number, options: { eps?: number; affine?: boolean } = {}) {
-    super();
-    checkOptions("GroupNorm", options, ["eps", "affine"]);
-    this.numGroups = whole("GroupNorm", "numGroups", numGroups);
-    this.numChannels = whole("GroupNorm", "numChannels", numChannels);
-    if (numChannels % numGroups !== 0) {
-      throw new RangeError(
-        `GroupNorm: numChannels must be a multiple of numGroups, got ${numChannels} and ${numGroups}.`,
-      );
-    }
-    this.eps = options.eps ?? 1e-5;
-    const affine = options.affine ?? true;
-    this.weight = affine ? filled([numChannels], 1, { requiresGrad: true }) : null;
-    this.bias = affine ? filled([numChannels], 0, { requiresGrad: true }) : null;
-  }
-
-  /** Sets weight to 1 and bias to 0. */
-  resetParameters(): void {
-    if (this.weight !== null) init.ones(this.weight);
-    if (this.bias !== null) init.zeros(this.bias);
+    const { eps, affine } = withDefaults("GroupNorm", options, { eps: 1e-5, affine: true });
+    checkWhole("GroupNorm", "numGroups", numGroups, 1);
+    checkWhole("GroupNorm", "numChannels", numChannels, 1);
+    demand("GroupNorm", "numChannels", numChannels, numChannels % numGroups === 0, `a multiple of ${numGroups} groups`);
+    super([numChannels], affine, affine);
+    this.numGroups = numGroups;
+    this.numChannels = numChannels;
+    this.eps = eps;
   }
 
   override forward(input: Tensor): Tensor {
-    return groupNorm(input, this.numGroups, { ...affineOptions(this.weight, this.bias), eps: this.eps });
+    const { weight, bias, eps } = this;
+    return groupNorm(input, this.numGroups, { weight, bias, eps });
   }
 }

@@ -1,6 +1,8 @@
 // Parameters: the tensors of a module that an optimizer trains.
 
-import { checkOptions, noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
+import { checkOptions, sizeOf } from "../check.ts";
+import { noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
+import * as init from "./init.ts";
 
 const parameters = /* @__PURE__ */ new WeakSet<Tensor>();
 
@@ -31,8 +33,18 @@ export const Parameter: new (value: Tensor, options?: { requiresGrad?: boolean }
  * overwrites (to such a step, `ones()` as such is a constant).
  */
 export function filled(shape: Shape, value: number, options: { requiresGrad?: boolean } = {}): Tensor {
-  const size = shape.reduce((product, n) => product * n, 1);
-  return tensor(new Float32Array(size).fill(value), { shape, requiresGrad: options.requiresGrad ?? false });
+  return tensor(new Float32Array(sizeOf(shape)).fill(value), { shape, requiresGrad: options.requiresGrad ?? false });
+}
+
+/** A parameter of zeros, which its layer draws. */
+export function blank(...shape: number[]): Tensor {
+  return zeros(shape, { requiresGrad: true });
+}
+
+/** Draws parameters from U(-1/√fan, 1/√fan), as most layers of PyTorch do; null stands for one that a layer is without. */
+export function draw(fan: number, ...parameters: (Tensor | null)[]): void {
+  const b = 1 / Math.sqrt(fan);
+  for (const parameter of parameters) if (parameter !== null) init.uniform(parameter, { a: -b, b });
 }
 
 /**

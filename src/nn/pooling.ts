@@ -1,11 +1,11 @@
 // Pooling layers: the maximum or the mean of windows.
 
+import { checkOptions } from "../check.ts";
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
   avgPool1d,
   avgPool2d,
-  checkOptions,
   maxPool1d,
   maxPool2d,
   type Tensor,
@@ -103,31 +103,26 @@ export class AvgPool2d extends AvgPool<AvgPool2dOptions> {
   }
 }
 
-/** Means of [N, C, L] over windows chosen so that the output is [N, C, outputSize]. */
-export class AdaptiveAvgPool1d extends Module {
+/** What the layers share that choose their windows by the size of the output. */
+abstract class AdaptivePool extends Module {
   readonly outputSize: Size;
 
   constructor(outputSize: Size, ...options: never[]) {
     super();
-    noOptions("AdaptiveAvgPool1d", options);
+    noOptions(this.constructor.name, options);
     this.outputSize = outputSize;
   }
+}
 
+/** Means of [N, C, L] over windows chosen so that the output is [N, C, outputSize]. */
+export class AdaptiveAvgPool1d extends AdaptivePool {
   override forward(input: Tensor): Tensor {
     return adaptiveAvgPool1d(input, this.outputSize);
   }
 }
 
 /** Means of [N, C, H, W] over windows chosen so that the output is [N, C, *outputSize]; 1 is global pooling. */
-export class AdaptiveAvgPool2d extends Module {
-  readonly outputSize: Size;
-
-  constructor(outputSize: Size, ...options: never[]) {
-    super();
-    noOptions("AdaptiveAvgPool2d", options);
-    this.outputSize = outputSize;
-  }
-
+export class AdaptiveAvgPool2d extends AdaptivePool {
   override forward(input: Tensor): Tensor {
     return adaptiveAvgPool2d(input, this.outputSize);
   }

@@ -1,10 +1,9 @@
 // Cells: one step of a recurrent layer, for loops of one's own.
 
-import { ShapeError } from "../errors.ts";
-import { checkOptions, gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
-import { choice, whole } from "./check.ts";
-import * as init from "./init.ts";
+import { checkChoice, checkWhole, misfit, withDefaults } from "../check.ts";
+import { gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
 import { Module } from "./module.ts";
+import { blank, draw } from "./parameter.ts";
 
 /**
  * What all cells share: `weight_ih` [G·H, I], `weight_hh` [G·H, H], `bias_ih` and `bias_hh` [G·H], all U(-1/√H, 1/√H) at first. Inputs are
@@ -27,23 +26,21 @@ abstract class RecurrentCell extends Module {
     ...ownOptions: string[]
   ) {
     super();
-    const name = this.constructor.name;
-    checkOptions(name, options, ["bias", ...ownOptions]);
-    this.inputSize = whole(name, "inputSize", inputSize);
-    this.hiddenSize = whole(name, "hiddenSize", hiddenSize);
-    this.bias = options.bias ?? true;
-    const make = (...shape: number[]): Tensor => zeros(shape, { requiresGrad: true });
-    this.weight_ih = make(gates * hiddenSize, inputSize);
-    this.weight_hh = make(gates * hiddenSize, hiddenSize);
-    this.bias_ih = this.bias ? make(gates * hiddenSize) : null;
-    this.bias_hh = this.bias ? make(gates * hiddenSize) : null;
+    const { name } = this.constructor;
+    this.bias = withDefaults(name, options, { bias: true }, ...ownOptions).bias;
+    this.inputSize = checkWhole(name, "inputSize", inputSize, 1);
+    this.hiddenSize = checkWhole(name, "hiddenSize", hiddenSize, 1);
+    const rows = gates * hiddenSize;
+    this.weight_ih = blank(rows, inputSize);
+    this.weight_hh = blank(rows, hiddenSize);
+    this.bias_ih = this.bias ? blank(rows) : null;
+    this.bias_hh = this.bias ? blank(rows) : null;
     this.resetParameters();
   }
 
   /** Draws all parameters anew. */
   resetParameters(): void {
-    const bound = 1 / Math.sqrt(this.hiddenSize);
-    for (const parameter of this.parameters()) init.uniform(parameter, { a: -bound, b: bound });
+    draw(this.hiddenSize, ...this.parameters());
   }
 
   protected weights(): { weightIh: Tensor; weightHh: Tensor; biasIh: Tensor | null; biasHh: Tensor | null } {
@@ -52,12 +49,9 @@ abstract class RecurrentCell extends Module {
 
   /** Input and states with a batch dim; states that are not given are zeros. */
   protected batched(input: Tensor, states: readonly (Tensor | null)[]): { x: Tensor; states: Tensor[] } {
-    const name = this.constructor.name;
     if (input.ndim !== 1 && input.ndim !== 2) {
-      throw new ShapeError(
-        `${name}: the input must be [B, ${this.inputSize}] or [${this.inputSize}], got [${input.shape}].`,
-        { op: name, shapes: [input.shape] },
-      );
+      const form = `[B, ${this.inputSize}] or [${this.inputSize}]`;
+      throw misfit(this.constructor.name, `the input must be ${form}, got [${input.shape}].`, input);
     }
     const x = input.ndim === 2 ? input : unsqueeze(input, 0);
     const given = (state: Tensor): Tensor => (input.ndim === 2 ? state : unsqueeze(state, 0));
@@ -78,7 +72,7 @@ export class RNNCell extends RecurrentCell {
 
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean; nonlinearity?: "tanh" | "relu" } = {}) {
     super(inputSize, hiddenSize, 1, options, "nonlinearity");
-    this.nonlinearity = choice("RNNCell", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
+    this.nonlinearity = checkChoice("RNNCell", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
   }
 
   override forward(input: Tensor, h?: Tensor | null): Tensor {

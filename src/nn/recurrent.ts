@@ -1,24 +1,10 @@
 // Recurrent layers: stacks of RNN, LSTM and GRU layers in one or two directions, with PyTorch's parameters.
 
-import { ShapeError } from "../errors.ts";
-import {
-  cat,
-  checkOptions,
-  dropout,
-  gru,
-  lstm,
-  rnn,
-  select,
-  squeeze,
-  stack,
-  type Tensor,
-  transpose,
-  unsqueeze,
-  zeros,
-} from "../tensor.ts";
-import { choice, probability, whole } from "./check.ts";
-import * as init from "./init.ts";
+import { checkChoice, checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts";
+import { cat, dropout, gru, lstm, rnn, select, squeeze, stack, type Tensor, transpose, unsqueeze } from "../tensor.ts";
+import { probability } from "./check.ts";
 import { Module } from "./module.ts";
+import { blank, draw } from "./parameter.ts";
 
 export interface RecurrentOptions {
   /** Layers, one on top of the other. Default 1. */
@@ -71,25 +57,23 @@ abstract class Recurrent extends Module {
     ...ownOptions: string[]
   ) {
     super();
-    const name = this.constructor.name;
-    const shared = ["numLayers", "bias", "batchFirst", "dropout", "bidirectional"];
-    checkOptions(name, options, [...shared, ...ownOptions]);
+    const { name } = this.constructor;
+    const defaults = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false };
+    const all = withDefaults(name, options, defaults, ...ownOptions);
     const { projSize = 0 } = options;
-    this.inputSize = whole(name, "inputSize", inputSize);
-    this.hiddenSize = whole(name, "hiddenSize", hiddenSize);
-    this.numLayers = whole(name, "numLayers", options.numLayers ?? 1);
-    this.bias = options.bias ?? true;
-    this.batchFirst = options.batchFirst ?? false;
-    this.dropout = probability(name, "dropout", options.dropout ?? 0);
-    this.bidirectional = options.bidirectional ?? false;
-    this.projSize = whole(name, "projSize", projSize, 0);
-    if (projSize >= hiddenSize) {
-      throw new RangeError(`${name}: projSize must be less than hiddenSize, got ${projSize} and ${hiddenSize}.`);
-    }
+    this.inputSize = checkWhole(name, "inputSize", inputSize, 1);
+    this.hiddenSize = checkWhole(name, "hiddenSize", hiddenSize, 1);
+    this.numLayers = checkWhole(name, "numLayers", all.numLayers, 1);
+    this.bias = all.bias;
+    this.batchFirst = all.batchFirst;
+    this.dropout = probability(name, "dropout", all.dropout);
+    this.bidirectional = all.bidirectional;
+    this.projSize = checkWhole(name, "projSize", projSize, 0);
+    demand(name, "projSize", projSize, projSize < hiddenSize, `less than hiddenSize, which is ${hiddenSize}`);
     const directions = this.bidirectional ? 2 : 1;
     const rows = gates * hiddenSize;
     const make = (key: string, ...shape: number[]): void => {
-      this.#properties[key] = zeros(shape, { requiresGrad: true });
+      this.#properties[key] = blank(...shape);
     };
     for (let layer = 0; layer < this.numLayers; layer++) {
       for (let direction = 0; direction < directions; direction++) {
@@ -117,8 +101,7 @@ abstract class Recurrent extends Module {
 
   /** Draws all parameters anew. */
   resetParameters(): void {
-    const bound = 1 / Math.sqrt(this.hiddenSize);
-    for (const parameter of this.parameters()) init.uniform(parameter, { a: -bound, b: bound });
+    draw(this.hiddenSize, ...this.parameters());
   }
 
   #weights(layer: number, direction: number): Weights {
@@ -141,14 +124,11 @@ abstract class Recurrent extends Module {
 
   /** All layers and directions over the input as given; states and results as [layers · directions, B, *]. */
   protected walkAll(input: Tensor, states: readonly Tensor[] | null): Run {
-    const name = this.constructor.name;
     const batched = input.ndim === 3;
     const form = this.batchFirst ? "[B, T, I] or [T, I]" : "[T, B, I] or [T, I]";
     if ((input.ndim !== 2 && !batched) || input.shape[input.ndim - 1] !== this.inputSize) {
-      throw new ShapeError(`${name}: the input must be ${form} with I = ${this.inputSize}, got [${input.shape}].`, {
-        op: name,
-        shapes: [input.shape],
-      });
+      const rule = `the input must be ${form} with I = ${this.inputSize}, got [${input.shape}].`;
+      throw misfit(this.constructor.name, rule, input);
     }
     const sequence = batched ? input : unsqueeze(input, 1);
     let x = batched && this.batchFirst ? transpose(sequence, 0, 1) : sequence;
@@ -176,16 +156,14 @@ abstract class Recurrent extends Module {
   }
 
   #checkStates(states: readonly Tensor[], batch: number, batched: boolean): Tensor[] {
-    const name = this.constructor.name;
     const count = this.numLayers * (this.bidirectional ? 2 : 1);
     return this.stateSizes().map(({ name: state, size }, i) => {
       const wanted = batched ? [count, batch, size] : [count, size];
       const given = states[i];
-      if (given === undefined || given.ndim !== wanted.length || given.shape.some((n, d) => n !== wanted[d])) {
-        throw new ShapeError(
-          `${name}: ${state} must be [${wanted}] (layers · directions, batch, size), got ${given === undefined ? "nothing" : `[${given.shape}]`}.`,
-          { op: name },
-        );
+      if (given === undefined || !sameShape(given.shape, wanted)) {
+        const got = given === undefined ? "nothing" : `[${given.shape}]`;
+        const rule = `${state} must be [${wanted}] (layers · directions, batch, size), got ${got}.`;
+        throw misfit(this.constructor.name, rule);
       }
       return batched ? given : unsqueeze(given, 1);
     });
@@ -196,27 +174,10 @@ function suffixOf(layer: number, direction: number): string {
   return `l${layer}${direction === 1 ? "_reverse" : ""}`;
 }
 
-/** h ← tanh(W x + b + W′ h + b′), or relu of it: `forward(x, h?)` → [output, h] (Elman 1990). */
-export class RNN extends Recurrent {
-  readonly nonlinearity: "tanh" | "relu";
-
-  constructor(
-    inputSize: number,
-    hiddenSize: number,
-    options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
-  ) {
-    super(inputSize, hiddenSize, 1, options, "nonlinearity");
-    this.nonlinearity = choice("RNN", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
-  }
-
+/** What the layers share whose only state is h. */
+abstract class Hidden extends Recurrent {
   protected override stateSizes(): { name: string; size: number }[] {
     return [{ name: "h", size: this.hiddenSize }];
-  }
-
-  protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
-    const { weightHr: _none, ...rest } = weights;
-    const [output, h] = rnn(x, state?.[0] ?? null, rest, { reverse, nonlinearity: this.nonlinearity });
-    return { output, last: [h] };
   }
 
   /** x [T, B, I] and h [layers · directions, B, H] (zeros unless given) → outputs of the last layer [T, B, directions · H], and the last h. */
@@ -226,26 +187,34 @@ export class RNN extends Recurrent {
   }
 }
 
+/** h ← tanh(W x + b + W′ h + b′), or relu of it: `forward(x, h?)` → [output, h] (Elman 1990). */
+export class RNN extends Hidden {
+  readonly nonlinearity: "tanh" | "relu";
+
+  constructor(
+    inputSize: number,
+    hiddenSize: number,
+    options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
+  ) {
+    super(inputSize, hiddenSize, 1, options, "nonlinearity");
+    this.nonlinearity = checkChoice("RNN", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
+  }
+
+  protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
+    const [output, h] = rnn(x, state?.[0] ?? null, weights, { reverse, nonlinearity: this.nonlinearity });
+    return { output, last: [h] };
+  }
+}
+
 /** Gated recurrent units: `forward(x, h?)` → [output, h] (Cho et al. 2014). The rows of the weights are the gates r, z, n. */
-export class GRU extends Recurrent {
+export class GRU extends Hidden {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
     super(inputSize, hiddenSize, 3, options);
   }
 
-  protected override stateSizes(): { name: string; size: number }[] {
-    return [{ name: "h", size: this.hiddenSize }];
-  }
-
   protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
-    const { weightHr: _none, ...rest } = weights;
-    const [output, h] = gru(x, state?.[0] ?? null, rest, { reverse });
+    const [output, h] = gru(x, state?.[0] ?? null, weights, { reverse });
     return { output, last: [h] };
-  }
-
-  /** x [T, B, I] and h [layers · directions, B, H] (zeros unless given) → outputs of the last layer [T, B, directions · H], and the last h. */
-  override forward(input: Tensor, h?: Tensor | null): [Tensor, Tensor] {
-    const { output, last } = this.walkAll(input, h === undefined || h === null ? null : [h]);
-    return [output, last[0] as Tensor];
   }
 }
 
@@ -266,7 +235,7 @@ export class LSTM extends Recurrent {
   }
 
   protected override walk(x: Tensor, state: Tensor[] | null, weights: Weights, reverse: boolean): Run {
-    const [output, last] = lstm(x, state === null ? null : (state as [Tensor, Tensor]), weights, { reverse });
+    const [output, last] = lstm(x, state as [Tensor, Tensor] | null, weights, { reverse });
     return { output, last };
   }
 

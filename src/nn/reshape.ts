@@ -1,23 +1,22 @@
 // Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
 
-import { checkOptions, flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
-import { noOptions, sizes, whole } from "./check.ts";
+import { checkOptions, checkWhole } from "../check.ts";
+import { flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
+import { noOptions, sizes } from "./check.ts";
+import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 
 /** The dims from `startDim` (default 1) to `endDim` (default -1) as one. */
-export class Flatten extends Module {
-  readonly startDim: number;
-  readonly endDim: number;
+export class Flatten extends Configured<{ startDim: number; endDim: number }> {
+  declare readonly startDim: number;
+  declare readonly endDim: number;
 
   constructor(options: { startDim?: number; endDim?: number } = {}) {
-    super();
-    checkOptions("Flatten", options, ["startDim", "endDim"]);
-    this.startDim = options.startDim ?? 1;
-    this.endDim = options.endDim ?? -1;
+    super(options, { startDim: 1, endDim: -1 });
   }
 
   override forward(input: Tensor): Tensor {
-    return flatten(input, { startDim: this.startDim, endDim: this.endDim });
+    return flatten(input, this.opOptions);
   }
 }
 
@@ -83,7 +82,7 @@ export class PixelShuffle extends Module {
   constructor(upscaleFactor: number, ...options: never[]) {
     super();
     noOptions("PixelShuffle", options);
-    this.upscaleFactor = whole("PixelShuffle", "upscaleFactor", upscaleFactor);
+    this.upscaleFactor = checkWhole("PixelShuffle", "upscaleFactor", upscaleFactor, 1);
   }
 
   override forward(input: Tensor): Tensor {

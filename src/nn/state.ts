@@ -1,7 +1,8 @@
 // State dicts: checking one against a module's tensors, and loading it whole or not at all.
 
+import { expectTensor, sameShape } from "../check.ts";
 import { ShapeError, WgradError } from "../errors.ts";
-import { noGrad, Tensor } from "../tensor.ts";
+import { noGrad, type Shape, type Tensor } from "../tensor.ts";
 
 /** Tensors by PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
 export type StateDict = Record<string, Tensor>;
@@ -19,36 +20,36 @@ export function loadEntries(
   if (typeof source !== "object" || source === null) {
     throw new TypeError(`loadStateDict: a state dict is an object of tensors, got ${String(source)}.`);
   }
-  const keys = entries.map(([key]) => key);
-  const known = new Set(keys);
-  const missingKeys = keys.filter((key) => !Object.hasOwn(source, key));
-  const unexpectedKeys = Object.keys(source).filter((key) => !known.has(key));
+  const unexpected = new Set(Object.keys(source));
+  const missingKeys: string[] = [];
   const loads: [target: Tensor, value: Tensor][] = [];
   const misshapen: string[] = [];
-  const shapes: (readonly number[])[] = [];
+  const shapes: Shape[] = [];
   for (const [key, target] of entries) {
-    if (!Object.hasOwn(source, key)) continue;
-    const value: unknown = source[key];
-    if (!(value instanceof Tensor)) {
-      throw new TypeError(`loadStateDict: "${key}" must be a tensor, got ${typeof value}. Wrap it with tensor().`);
+    if (!Object.hasOwn(source, key)) {
+      missingKeys.push(key);
+      continue;
     }
-    if (String(value.shape) === String(target.shape)) {
+    unexpected.delete(key);
+    const value = expectTensor("loadStateDict", source[key], `"${key}"`);
+    if (sameShape(value.shape, target.shape)) {
       loads.push([target, value]);
     } else {
       misshapen.push(`"${key}" is [${value.shape}] in the state dict and [${target.shape}] in the model`);
       shapes.push(value.shape, target.shape);
     }
   }
+  const unexpectedKeys = [...unexpected];
   const problems = [
     ...(strict ? [...list("missing", missingKeys), ...list("unexpected", unexpectedKeys)] : []),
     ...misshapen,
   ];
   if (problems.length > 0) {
-    const message = `loadStateDict: the state dict does not fit ${owner}: ${problems.join("; ")}. Nothing was loaded.${
-      misshapen.length === 0 ? " With { strict: false }, what fits by name is loaded." : ""
-    }`;
-    if (shapes.length > 0) throw new ShapeError(message, { op: "loadStateDict", shapes });
-    throw new WgradError(message, { op: "loadStateDict" });
+    const remedy = misshapen.length === 0 ? " With { strict: false }, what fits by name is loaded." : "";
+    throw new (misshapen.length === 0 ? WgradError : ShapeError)(
+      `loadStateDict: the state dict does not fit ${owner}: ${problems.join("; ")}. Nothing was loaded.${remedy}`,
+      { op: "loadStateDict", shapes },
+    );
   }
   noGrad(() => {
     // Taken before the first assignment, so that a dict of the module's own tensors in another order loads rightly.

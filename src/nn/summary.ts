@@ -1,5 +1,6 @@
 // Module.summary: the table of layers, output shapes and parameter counts.
 
+import { lines } from "../table.ts";
 import { type DType, noGrad, Tensor, zeros } from "../tensor.ts";
 import type { Module } from "./module.ts";
 
@@ -53,14 +54,10 @@ function table(model: Module, modules: [string, Module][], outputs: Map<Module, 
   const parameters = model.parameters();
   const trainable = parameters.filter((tensor) => tensor.requiresGrad);
   const bytes = parameters.reduce((sum, tensor) => sum + tensor.numel * (tensor.dtype === "f16" ? 2 : 4), 0);
-  const all = [["layer", "output shape", "parameters"], ...rows];
-  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
-  const lines = all.map((row) =>
-    row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
-  );
-  const rule = (lines[0] ?? "").replace(/./g, "-");
+  const [head = "", ...body] = lines([["layer", "output shape", "parameters"], ...rows], 2);
+  const rule = "-".repeat(head.length);
   const total = `total parameters: ${count(parameters)}, trainable: ${count(trainable)}, ${(bytes / 1024).toFixed(1)} KiB`;
-  return [...lines.splice(0, 1), rule, ...lines, rule, total].join("\n");
+  return [head, rule, ...body, rule, total].join("\n");
 }
 
 /** The number of elements, as it is printed. */

@@ -1,8 +1,8 @@
 // Transformer layers and their stacks (Vaswani et al. 2017), with PyTorch's parameters and masks.
 
-import { add, checkOptions, gelu, relu, type Tensor } from "../tensor.ts";
-import { MultiheadAttention } from "./attention.ts";
-import { whole } from "./check.ts";
+import { checkWhole, withDefaults } from "../check.ts";
+import { add, gelu, relu, type Tensor } from "../tensor.ts";
+import { type AttentionForwardOptions, MultiheadAttention } from "./attention.ts";
 import { ModuleList } from "./containers.ts";
 import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
@@ -58,16 +58,6 @@ export interface DecoderForwardOptions {
   memoryIsCausal?: boolean;
 }
 
-const LAYER_OPTIONS: readonly string[] = [
-  "dimFeedforward",
-  "dropout",
-  "activation",
-  "layerNormEps",
-  "batchFirst",
-  "normFirst",
-  "bias",
-];
-
 function activate(layer: string, activation: Activation): (x: Tensor) => Tensor {
   if (activation === "relu") return relu;
   if (activation === "gelu") return (x) => gelu(x);
@@ -75,201 +65,182 @@ function activate(layer: string, activation: Activation): (x: Tensor) => Tensor 
   throw new RangeError(`${layer}: activation must be "relu", "gelu" or a function, got "${String(activation)}".`);
 }
 
-/** Self-attention and a feed-forward part, each with dropout, a residual connection and a norm. */
-export class TransformerEncoderLayer extends Module {
+/** An attention of `x` to `memory`, and dropout. */
+function attend(
+  attention: MultiheadAttention,
+  x: Tensor,
+  memory: Tensor,
+  dropout: Dropout,
+  options: AttentionForwardOptions,
+): Tensor {
+  return dropout.forward(attention.forward(x, memory, memory, { ...options, needWeights: false })[0]);
+}
+
+/** What both kinds of layers share: attentions and a feed-forward part, each with dropout, a residual connection and a norm. */
+abstract class TransformerLayer extends Module {
   readonly dModel: number;
   readonly nhead: number;
   readonly options: TransformerLayerOptions;
-  self_attn: MultiheadAttention;
-  linear1: Linear;
-  dropout: Dropout;
-  linear2: Linear;
-  norm1: LayerNorm;
-  norm2: LayerNorm;
-  dropout1: Dropout;
-  dropout2: Dropout;
+  // Declared only: parameters stand in the order in which they are made, which is PyTorch's.
+  declare self_attn: MultiheadAttention;
+  declare linear1: Linear;
+  declare dropout: Dropout;
+  declare linear2: Linear;
+  declare norm1: LayerNorm;
+  declare norm2: LayerNorm;
+  declare dropout1: Dropout;
+  declare dropout2: Dropout;
   readonly #activate: (x: Tensor) => Tensor;
 
-  constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+  constructor(dModel: number, nhead: number, options: TransformerLayerOptions, ...attentions: string[]) {
     super();
-    checkOptions("TransformerEncoderLayer", options, LAYER_OPTIONS);
-    this.dModel = whole("TransformerEncoderLayer", "dModel", dModel);
-    this.nhead = whole("TransformerEncoderLayer", "nhead", nhead);
-    this.options = { ...options };
-    const { dimFeedforward = 2048, dropout = 0.1, layerNormEps = 1e-5, batchFirst = false, bias = true } = options;
-    this.self_attn = new MultiheadAttention(dModel, nhead, { dropout, batchFirst, bias });
+    const { name } = this.constructor;
+    const all = withDefaults(name, options, {
+      dimFeedforward: 2048,
+      dropout: 0.1,
+      activation: "relu" as const,
+      layerNormEps: 1e-5,
+      batchFirst: false,
+      normFirst: false,
+      bias: true,
+    });
+    const { dimFeedforward, dropout, layerNormEps: eps, batchFirst, bias } = all;
+    this.dModel = checkWhole(name, "dModel", dModel, 1);
+    this.nhead = checkWhole(name, "nhead", nhead, 1);
+    this.options = all;
+    const parts = this as unknown as Record<string, Module>;
+    for (const attention of attentions) {
+      parts[attention] = new MultiheadAttention(dModel, nhead, { dropout, batchFirst, bias });
+    }
     this.linear1 = new Linear(dModel, dimFeedforward, { bias });
     this.dropout = new Dropout(dropout);
     this.linear2 = new Linear(dimFeedforward, dModel, { bias });
-    this.norm1 = new LayerNorm(dModel, { eps: layerNormEps, bias });
-    this.norm2 = new LayerNorm(dModel, { eps: layerNormEps, bias });
-    this.dropout1 = new Dropout(dropout);
-    this.dropout2 = new Dropout(dropout);
-    this.#activate = activate("TransformerEncoderLayer", options.activation ?? "relu");
+    const numbers = Array.from({ length: attentions.length + 1 }, (_, i) => i + 1);
+    for (const i of numbers) parts[`norm${i}`] = new LayerNorm(dModel, { eps, bias });
+    for (const i of numbers) parts[`dropout${i}`] = new Dropout(dropout);
+    this.#activate = activate(name, all.activation);
   }
 
   /** Another layer like this one, with weights of its own of the same values. */
-  clone(): TransformerEncoderLayer {
-    const copy = new TransformerEncoderLayer(this.dModel, this.nhead, this.options);
+  clone(): this {
+    const copy = new (this.constructor as new (...args: unknown[]) => this)(this.dModel, this.nhead, this.options);
     copy.loadStateDict(this.stateDict());
     return copy.train(this.training);
+  }
+
+  /** One part with its residual connection and its norm. */
+  protected withResidual(x: Tensor, norm: LayerNorm, part: (x: Tensor) => Tensor): Tensor {
+    return this.options.normFirst === true ? add(x, part(norm.forward(x))) : norm.forward(add(x, part(x)));
+  }
+
+  protected feedForward(x: Tensor, dropout: Dropout): Tensor {
+    const wide = this.dropout.forward(this.#activate(this.linear1.forward(x)));
+    return dropout.forward(this.linear2.forward(wide));
+  }
+}
+
+/** Self-attention and a feed-forward part, each with dropout, a residual connection and a norm. */
+export class TransformerEncoderLayer extends TransformerLayer {
+  constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+    super(dModel, nhead, options, "self_attn");
   }
 
   /** [L, N, E] (or [N, L, E] with `batchFirst`, or [L, E]) → the same shape. */
   override forward(src: Tensor, options: EncoderLayerForwardOptions = {}): Tensor {
-    checkOptions("TransformerEncoderLayer.forward", options, ["srcMask", "srcKeyPaddingMask", "isCausal"]);
-    const attend = (x: Tensor): Tensor => {
-      const [attended] = this.self_attn.forward(x, x, x, {
-        attnMask: options.srcMask ?? null,
-        keyPaddingMask: options.srcKeyPaddingMask ?? null,
-        isCausal: options.isCausal ?? false,
-        needWeights: false,
-      });
-      return this.dropout1.forward(attended);
-    };
-    const feed = (x: Tensor): Tensor => {
-      const wide = this.dropout.forward(this.#activate(this.linear1.forward(x)));
-      return this.dropout2.forward(this.linear2.forward(wide));
-    };
-    if (this.options.normFirst === true) {
-      const x = add(src, attend(this.norm1.forward(src)));
-      return add(x, feed(this.norm2.forward(x)));
-    }
-    const x = this.norm1.forward(add(src, attend(src)));
-    return this.norm2.forward(add(x, feed(x)));
+    const defaults = { srcMask: null, srcKeyPaddingMask: null, isCausal: false };
+    const all = withDefaults("TransformerEncoderLayer.forward", options, defaults);
+    const { srcMask: attnMask, srcKeyPaddingMask: keyPaddingMask, isCausal } = all;
+    const x = this.withResidual(src, this.norm1, (x) =>
+      attend(this.self_attn, x, x, this.dropout1, { attnMask, keyPaddingMask, isCausal }),
+    );
+    return this.withResidual(x, this.norm2, (x) => this.feedForward(x, this.dropout2));
   }
 }
 
+const DECODER_DEFAULTS = {
+  tgtMask: null,
+  memoryMask: null,
+  tgtKeyPaddingMask: null,
+  memoryKeyPaddingMask: null,
+  tgtIsCausal: false,
+  memoryIsCausal: false,
+} as const;
+
 /** Self-attention, attention to the encoder's output and a feed-forward part, each with dropout, a residual connection and a norm. */
-export class TransformerDecoderLayer extends Module {
-  readonly dModel: number;
-  readonly nhead: number;
-  readonly options: TransformerLayerOptions;
-  self_attn: MultiheadAttention;
-  multihead_attn: MultiheadAttention;
-  linear1: Linear;
-  dropout: Dropout;
-  linear2: Linear;
-  norm1: LayerNorm;
-  norm2: LayerNorm;
-  norm3: LayerNorm;
-  dropout1: Dropout;
-  dropout2: Dropout;
-  dropout3: Dropout;
-  readonly #activate: (x: Tensor) => Tensor;
+export class TransformerDecoderLayer extends TransformerLayer {
+  declare multihead_attn: MultiheadAttention;
+  declare norm3: LayerNorm;
+  declare dropout3: Dropout;
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
-    super();
-    checkOptions("TransformerDecoderLayer", options, LAYER_OPTIONS);
-    this.dModel = whole("TransformerDecoderLayer", "dModel", dModel);
-    this.nhead = whole("TransformerDecoderLayer", "nhead", nhead);
-    this.options = { ...options };
-    const { dimFeedforward = 2048, dropout = 0.1, layerNormEps = 1e-5, batchFirst = false, bias = true } = options;
-    this.self_attn = new MultiheadAttention(dModel, nhead, { dropout, batchFirst, bias });
-    this.multihead_attn = new MultiheadAttention(dModel, nhead, { dropout, batchFirst, bias });
-    this.linear1 = new Linear(dModel, dimFeedforward, { bias });
-    this.dropout = new Dropout(dropout);
-    this.linear2 = new Linear(dimFeedforward, dModel, { bias });
-    this.norm1 = new LayerNorm(dModel, { eps: layerNormEps, bias });
-    this.norm2 = new LayerNorm(dModel, { eps: layerNormEps, bias });
-    this.norm3 = new LayerNorm(dModel, { eps: layerNormEps, bias });
-    this.dropout1 = new Dropout(dropout);
-    this.dropout2 = new Dropout(dropout);
-    this.dropout3 = new Dropout(dropout);
-    this.#activate = activate("TransformerDecoderLayer", options.activation ?? "relu");
-  }
-
-  /** Another layer like this one, with weights of its own of the same values. */
-  clone(): TransformerDecoderLayer {
-    const copy = new TransformerDecoderLayer(this.dModel, this.nhead, this.options);
-    copy.loadStateDict(this.stateDict());
-    return copy.train(this.training);
+    super(dModel, nhead, options, "self_attn", "multihead_attn");
   }
 
   /** Targets [L, N, E] and the encoder's output [S, N, E] → [L, N, E]; N first with `batchFirst`, or without N. */
   override forward(tgt: Tensor, memory: Tensor, options: DecoderForwardOptions = {}): Tensor {
-    checkDecoderOptions("TransformerDecoderLayer.forward", options);
-    const attend = (x: Tensor): Tensor => {
-      const [attended] = this.self_attn.forward(x, x, x, {
-        attnMask: options.tgtMask ?? null,
-        keyPaddingMask: options.tgtKeyPaddingMask ?? null,
-        isCausal: options.tgtIsCausal ?? false,
-        needWeights: false,
-      });
-      return this.dropout1.forward(attended);
-    };
-    const remember = (x: Tensor): Tensor => {
-      const [attended] = this.multihead_attn.forward(x, memory, memory, {
-        attnMask: options.memoryMask ?? null,
-        keyPaddingMask: options.memoryKeyPaddingMask ?? null,
-        isCausal: options.memoryIsCausal ?? false,
-        needWeights: false,
-      });
-      return this.dropout2.forward(attended);
-    };
-    const feed = (x: Tensor): Tensor => {
-      const wide = this.dropout.forward(this.#activate(this.linear1.forward(x)));
-      return this.dropout3.forward(this.linear2.forward(wide));
-    };
-    if (this.options.normFirst === true) {
-      const x = add(tgt, attend(this.norm1.forward(tgt)));
-      const y = add(x, remember(this.norm2.forward(x)));
-      return add(y, feed(this.norm3.forward(y)));
-    }
-    const x = this.norm1.forward(add(tgt, attend(tgt)));
-    const y = this.norm2.forward(add(x, remember(x)));
-    return this.norm3.forward(add(y, feed(y)));
+    const all = withDefaults("TransformerDecoderLayer.forward", options, DECODER_DEFAULTS);
+    const x = this.withResidual(tgt, this.norm1, (x) =>
+      attend(this.self_attn, x, x, this.dropout1, {
+        attnMask: all.tgtMask,
+        keyPaddingMask: all.tgtKeyPaddingMask,
+        isCausal: all.tgtIsCausal,
+      }),
+    );
+    const y = this.withResidual(x, this.norm2, (x) =>
+      attend(this.multihead_attn, x, memory, this.dropout2, {
+        attnMask: all.memoryMask,
+        keyPaddingMask: all.memoryKeyPaddingMask,
+        isCausal: all.memoryIsCausal,
+      }),
+    );
+    return this.withResidual(y, this.norm3, (x) => this.feedForward(x, this.dropout3));
   }
 }
 
-function checkDecoderOptions(op: string, options: DecoderForwardOptions): void {
-  const masks = ["tgtMask", "memoryMask", "tgtKeyPaddingMask", "memoryKeyPaddingMask"];
-  checkOptions(op, options, [...masks, "tgtIsCausal", "memoryIsCausal"]);
-}
+/** `numLayers` copies of a layer, which start with its weights, and an optional norm behind them. */
+abstract class TransformerStack<L extends Module & { clone(): L }> extends Module {
+  layers: ModuleList<L>;
+  norm: Layer | null;
 
-function copies<L extends { clone(): L }>(stack: string, layer: L, numLayers: number): L[] {
-  return Array.from({ length: whole(stack, "numLayers", numLayers) }, () => layer.clone());
+  constructor(layer: L, numLayers: number, options: { norm?: Layer | null }) {
+    super();
+    const { name } = this.constructor;
+    const { norm } = withDefaults(name, options, { norm: null });
+    const length = checkWhole(name, "numLayers", numLayers, 1);
+    this.layers = new ModuleList(Array.from({ length }, () => layer.clone()));
+    this.norm = norm;
+  }
+
+  protected runLayers(input: Tensor, step: (layer: L, x: Tensor) => Tensor): Tensor {
+    let x = input;
+    for (const layer of this.layers) x = step(layer, x);
+    return this.norm === null ? x : this.norm.forward(x);
+  }
 }
 
 /** `numLayers` copies of an encoder layer, which start with its weights, and an optional norm behind them. */
-export class TransformerEncoder extends Module {
-  layers: ModuleList<TransformerEncoderLayer>;
-  norm: Layer | null;
-
+export class TransformerEncoder extends TransformerStack<TransformerEncoderLayer> {
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
-    super();
-    checkOptions("TransformerEncoder", options, ["norm"]);
-    this.layers = new ModuleList(copies("TransformerEncoder", encoderLayer, numLayers));
-    this.norm = options.norm ?? null;
+    super(encoderLayer, numLayers, options);
   }
 
   /** As the layers' `forward`, one after the other. */
   override forward(src: Tensor, options: EncoderForwardOptions = {}): Tensor {
-    checkOptions("TransformerEncoder.forward", options, ["mask", "srcKeyPaddingMask", "isCausal"]);
-    const { mask = null, ...rest } = options;
-    let x = src;
-    for (const layer of this.layers) x = layer.forward(x, { ...rest, srcMask: mask });
-    return this.norm === null ? x : this.norm.forward(x);
+    const defaults = { mask: null, srcKeyPaddingMask: null, isCausal: false };
+    const { mask: srcMask, ...others } = withDefaults("TransformerEncoder.forward", options, defaults);
+    return this.runLayers(src, (layer, x) => layer.forward(x, { ...others, srcMask }));
   }
 }
 
 /** `numLayers` copies of a decoder layer, which start with its weights, and an optional norm behind them. */
-export class TransformerDecoder extends Module {
-  layers: ModuleList<TransformerDecoderLayer>;
-  norm: Layer | null;
-
+export class TransformerDecoder extends TransformerStack<TransformerDecoderLayer> {
   constructor(decoderLayer: TransformerDecoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
-    super();
-    checkOptions("TransformerDecoder", options, ["norm"]);
-    this.layers = new ModuleList(copies("TransformerDecoder", decoderLayer, numLayers));
-    this.norm = options.norm ?? null;
+    super(decoderLayer, numLayers, options);
   }
 
   /** As the layers' `forward`, one after the other, each with the whole memory. */
   override forward(tgt: Tensor, memory: Tensor, options: DecoderForwardOptions = {}): Tensor {
-    checkDecoderOptions("TransformerDecoder.forward", options);
-    let x = tgt;
-    for (const layer of this.layers) x = layer.forward(x, memory, options);
-    return this.norm === null ? x : this.norm.forward(x);
+    const all = withDefaults("TransformerDecoder.forward", options, DECODER_DEFAULTS);
+    return this.runLayers(tgt, (layer, x) => layer.forward(x, memory, all));
   }
 }

@@ -1,12 +1,12 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
-import { ShapeError, WgradError } from "../errors.ts";
+import { checkOptions, demand, misfit } from "../check.ts";
+import { WgradError } from "../errors.ts";
 import {
   abs,
   add,
   amax,
   cat,
-  checkOptions,
   clamp,
   Gradients,
   mul,
@@ -41,10 +41,8 @@ export function clipGradNorm(
   }
   checkOptions("clipGradNorm", options, ["normType"]);
   const { normType = 2 } = options;
-  if (typeof maxNorm !== "number" || !(maxNorm >= 0)) {
-    throw new RangeError(`clipGradNorm: maxNorm must be a number ≥ 0, got ${String(maxNorm)}.`);
-  }
-  if (!(normType > 0)) throw new RangeError(`clipGradNorm: normType must be > 0, got ${String(normType)}.`);
+  demand("clipGradNorm", "maxNorm", maxNorm, typeof maxNorm === "number" && maxNorm >= 0, "a number ≥ 0");
+  demand("clipGradNorm", "normType", normType, normType > 0, "> 0");
   const gradients = new Gradients("clipGradNorm", parameters);
   return noGrad(() => {
     const total = totalNorm(gradients.elements(), normType);
@@ -56,14 +54,13 @@ export function clipGradNorm(
 
 function totalNorm(gradients: readonly Tensor[], normType: number): Tensor {
   if (gradients.length === 0) return zeros([]);
-  if (normType === Number.POSITIVE_INFINITY) return amax(joined(gradients.map((g) => amax(abs(g)))));
-  if (normType === 2) return sqrt(sum(joined(gradients.map((g) => sum(square(g))))));
-  return pow(sum(joined(gradients.map((g) => sum(pow(abs(g), normType))))), 1 / normType);
-}
-
-function joined(values: Tensor[]): Tensor {
-  const [first] = values;
-  return values.length === 1 && first !== undefined ? first : stack(values);
+  const each = (norm: (g: Tensor) => Tensor): Tensor => {
+    const values = gradients.map(norm);
+    return values.length === 1 ? (values[0] as Tensor) : stack(values);
+  };
+  if (normType === Number.POSITIVE_INFINITY) return amax(each((g) => amax(abs(g))));
+  if (normType === 2) return sqrt(sum(each((g) => sum(square(g)))));
+  return pow(sum(each((g) => sum(pow(abs(g), normType)))), 1 / normType);
 }
 
 /** Limits every element of the gradients to [-clipValue, clipValue]. */
@@ -73,9 +70,7 @@ export function clipGradValue(
   options: Record<string, never> = {},
 ): void {
   checkOptions("clipGradValue", options, []);
-  if (typeof clipValue !== "number" || !(clipValue >= 0)) {
-    throw new RangeError(`clipGradValue: clipValue must be a number ≥ 0, got ${String(clipValue)}.`);
-  }
+  demand("clipGradValue", "clipValue", clipValue, typeof clipValue === "number" && clipValue >= 0, "a number ≥ 0");
   new Gradients("clipGradValue", parameters).replace((gradient) =>
     clamp(gradient, { min: -clipValue, max: clipValue }),
   );
@@ -91,10 +86,7 @@ export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>)
   const list = [...parameters];
   const total = list.reduce((sum, parameter) => sum + parameter.numel, 0);
   if (vector.ndim !== 1 || vector.numel !== total) {
-    throw new ShapeError(`vectorToParameters: the vector must be [${total}], got [${vector.shape}].`, {
-      op: "vectorToParameters",
-      shapes: [vector.shape],
-    });
+    throw misfit("vectorToParameters", `the vector must be [${total}], got [${vector.shape}].`, vector);
   }
   noGrad(() => {
     let start = 0;

@@ -1,8 +1,8 @@
 // Adadelta.
 
-import { add, div, mul, scalar, sqrt, square, sub } from "../tensor.ts";
+import { add, div, mul, sqrt, square, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
-import { fraction, moving, nonNegative, penalized } from "./rules.ts";
+import { fraction, moving, penalized, scaled } from "./rules.ts";
 
 export interface AdadeltaOptions extends CommonOptions {
   /** Decay of the averages. Default 0.9. */
@@ -27,7 +27,7 @@ export class Adadelta extends Optimizer<AdadeltaOptions, Slot> {
   }
 
   protected override check(options: AdadeltaOptions): void {
-    nonNegative("Adadelta", options, "lr", "eps", "weightDecay");
+    super.check(options);
     fraction("Adadelta", "rho", options.rho);
   }
 
@@ -41,7 +41,7 @@ export class Adadelta extends Optimizer<AdadeltaOptions, Slot> {
     const square_avg = moving(state.square_avg, square(gradient), () => group.rho);
     const delta = mul(div(sqrt(add(state.acc_delta, group.eps)), sqrt(add(square_avg, group.eps))), gradient);
     const acc_delta = moving(state.acc_delta, square(delta), () => group.rho);
-    const lr = scalar(() => group.lr);
-    return { parameter: sub(parameter, mul(delta, lr)), state: { square_avg, acc_delta } };
+    const move = scaled(delta, () => group.lr);
+    return { parameter: sub(parameter, move), state: { square_avg, acc_delta } };
   }
 }

@@ -9,7 +9,7 @@ import {
   type Update,
   type Updated,
 } from "./optimizer.ts";
-import { nonNegative, penalized } from "./rules.ts";
+import { penalized } from "./rules.ts";
 
 export interface AdagradOptions extends CommonOptions {
   /** Decay of the learning rate. Default 0. */
@@ -29,10 +29,6 @@ export class Adagrad extends Optimizer<AdagradOptions, "sum"> {
   constructor(params: ParamsInput<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
     const defaults = { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false };
     super(params, defaults, options);
-  }
-
-  protected override check(options: AdagradOptions): void {
-    nonNegative("Adagrad", options, "lr", "lrDecay", "weightDecay", "initialAccumulatorValue", "eps");
   }
 
   protected override slots(): readonly "sum"[] {

@@ -1,6 +1,6 @@
 // Adam and AdamW.
 
-import { add, div, maximum, mul, sqrt, square, sub, type Tensor } from "../tensor.ts";
+import { add, div, maximum, mul, sqrt, sub } from "../tensor.ts";
 import {
   type CommonOptions,
   Optimizer,
@@ -9,7 +9,7 @@ import {
   type Update,
   type Updated,
 } from "./optimizer.ts";
-import { direction, moving, nonNegative, penalized, shrunk, twoBetas } from "./rules.ts";
+import { decayed, moments } from "./rules.ts";
 
 export interface AdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
@@ -43,27 +43,19 @@ export class Adam extends Optimizer<AdamOptions, Slot> {
     super(params, defaults, options);
   }
 
-  protected override check(options: AdamOptions): void {
-    nonNegative(this.constructor.name, options, "lr", "eps", "weightDecay");
-    twoBetas(this.constructor.name, options.betas);
-  }
-
   protected override slots(group: ParamGroup<AdamOptions>): readonly Slot[] {
     return group.amsgrad ? ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"] : ["exp_avg", "exp_avg_sq"];
   }
 
-  protected override update(update: Update<AdamOptions, Slot>): Updated<Slot> {
-    return this.adam(update, update.parameter, penalized(update));
+  /** Whether weights decay by themselves, not by a penalty in the gradient. */
+  protected get decoupled(): boolean {
+    return false;
   }
 
-  /** Adam's move of `parameter` along `gradient`. */
-  protected adam(
-    { state, group, number }: Update<AdamOptions, Slot>,
-    parameter: Tensor,
-    gradient: Tensor,
-  ): Updated<Slot> {
-    const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_avg_sq = moving(state.exp_avg_sq, square(gradient), () => group.betas[1]);
+  protected override update(update: Update<AdamOptions, Slot>): Updated<Slot> {
+    const { state, group, number } = update;
+    const { parameter, gradient } = decayed(update, this.decoupled);
+    const { exp_avg, exp_avg_sq } = moments(update, gradient);
     const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
     const correction = number(({ step }) => 1 / Math.sqrt(1 - group.betas[1] ** step));
     const largest = group.amsgrad ? maximum(state.max_exp_avg_sq, exp_avg_sq) : exp_avg_sq;
@@ -81,7 +73,7 @@ export class AdamW extends Adam {
     super(params, { ...options, weightDecay: options.weightDecay ?? 0.01 });
   }
 
-  protected override update(update: Update<AdamOptions, Slot>): Updated<Slot> {
-    return this.adam(update, shrunk(update.parameter, update.group), direction(update));
+  protected override get decoupled(): boolean {
+    return true;
   }
 }

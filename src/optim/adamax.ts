@@ -1,8 +1,8 @@
 // Adamax: Adam with the infinity norm.
 
-import { abs, add, div, maximum, mul, scalar, sub } from "../tensor.ts";
+import { abs, add, div, maximum, mul, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
-import { moving, nonNegative, penalized, twoBetas } from "./rules.ts";
+import { moving, penalized, scaled } from "./rules.ts";
 
 export interface AdamaxOptions extends CommonOptions {
   /** Decay of the average gradient and of the largest one. Default [0.9, 0.999]. */
@@ -26,11 +26,6 @@ export class Adamax extends Optimizer<AdamaxOptions, Slot> {
     super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false }, options);
   }
 
-  protected override check(options: AdamaxOptions): void {
-    nonNegative("Adamax", options, "lr", "eps", "weightDecay");
-    twoBetas("Adamax", options.betas);
-  }
-
   protected override slots(): readonly Slot[] {
     return ["exp_avg", "exp_inf"];
   }
@@ -39,13 +34,8 @@ export class Adamax extends Optimizer<AdamaxOptions, Slot> {
     const { parameter, state, group, number } = update;
     const gradient = penalized(update);
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_inf = maximum(
-      mul(
-        state.exp_inf,
-        scalar(() => group.betas[1]),
-      ),
-      add(abs(gradient), group.eps),
-    );
+    const faded = scaled(state.exp_inf, () => group.betas[1]);
+    const exp_inf = maximum(faded, add(abs(gradient), group.eps));
     const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
     return { parameter: sub(parameter, mul(div(exp_avg, exp_inf), stepSize)), state: { exp_avg, exp_inf } };
   }

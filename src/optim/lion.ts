@@ -1,8 +1,8 @@
 // Lion: the sign of an interpolated momentum.
 
-import { mul, scalar, sign, sub } from "../tensor.ts";
+import { sign, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
-import { direction, moving, nonNegative, shrunk, twoBetas } from "./rules.ts";
+import { direction, moving, scaled, shrunk } from "./rules.ts";
 
 export interface LionOptions extends CommonOptions {
   /** Weight of the momentum in the direction, and its decay. Default [0.9, 0.99]. */
@@ -22,29 +22,16 @@ export class Lion extends Optimizer<LionOptions, "exp_avg"> {
     super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, maximize: false }, options);
   }
 
-  protected override check(options: LionOptions): void {
-    nonNegative("Lion", options, "lr", "weightDecay");
-    twoBetas("Lion", options.betas);
-  }
-
   protected override slots(): readonly "exp_avg"[] {
     return ["exp_avg"];
   }
 
   protected override update(update: Update<LionOptions, "exp_avg">): Updated<"exp_avg"> {
-    const { parameter, state, group } = update;
+    const { state, group } = update;
     const gradient = direction(update);
     const move = sign(moving(state.exp_avg, gradient, () => group.betas[0]));
     const exp_avg = moving(state.exp_avg, gradient, () => group.betas[1]);
-    return {
-      parameter: sub(
-        shrunk(parameter, group),
-        mul(
-          move,
-          scalar(() => group.lr),
-        ),
-      ),
-      state: { exp_avg },
-    };
+    const step = scaled(move, () => group.lr);
+    return { parameter: sub(shrunk(update), step), state: { exp_avg } };
   }
 }

@@ -1,9 +1,10 @@
 // Muon: momentum orthogonalized by Newton-Schulz iterations, for the matrices of a network.
 
-import { ShapeError } from "../errors.ts";
-import { add, clamp, div, matmul, mul, scalar, sqrt, square, sub, sum, type Tensor, t } from "../tensor.ts";
+import { checkChoice, demand, misfit } from "../check.ts";
+import { newtonSchulz } from "../nn/newton-schulz.ts";
+import { sub, type Tensor } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
-import { direction, fraction, moving, nonNegative, shrunk } from "./rules.ts";
+import { direction, fraction, moving, scaled, shrunk } from "./rules.ts";
 
 export interface MuonOptions extends CommonOptions {
   /** Decoupled decay. Default 0.1. */
@@ -22,20 +23,6 @@ export interface MuonOptions extends CommonOptions {
   adjustLrFn: "original" | "matchRmsAdamw" | "match_rms_adamw";
   /** Ascends instead. Default false. */
   maximize: boolean;
-}
-
-/** X ← a X + (b XXᵀ + c (XXᵀ)²) X from X = M / ‖M‖: all singular values come near 1. */
-function orthogonalized(matrix: Tensor, group: MuonOptions): Tensor {
-  const [a, b, c] = group.nsCoefficients;
-  const [rows = 0, columns = 0] = matrix.shape;
-  let x = rows > columns ? t(matrix) : matrix;
-  x = div(x, clamp(sqrt(sum(square(x))), { min: group.eps }));
-  for (let i = 0; i < group.nsSteps; i++) {
-    const gram = matmul(x, t(x));
-    const polynomial = add(mul(gram, b), mul(matmul(gram, gram), c));
-    x = add(mul(x, a), matmul(polynomial, x));
-  }
-  return rows > columns ? t(x) : x;
 }
 
 /**
@@ -64,22 +51,18 @@ export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
   }
 
   protected override check(options: MuonOptions): void {
-    nonNegative("Muon", options, "lr", "weightDecay", "eps");
+    super.check(options);
     fraction("Muon", "momentum", options.momentum);
-    if (!Number.isInteger(options.nsSteps) || options.nsSteps < 0 || options.nsSteps >= 100) {
-      throw new RangeError(`Muon: nsSteps must be a whole number below 100, got ${options.nsSteps}.`);
-    }
-    if (!["original", "matchRmsAdamw", "match_rms_adamw"].includes(options.adjustLrFn)) {
-      throw new RangeError(`Muon: adjustLrFn must be "original" or "matchRmsAdamw", got "${options.adjustLrFn}".`);
-    }
+    const { nsSteps, adjustLrFn } = options;
+    const isCount = Number.isInteger(nsSteps) && nsSteps >= 0 && nsSteps < 100;
+    demand("Muon", "nsSteps", nsSteps, isCount, "a whole number below 100");
+    checkChoice("Muon", "adjustLrFn", adjustLrFn, ["original", "matchRmsAdamw", "match_rms_adamw"]);
   }
 
   protected override checkParameter(parameter: Tensor): void {
     if (parameter.ndim === 2) return;
-    throw new ShapeError(
-      `Muon: takes matrices only, got a parameter of shape [${parameter.shape}]. Give it to AdamW instead.`,
-      { op: "Muon", shapes: [parameter.shape] },
-    );
+    const problem = `takes matrices only, got a parameter of shape [${parameter.shape}].`;
+    throw misfit("Muon", `${problem} Give it to AdamW instead.`, parameter);
   }
 
   protected override slots(): readonly "momentum_buffer"[] {
@@ -87,20 +70,17 @@ export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
   }
 
   protected override update(update: Update<MuonOptions, "momentum_buffer">): Updated<"momentum_buffer"> {
-    const { parameter, state, group } = update;
+    const { state, group } = update;
     const gradient = direction(update);
     const momentum = (): number => group.momentum;
     const momentum_buffer = moving(state.momentum_buffer, gradient, momentum);
     const ahead = group.nesterov ? moving(momentum_buffer, gradient, momentum) : momentum_buffer;
-    const [rows = 1, columns = 1] = parameter.shape;
+    const [rows = 1, columns = 1] = update.parameter.shape;
     const ratio =
       group.adjustLrFn === "original"
         ? Math.sqrt(Math.max(1, rows / columns))
         : 0.2 * Math.sqrt(Math.max(rows, columns));
-    const move = mul(
-      orthogonalized(ahead, group),
-      scalar(() => group.lr * ratio),
-    );
-    return { parameter: sub(shrunk(parameter, group), move), state: { momentum_buffer } };
+    const move = scaled(newtonSchulz(ahead, group.nsCoefficients, group.nsSteps, group.eps), () => group.lr * ratio);
+    return { parameter: sub(shrunk(update), move), state: { momentum_buffer } };
   }
 }

@@ -1,6 +1,6 @@
 // NAdam: Adam with Nesterov momentum.
 
-import { add, div, mul, sqrt, square, sub } from "../tensor.ts";
+import { add, div, mul, sqrt, sub } from "../tensor.ts";
 import {
   type CommonOptions,
   type Counters,
@@ -10,7 +10,7 @@ import {
   type Update,
   type Updated,
 } from "./optimizer.ts";
-import { direction, moving, nonNegative, penalized, shrunk, twoBetas } from "./rules.ts";
+import { decayed, moments } from "./rules.ts";
 
 export interface NAdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
@@ -52,11 +52,6 @@ export class NAdam extends Optimizer<NAdamOptions, Slot> {
     super(params, defaults, options);
   }
 
-  protected override check(options: NAdamOptions): void {
-    nonNegative("NAdam", options, "lr", "eps", "weightDecay", "momentumDecay");
-    twoBetas("NAdam", options.betas);
-  }
-
   protected override slots(): readonly Slot[] {
     return ["exp_avg", "exp_avg_sq"];
   }
@@ -71,12 +66,9 @@ export class NAdam extends Optimizer<NAdamOptions, Slot> {
   }
 
   protected override update(update: Update<NAdamOptions, Slot>): Updated<Slot> {
-    const { state, group, number } = update;
-    const decoupled = group.decoupledWeightDecay;
-    const parameter = decoupled ? shrunk(update.parameter, group) : update.parameter;
-    const gradient = decoupled ? direction(update) : penalized(update);
-    const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_avg_sq = moving(state.exp_avg_sq, square(gradient), () => group.betas[1]);
+    const { group, number } = update;
+    const { parameter, gradient } = decayed(update, group.decoupledWeightDecay);
+    const state = moments(update, gradient);
     const correction = number(({ step }) => 1 / (1 - group.betas[1] ** step));
     const gradientWeight = number(
       ({ step, mu_product = 1 }) => (group.lr * (1 - momentum(group, step))) / (1 - mu_product),
@@ -85,8 +77,8 @@ export class NAdam extends Optimizer<NAdamOptions, Slot> {
       const next = momentum(group, step + 1);
       return (group.lr * next) / (1 - mu_product * next);
     });
-    const move = add(mul(gradient, gradientWeight), mul(exp_avg, averageWeight));
-    const denominator = add(sqrt(mul(exp_avg_sq, correction)), group.eps);
-    return { parameter: sub(parameter, div(move, denominator)), state: { exp_avg, exp_avg_sq } };
+    const move = add(mul(gradient, gradientWeight), mul(state.exp_avg, averageWeight));
+    const denominator = add(sqrt(mul(state.exp_avg_sq, correction)), group.eps);
+    return { parameter: sub(parameter, div(move, denominator)), state };
   }
 }

@@ -1,15 +1,8 @@
 // OneCycleLR: up and down again within one training, momentum the other way.
 
+import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
 import { WgradError } from "../errors.ts";
-import { checkOptions } from "../tensor.ts";
-import {
-  checkNumber,
-  checkWhole,
-  LRScheduler,
-  type Schedulable,
-  type ScheduledGroup,
-  type SchedulerOptions,
-} from "./scheduler.ts";
+import { LRScheduler, type Schedulable, type ScheduledGroup, type SchedulerOptions } from "./scheduler.ts";
 
 export interface OneCycleOptions extends SchedulerOptions {
   /** Number of steps of the whole training; or give `epochs` and `stepsPerEpoch`. */
@@ -63,45 +56,34 @@ export class OneCycleLR extends LRScheduler {
   readonly #phases: readonly Phase[];
 
   constructor(optimizer: Schedulable, maxLr: number | readonly number[], options: OneCycleOptions = {}) {
-    checkOptions("OneCycleLR", options, [
-      "totalSteps",
-      "epochs",
-      "stepsPerEpoch",
-      "pctStart",
-      "annealStrategy",
-      "cycleMomentum",
-      "baseMomentum",
-      "maxMomentum",
-      "divFactor",
-      "finalDivFactor",
-      "threePhase",
-      "lastEpoch",
-    ]);
-    super(optimizer, options);
-    const {
-      pctStart = 0.3,
-      annealStrategy = "cos",
-      cycleMomentum = true,
-      divFactor = 25,
-      finalDivFactor = 1e4,
-    } = options;
-    const totalSteps = options.totalSteps ?? (options.epochs ?? Number.NaN) * (options.stepsPerEpoch ?? Number.NaN);
+    const all = withDefaults("OneCycleLR", options, {
+      totalSteps: null,
+      epochs: Number.NaN,
+      stepsPerEpoch: Number.NaN,
+      pctStart: 0.3,
+      annealStrategy: "cos" as const,
+      cycleMomentum: true,
+      baseMomentum: 0.85,
+      maxMomentum: 0.95,
+      divFactor: 25,
+      finalDivFactor: 1e4,
+      threePhase: false,
+      lastEpoch: -1,
+    });
+    super(optimizer, all);
+    const { pctStart, cycleMomentum, divFactor, finalDivFactor } = all;
+    const totalSteps = all.totalSteps ?? all.epochs * all.stepsPerEpoch;
     if (Number.isNaN(totalSteps)) {
       throw new RangeError("OneCycleLR: needs totalSteps, or both epochs and stepsPerEpoch.");
     }
-    checkWhole("OneCycleLR", "totalSteps", totalSteps);
-    checkNumber("OneCycleLR", "divFactor", divFactor);
-    checkNumber("OneCycleLR", "finalDivFactor", finalDivFactor);
-    if (!(pctStart >= 0 && pctStart <= 1)) {
-      throw new RangeError(`OneCycleLR: pctStart must be within [0, 1], got ${pctStart}.`);
-    }
-    if (annealStrategy !== "cos" && annealStrategy !== "linear") {
-      throw new RangeError(`OneCycleLR: annealStrategy must be "cos" or "linear", got "${String(annealStrategy)}".`);
-    }
+    checkWhole("OneCycleLR", "totalSteps", totalSteps, 1);
+    checkFinite("OneCycleLR", "divFactor", divFactor);
+    checkFinite("OneCycleLR", "finalDivFactor", finalDivFactor);
+    demand("OneCycleLR", "pctStart", pctStart, pctStart >= 0 && pctStart <= 1, "within [0, 1]");
+    this.annealStrategy = checkChoice("OneCycleLR", "annealStrategy", all.annealStrategy, ["cos", "linear"]);
     this.totalSteps = totalSteps;
-    this.annealStrategy = annealStrategy;
     this.cycleMomentum = cycleMomentum;
-    this.#phases = phases(totalSteps, pctStart, options.threePhase ?? false);
+    this.#phases = phases(totalSteps, pctStart, all.threePhase);
     const groups: readonly CycledGroup[] = optimizer.paramGroups;
     const peaks = perGroup("maxLr", maxLr, groups.length);
     if (cycleMomentum && !("momentum" in optimizer.defaults || "betas" in optimizer.defaults)) {
@@ -110,15 +92,15 @@ export class OneCycleLR extends LRScheduler {
       );
     }
     if (this.lastEpoch === -1) {
-      const high = perGroup("maxMomentum", options.maxMomentum ?? 0.95, groups.length);
-      const low = perGroup("baseMomentum", options.baseMomentum ?? 0.85, groups.length);
+      const high = perGroup("maxMomentum", all.maxMomentum, groups.length);
+      const low = perGroup("baseMomentum", all.baseMomentum, groups.length);
       groups.forEach((group, i) => {
-        group.maxLr = peaks[i] ?? 0;
+        group.maxLr = peaks[i] as number;
         group.initialLr = group.maxLr / divFactor;
         group.minLr = group.initialLr / finalDivFactor;
         if (!cycleMomentum) return;
-        group.maxMomentum = high[i] ?? 0.95;
-        group.baseMomentum = low[i] ?? 0.85;
+        group.maxMomentum = high[i] as number;
+        group.baseMomentum = low[i] as number;
         setMomentum(group, group.maxMomentum);
       });
       this.baseLrs = groups.map((group) => group.initialLr ?? group.lr);
@@ -133,15 +115,11 @@ export class OneCycleLR extends LRScheduler {
         `OneCycleLR: step ${lastEpoch} is beyond the ${totalSteps} that were planned. Give a larger totalSteps.`,
       );
     }
-    let start = 0;
-    let phase = this.#phases[0];
-    for (const next of this.#phases) {
-      start = phase === next ? 0 : (phase?.end ?? 0);
-      phase = next;
-      if (lastEpoch <= next.end) break;
-    }
-    if (phase === undefined) return [];
-    const { lr, momentum, end } = phase;
+    // The last phase may end a fraction before the last step.
+    const after = this.#phases.findIndex((phase) => lastEpoch <= phase.end);
+    const number = after < 0 ? this.#phases.length - 1 : after;
+    const start = this.#phases[number - 1]?.end ?? 0;
+    const { lr, momentum, end } = this.#phases[number] as Phase;
     const part = (lastEpoch - start) / (end - start);
     const groups: readonly CycledGroup[] = this.optimizer.paramGroups;
     if (this.cycleMomentum) {
@@ -176,10 +154,8 @@ function phases(totalSteps: number, pctStart: number, threePhase: boolean): Phas
 
 function perGroup(name: string, value: number | readonly number[], count: number): readonly number[] {
   const list = typeof value === "number" ? new Array<number>(count).fill(value) : value;
-  if (list.length !== count) {
-    throw new RangeError(`OneCycleLR: ${name} must be a number or one for each of the ${count} groups, got [${list}].`);
-  }
-  for (const one of list) checkNumber("OneCycleLR", name, one);
+  demand("OneCycleLR", name, list, list.length === count, `a number or one for each of the ${count} groups`);
+  for (const one of list) checkFinite("OneCycleLR", name, one);
   return list;
 }
 

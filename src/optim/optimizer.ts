@@ -1,5 +1,6 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
+import { checkOptions, expectTensor } from "../check.ts";
 import { DTypeError, WgradError } from "../errors.ts";
 import {
   add,
@@ -18,6 +19,7 @@ import {
   zeros,
 } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
+import { checkUsual } from "./rules.ts";
 import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
 
 /** Options that every optimizer has. */
@@ -90,9 +92,6 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   constructor(params: ParamsInput<O>, defaults: O, options: Partial<O>) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
     for (const group of groupsOf(this.constructor.name, params)) this.#add(group);
-    if (this.paramGroups.length === 0) {
-      throw new RangeError(`${this.constructor.name}: the list of parameters is empty. Pass model.parameters().`);
-    }
   }
 
   /** Names of the state tensors that a group's options ask for. */
@@ -101,8 +100,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** The update's formula. */
   protected abstract update(update: Update<O, S>): Updated<S>;
 
-  /** Throws where the options make no sense. */
-  protected abstract check(options: O): void;
+  /** Throws where the options make no sense: rates and the like must not be negative, betas two numbers within [0, 1). */
+  protected check(options: O): void {
+    checkUsual(this.constructor.name, options as object);
+  }
 
   /** Whether `update` is elementwise, so that it can run over many parameters at once. */
   protected get elementwise(): boolean {
@@ -242,14 +243,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
 
   /** The options that were given, after a check that each is known. */
   #known(options: Partial<O>, known: O): Partial<O> {
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    for (const [key] of given) {
-      if (key in known || key === "initialLr") continue;
-      throw new WgradError(
-        `${this.constructor.name}: there is no option "${key}". Known are ${Object.keys(known).join(", ")}.`,
-      );
-    }
-    return Object.fromEntries(given) as Partial<O>;
+    checkOptions(this.constructor.name, options, [...Object.keys(known), "initialLr"]);
+    return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<O>;
   }
 
   /** The state's names, after their tensors were made where the options ask for new ones. */
@@ -365,8 +360,7 @@ function groupsOf<O>(
   }
   const list = [...params];
   const tensors = list.filter((entry): entry is Tensor => entry instanceof Tensor);
-  if (tensors.length === list.length)
-    return tensors.length === 0 ? [] : [{ params: tensors } as { params: Tensor[] } & Partial<O>];
+  if (tensors.length === list.length) return [{ params: tensors } as { params: Tensor[] } & Partial<O>];
   return list.map((entry) => {
     if (entry instanceof Tensor || typeof entry !== "object" || entry === null || !("params" in entry)) {
       throw new TypeError(`${optimizer}: the parameters must be tensors, or groups { params: […], … }, not a mixture.`);
@@ -375,10 +369,8 @@ function groupsOf<O>(
   });
 }
 
-function checkTrainable(optimizer: string, parameter: unknown): void {
-  if (!(parameter instanceof Tensor)) {
-    throw new TypeError(`${optimizer}: a parameter must be a tensor, got ${typeof parameter}.`);
-  }
+function checkTrainable(optimizer: string, parameter: Tensor): void {
+  expectTensor(optimizer, parameter, "a parameter");
   if (parameter.dtype !== "f32") {
     throw new DTypeError(
       `${optimizer}: parameters must be f32, got ${parameter.dtype}. Keep f32 parameters and cast them where they are used.`,

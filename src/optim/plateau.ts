@@ -1,15 +1,7 @@
 // ReduceLROnPlateau: lowers the learning rate when a metric stops improving.
 
-import { checkOptions } from "../tensor.ts";
-import {
-  checkNumber,
-  checkOptimizer,
-  checkWhole,
-  dataOf,
-  restoreData,
-  type Schedulable,
-  type SchedulerState,
-} from "./scheduler.ts";
+import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
+import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
 export interface PlateauOptions {
   /** Whether the metric should fall ("min", default) or rise. */
@@ -31,8 +23,7 @@ export interface PlateauOptions {
 }
 
 /** lr × factor after more than `patience` epochs without improvement. Call `step(metric)` after each validation. */
-export class ReduceLROnPlateau {
-  readonly #optimizer: Schedulable;
+export class ReduceLROnPlateau extends Schedule {
   readonly mode: "min" | "max";
   readonly factor: number;
   readonly patience: number;
@@ -47,53 +38,38 @@ export class ReduceLROnPlateau {
   numBadEpochs = 0;
   /** Epochs of rest left. */
   cooldownCounter = 0;
-  lastEpoch = 0;
-  lastLr: number[];
 
   constructor(optimizer: Schedulable, options: PlateauOptions = {}) {
     const name = "ReduceLROnPlateau";
-    checkOptimizer(name, optimizer);
-    checkOptions(name, options, [
-      "mode",
-      "factor",
-      "patience",
-      "threshold",
-      "thresholdMode",
-      "cooldown",
-      "minLr",
-      "eps",
-    ]);
-    this.#optimizer = optimizer;
-    this.mode = options.mode ?? "min";
-    this.factor = options.factor ?? 0.1;
-    this.patience = options.patience ?? 10;
-    this.threshold = options.threshold ?? 1e-4;
-    this.thresholdMode = options.thresholdMode ?? "rel";
-    this.cooldown = options.cooldown ?? 0;
-    this.eps = options.eps ?? 1e-8;
-    const groups = optimizer.paramGroups;
-    const { minLr = 0 } = options;
-    this.minLrs = typeof minLr === "number" ? groups.map(() => minLr) : [...minLr];
-    if (this.mode !== "min" && this.mode !== "max") {
-      throw new RangeError(`${name}: mode must be "min" or "max", got "${String(this.mode)}".`);
-    }
-    if (this.thresholdMode !== "rel" && this.thresholdMode !== "abs") {
-      throw new RangeError(`${name}: thresholdMode must be "rel" or "abs", got "${String(this.thresholdMode)}".`);
-    }
-    if (!(this.factor < 1)) throw new RangeError(`${name}: factor must be below 1, got ${this.factor}.`);
-    checkWhole(name, "patience", this.patience, 0);
-    checkWhole(name, "cooldown", this.cooldown, 0);
-    checkNumber(name, "threshold", this.threshold);
-    if (this.minLrs.length !== groups.length) {
-      throw new RangeError(`${name}: minLr must be a number or one for each of the ${groups.length} groups.`);
-    }
-    this.best = this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
-    this.lastLr = groups.map((group) => group.lr);
+    super(optimizer);
+    const all = withDefaults(name, options, {
+      mode: "min" as const,
+      factor: 0.1,
+      patience: 10,
+      threshold: 1e-4,
+      thresholdMode: "rel" as const,
+      cooldown: 0,
+      minLr: 0,
+      eps: 1e-8,
+    });
+    const { length } = optimizer.paramGroups;
+    const { factor, minLr } = all;
+    this.mode = checkChoice(name, "mode", all.mode, ["min", "max"]);
+    this.factor = demand(name, "factor", factor, factor < 1, "below 1");
+    this.patience = checkWhole(name, "patience", all.patience, 0);
+    this.threshold = checkFinite(name, "threshold", all.threshold);
+    this.thresholdMode = checkChoice(name, "thresholdMode", all.thresholdMode, ["rel", "abs"]);
+    this.cooldown = checkWhole(name, "cooldown", all.cooldown, 0);
+    this.minLrs = typeof minLr === "number" ? new Array<number>(length).fill(minLr) : [...minLr];
+    demand(name, "minLr", minLr, this.minLrs.length === length, `a number or one for each of the ${length} groups`);
+    this.eps = all.eps;
+    this.best = this.#worst;
+    this.noteLrs();
   }
 
-  /** The optimizer whose learning rates are set. */
-  get optimizer(): Schedulable {
-    return this.#optimizer;
+  /** What every metric is better than. */
+  get #worst(): number {
+    return this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   }
 
   /** Takes the epoch's metric, as a number: read a tensor with `await loss.item()` first. */
@@ -114,33 +90,21 @@ export class ReduceLROnPlateau {
       this.cooldownCounter -= 1;
       this.numBadEpochs = 0;
     }
-    const groups = this.#optimizer.paramGroups;
     if (this.numBadEpochs > this.patience) {
-      groups.forEach((group, i) => {
+      this.optimizer.paramGroups.forEach((group, i) => {
         const lr = Math.max(group.lr * this.factor, this.minLrs[i] ?? 0);
         if (group.lr - lr > this.eps) group.lr = lr;
       });
       this.cooldownCounter = this.cooldown;
       this.numBadEpochs = 0;
     }
-    this.lastLr = groups.map((group) => group.lr);
-  }
-
-  /** The groups' learning rates as last set. */
-  getLastLr(): number[] {
-    return [...this.lastLr];
-  }
-
-  /** Everything but the optimizer, as plain data. */
-  stateDict(): SchedulerState {
-    return dataOf(this);
+    this.noteLrs();
   }
 
   /** Continues from a `stateDict()`. */
-  loadStateDict(state: SchedulerState): void {
-    const initial = this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  override loadStateDict(state: SchedulerState): void {
     // JSON has no infinity and writes null.
-    restoreData(this, { ...state, best: state.best ?? initial });
+    super.loadStateDict({ ...state, best: state.best ?? this.#worst });
   }
 
   #improves(metric: number): boolean {

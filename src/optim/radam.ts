@@ -1,8 +1,8 @@
 // RAdam: Adam whose adaptive rate is rectified while the variance is uncertain.
 
-import { add, div, gt, mul, sqrt, square, sub, where } from "../tensor.ts";
+import { add, div, gt, mul, sqrt, sub, where } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
-import { direction, moving, nonNegative, penalized, shrunk, twoBetas } from "./rules.ts";
+import { decayed, moments } from "./rules.ts";
 
 export interface RAdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
@@ -45,25 +45,17 @@ export class RAdam extends Optimizer<RAdamOptions, Slot> {
     super(params, defaults, options);
   }
 
-  protected override check(options: RAdamOptions): void {
-    nonNegative("RAdam", options, "lr", "eps", "weightDecay");
-    twoBetas("RAdam", options.betas);
-  }
-
   protected override slots(): readonly Slot[] {
     return ["exp_avg", "exp_avg_sq"];
   }
 
   protected override update(update: Update<RAdamOptions, Slot>): Updated<Slot> {
-    const { state, group, number } = update;
-    const decoupled = group.decoupledWeightDecay;
-    const parameter = decoupled ? shrunk(update.parameter, group) : update.parameter;
-    const gradient = decoupled ? direction(update) : penalized(update);
-    const exp_avg = moving(state.exp_avg, gradient, () => group.betas[0]);
-    const exp_avg_sq = moving(state.exp_avg_sq, square(gradient), () => group.betas[1]);
+    const { group, number } = update;
+    const { parameter, gradient } = decayed(update, group.decoupledWeightDecay);
+    const state = moments(update, gradient);
     const stepSize = number(({ step }) => group.lr / (1 - group.betas[0] ** step));
     const rectified = number(({ step }) => rectification(group.betas[1], step));
-    const adaptive = where(gt(rectified, 0), div(rectified, add(sqrt(exp_avg_sq), group.eps)), 1);
-    return { parameter: sub(parameter, mul(mul(exp_avg, stepSize), adaptive)), state: { exp_avg, exp_avg_sq } };
+    const adaptive = where(gt(rectified, 0), div(rectified, add(sqrt(state.exp_avg_sq), group.eps)), 1);
+    return { parameter: sub(parameter, mul(mul(state.exp_avg, stepSize), adaptive)), state };
   }
 }

@@ -1,6 +1,6 @@
 // RMSprop.
 
-import { add, div, maximum, mul, scalar, sqrt, square, sub } from "../tensor.ts";
+import { add, div, maximum, sqrt, square, sub } from "../tensor.ts";
 import {
   type CommonOptions,
   Optimizer,
@@ -9,7 +9,7 @@ import {
   type Update,
   type Updated,
 } from "./optimizer.ts";
-import { moving, nonNegative, penalized } from "./rules.ts";
+import { moving, penalized, scaled } from "./rules.ts";
 
 export interface RMSpropOptions extends CommonOptions {
   /** Decay of the average of squared gradients. Default 0.99. */
@@ -46,10 +46,6 @@ export class RMSprop extends Optimizer<RMSpropOptions, Slot> {
     super(params, defaults, options);
   }
 
-  protected override check(options: RMSpropOptions): void {
-    nonNegative("RMSprop", options, "lr", "alpha", "eps", "weightDecay", "momentum");
-  }
-
   protected override slots(group: ParamGroup<RMSpropOptions>): readonly Slot[] {
     const names: Slot[] = ["square_avg"];
     if (group.momentum > 0) names.push("momentum_buffer");
@@ -60,7 +56,6 @@ export class RMSprop extends Optimizer<RMSpropOptions, Slot> {
   protected override update(update: Update<RMSpropOptions, Slot>): Updated<Slot> {
     const { parameter, state, group } = update;
     const gradient = penalized(update);
-    const lr = scalar(() => group.lr);
     const square_avg = moving(state.square_avg, square(gradient), () => group.alpha);
     const next: Partial<Record<Slot, typeof square_avg>> = { square_avg };
     let mean = square_avg;
@@ -71,14 +66,11 @@ export class RMSprop extends Optimizer<RMSpropOptions, Slot> {
       mean = maximum(sub(square_avg, square(grad_avg)), 0);
     }
     const move = div(gradient, add(sqrt(mean), group.eps));
-    if (group.momentum === 0) return { parameter: sub(parameter, mul(move, lr)), state: next };
-    const momentum_buffer = add(
-      mul(
-        state.momentum_buffer,
-        scalar(() => group.momentum),
-      ),
-      move,
-    );
-    return { parameter: sub(parameter, mul(momentum_buffer, lr)), state: { ...next, momentum_buffer } };
+    if (group.momentum !== 0) {
+      const faded = scaled(state.momentum_buffer, () => group.momentum);
+      next.momentum_buffer = add(faded, move);
+    }
+    const step = scaled(next.momentum_buffer ?? move, () => group.lr);
+    return { parameter: sub(parameter, step), state: next };
   }
 }

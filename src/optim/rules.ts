@@ -1,38 +1,47 @@
 // What the optimizers' formulas share: checks of options, weight decay, moving averages. All numbers that may change are scalars.
 
-import { add, mul, neg, scalar, type Tensor } from "../tensor.ts";
+import { demand } from "../check.ts";
+import { add, mul, neg, scalar, square, type Tensor } from "../tensor.ts";
 
-/** Throws unless the option is a number of at least 0. */
-export function nonNegative(optimizer: string, options: object, ...names: string[]): void {
-  for (const name of names) {
+/** Options that must not be negative, whichever optimizer has them. */
+const NON_NEGATIVE = [
+  "lr",
+  "eps",
+  "weightDecay",
+  "momentum",
+  "momentumDecay",
+  "alpha",
+  "lrDecay",
+  "initialAccumulatorValue",
+] as const;
+
+/** Throws where an option that must not be negative is, and unless betas are two numbers within [0, 1). */
+export function checkUsual(optimizer: string, options: object & { betas?: readonly number[] }): void {
+  for (const name of NON_NEGATIVE) {
+    if (!(name in options)) continue;
     const value = (options as Record<string, unknown>)[name];
-    if (typeof value !== "number" || !(value >= 0)) {
-      throw new RangeError(`${optimizer}: ${name} must be a number ≥ 0, got ${String(value)}.`);
-    }
+    demand(optimizer, name, value, typeof value === "number" && value >= 0, "a number ≥ 0");
   }
+  if (!("betas" in options)) return;
+  const { betas } = options;
+  demand(optimizer, "betas", betas, Array.isArray(betas) && betas.length === 2, "two numbers");
+  for (const beta of betas ?? []) fraction(optimizer, "betas", beta);
 }
 
-/** Throws unless the option is a number, or each number of a list, within [0, 1). */
-export function fraction(optimizer: string, name: string, value: number | readonly number[]): void {
-  for (const one of typeof value === "number" ? [value] : value) {
-    if (typeof one !== "number" || !(one >= 0 && one < 1)) {
-      throw new RangeError(`${optimizer}: ${name} must be within [0, 1), got ${String(value)}.`);
-    }
-  }
-}
-
-/** Throws unless the option is two numbers within [0, 1). */
-export function twoBetas(optimizer: string, betas: readonly [number, number]): void {
-  if (!Array.isArray(betas) || betas.length !== 2) {
-    throw new RangeError(`${optimizer}: betas must be two numbers, got ${String(betas)}.`);
-  }
-  fraction(optimizer, "betas", betas);
+/** Throws unless the option is a number within [0, 1). */
+export function fraction(optimizer: string, name: string, value: number): void {
+  demand(optimizer, name, value, typeof value === "number" && value >= 0 && value < 1, "within [0, 1)");
 }
 
 interface Decayed {
   readonly parameter: Tensor;
   readonly gradient: Tensor;
-  readonly group: { readonly weightDecay: number; readonly maximize: boolean };
+  readonly group: { readonly lr: number; readonly weightDecay: number; readonly maximize: boolean };
+}
+
+/** x times a number that is read anew at every step. */
+export function scaled(x: Tensor, factor: () => number): Tensor {
+  return mul(x, scalar(factor));
 }
 
 /** ±g: the gradient of what is minimized. */
@@ -46,29 +55,43 @@ export function penalized(update: Decayed): Tensor {
   if (group.weightDecay === 0) return direction(update);
   return add(
     direction(update),
-    mul(
-      parameter,
-      scalar(() => group.weightDecay),
-    ),
+    scaled(parameter, () => group.weightDecay),
   );
 }
 
 /** (1 - lr · weightDecay) · p: decoupled weight decay (Loshchilov and Hutter 2019). */
-export function shrunk(parameter: Tensor, group: { readonly lr: number; readonly weightDecay: number }): Tensor {
+export function shrunk({ parameter, group }: Decayed): Tensor {
   if (group.weightDecay === 0) return parameter;
-  return mul(
-    parameter,
-    scalar(() => 1 - group.lr * group.weightDecay),
-  );
+  return scaled(parameter, () => 1 - group.lr * group.weightDecay);
+}
+
+/** Parameter and gradient with weight decay of either kind. */
+export function decayed(update: Decayed, decoupled: boolean): { parameter: Tensor; gradient: Tensor } {
+  return decoupled
+    ? { parameter: shrunk(update), gradient: direction(update) }
+    : { parameter: update.parameter, gradient: penalized(update) };
 }
 
 /** beta · average + (1 - beta) · value, where beta is read anew at every step. */
 export function moving(average: Tensor, value: Tensor, beta: () => number): Tensor {
   return add(
-    mul(average, scalar(beta)),
-    mul(
-      value,
-      scalar(() => 1 - beta()),
-    ),
+    scaled(average, beta),
+    scaled(value, () => 1 - beta()),
   );
+}
+
+/** Adam's averages: m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g². */
+export function moments(
+  { state, group }: { state: Averages; group: { readonly betas: readonly [number, number] } },
+  gradient: Tensor,
+): Averages {
+  return {
+    exp_avg: moving(state.exp_avg, gradient, () => group.betas[0]),
+    exp_avg_sq: moving(state.exp_avg_sq, square(gradient), () => group.betas[1]),
+  };
+}
+
+interface Averages {
+  readonly exp_avg: Tensor;
+  readonly exp_avg_sq: Tensor;
 }

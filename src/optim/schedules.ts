@@ -1,7 +1,7 @@
 // Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
 
-import { checkOptions } from "../tensor.ts";
-import { checkNumber, checkWhole, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
+import { checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkEpoch, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
 
 /** lr × gamma (default 0.1) every `stepSize` epochs. */
 export class StepLR extends LRScheduler {
@@ -9,12 +9,10 @@ export class StepLR extends LRScheduler {
   readonly gamma: number;
 
   constructor(optimizer: Schedulable, stepSize: number, options: { gamma?: number } & SchedulerOptions = {}) {
-    checkOptions("StepLR", options, ["gamma", "lastEpoch"]);
-    super(optimizer, options);
-    checkWhole("StepLR", "stepSize", stepSize);
-    this.stepSize = stepSize;
-    this.gamma = options.gamma ?? 0.1;
-    checkNumber("StepLR", "gamma", this.gamma);
+    const all = withDefaults("StepLR", options, { gamma: 0.1, lastEpoch: -1 });
+    super(optimizer, all);
+    this.stepSize = checkWhole("StepLR", "stepSize", stepSize, 1);
+    this.gamma = checkFinite("StepLR", "gamma", all.gamma);
     this.start();
   }
 
@@ -38,12 +36,11 @@ export class MultiStepLR extends LRScheduler {
     milestones: readonly number[],
     options: { gamma?: number } & SchedulerOptions = {},
   ) {
-    checkOptions("MultiStepLR", options, ["gamma", "lastEpoch"]);
-    super(optimizer, options);
+    const all = withDefaults("MultiStepLR", options, { gamma: 0.1, lastEpoch: -1 });
+    super(optimizer, all);
     for (const epoch of milestones) checkWhole("MultiStepLR", "every milestone", epoch, 0);
     this.milestones = [...milestones].sort((a, b) => a - b);
-    this.gamma = options.gamma ?? 0.1;
-    checkNumber("MultiStepLR", "gamma", this.gamma);
+    this.gamma = checkFinite("MultiStepLR", "gamma", all.gamma);
     this.start();
   }
 
@@ -63,10 +60,8 @@ export class ExponentialLR extends LRScheduler {
   readonly gamma: number;
 
   constructor(optimizer: Schedulable, gamma: number, options: SchedulerOptions = {}) {
-    checkOptions("ExponentialLR", options, ["lastEpoch"]);
-    super(optimizer, options);
-    checkNumber("ExponentialLR", "gamma", gamma);
-    this.gamma = gamma;
+    super(optimizer, withDefaults("ExponentialLR", options, { lastEpoch: -1 }));
+    this.gamma = checkFinite("ExponentialLR", "gamma", gamma);
     this.start();
   }
 
@@ -89,18 +84,13 @@ export class LinearLR extends LRScheduler {
     optimizer: Schedulable,
     options: { startFactor?: number; endFactor?: number; totalIters?: number } & SchedulerOptions = {},
   ) {
-    checkOptions("LinearLR", options, ["startFactor", "endFactor", "totalIters", "lastEpoch"]);
-    super(optimizer, options);
-    this.startFactor = options.startFactor ?? 1 / 3;
-    this.endFactor = options.endFactor ?? 1;
-    this.totalIters = options.totalIters ?? 5;
-    if (!(this.startFactor > 0 && this.startFactor <= 1)) {
-      throw new RangeError(`LinearLR: startFactor must be within (0, 1], got ${this.startFactor}.`);
-    }
-    if (!(this.endFactor >= 0 && this.endFactor <= 1)) {
-      throw new RangeError(`LinearLR: endFactor must be within [0, 1], got ${this.endFactor}.`);
-    }
-    checkWhole("LinearLR", "totalIters", this.totalIters);
+    const defaults = { startFactor: 1 / 3, endFactor: 1, totalIters: 5, lastEpoch: -1 };
+    const all = withDefaults("LinearLR", options, defaults);
+    super(optimizer, all);
+    const { startFactor: first, endFactor: last } = all;
+    this.startFactor = demand("LinearLR", "startFactor", first, first > 0 && first <= 1, "within (0, 1]");
+    this.endFactor = demand("LinearLR", "endFactor", last, last >= 0 && last <= 1, "within [0, 1]");
+    this.totalIters = checkWhole("LinearLR", "totalIters", all.totalIters, 1);
     this.start();
   }
 
@@ -124,12 +114,10 @@ export class CosineAnnealingLR extends LRScheduler {
   readonly etaMin: number;
 
   constructor(optimizer: Schedulable, TMax: number, options: { etaMin?: number } & SchedulerOptions = {}) {
-    checkOptions("CosineAnnealingLR", options, ["etaMin", "lastEpoch"]);
-    super(optimizer, options);
-    checkWhole("CosineAnnealingLR", "TMax", TMax);
-    this.TMax = TMax;
-    this.etaMin = options.etaMin ?? 0;
-    checkNumber("CosineAnnealingLR", "etaMin", this.etaMin);
+    const all = withDefaults("CosineAnnealingLR", options, { etaMin: 0, lastEpoch: -1 });
+    super(optimizer, all);
+    this.TMax = checkWhole("CosineAnnealingLR", "TMax", TMax, 1);
+    this.etaMin = checkFinite("CosineAnnealingLR", "etaMin", all.etaMin);
     this.start();
   }
 
@@ -165,14 +153,12 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
     T0: number,
     options: { TMult?: number; etaMin?: number } & SchedulerOptions = {},
   ) {
-    checkOptions("CosineAnnealingWarmRestarts", options, ["TMult", "etaMin", "lastEpoch"]);
-    super(optimizer, options);
-    checkWhole("CosineAnnealingWarmRestarts", "T0", T0);
-    this.T0 = T0;
-    this.TMult = options.TMult ?? 1;
-    checkWhole("CosineAnnealingWarmRestarts", "TMult", this.TMult);
-    this.etaMin = options.etaMin ?? 0;
-    checkNumber("CosineAnnealingWarmRestarts", "etaMin", this.etaMin);
+    const name = "CosineAnnealingWarmRestarts";
+    const all = withDefaults(name, options, { TMult: 1, etaMin: 0, lastEpoch: -1 });
+    super(optimizer, all);
+    this.T0 = checkWhole(name, "T0", T0, 1);
+    this.TMult = checkWhole(name, "TMult", all.TMult, 1);
+    this.etaMin = checkFinite(name, "etaMin", all.etaMin);
     this.Ti = T0;
     this.TCur = this.lastEpoch;
     this.start();
@@ -200,7 +186,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
 
   #jump(epoch: number): void {
     const { T0, TMult } = this;
-    checkNumber("CosineAnnealingWarmRestarts", "epoch", epoch, 0);
+    checkEpoch("CosineAnnealingWarmRestarts", epoch);
     if (epoch < T0) {
       this.Ti = T0;
       this.TCur = epoch;
@@ -224,8 +210,7 @@ export class LambdaLR extends LRScheduler {
     lrLambda: ((epoch: number) => number) | readonly ((epoch: number) => number)[],
     options: SchedulerOptions = {},
   ) {
-    checkOptions("LambdaLR", options, ["lastEpoch"]);
-    super(optimizer, options);
+    super(optimizer, withDefaults("LambdaLR", options, { lastEpoch: -1 }));
     const lambdas = typeof lrLambda === "function" ? optimizer.paramGroups.map(() => lrLambda) : [...lrLambda];
     if (lambdas.length !== optimizer.paramGroups.length || lambdas.some((lambda) => typeof lambda !== "function")) {
       throw new RangeError(

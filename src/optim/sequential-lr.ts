@@ -1,17 +1,13 @@
 // SequentialLR: one schedule after another.
 
+import { checkOptions, checkWhole } from "../check.ts";
 import { WgradError } from "../errors.ts";
-import { checkOptions } from "../tensor.ts";
-import { checkOptimizer, checkWhole, type LRScheduler, type Schedulable, type SchedulerState } from "./scheduler.ts";
+import { type LRScheduler, type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
 /** Schedule i runs until epoch `milestones[i]`, when the next one starts at its own epoch 0. */
-export class SequentialLR {
-  readonly #optimizer: Schedulable;
+export class SequentialLR extends Schedule {
   readonly #schedulers: readonly LRScheduler[];
   readonly milestones: readonly number[];
-  /** Number of the current epoch. */
-  lastEpoch = 0;
-  lastLr: number[];
 
   constructor(
     optimizer: Schedulable,
@@ -20,7 +16,7 @@ export class SequentialLR {
     options: Record<string, never> = {},
   ) {
     checkOptions("SequentialLR", options, []);
-    checkOptimizer("SequentialLR", optimizer);
+    super(optimizer);
     if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
       throw new RangeError(
         `SequentialLR: needs one milestone less than schedules, got ${schedulers.length} schedules and ${milestones.length} milestones.`,
@@ -34,21 +30,15 @@ export class SequentialLR {
         throw new WgradError("SequentialLR: all schedules must be of the same optimizer as SequentialLR itself.");
       }
     }
-    this.#optimizer = optimizer;
     this.#schedulers = [...schedulers];
     this.milestones = [...milestones];
     // Making the schedules has moved the rates to every schedule's epoch 0 in turn: back to that of the first.
     for (const group of optimizer.paramGroups) group.lr = group.initialLr ?? group.lr;
     for (const scheduler of schedulers) scheduler.lastEpoch -= 1;
-    const [first] = schedulers;
-    if (first !== undefined) first.stepCount = 0;
-    first?.step();
-    this.lastLr = first?.getLastLr() ?? [];
-  }
-
-  /** The optimizer whose learning rates are set. */
-  get optimizer(): Schedulable {
-    return this.#optimizer;
+    const first = schedulers[0] as LRScheduler;
+    first.stepCount = 0;
+    first.step();
+    this.noteLrs();
   }
 
   /** Goes to the next epoch. */
@@ -59,26 +49,16 @@ export class SequentialLR {
     if (scheduler === undefined) return;
     if (passed > 0 && this.milestones[passed - 1] === this.lastEpoch) scheduler.step(0);
     else scheduler.step();
-    this.lastLr = scheduler.getLastLr();
-  }
-
-  /** The groups' learning rates as last set. */
-  getLastLr(): number[] {
-    return [...this.lastLr];
+    this.noteLrs();
   }
 
   /** Own state and that of the schedules. */
-  stateDict(): SchedulerState {
-    return {
-      milestones: [...this.milestones],
-      last_epoch: this.lastEpoch,
-      _last_lr: [...this.lastLr],
-      _schedulers: this.#schedulers.map((scheduler) => scheduler.stateDict()),
-    };
+  override stateDict(): SchedulerState {
+    return { ...super.stateDict(), _schedulers: this.#schedulers.map((scheduler) => scheduler.stateDict()) };
   }
 
   /** Continues from a `stateDict()`. */
-  loadStateDict(state: SchedulerState): void {
+  override loadStateDict(state: SchedulerState): void {
     const saved = state._schedulers;
     const lastEpoch = state.last_epoch;
     const lastLr = state._last_lr;
@@ -91,6 +71,7 @@ export class SequentialLR {
       scheduler.loadStateDict(saved[i] as SchedulerState);
     });
     this.lastEpoch = lastEpoch;
-    this.lastLr = Array.isArray(lastLr) ? lastLr.map(Number) : this.#optimizer.paramGroups.map((group) => group.lr);
+    if (Array.isArray(lastLr)) this.lastLr = lastLr.map(Number);
+    else this.noteLrs();
   }
 }

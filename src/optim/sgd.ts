@@ -9,7 +9,7 @@ import {
   type Update,
   type Updated,
 } from "./optimizer.ts";
-import { nonNegative, penalized } from "./rules.ts";
+import { penalized } from "./rules.ts";
 
 export interface SGDOptions extends CommonOptions {
   /** Weight of the past directions. Default 0. */
@@ -35,7 +35,7 @@ export class SGD extends Optimizer<SGDOptions, "momentum_buffer"> {
   }
 
   protected override check(options: SGDOptions): void {
-    nonNegative("SGD", options, "lr", "momentum", "weightDecay");
+    super.check(options);
     if (options.nesterov && (options.momentum <= 0 || options.dampening !== 0)) {
       throw new RangeError(
         `SGD: nesterov needs momentum > 0 and dampening 0, got ${options.momentum} and ${options.dampening}.`,

@@ -1,6 +1,7 @@
 // Optimizer state dicts in PyTorch's form: options in snake_case, state by the parameter's number; checks before loading.
 
-import { ShapeError, WgradError } from "../errors.ts";
+import { misfit, sameShape } from "../check.ts";
+import { WgradError } from "../errors.ts";
 import { Tensor } from "../tensor.ts";
 import type { Counters } from "./optimizer.ts";
 
@@ -21,7 +22,8 @@ interface Group {
   readonly params: readonly Tensor[];
 }
 
-function snakeCase(name: string): string {
+/** A name as PyTorch writes it. */
+export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
@@ -46,23 +48,20 @@ export function groupFromState(
       } in the state dict. Make the optimizer with the same groups.`,
     );
   }
-  const { params: _, ...known } = { ...group, initialLr: 0 };
   return Object.fromEntries(
-    [...Object.keys(known), ...extraKeys(saved)].flatMap((key) => {
-      const value = saved[snakeCase(key)];
+    [...Object.keys(group), ...SCHEDULED].flatMap((key) => {
+      const value = key === "params" ? undefined : saved[snakeCase(key)];
       return value === undefined ? [] : [[key, copy(value)]];
     }),
   );
 }
 
 /** What schedulers keep in a group, beyond the optimizer's own options. */
-function extraKeys(saved: Record<string, unknown>): string[] {
-  return ["maxLr", "minLr", "maxMomentum", "baseMomentum"].filter((key) => snakeCase(key) in saved);
-}
+const SCHEDULED = ["initialLr", "maxLr", "minLr", "maxMomentum", "baseMomentum"];
 
 /** A list of numbers as a list of its own, so that groups do not share one. */
-export function copy(value: unknown): unknown {
-  return Array.isArray(value) ? [...value] : value;
+export function copy<T>(value: T): T {
+  return Array.isArray(value) ? ([...value] as T) : value;
 }
 
 /** The state of each parameter in order, undefined where it has none, after all of it was checked. */
@@ -92,10 +91,12 @@ export function checkState(
             `${optimizer}.loadStateDict: "step" must be a number, got a tensor. Read it with await step.item().`,
           );
         }
-        if (value.shape.length !== parameter.shape.length || value.shape.some((n, d) => n !== parameter.shape[d])) {
-          throw new ShapeError(
-            `${optimizer}.loadStateDict: "${name}" of parameter ${i} is [${value.shape}] in the state dict, the parameter is [${parameter.shape}]. Nothing was loaded.`,
-            { op: `${optimizer}.loadStateDict`, shapes: [value.shape, parameter.shape] },
+        if (!sameShape(value.shape, parameter.shape)) {
+          throw misfit(
+            `${optimizer}.loadStateDict`,
+            `"${name}" of parameter ${i} is [${value.shape}] in the state dict, the parameter is [${parameter.shape}]. Nothing was loaded.`,
+            value,
+            parameter,
           );
         }
         tensors[name] = value;

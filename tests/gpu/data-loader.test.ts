@@ -380,7 +380,7 @@ own("the epochs of iterators that run at once do not mix", async () => {
 
 own("wrong arguments are refused at once", () => {
   const throws = (make: () => unknown, pattern: RegExp): void => assert.throws(make, pattern);
-  throws(() => new DataLoader(labels(3), { batchSize: 0 }), /batchSize must be a whole number of at least 1, got 0/);
+  throws(() => new DataLoader(labels(3), { batchSize: 0 }), /batchSize must be a whole number ≥ 1, got 0/);
   throws(() => new DataLoader(labels(3), { batchSize: 1.5 }), /got 1.5/);
   throws(() => new DataLoader(labels(3), { prefetch: -1 }), /prefetch .* got -1/);
   throws(() => new DataLoader(labels(3), { seed: 0.5 }), /seed .* got 0.5/);

@@ -189,7 +189,7 @@ stopping("wrong options are refused", async () => {
     const model = new Line();
     return rejection(fit(model, scripted(model, [1], earlyStopping === undefined ? {} : { earlyStopping })), Error);
   };
-  assert.match(await run({ patience: 0 }), /patience must be a whole number of at least 1, got 0/);
+  assert.match(await run({ patience: 0 }), /patience must be a whole number ≥ 1, got 0/);
   assert.match(await run({ patience: 1, minDelta: -1 }), /minDelta/);
   assert.match(
     await run({ patience: 1, monitor: "f2" }),
@@ -279,7 +279,7 @@ around("data and options that make no sense are refused", async () => {
   const optimizer = new optim.SGD(model.parameters(), { lr: 0.01 });
   const run = async (more: Partial<FitOptions>): Promise<string> =>
     rejection(fit(model, { train: [[x(), y()]], loss: mseLoss, optimizer, epochs: 2, ...more }), Error);
-  assert.match(await run({ epochs: 1.5 }), /epochs must be a whole number of at least 0, got 1.5/);
+  assert.match(await run({ epochs: 1.5 }), /epochs must be a whole number ≥ 0, got 1.5/);
   assert.match(await run({ readEvery: 0 }), /readEvery/);
   assert.match(await run({ train: [] }), /no batch. Is the dataset empty/);
   assert.match(await run({ validation: [] }), /validation data has no batch/);

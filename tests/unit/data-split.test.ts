@@ -128,7 +128,7 @@ test("KFold with shuffle has every sample in one validation part", () => {
 });
 
 test("KFold refuses too few folds or samples", () => {
-  assert.throws(() => new KFold(1), /at least 2, got 1/);
+  assert.throws(() => new KFold(1), /≥ 2, got 1/);
   assert.throws(() => [...new KFold(5).split(numbers(4))], /5 folds need at least as many samples, got 4/);
 });
 

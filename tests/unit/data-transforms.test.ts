@@ -136,7 +136,7 @@ test("arguments and options that make no sense are refused when the transform is
   >;
   const refused = (make: ((...values: unknown[]) => unknown) | undefined, values: unknown[], wording: RegExp): void =>
     assert.throws(() => make?.(...values), wording, `${values}`);
-  const words = /flip: axis must be one of "horizontal", "vertical", got/;
+  const words = /flip: axis must be "horizontal", "vertical", got/;
   for (const axis of ["both", "", null, 1]) refused(flip, [{ axis }], words);
   for (const p of [-0.1, 1.1, Number.NaN, "1", null]) refused(flip, [{ p }], /flip: p must be .*, got/);
   refused(flip, [0.5], /flip: optional arguments go in one options object \{ p, axis \}/);
@@ -148,12 +148,12 @@ test("arguments and options that make no sense are refused when the transform is
   const places = /crop: position must be .*, got/;
   for (const position of ["middle", null, 3, [1], [0, -1], [0.5, 0], [1, 2, 3]])
     refused(crop, [2, { position }], places);
-  refused(crop, [2, { mode: "circular" }], /crop: mode must be one of "constant", "reflect", "edge", got "circular"/);
+  refused(crop, [2, { mode: "circular" }], /crop: mode must be "constant", "reflect", "edge", got "circular"/);
   refused(crop, [2, { padding: -1 }], /crop: padding must be 1, 2 or 4 whole numbers of at least 0, got -1/);
   refused(crop, [2, { value: "0" }], /crop: value must be a finite number, got "0"/);
   refused(crop, [2, { pad: 1 }], /crop: unknown option "pad"/);
 
-  refused(pad, [1, { mode: "circular" }], /pad: mode must be one of "constant", "reflect", "edge", got "circular"/);
+  refused(pad, [1, { mode: "circular" }], /pad: mode must be "constant", "reflect", "edge", got "circular"/);
   refused(pad, [1, { value: Number.NaN }], /pad: value must be a finite number, got NaN/);
   refused(pad, [1, { fill: 1 }], /pad: unknown option "fill". It takes \{ mode, value \}/);
   for (const padding of [-1, 0.5, "1", null, undefined, {}, [], [1, 2, 3], [1, 2, 3, 4, 5], [1, "2"]]) {
@@ -199,7 +199,7 @@ test("TransformedDataset refuses what makes no sense, and follows manualSeed", a
   assert.throws(() => made([noise, null]), /a transform must be a function, got null/);
   assert.throws(() => made(noise, { sed: 1 }), /TransformedDataset: unknown option "sed". It takes \{ seed, field \}/);
   assert.throws(() => made(noise, { seed: 1.5 }), /TransformedDataset: seed must be a whole number, got 1.5/);
-  assert.throws(() => made(noise, { field: -1 }), /TransformedDataset: field must be a whole number of at least 0/);
+  assert.throws(() => made(noise, { field: -1 }), /TransformedDataset: field must be a whole number ≥ 0/);
   assert.match(
     await rejection(made(noise).get(3), RangeError),
     /TransformedDataset: an index must be .* 0 to 2, got 3/,

@@ -30,7 +30,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   autograd: [...leaves, "graph", "ops"],
   schedule: [...leaves, "graph", "ops", "shaders"],
 };
-const belowPublicApi = ["tensor", "errors", "compile", "dtype"];
+const belowPublicApi = ["tensor", "check", "table", "errors", "compile", "dtype"];
 const doors = ["index", "core", "node"];
 
 /** Run-time imports in a module's text: type imports vanish, so they don't count. */

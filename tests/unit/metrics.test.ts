@@ -221,7 +221,7 @@ probability("expectedCalibrationError", async () => {
   // Five bins: [0.6, 0.8) holds 0.6 (wrong); [0.8, 1] holds 0.95 (right), 0.85 (wrong), 1 (right).
   near(await metrics.expectedCalibrationError(table, [0, 1, 0, 0], { bins: 5 }), (0.6 + Math.abs(2.8 - 2)) / 4);
   near(await metrics.expectedCalibrationError([0.3], [1], { bins: 1 }), 0.7);
-  await rejects(metrics.expectedCalibrationError(table, [0, 1, 0, 0], { bins: 0 }), RangeError, /at least 1/);
+  await rejects(metrics.expectedCalibrationError(table, [0, 1, 0, 0], { bins: 0 }), RangeError, /≥ 1/);
 });
 
 probability("perplexity", async () => {

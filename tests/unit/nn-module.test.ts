@@ -244,13 +244,13 @@ errors("layers' arguments", () => {
     [() => new nn.Conv2d(3, 4, [3, 3, 3]), /Conv2d: kernelSize must be a number or 2 numbers/],
     [() => new nn.Conv2d(3, 4, 3, { padding: "same", stride: 2 }), /padding "same" needs stride 1/],
     [() => new nn.Conv2d(3, 4, 3, { padding: -1 }), /Conv2d: padding must be a whole number ≥ 0, got -1/],
-    [() => new nn.Conv2d(3, 4, 3, { paddingMode: "mirror" as "zeros" }), /paddingMode must be one of/],
+    [() => new nn.Conv2d(3, 4, 3, { paddingMode: "mirror" as "zeros" }), /paddingMode must be "zeros"/],
     [() => new nn.Dropout(1.5), /Dropout: p must be between 0 and 1, got 1.5/],
     [() => new nn.BatchNorm1d(0), /BatchNorm1d: numFeatures/],
-    [() => new nn.LayerNorm([]), /LayerNorm: normalizedShape must name at least one size/],
+    [() => new nn.LayerNorm([]), /LayerNorm: normalizedShape must be at least one size/],
     [() => new nn.Embedding(5, 2, { paddingIdx: 7 }), /paddingIdx must be within the 5 rows, got 7/],
     [() => new nn.Softmax(0.5), /Softmax: dim must be a whole number/],
-    [() => new nn.MSELoss({ reduction: "avg" as "mean" }), /MSELoss: reduction must be one of "mean", "sum", "none"/],
+    [() => new nn.MSELoss({ reduction: "avg" as "mean" }), /MSELoss: reduction must be "mean", "sum", "none"/],
   ];
   for (const [run, pattern] of cases) {
     const error = thrown(run);

@@ -1,8 +1,8 @@
 // Safetensors: both directions, every dtype, and files that are damaged.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { decode, encode } from "../../src/dtype.ts";
 import { WgradError } from "../../src/errors.ts";
-import { fromHalves, toHalves } from "../../src/io/half.ts";
 import { fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
 import { type Tensor, tensor, zeros } from "../../src/tensor.ts";
 import { expectError, rejection } from "../support/failure.ts";
@@ -101,6 +101,8 @@ both("other tools' dtypes are converted", async () => {
 });
 
 both("halves of every bit pattern survive, and rounding is to nearest even", () => {
+  const fromHalves = (bits: Uint16Array<ArrayBuffer>) => decode(bits.buffer, "f16", bits.length);
+  const toHalves = (values: ArrayLike<number>) => encode(values, "f16");
   const all = Uint16Array.from({ length: 0x7c01 }, (_, i) => i);
   assert.equal([...toHalves(fromHalves(all))], [...all]);
   const negative = all.map((bits) => bits | 0x8000);

@@ -1,0 +1,51 @@
+// Checks of arguments and options, with errors that name who was called: what layers, optimizers, data and all else share with the ops.
+
+import { ShapeError } from "./errors.ts";
+import { checkOptions, printed } from "./ops/define.ts";
+import type { Shape } from "./shape.ts";
+
+export { checkChoice } from "./ops/arguments.ts";
+export { checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
+export { sameShape, sizeOf } from "./shape.ts";
+
+/** Returns `value`; throws a RangeError with the rule where it isn't `right`. */
+export function demand<T>(op: string, name: string, value: T, right: boolean, rule: string): T {
+  if (right) return value;
+  throw new RangeError(`${op}: ${name} must be ${rule}, got ${printed(value)}.`);
+}
+
+/** Demands a number that is neither infinite nor NaN. */
+export function checkFinite(op: string, name: string, value: number): number {
+  return demand(op, name, value, Number.isFinite(value), "a finite number");
+}
+
+/** Demands a function. */
+export function checkFunction(op: string, name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(`${op}: ${name} must be a function, got ${printed(value)}.`);
+}
+
+/** Options as given or, where they are left out, by default. */
+type Complete<Given, Defaults> = {
+  [K in keyof Defaults]: Defaults[K] | (K extends keyof Given ? NonNullable<Given[K]> : never);
+};
+
+/** The options that have `defaults`; throws where one is given that is neither among these nor named in `others`. */
+export function withDefaults<
+  Given extends object,
+  Defaults extends { readonly [K in keyof Given]?: Given[K] | null | undefined },
+>(op: string, options: Given | undefined, defaults: Defaults, ...others: string[]): Complete<Given, Defaults> {
+  checkOptions(op, options, [...Object.keys(defaults), ...others]);
+  const given = (options ?? {}) as Defaults;
+  const entries = Object.entries(defaults).map(([name, value]) => [name, given[name as keyof Defaults] ?? value]);
+  return Object.fromEntries(entries) as Complete<Given, Defaults>;
+}
+
+/** An error about the shapes of tensors. */
+export function misfit(op: string, rule: string, ...tensors: readonly { readonly shape: Shape }[]): ShapeError {
+  return new ShapeError(`${op}: ${rule}`, { op, shapes: tensors.map(({ shape }) => shape) });
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
