@@ -1,8 +1,7 @@
 // Activation functions that are elementwise and piecewise simple, or built on the exponential.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim } from "../shape.ts";
+import { normalizeDim, shapeError } from "../shape.ts";
 import { add, gt, le, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";
 import {
@@ -95,10 +94,7 @@ export function prelu(x: Tensor, weight: Tensor): Tensor {
   const channels = x.ndim >= 2 ? (x.shape[1] as number) : 1;
   if (weight.numel === 1) return parametric(x, reshape(weight, []));
   if (weight.ndim !== 1 || weight.shape[0] !== channels) {
-    throw new ShapeError(
-      `prelu: the weight must have 1 element or one per channel, got ${formatShape(weight.shape)} for ${formatShape(x.shape)} (${channels} channels).`,
-      { op: "prelu", shapes: [x.shape, weight.shape] },
-    );
+    throw shapeError`prelu: the weight must have 1 element or one per channel, got ${weight.shape} for ${x.shape} (${channels} channels).`;
   }
   return parametric(x, reshape(weight, [channels, ...new Array<number>(x.ndim - 2).fill(1)]));
 }
@@ -284,15 +280,11 @@ export function threshold(x: Tensor, limit: number, value: number): Tensor {
 export function glu(x: Tensor, options: { dim?: number } = {}): Tensor {
   expectTensor("glu", x);
   checkOptions("glu", options, ["dim"]);
-  if (x.ndim === 0)
-    throw new ShapeError("glu: a scalar has no halves, got shape [].", { op: "glu", shapes: [x.shape] });
+  if (x.ndim === 0) throw shapeError`glu: a scalar has no halves, got shape ${x.shape}.`;
   const dim = normalizeDim("glu", options.dim ?? -1, x.ndim);
   const size = x.shape[dim] as number;
   if (size % 2 !== 0) {
-    throw new ShapeError(`glu: dim ${dim} must have even size, got ${formatShape(x.shape)} (${size}).`, {
-      op: "glu",
-      shapes: [x.shape],
-    });
+    throw shapeError`glu: dim ${dim} must have even size, got ${x.shape} (${size}).`;
   }
   const half = x.shape.map((n, i) => (i === dim ? n / 2 : n));
   const part = (start: number) =>

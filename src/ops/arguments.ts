@@ -1,9 +1,9 @@
 // Checks of arguments that several composite ops share: sizes per dim, ranks, choices, optional tensors.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
+import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { checkWhole, expectTensor, printed } from "./define.ts";
 import { reshape } from "./views.ts";
 
@@ -63,14 +63,14 @@ export function checkChoice<T extends string>(op: string, name: string, value: T
 export function checkRank(op: string, x: Tensor, ranks: readonly number[], form: string, what = "the input"): Tensor {
   expectTensor(op, x, what);
   if (ranks.includes(x.ndim)) return x;
-  throw new ShapeError(`${op}: ${what} must be ${form}, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  throw shapeError`${op}: ${what} must be ${form}, got ${x.shape}.`;
 }
 
 /** Demands that `x` is a float tensor. */
 export function checkFloat(op: string, x: Tensor, what = "the input"): Tensor {
   expectTensor(op, x, what);
   if (isFloat(x.dtype)) return x;
-  throw new DTypeError(`${op}: ${what} must be a float tensor, got ${x.dtype}. x.to("f32") converts.`, { op });
+  throw dtypeError`${op}: ${what} must be a float tensor, got ${x.dtype}. x.to("f32") converts.`;
 }
 
 /** An optional tensor of just this shape, or null. */
@@ -83,10 +83,7 @@ export function optionalTensor(
   if (value === undefined || value === null) return null;
   expectTensor(op, value, name);
   if (value.ndim === shape.length && value.shape.every((n, i) => n === shape[i])) return value;
-  throw new ShapeError(`${op}: ${name} must be ${formatShape(shape)}, got ${formatShape(value.shape)}.`, {
-    op,
-    shapes: [value.shape, shape],
-  });
+  throw shapeError`${op}: ${name} must be ${shape}, got ${value.shape}.`;
 }
 
 /** `dim` of a tensor that has at least one; throws a ShapeError for a scalar. */

@@ -1,8 +1,8 @@
 // Arithmetic, comparison and choice: the elementwise ops that every derivative is made of.
 
-import { DTypeError } from "../errors.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
+import { dtypeError } from "../shape.ts";
 import {
   arithmetic,
   type Binary,
@@ -157,10 +157,7 @@ const choose: ElementwiseDefinition = {
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   expectTensor("where", condition, "the condition");
   if (condition.dtype !== "bool") {
-    throw new DTypeError(
-      `where: the condition must be bool, got ${condition.dtype}. x.ne(0) makes a condition of numbers.`,
-      { op: "where" },
-    );
+    throw dtypeError`where: the condition must be bool, got ${condition.dtype}. x.ne(0) makes a condition of numbers.`;
   }
   const dtype = promoteOperands("where", [a, b]);
   const operands = [convert("where", a, dtype), convert("where", b, dtype), condition];

@@ -1,10 +1,9 @@
 // Attention in one pass over the keys, with no matrix of weights in memory; few queries take a composition of ops instead.
 
 import { promote } from "../dtype.ts";
-import { ShapeError, WgradError } from "../errors.ts";
 import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
 import { checkFloat } from "./arguments.ts";
 import { composedAttention } from "./attention-composed.ts";
 import { type AttentionInputs, attentionKernels } from "./attention-kernels.ts";
@@ -39,7 +38,6 @@ export function scaledDotProductAttention(
   checkFloat(op, query, "the query");
   checkFloat(op, key, "the key");
   checkFloat(op, value, "the value");
-  const shapes = [query.shape, key.shape, value.shape];
   const last = (x: Tensor, back: number): number => x.shape[x.ndim - back] as number;
   if (
     query.ndim < 2 ||
@@ -48,18 +46,15 @@ export function scaledDotProductAttention(
     last(query, 1) !== last(key, 1) ||
     last(key, 2) !== last(value, 2)
   ) {
-    throw new ShapeError(
-      `${op}: needs [..., L, E], [..., S, E] and [..., S, V], got ${shapes.map(formatShape).join(", ")}.`,
-      { op, shapes },
-    );
+    throw shapeError`${op}: needs [..., L, E], [..., S, E] and [..., S, V], got ${query.shape}, ${key.shape}, ${value.shape}.`;
   }
   const [l, s] = [last(query, 2), last(key, 2)];
   const mask = options.attnMask ?? null;
   const isCausal = options.isCausal ?? false;
   if (mask !== null && isCausal)
-    throw new WgradError(`${op}: either attnMask or isCausal, not both. Put the causal part into the mask.`, { op });
+    throw opError`${op}: either attnMask or isCausal, not both. Put the causal part into the mask.`;
   const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(last(query, 1)));
-  const batch = broadcastShapes(op, ...shapes.map((shape) => shape.slice(0, -2)));
+  const batch = broadcastShapes(op, ...[query, key, value].map((x) => x.shape.slice(0, -2)));
   if (mask !== null) {
     expectTensor(op, mask, "attnMask");
     broadcastShapes(op, [...batch, l, s], mask.shape);

@@ -1,8 +1,8 @@
 // Bits of integers: complement and shifts.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { dtypeError } from "../shape.ts";
 import { logicalNot } from "./arithmetic.ts";
 import {
   type Binary,
@@ -30,8 +30,7 @@ export function bitwiseNot(x: Tensor): Tensor {
 
 /** Integers; bool counts as i32. */
 const shiftable: DTypeRule = (op, d) => {
-  if (isFloat(d))
-    throw new DTypeError(`${op}: operands must be integer tensors, got ${d}. x.to("i32") converts.`, { op });
+  if (isFloat(d)) throw dtypeError`${op}: operands must be integer tensors, got ${d}. x.to("i32") converts.`;
   return d === "bool" ? { operand: "i32", result: "i32" } : { operand: d, result: d };
 };
 

@@ -1,9 +1,9 @@
 // Losses on classes: cross-entropy and negative log-likelihood.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
@@ -33,18 +33,10 @@ function classDim(op: string, x: Tensor): number {
 function checkTarget(op: string, x: Tensor, target: Tensor, dim: number, ignoreIndex: number): void {
   const wanted = x.shape.filter((_, i) => i !== dim);
   if (!sameShape(target.shape, wanted)) {
-    throw new ShapeError(
-      `${op}: class indices for ${formatShape(x.shape)} must be ${formatShape(wanted)}, got ${formatShape(target.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, target.shape],
-      },
-    );
+    throw shapeError`${op}: class indices for ${x.shape} must be ${formatShape(wanted)}, got ${target.shape}.`;
   }
   if (target.dtype !== "i32" && target.dtype !== "u32") {
-    throw new DTypeError(`${op}: class indices must be i32 or u32, got ${target.dtype}. target.to("i32") converts.`, {
-      op,
-    });
+    throw dtypeError`${op}: class indices must be i32 or u32, got ${target.dtype}. target.to("i32") converts.`;
   }
   const classes = x.shape[dim] as number;
   const range = hostRange(target);

@@ -1,8 +1,7 @@
 // Convolutions: windows of the input times the weight, summed over channels and taps; the compiler makes contractions of them.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { shapeError } from "../shape.ts";
 import { checkRank, checkSizes, optionalTensor, type Size } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
@@ -92,10 +91,7 @@ function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Wind
 function checkGroups(op: string, groups: number, channels: number, outputs: number): number {
   checkWhole(op, "groups", groups, 1);
   if (channels % groups !== 0 || outputs % groups !== 0) {
-    throw new ShapeError(
-      `${op}: channels must be multiples of groups, got ${channels} in, ${outputs} out and ${groups} groups.`,
-      { op },
-    );
+    throw shapeError`${op}: channels must be multiples of groups, got ${channels} in, ${outputs} out and ${groups} groups.`;
   }
   return groups;
 }
@@ -134,17 +130,10 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
   const [outputs, perGroup] = weight.shape as readonly [number, number];
   const groups = checkGroups(op, options.groups ?? 1, channels, outputs);
   if (channels !== perGroup * groups) {
-    throw new ShapeError(
-      `${op}: the input must have ${perGroup * groups} channels for weight ${formatShape(weight.shape)} and ${groups} group${groups > 1 ? "s" : ""}, got ${formatShape(x.shape)} (${channels}).`,
-      { op, shapes: [x.shape, weight.shape] },
-    );
+    throw shapeError`${op}: the input must have ${perGroup * groups} channels for weight ${weight.shape} and ${groups} group${groups > 1 ? "s" : ""}, got ${x.shape} (${channels}).`;
   }
   const sizes = weight.shape.slice(2);
-  if (sizes.includes(0))
-    throw new ShapeError(`${op}: the kernel must not be empty, got ${formatShape(weight.shape)}.`, {
-      op,
-      shapes: [weight.shape],
-    });
+  if (sizes.includes(0)) throw shapeError`${op}: the kernel must not be empty, got ${weight.shape}.`;
   const stride = checkSizes(op, "stride", options.stride ?? 1, spatial, 1);
   const dilation = checkSizes(op, "dilation", options.dilation ?? 1, spatial, 1);
   const reach = sizes.map((k, i) => (k - 1) * (dilation[i] as number));
@@ -153,10 +142,7 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
     const [low, high] = padding[i] as [number, number];
     const length = (input.shape[i + 2] as number) + low + high;
     if (length < (reach[i] as number) + 1) {
-      throw new ShapeError(
-        `${op}: the kernel must fit into the padded input, got kernel [${sizes.join(", ")}] for ${formatShape(x.shape)} (${(reach[i] as number) + 1} > ${length}).`,
-        { op, shapes: [x.shape, weight.shape] },
-      );
+      throw shapeError`${op}: the kernel must fit into the padded input, got kernel ${sizes} for ${x.shape} (${(reach[i] as number) + 1} > ${length}).`;
     }
     return { size, stride: stride[i] as number, dilation: dilation[i] as number, low, high };
   });
@@ -207,13 +193,7 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
   const [channels, perOutput] = weight.shape as readonly [number, number];
   const groups = checkGroups(op, options.groups ?? 1, channels, channels);
   if (input.shape[1] !== channels) {
-    throw new ShapeError(
-      `${op}: the input must have ${channels} channels for weight ${formatShape(weight.shape)}, got ${formatShape(x.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, weight.shape],
-      },
-    );
+    throw shapeError`${op}: the input must have ${channels} channels for weight ${weight.shape}, got ${x.shape}.`;
   }
   const stride = checkSizes(op, "stride", options.stride ?? 1, spatial, 1);
   const padding = checkSizes(op, "padding", options.padding ?? 0, spatial, 0);
@@ -231,13 +211,7 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
     const length = ((input.shape[i + 2] as number) - 1) * (stride[i] as number) + 1;
     const outcome = length + reach - 2 * (padding[i] as number) + added;
     if (outcome < 1) {
-      throw new ShapeError(
-        `${op}: padding cuts off more than there is, got ${formatShape(x.shape)} with padding [${padding.join(", ")}] (size ${outcome}).`,
-        {
-          op,
-          shapes: [x.shape, weight.shape],
-        },
-      );
+      throw shapeError`${op}: padding cuts off more than there is, got ${x.shape} with padding ${padding} (size ${outcome}).`;
     }
     return {
       size,

@@ -1,8 +1,7 @@
 // Connectionist temporal classification: the loss of sequences without alignment (Graves et al. 2006).
 
-import { DTypeError, ShapeError } from "../errors.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { dtypeError, formatShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, dropDims, insertDim } from "./arguments.ts";
 import { add, eq, floor, ge, gt, logicalAnd, logicalOr, lt, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -132,13 +131,10 @@ function lengthsOf(op: string, name: string, value: Lengths, batch: number, most
           { dtype: "i32" },
         );
   if (lengths.dtype !== "i32" && lengths.dtype !== "u32") {
-    throw new DTypeError(`${op}: ${name} must be integers, got ${lengths.dtype}. x.to("i32") converts.`, { op });
+    throw dtypeError`${op}: ${name} must be integers, got ${lengths.dtype}. x.to("i32") converts.`;
   }
   if (lengths.numel !== batch || lengths.ndim > 1) {
-    throw new ShapeError(`${op}: ${name} must be ${formatShape([batch])}, got ${formatShape(lengths.shape)}.`, {
-      op,
-      shapes: [lengths.shape],
-    });
+    throw shapeError`${op}: ${name} must be ${formatShape([batch])}, got ${lengths.shape}.`;
   }
   const range = hostRange(lengths);
   if (range !== null && (range[0] < 0 || range[1] > most)) {
@@ -153,15 +149,11 @@ function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths,
   const batched = logProbs.ndim === 3;
   const x = cast(batched ? logProbs : insertDim(logProbs, 1), "f32");
   const [length, batch] = x.shape as readonly [number, number, number];
-  if (length === 0)
-    throw new ShapeError(`${op}: logProbs must hold at least one step, got ${formatShape(logProbs.shape)}.`, { op });
+  if (length === 0) throw shapeError`${op}: logProbs must hold at least one step, got ${formatShape(logProbs.shape)}.`;
   const rows = targets.ndim === 2;
   const room = targets.shape[targets.ndim - 1] as number;
   if (rows && targets.shape[0] !== batch) {
-    throw new ShapeError(
-      `${op}: targets must be ${formatShape([batch, room])} for logProbs ${formatShape(logProbs.shape)}, got ${formatShape(targets.shape)}.`,
-      { op, shapes: [logProbs.shape, targets.shape] },
-    );
+    throw shapeError`${op}: targets must be ${formatShape([batch, room])} for logProbs ${logProbs.shape}, got ${targets.shape}.`;
   }
   const inputLengths = lengthsOf(op, "inputLengths", inputs, batch, length);
   const targetLengths = lengthsOf(op, "targetLengths", lengths, batch, room);

@@ -1,8 +1,7 @@
 // Sampling an image where a grid says: nearest, bilinear and bicubic, with zeros, border or reflection outside.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, checkRank, insertDim } from "./arguments.ts";
 import { add, eq, floor, ge, logicalAnd, lt, mul, sub, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -72,10 +71,7 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
   const [batch, channels, height, width] = x.shape as readonly [number, number, number, number];
   const [same, rows, columns, pair] = grid.shape as readonly [number, number, number, number];
   if (same !== batch || pair !== 2 || height === 0 || width === 0) {
-    throw new ShapeError(
-      `${op}: needs an image [N, C, H, W] with pixels and a grid [N, H′, W′, 2], got ${formatShape(x.shape)} and ${formatShape(grid.shape)}.`,
-      { op, shapes: [x.shape, grid.shape] },
-    );
+    throw shapeError`${op}: needs an image [N, C, H, W] with pixels and a grid [N, H′, W′, 2], got ${x.shape} and ${grid.shape}.`;
   }
   const places = rows * columns;
   const sides = [

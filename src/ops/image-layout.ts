@@ -1,8 +1,7 @@
 // Rearrangements of images: pixel shuffling, and images as columns of patches (im2col) and back.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { shapeError } from "../shape.ts";
 import { checkRank, checkSizes, type Size } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { fromWindows, padded, permute, reshape, windowCount, windows } from "./views.ts";
@@ -14,10 +13,7 @@ export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
   const r = checkWhole(op, "upscaleFactor", upscaleFactor, 1);
   const [c, h, w] = x.shape.slice(-3) as [number, number, number];
   if (x.ndim < 3 || c % (r * r) !== 0) {
-    throw new ShapeError(`${op}: needs [*, C, H, W] with C a multiple of ${r * r}, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape],
-    });
+    throw shapeError`${op}: needs [*, C, H, W] with C a multiple of ${r * r}, got ${x.shape}.`;
   }
   const batch = x.shape.slice(0, -3);
   const b = batch.length;
@@ -33,10 +29,7 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
   const r = checkWhole(op, "downscaleFactor", downscaleFactor, 1);
   const [c, h, w] = x.shape.slice(-3) as [number, number, number];
   if (x.ndim < 3 || h % r !== 0 || w % r !== 0) {
-    throw new ShapeError(`${op}: needs [*, C, H, W] with H and W multiples of ${r}, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape],
-    });
+    throw shapeError`${op}: needs [*, C, H, W] with H and W multiples of ${r}, got ${x.shape}.`;
   }
   const batch = x.shape.slice(0, -3);
   const b = batch.length;
@@ -73,7 +66,7 @@ function patchesOf(op: string, kernelSize: Size, options: PatchOptions): Patches
   };
 }
 
-function patchCounts(op: string, size: readonly number[], p: Patches, x: Tensor): [number, number] {
+function patchCounts(op: string, size: readonly number[], p: Patches): [number, number] {
   return p.kernel.map((k, i) => {
     const count = windowCount(
       (size[i] as number) + 2 * (p.padding[i] as number),
@@ -82,10 +75,7 @@ function patchCounts(op: string, size: readonly number[], p: Patches, x: Tensor)
       p.dilation[i] as number,
     );
     if (count < 1) {
-      throw new ShapeError(`${op}: no patch of [${p.kernel.join(", ")}] fits into the image [${size.join(", ")}].`, {
-        op,
-        shapes: [x.shape],
-      });
+      throw shapeError`${op}: no patch of ${p.kernel} fits into the image ${size}.`;
     }
     return count;
   }) as [number, number];
@@ -101,7 +91,7 @@ export function im2col(x: Tensor, kernelSize: Size, options: PatchOptions = {}):
   const p = patchesOf(op, kernelSize, options);
   const batch = x.shape.slice(0, -3);
   const b = batch.length;
-  const [oh, ow] = patchCounts(op, x.shape.slice(-2), p, x);
+  const [oh, ow] = patchCounts(op, x.shape.slice(-2), p);
   const pads = [...batch.map(() => 0), 0, ...p.padding];
   const image = padded(
     x,
@@ -125,16 +115,13 @@ export function col2im(x: Tensor, outputSize: Size, kernelSize: Size, options: P
   checkRank(op, x, [2, 3], "[N, C·KH·KW, L] or [C·KH·KW, L]");
   const p = patchesOf(op, kernelSize, options);
   const size = checkSizes(op, "outputSize", outputSize, 2, 1) as [number, number];
-  const [oh, ow] = patchCounts(op, size, p, x);
+  const [oh, ow] = patchCounts(op, size, p);
   const batch = x.shape.slice(0, -2);
   const b = batch.length;
   const taps = p.kernel[0] * p.kernel[1];
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   if (rows % taps !== 0 || columns !== oh * ow) {
-    throw new ShapeError(
-      `${op}: needs [N, C·${taps}, ${oh * ow}] for an image of [${size.join(", ")}] and patches of [${p.kernel.join(", ")}], got ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape] },
-    );
+    throw shapeError`${op}: needs [N, C·${taps}, ${oh * ow}] for an image of ${size} and patches of ${p.kernel}, got ${x.shape}.`;
   }
   const patches = reshape(x, [...batch, rows / taps, ...p.kernel, oh, ow]);
   const order = [...batch.keys(), b, b + 3, b + 4, b + 1, b + 2];

@@ -1,8 +1,7 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
-import { DTypeError, ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape } from "../shape.ts";
+import { broadcastShapes, dtypeError, shapeError } from "../shape.ts";
 import { checkRank, dimOf, insertDim } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
@@ -25,10 +24,7 @@ import { expand, reshape, strided } from "./views.ts";
 /** Demands that `index` has the rank of `x` and is nowhere larger but along `dim`. */
 export function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, what: string): void {
   if (index.ndim !== x.ndim || index.shape.some((n, i) => i !== dim && n > (x.shape[i] as number))) {
-    throw new ShapeError(
-      `${op}: the index must have ${x.ndim} dims, none but dim ${dim} larger than ${what}'s, got ${formatShape(index.shape)} for ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape, index.shape] },
-    );
+    throw shapeError`${op}: the index must have ${x.ndim} dims, none but dim ${dim} larger than ${what}'s, got ${index.shape} for ${x.shape}.`;
   }
 }
 
@@ -93,13 +89,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number }
   if (options.dim === undefined) return take(x, reshape(index, [index.numel]));
   const dim = dimOf(op, x, options.dim);
   if (index.ndim !== x.ndim) {
-    throw new ShapeError(
-      `${op}: the index must have ${x.ndim} dims, got ${formatShape(index.shape)} for ${formatShape(x.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, index.shape],
-      },
-    );
+    throw shapeError`${op}: the index must have ${x.ndim} dims, got ${index.shape} for ${x.shape}.`;
   }
   checkIndex(op, index, x.shape[dim] as number);
   const without = (shape: readonly number[]): number[] => shape.map((n, i) => (i === dim ? 1 : n));
@@ -183,18 +173,12 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   expectTensor(op, x);
   expectTensor(op, mask, "the mask");
   if (mask.dtype !== "bool") {
-    throw new DTypeError(`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`, { op });
+    throw dtypeError`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`;
   }
   broadcastShapes(op, x.shape, mask.shape);
   if (typeof value === "number" || typeof value === "boolean") return where(mask, convert(op, value, x.dtype), x);
   if (expectTensor(op, value, "the value").ndim !== 0) {
-    throw new ShapeError(
-      `${op}: the value must be a number or a scalar, got ${formatShape(value.shape)}. where(mask, value, x) takes tensors.`,
-      {
-        op,
-        shapes: [value.shape],
-      },
-    );
+    throw shapeError`${op}: the value must be a number or a scalar, got ${value.shape}. where(mask, value, x) takes tensors.`;
   }
   return where(mask, cast(value, x.dtype), x);
 }

@@ -1,10 +1,10 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
 import { type DType, promote } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim, type Shape, sameShape } from "../shape.ts";
+import { formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkChoice, dimOf, dropDims, insertDim } from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
 import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
@@ -77,10 +77,7 @@ export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}):
   const dim = dimOf("cat", first, options.dim ?? 0);
   counted.forEach((x, i) => {
     if (x.ndim !== first.ndim || x.shape.some((n, d) => d !== dim && n !== first.shape[d])) {
-      throw new ShapeError(
-        `cat: sizes must be equal but along dim ${dim}, got ${formatShape(first.shape)} and ${formatShape(x.shape)} (tensor ${i}).`,
-        { op: "cat", shapes: counted.map((t) => t.shape) },
-      );
+      throw shapeError`cat: sizes must be equal but along dim ${dim}, got ${formatShape(first.shape)} and ${formatShape(x.shape)} (tensor ${i}).`;
     }
   });
   const parts = counted.filter((x) => x.shape[dim] !== 0).map((x) => cast(x, dtype));
@@ -95,13 +92,7 @@ export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}
   const dim = normalizeDim("stack", options.dim ?? 0, first.ndim + 1);
   for (const x of tensors) {
     if (!sameShape(x.shape, first.shape)) {
-      throw new ShapeError(
-        `stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`,
-        {
-          op: "stack",
-          shapes: tensors.map((t) => t.shape),
-        },
-      );
+      throw shapeError`stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`;
     }
   }
   return join(
@@ -128,13 +119,7 @@ export function split(x: Tensor, size: number | readonly number[], options: { di
   for (const n of size) checkWhole("split", "each size", n, 0);
   const sum = size.reduce((a, b) => a + b, 0);
   if (sum !== total) {
-    throw new ShapeError(
-      `split: sizes must add up to dim ${dim} of ${formatShape(x.shape)}, got [${size.join(", ")}] (${sum} ≠ ${total}).`,
-      {
-        op: "split",
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`split: sizes must add up to dim ${dim} of ${x.shape}, got ${size} (${sum} ≠ ${total}).`;
   }
   let start = 0;
   return size.map((n) => {
@@ -171,13 +156,7 @@ function repeatAs(op: string, x: Tensor, reps: readonly number[]): Tensor {
   for (const n of reps) checkWhole(op, "each repetition", n, 0);
   const extra = reps.length - x.ndim;
   if (extra < 0) {
-    throw new ShapeError(
-      `${op}: needs a repetition for each dim, got [${reps.join(", ")}] for ${formatShape(x.shape)}. tile takes fewer.`,
-      {
-        op,
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`${op}: needs a repetition for each dim, got ${reps} for ${x.shape}. tile takes fewer.`;
   }
   const split: number[] = [];
   const grown: number[] = [];
@@ -257,10 +236,7 @@ export function meshgrid(x: Tensor, ...rest: (Tensor | { indexing?: "ij" | "xy" 
   const vectors = [x, ...rest.filter((v) => v !== options)].map((v, i) => {
     const vector = expectTensor("meshgrid", v, `argument ${i}`);
     if (vector.ndim > 1) {
-      throw new ShapeError(`meshgrid: needs vectors, got ${formatShape(vector.shape)}.`, {
-        op: "meshgrid",
-        shapes: [vector.shape],
-      });
+      throw shapeError`meshgrid: needs vectors, got ${vector.shape}.`;
     }
     return flatten(vector);
   });

@@ -1,8 +1,7 @@
 // What losses have in common: how they are summed up, and that their operands fit.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice } from "./arguments.ts";
 import { expectTensor } from "./define.ts";
 import { mean, sum } from "./reduction-ops.ts";
@@ -45,11 +44,5 @@ export function checkPair(
     input.numel === target.numel
       ? `.reshape(${formatShape(input.shape)}) on the ${names[1]} would fit.`
       : "Shapes don't broadcast here.";
-  throw new ShapeError(
-    `${op}: ${names[0]} and ${names[1]} must have one shape, got ${formatShape(input.shape)} and ${formatShape(target.shape)}. ${remedy}`,
-    {
-      op,
-      shapes: [input.shape, target.shape],
-    },
-  );
+  throw shapeError`${op}: ${names[0]} and ${names[1]} must have one shape, got ${input.shape} and ${target.shape}. ${remedy}`;
 }

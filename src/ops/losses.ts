@@ -1,10 +1,9 @@
 // Losses that compare element by element: regression, binary classification, distributions.
 
-import { DTypeError, ShapeError } from "../errors.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
+import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, insertDim } from "./arguments.ts";
 import { add, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
@@ -103,10 +102,7 @@ function weighted(op: string, x: Tensor, weight: Tensor | null | undefined): Ten
   if (weight === undefined || weight === null) return x;
   expectTensor(op, weight, "the weight");
   if (!sameShape(broadcastShapes(op, x.shape, weight.shape), x.shape)) {
-    throw new ShapeError(
-      `${op}: the weight must broadcast to ${formatShape(x.shape)}, got ${formatShape(weight.shape)}.`,
-      { op, shapes: [x.shape, weight.shape] },
-    );
+    throw shapeError`${op}: the weight must broadcast to ${x.shape}, got ${weight.shape}.`;
   }
   return mul(x, weight);
 }
@@ -125,10 +121,7 @@ export function binaryCrossEntropy(
   const reduction = reductionOf(op, options);
   checkPair(op, checkFloat(op, input), target);
   if (isAutocasting() && input.dtype === "f16") {
-    throw new DTypeError(
-      `${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`,
-      { op },
-    );
+    throw dtypeError`${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`;
   }
   const loss = record(binaryDefinition, [input, cast(target, input.dtype)], input.shape, input.dtype);
   return reduced(weighted(op, loss, options.weight), reduction);
@@ -226,13 +219,7 @@ export function gaussianNllLoss(
   const rest = input.shape.slice(0, -1);
   const lacking = input.ndim > 0 && sameShape(variance.shape, rest);
   if (!lacking && !sameShape(variance.shape, input.shape) && !sameShape(variance.shape, [...rest, 1])) {
-    throw new ShapeError(
-      `${op}: the variance must be ${formatShape(input.shape)} or ${formatShape([...rest, 1])}, got ${formatShape(variance.shape)}.`,
-      {
-        op,
-        shapes: [input.shape, variance.shape],
-      },
-    );
+    throw shapeError`${op}: the variance must be ${input.shape} or ${formatShape([...rest, 1])}, got ${variance.shape}.`;
   }
   const given = lacking ? insertDim(variance, rest.length) : variance;
   const v = withDerivative(passedOn, maximum(given, eps), [given], []);

@@ -1,8 +1,7 @@
 // Long short-term memory: one direction of one layer over time, and one step.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { formatShape, shapeError } from "../shape.ts";
 import { checkRank } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { cast, checkOptions } from "./define.ts";
@@ -178,10 +177,7 @@ export function lstm(
 function checkProjection(op: string, weightHr: Tensor, output: number, hidden: number): Tensor {
   checkRank(op, weightHr, [2], "[P, H]", "weightHr");
   if (weightHr.shape[0] === output && weightHr.shape[1] === hidden) return weightHr;
-  throw new ShapeError(
-    `${op}: weightHr must be ${formatShape([output, hidden])}, got ${formatShape(weightHr.shape)}.`,
-    { op, shapes: [weightHr.shape] },
-  );
+  throw shapeError`${op}: weightHr must be ${formatShape([output, hidden])}, got ${weightHr.shape}.`;
 }
 
 /**

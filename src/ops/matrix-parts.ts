@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim } from "../shape.ts";
+import { normalizeDim, shapeError } from "../shape.ts";
 import { insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
 import { cast, checkIndex, checkOptions, checkWhole, constant, expectTensor, hostIntegers } from "./define.ts";
@@ -18,8 +18,7 @@ function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare
   expectTensor(op, x);
   checkOptions(op, options, ["diagonal"]);
   const diagonal = whole(op, "diagonal", options.diagonal ?? 0);
-  if (x.ndim < 2)
-    throw new ShapeError(`${op}: needs at least 2 dims, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  if (x.ndim < 2) throw shapeError`${op}: needs at least 2 dims, got ${x.shape}.`;
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const distance = sub(iota(columns), reshape(iota(rows), [rows, 1]));
   return where(compare(distance, diagonal), x, constant(0, x.dtype));
@@ -40,8 +39,7 @@ export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; d
   const op = "diagonal";
   expectTensor(op, x);
   checkOptions(op, options, ["offset", "dim1", "dim2"]);
-  if (x.ndim < 2)
-    throw new ShapeError(`${op}: needs at least 2 dims, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  if (x.ndim < 2) throw shapeError`${op}: needs at least 2 dims, got ${x.shape}.`;
   const offset = whole(op, "offset", options.offset ?? 0);
   const dim1 = normalizeDim(op, options.dim1 ?? 0, x.ndim);
   const dim2 = normalizeDim(op, options.dim2 ?? 1, x.ndim);
@@ -77,10 +75,7 @@ export function diag(x: Tensor, options: { diagonal?: number } = {}): Tensor {
   const offset = whole("diag", "diagonal", options.diagonal ?? 0);
   if (x.ndim === 1) return diagEmbed(x, { offset });
   if (x.ndim === 2) return diagonal(x, { offset });
-  throw new ShapeError(
-    `diag: needs a vector or a matrix, got ${formatShape(x.shape)}. diagonal and diagEmbed take batches.`,
-    { op: "diag", shapes: [x.shape] },
-  );
+  throw shapeError`diag: needs a vector or a matrix, got ${x.shape}. diagonal and diagEmbed take batches.`;
 }
 
 /** `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second. */
@@ -89,11 +84,7 @@ export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number,
   checkOptions("rot90", options, ["k", "dims"]);
   const k = whole("rot90", "k", options.k ?? 1);
   const dims = options.dims ?? [0, 1];
-  if (x.ndim < 2)
-    throw new ShapeError(`rot90: needs at least 2 dims, got ${formatShape(x.shape)}.`, {
-      op: "rot90",
-      shapes: [x.shape],
-    });
+  if (x.ndim < 2) throw shapeError`rot90: needs at least 2 dims, got ${x.shape}.`;
   if (!Array.isArray(dims) || dims.length !== 2)
     throw new RangeError(`rot90: dims must name two dims, got ${String(dims)}.`);
   const [a, b] = dims.map((d: number) => normalizeDim("rot90", d, x.ndim)) as [number, number];

@@ -1,8 +1,7 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
-import { ShapeError } from "../errors.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
+import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { dimOf, dropDims, insertDim } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
@@ -30,10 +29,7 @@ export function flatten(x: Tensor, options: { startDim?: number; endDim?: number
 export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Tensor {
   const at = dimOf("unflatten", expectTensor("unflatten", x), dim);
   if (!Array.isArray(sizes) || sizes.length === 0) {
-    throw new ShapeError(
-      `unflatten: the sizes are a list with at least one, got ${String(sizes)}. x.unflatten(1, [2, -1]) is the form.`,
-      { op: "unflatten" },
-    );
+    throw shapeError`unflatten: the sizes are a list with at least one, got ${String(sizes)}. x.unflatten(1, [2, -1]) is the form.`;
   }
   const inner = inferShape("unflatten", [x.shape[at] as number], sizes);
   return reshape(x, [...x.shape.slice(0, at), ...inner, ...x.shape.slice(at + 1)]);
@@ -67,13 +63,7 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 export function t(x: Tensor): Tensor {
   expectTensor("t", x);
   if (x.ndim > 2) {
-    throw new ShapeError(
-      `t: the tensor must have at most 2 dims, got ${formatShape(x.shape)}. x.transpose(-2, -1) exchanges the last two.`,
-      {
-        op: "t",
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`t: the tensor must have at most 2 dims, got ${x.shape}. x.transpose(-2, -1) exchanges the last two.`;
   }
   return x.ndim === 2 ? permute(x, [1, 0]) : x;
 }
@@ -163,10 +153,7 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   if (start instanceof Tensor) {
     checkWhole("narrow", "length", length, 0);
     if (start.ndim !== 0) {
-      throw new ShapeError(`narrow: start must be a number or a scalar, got ${formatShape(start.shape)}.`, {
-        op: "narrow",
-        shapes: [start.shape],
-      });
+      throw shapeError`narrow: start must be a number or a scalar, got ${start.shape}.`;
     }
     checkIndex("narrow", start, size - length + 1, -size);
     return pickRows(x, at, add(iota(length), where(lt(start, 0), add(start, size), start)));
@@ -218,10 +205,7 @@ export type SliceRange =
 export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
   expectTensor("slice", x);
   if (ranges.length > x.ndim) {
-    throw new ShapeError(`slice: more ranges than dims, got ${ranges.length} for ${formatShape(x.shape)}.`, {
-      op: "slice",
-      shapes: [x.shape],
-    });
+    throw shapeError`slice: more ranges than dims, got ${ranges.length} for ${x.shape}.`;
   }
   const starts = x.shape.map(() => 0);
   const steps = x.shape.map(() => 1);

@@ -1,8 +1,7 @@
 // Draws from weights: classes drawn by their weights, with replacement or without.
 
-import { ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, type Shape } from "../shape.ts";
+import { formatShape, type Shape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
 import { add, mul, neg, trueDivide } from "./arithmetic.ts";
 import { minimum } from "./comparison.ts";
@@ -34,11 +33,7 @@ export function multinomial(p: Tensor, n: number, options: { readonly replacemen
   checkWhole(op, "n", n, 1);
   const last = p.ndim - 1;
   const classes = p.shape[last] as number;
-  if (classes === 0)
-    throw new ShapeError(`${op}: there must be a class to draw, got weights ${formatShape(p.shape)}.`, {
-      op,
-      shapes: [p.shape],
-    });
+  if (classes === 0) throw shapeError`${op}: there must be a class to draw, got weights ${p.shape}.`;
   const replacement = options.replacement ?? false;
   if (!replacement && n > classes) {
     throw new RangeError(

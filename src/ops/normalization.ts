@@ -1,8 +1,7 @@
 // Normalization: by batch, layer, group, instance, root mean square and neighbouring channels.
 
-import { ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import { type Shape, shapeError, sizeOf } from "../shape.ts";
 import { alongDim, checkFloat, optionalTensor } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
@@ -42,14 +41,11 @@ function lastDims(
   checkFloat(op, x);
   const sizes = typeof shape === "number" ? [shape] : shape;
   if (!Array.isArray(sizes) || sizes.length === 0) {
-    throw new ShapeError(`${op}: the normalized shape is a list of at least one size, got ${String(shape)}.`, { op });
+    throw shapeError`${op}: the normalized shape is a list of at least one size, got ${String(shape)}.`;
   }
   const first = x.ndim - sizes.length;
   if (first < 0 || sizes.some((n: number, i: number) => x.shape[first + i] !== n)) {
-    throw new ShapeError(`${op}: the last dims must be ${formatShape(sizes)}, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape, sizes],
-    });
+    throw shapeError`${op}: the last dims must be ${sizes}, got ${x.shape}.`;
   }
   return { sizes, dims: sizes.map((_: number, i: number) => first + i) };
 }
@@ -58,10 +54,7 @@ function lastDims(
 function channelsOf(op: string, x: Tensor, least: number): number {
   checkFloat(op, x);
   if (x.ndim < least) {
-    throw new ShapeError(
-      `${op}: the input must be [N, C${least > 2 ? ", L, …" : ", …"}], got ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape] },
-    );
+    throw shapeError`${op}: the input must be [N, C${least > 2 ? ", L, …" : ", …"}], got ${x.shape}.`;
   }
   return x.shape[1] as number;
 }
@@ -109,10 +102,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: Affine & { read
   const channels = channelsOf(op, x, 2);
   checkWhole(op, "numGroups", numGroups, 1);
   if (channels % numGroups !== 0) {
-    throw new ShapeError(
-      `${op}: the channels must be a multiple of ${numGroups} groups, got ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape] },
-    );
+    throw shapeError`${op}: the channels must be a multiple of ${numGroups} groups, got ${x.shape}.`;
   }
   const batch = x.shape[0] as number;
   const grouped = reshape(asSingle(x), [batch, numGroups, (channels / numGroups) * sizeOf(x.shape.slice(2))]);
@@ -159,13 +149,7 @@ function normalizedBy(x: Tensor, running: Running, eps: number): Tensor {
 
 function checkCount(op: string, x: Tensor, count: number): void {
   if (count > 1) return;
-  throw new ShapeError(
-    `${op}: needs more than one value per channel, got ${formatShape(x.shape)}. A larger batch or the running statistics would do.`,
-    {
-      op,
-      shapes: [x.shape],
-    },
-  );
+  throw shapeError`${op}: needs more than one value per channel, got ${x.shape}. A larger batch or the running statistics would do.`;
 }
 
 /**

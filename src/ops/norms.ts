@@ -1,9 +1,8 @@
 // Norms of vectors and distances between them.
 
-import { ShapeError } from "../errors.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, normalizeDim } from "../shape.ts";
+import { broadcastShapes, normalizeDim, shapeError } from "../shape.ts";
 import { type Dims, finishReduction, insertDim, reducedDims } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -133,13 +132,7 @@ export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tenso
   expectTensor("cdist", x);
   expectTensor("cdist", y, "the second argument");
   if (x.ndim < 2 || y.ndim < 2 || x.shape[x.ndim - 1] !== y.shape[y.ndim - 1]) {
-    throw new ShapeError(
-      `cdist: needs [..., P, M] and [..., R, M] with equal M, got ${formatShape(x.shape)} and ${formatShape(y.shape)}.`,
-      {
-        op: "cdist",
-        shapes: [x.shape, y.shape],
-      },
-    );
+    throw shapeError`cdist: needs [..., P, M] and [..., R, M] with equal M, got ${x.shape} and ${y.shape}.`;
   }
   const difference = sub(insertDim(asSingleFloat(x), x.ndim - 1), insertDim(asSingleFloat(y), y.ndim - 2));
   const dims = [difference.ndim - 1];

@@ -1,9 +1,9 @@
 // Padding in four modes.
 
 import { castNumber } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { formatShape, shapeError } from "../shape.ts";
 import { checkChoice } from "./arguments.ts";
 import { checkOptions, checkRepresentable, expectTensor } from "./define.ts";
 import { cat } from "./joining.ts";
@@ -32,10 +32,7 @@ export function pad(
     );
   }
   if (pads.length / 2 > x.ndim) {
-    throw new ShapeError(`pad: more pairs of pads than dims, got ${pads.length / 2} for ${formatShape(x.shape)}.`, {
-      op: "pad",
-      shapes: [x.shape],
-    });
+    throw shapeError`pad: more pairs of pads than dims, got ${pads.length / 2} for ${x.shape}.`;
   }
   const low = x.shape.map((_, i) => pads[2 * (x.ndim - 1 - i)] ?? 0);
   const high = x.shape.map((_, i) => pads[2 * (x.ndim - 1 - i) + 1] ?? 0);

@@ -1,8 +1,7 @@
 // Pooling: the maximum or the mean of windows.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { shapeError } from "../shape.ts";
 import { alongDim, checkRank, checkSizes, type Size } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -71,10 +70,7 @@ function windowsOf(op: string, spatial: number, x: Tensor, kernelSize: Size, opt
       if ((count - 1) * step >= length + pad) count--;
     }
     if (count < 1) {
-      throw new ShapeError(
-        `${op}: the window must fit into the padded input, got kernel [${sizes.join(", ")}] for ${formatShape(x.shape)}.`,
-        { op, shapes: [x.shape] },
-      );
+      throw shapeError`${op}: the window must fit into the padded input, got kernel ${sizes} for ${x.shape}.`;
     }
     return { size, stride: step, dilation: apart, padding: pad, length, count };
   });

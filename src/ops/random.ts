@@ -1,11 +1,11 @@
 // Random tensors: functions of the element's index and of a key that is data, so that every replay draws anew.
 
 import { checkDType, type DType, isFloat } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
+
 import { nextKey } from "../graph/generator.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { checkShape, type Shape, sizeOf } from "../shape.ts";
+import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
 import { floor, lt, mul } from "./arithmetic.ts";
 import type { CreationOptions } from "./creation.ts";
 import { cast, checkOptions, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
@@ -91,10 +91,7 @@ export function counters(shape: Shape): Tensor {
 function floatDType(op: string, options: CreationOptions, fallback: DType): DType {
   const dtype = checkDType(op, options.dtype ?? fallback);
   if (!isFloat(dtype)) {
-    throw new DTypeError(
-      `${op}: random real numbers need a float dtype, got ${dtype}. { dtype: "f32" } would fit; randint makes integers.`,
-      { op },
-    );
+    throw dtypeError`${op}: random real numbers need a float dtype, got ${dtype}. { dtype: "f32" } would fit; randint makes integers.`;
   }
   return dtype;
 }
@@ -162,9 +159,7 @@ export function randint(low: number, high: number, shape: Shape, options: Creati
   }
   const dtype = checkDType("randint", options.dtype ?? "i32");
   if (options.requiresGrad === true && !isFloat(dtype)) {
-    throw new DTypeError(`randint: only float tensors have gradients, got ${dtype} with requiresGrad.`, {
-      op: "randint",
-    });
+    throw dtypeError`randint: only float tensors have gradients, got ${dtype} with requiresGrad.`;
   }
   const index = counters(checkShape("randint", shape));
   const operands = [index, nextKey(), constant(low >>> 0, "u32"), constant((high - low) >>> 0, "u32")];
@@ -235,9 +230,7 @@ export function randperm(n: number, options: CreationOptions = {}): Tensor {
 export function bernoulli(p: Tensor): Tensor {
   expectTensor("bernoulli", p, "the probabilities");
   if (!isFloat(p.dtype)) {
-    throw new DTypeError(`bernoulli: probabilities must be a float tensor, got ${p.dtype}. p.to("f32") converts.`, {
-      op: "bernoulli",
-    });
+    throw dtypeError`bernoulli: probabilities must be a float tensor, got ${p.dtype}. p.to("f32") converts.`;
   }
   const range = hostRange(p);
   if (range !== null && (range[0] < 0 || range[1] > 1)) {

@@ -1,8 +1,7 @@
 // Losses on pairs and triples: embeddings and rankings.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
 import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -47,13 +46,7 @@ export function cosineEmbeddingLoss(
   checkPair(op, input1, input2, ["first input", "second input"]);
   expectTensor(op, target, "the target");
   if (!sameShape(target.shape, input1.shape.slice(0, -1))) {
-    throw new ShapeError(
-      `${op}: the target must be ${formatShape(input1.shape.slice(0, -1))} for ${formatShape(input1.shape)}, got ${formatShape(target.shape)}.`,
-      {
-        op,
-        shapes: [input1.shape, target.shape],
-      },
-    );
+    throw shapeError`${op}: the target must be ${formatShape(input1.shape.slice(0, -1))} for ${input1.shape}, got ${target.shape}.`;
   }
   const [a, b] = [asSingleFloat(input1), asSingleFloat(input2)];
   const lengths = sqrt(mul(add(sum(square(a), -1), 1e-12), add(sum(square(b), -1), 1e-12)));

@@ -1,8 +1,7 @@
 // What the recurrent ops share: checks, the walk over time, and gates side by side.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, type Shape } from "../shape.ts";
+import { type Shape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, where } from "./arithmetic.ts";
 import { cast, checkOptions } from "./define.ts";
@@ -54,10 +53,7 @@ export function checkRecurrence(
   const [same, output] = weightHh.shape as readonly [number, number];
   const hidden = rows / gates;
   if (!Number.isInteger(hidden) || same !== rows || (!projected && output !== hidden) || x.shape[rank - 1] !== inputs) {
-    throw new ShapeError(
-      `${op}: needs ${form}, weightIh [${gates}·H, I] and weightHh [${gates}·H, ${projected ? "P" : "H"}], got ${formatShape(x.shape)}, ${formatShape(weightIh.shape)} and ${formatShape(weightHh.shape)}.`,
-      { op, shapes: [x.shape, weightIh.shape, weightHh.shape] },
-    );
+    throw shapeError`${op}: needs ${form}, weightIh [${gates}·H, I] and weightHh [${gates}·H, ${projected ? "P" : "H"}], got ${x.shape}, ${weightIh.shape} and ${weightHh.shape}.`;
   }
   const bias = (name: "biasIh" | "biasHh"): Tensor | null => {
     const given = optionalTensor(op, name, weights[name], [rows]);
@@ -88,7 +84,7 @@ export function checkState(
 /** Demands at least one step. */
 export function checkLength(op: string, length: number): number {
   if (length > 0) return length;
-  throw new ShapeError(`${op}: needs at least one step, got a sequence of length 0.`, { op });
+  throw shapeError`${op}: needs at least one step, got a sequence of length 0.`;
 }
 
 /** x · weightᵀ with the biases added: the input's part of the gates, of all steps at once. */

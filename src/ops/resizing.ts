@@ -1,8 +1,7 @@
 // Resizing images: nearest and bilinear.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { formatShape, shapeError } from "../shape.ts";
 import { alongDim, checkChoice, checkRank, checkSizes, insertDim, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -38,8 +37,7 @@ function scalesOf(op: string, x: Tensor, spatial: number, options: InterpolateOp
     throw new RangeError(`${op}: needs either size or scaleFactor.`);
   }
   const sizes = x.shape.slice(-spatial);
-  if (sizes.includes(0))
-    throw new ShapeError(`${op}: the image must not be empty, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  if (sizes.includes(0)) throw shapeError`${op}: the image must not be empty, got ${x.shape}.`;
   if (size !== undefined && size !== null) {
     return checkSizes(op, "size", size, spatial, 1).map((to, i) => ({
       from: sizes[i] as number,

@@ -1,9 +1,9 @@
 // Writing by index: scatter, scatterAdd, scatterReduce, indexAdd. Nothing depends on the order of invocations, so results are the same every time.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkRank, dimOf } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
@@ -22,13 +22,7 @@ function checkScatter(op: string, x: Tensor, dim: number, index: Tensor, src: Te
   checkIndexShape(op, x, at, index, "the input");
   checkIndex(op, index, x.shape[at] as number);
   if (src.ndim !== index.ndim || index.shape.some((n, i) => n > (src.shape[i] as number))) {
-    throw new ShapeError(
-      `${op}: the source must be at least as large as the index, got ${formatShape(src.shape)} for ${formatShape(index.shape)}.`,
-      {
-        op,
-        shapes: [src.shape, index.shape],
-      },
-    );
+    throw shapeError`${op}: the source must be at least as large as the index, got ${src.shape} for ${index.shape}.`;
   }
   const zeros = index.shape.map(() => 0);
   return {
@@ -45,7 +39,7 @@ function checkScatter(op: string, x: Tensor, dim: number, index: Tensor, src: Te
 /** Demands numbers to add or compare. */
 function checkNumeric(op: string, x: Tensor): void {
   if (expectTensor(op, x).dtype === "bool")
-    throw new DTypeError(`${op}: needs numbers, got bool. x.to("i32") makes numbers of it.`, { op });
+    throw dtypeError`${op}: needs numbers, got bool. x.to("i32") makes numbers of it.`;
 }
 
 /** `part`, which covers the first elements in each dim, filled up with `fill` to the shape of `x`. */
@@ -163,13 +157,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, opt
   checkIndex(op, index, x.shape[at] as number);
   const wanted = x.shape.map((n, i) => (i === at ? index.numel : n));
   if (!sameShape(src.shape, wanted)) {
-    throw new ShapeError(
-      `${op}: the source must be ${formatShape(wanted)} for ${formatShape(x.shape)} and ${index.numel} indices, got ${formatShape(src.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, src.shape],
-      },
-    );
+    throw shapeError`${op}: the source must be ${formatShape(wanted)} for ${x.shape} and ${index.numel} indices, got ${src.shape}.`;
   }
   const values = cast(src, x.dtype);
   const total = scatterRows(values, reshape(index, [index.numel]), at, x.shape[at] as number);

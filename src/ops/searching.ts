@@ -1,13 +1,13 @@
 // searchsorted: where values belong in sorted sequences, by bisection.
 
 import type { DType } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import { forLanes } from "../graph/helpers.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { formatShape, shapeError, sizeOf } from "../shape.ts";
 import { checkChoice, checkRank } from "./arguments.ts";
 import { IS_NAN } from "./arithmetic.ts";
 import { checkIndex, checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";
@@ -99,20 +99,14 @@ export function searchsorted(sequence: Tensor, values: Tensor | number, options:
   const given = convert(op, values, dtype);
   const lead = sequence.shape.slice(0, -1);
   if (lead.length > 0 && (given.ndim !== sequence.ndim || lead.some((n, i) => n !== given.shape[i]))) {
-    throw new ShapeError(
-      `${op}: values must have the sequence's dims but for the last, got ${formatShape(given.shape)} for ${formatShape(sequence.shape)}.`,
-      { op, shapes: [sequence.shape, given.shape] },
-    );
+    throw shapeError`${op}: values must have the sequence's dims but for the last, got ${given.shape} for ${sequence.shape}.`;
   }
   return withGrad(false, () => {
     let row = convert(op, sequence, dtype);
     if (sorter !== null) {
       checkIndex(op, expectTensor(op, sorter, "the sorter"), row.shape[row.ndim - 1] as number);
       if (formatShape(sorter.shape) !== formatShape(row.shape)) {
-        throw new ShapeError(
-          `${op}: the sorter must have the sequence's shape, got ${formatShape(sorter.shape)} for ${formatShape(row.shape)}.`,
-          { op, shapes: [row.shape, sorter.shape] },
-        );
+        throw shapeError`${op}: the sorter must have the sequence's shape, got ${sorter.shape} for ${row.shape}.`;
       }
       row = gatherAlong(row, row.ndim - 1, sorter);
     }

@@ -1,9 +1,9 @@
 // Sorting and what is made of it: sort, argsort, topk, kthvalue, median.
 
 import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, normalizeDim } from "../shape.ts";
+import { normalizeDim, shapeError } from "../shape.ts";
 import { dropDims } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
@@ -130,10 +130,7 @@ export function kthvalue(
 function medianAlong(x: Tensor, dim: number, keepdim: boolean): Found {
   const size = x.ndim === 0 ? 1 : (x.shape[dim] as number);
   if (size === 0) {
-    throw new ShapeError(`median: nothing to choose from where the dim has size 0, got ${formatShape(x.shape)}.`, {
-      op: "median",
-      shapes: [x.shape],
-    });
+    throw shapeError`median: nothing to choose from where the dim has size 0, got ${x.shape}.`;
   }
   const middle = (size - 1) >> 1;
   const given = detach(x);

@@ -1,7 +1,7 @@
 // Special functions: error functions, gamma functions, sinc, logit and sums of logarithms.
 
-import { WgradError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { opError } from "../shape.ts";
 import { eq, IS_NAN, le, logicalAnd, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { clamp } from "./comparison.ts";
 import {
@@ -211,7 +211,7 @@ const tetragamma: Unary = unary("tetragamma", {
   helpers: [SPECIAL_VALUES, ...SIN_PI, TETRAGAMMA_TEXT],
   reference: (x) => tetragammaReference(x as number),
   derivative: () => {
-    throw new WgradError("digamma: only two derivatives of digamma (three of lgamma) are known.", { op: "digamma" });
+    throw opError`digamma: only two derivatives of digamma (three of lgamma) are known.`;
   },
   cost: 60,
 });
