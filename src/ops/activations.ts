@@ -2,12 +2,12 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
+import { filled } from "./arguments.ts";
 import { add, gt, le, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";
 import {
   arithmetic,
   checkNumber,
-  checkOptions,
   elementwise,
   expectTensor,
   factorFor,
@@ -51,10 +51,8 @@ export function relu6(x: Tensor): Tensor {
  */
 export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number } = {}): Tensor {
   expectTensor("hardtanh", x);
-  checkOptions("hardtanh", options, ["minVal", "maxVal"]);
-  const low = factorFor(checkNumber("hardtanh", "minVal", options.minVal ?? -1), x);
-  const high = factorFor(checkNumber("hardtanh", "maxVal", options.maxVal ?? 1), x);
-  return clampedLine(x, low, high);
+  const { minVal, maxVal } = filled("hardtanh", options, { minVal: -1, maxVal: 1 });
+  return clampedLine(x, factorFor(minVal, x), factorFor(maxVal, x));
 }
 
 const leaky = elementwise("leakyRelu", {
@@ -68,8 +66,7 @@ const leaky = elementwise("leakyRelu", {
 /** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
 export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
   expectTensor("leakyRelu", x);
-  checkOptions("leakyRelu", options, ["negativeSlope"]);
-  return leaky(x, checkNumber("leakyRelu", "negativeSlope", options.negativeSlope ?? 0.01));
+  return leaky(x, filled("leakyRelu", options, { negativeSlope: 0.01 }).negativeSlope);
 }
 
 const parametric = elementwise("prelu", {
@@ -134,8 +131,7 @@ const celuLine = exponentialLine("celu");
 /** x for x > 0, else alpha·(eˣ - 1); alpha is 1 unless told. */
 export function elu(x: Tensor, options: { alpha?: number } = {}): Tensor {
   expectTensor("elu", x);
-  checkOptions("elu", options, ["alpha"]);
-  return eluLine(x, checkNumber("elu", "alpha", options.alpha ?? 1), 1, 1);
+  return eluLine(x, filled("elu", options, { alpha: 1 }).alpha, 1, 1);
 }
 
 /** Self-normalizing elu, λ·(x for x > 0, else α·(eˣ - 1)) (Klambauer et al. 2017). */
@@ -146,8 +142,7 @@ export function selu(x: Tensor): Tensor {
 /** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)); alpha is 1 unless told. */
 export function celu(x: Tensor, options: { alpha?: number } = {}): Tensor {
   expectTensor("celu", x);
-  checkOptions("celu", options, ["alpha"]);
-  const alpha = checkNumber("celu", "alpha", options.alpha ?? 1);
+  const { alpha } = filled("celu", options, { alpha: 1 });
   if (alpha === 0) throw new RangeError("celu: alpha must not be 0.");
   return celuLine(x, alpha, 1, 1 / alpha);
 }
@@ -212,8 +207,7 @@ const hardThreshold = elementwise("hardshrink", {
 
 /** 0 where |x| ≤ lambd (½ unless told), else x. */
 export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
-  checkOptions("hardshrink", options, ["lambd"]);
-  return hardThreshold(expectTensor("hardshrink", x), checkNumber("hardshrink", "lambd", options.lambd ?? 0.5));
+  return hardThreshold(expectTensor("hardshrink", x), filled("hardshrink", options, { lambd: 0.5 }).lambd);
 }
 
 const softThreshold = elementwise("softshrink", {
@@ -231,10 +225,9 @@ const softThreshold = elementwise("softshrink", {
 
 /** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
 export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
-  checkOptions("softshrink", options, ["lambd"]);
-  const lambda = checkNumber("softshrink", "lambd", options.lambd ?? 0.5);
-  if (lambda < 0) throw new RangeError(`softshrink: lambd must be ≥ 0, got ${lambda}.`);
-  return softThreshold(expectTensor("softshrink", x), lambda);
+  const { lambd } = filled("softshrink", options, { lambd: 0.5 });
+  if (lambd < 0) throw new RangeError(`softshrink: lambd must be ≥ 0, got ${lambd}.`);
+  return softThreshold(expectTensor("softshrink", x), lambd);
 }
 
 // Near 0 the difference is that of the series of tanh.
@@ -279,9 +272,9 @@ export function threshold(x: Tensor, limit: number, value: number): Tensor {
 /** Gated linear unit: the first half of `dim` (the last unless told) times the sigmoid of the second (Dauphin et al. 2017). */
 export function glu(x: Tensor, options: { dim?: number } = {}): Tensor {
   expectTensor("glu", x);
-  checkOptions("glu", options, ["dim"]);
+  const given = filled("glu", options, { dim: -1 });
   if (x.ndim === 0) throw shapeError`glu: a scalar has no halves, got shape ${x.shape}.`;
-  const dim = normalizeDim("glu", options.dim ?? -1, x.ndim);
+  const dim = normalizeDim("glu", given.dim, x.ndim);
   const size = x.shape[dim] as number;
   if (size % 2 !== 0) {
     throw shapeError`glu: dim ${dim} must have even size, got ${x.shape} (${size}).`;

@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
-import { checkWhole, expectTensor, printed } from "./define.ts";
+import { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
 import { reshape } from "./views.ts";
 
 /** One dim, several, or all (null, left out or an empty list). */
@@ -53,6 +53,28 @@ export function checkSizes(op: string, name: string, value: Size, count: number,
   return value.map((n: number) => checkWhole(op, name, n, least));
 }
 
+/** What an op's options are once `defaults` stand in for those left out. */
+export type Filled<Options, Defaults> = {
+  readonly [Name in keyof Options]-?: Exclude<Options[Name], null | undefined> | Defaults[Name & keyof Defaults];
+};
+
+/**
+ * The options of an op, with `defaults` for those that are left out. Throws for one that has no default there, and where the default is a number and
+ * the option is none.
+ */
+export function filled<
+  Options extends object,
+  const Defaults extends { readonly [Name in keyof Options]-?: Options[Name] | null },
+>(op: string, options: Options, defaults: Defaults): Filled<Options, Defaults> {
+  checkOptions(op, options, Object.keys(defaults));
+  const all: Record<string, unknown> = { ...defaults };
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null) continue;
+    all[name] = typeof all[name] === "number" ? checkNumber(op, name, value) : value;
+  }
+  return all as Filled<Options, Defaults>;
+}
+
 /** Demands one of `choices`. */
 export function checkChoice<T extends string>(op: string, name: string, value: T, choices: readonly T[]): T {
   if (choices.includes(value)) return value;
@@ -88,7 +110,7 @@ export function optionalTensor(
 
 /** `dim` of a tensor that has at least one; throws a ShapeError for a scalar. */
 export function dimOf(op: string, x: Tensor, dim: number): number {
-  if (x.ndim === 0)
+  if (expectTensor(op, x).ndim === 0)
     throw new ShapeError(`${op}: needs at least one dim, got a scalar. x.reshape([1]) has one.`, {
       op,
       shapes: [x.shape],

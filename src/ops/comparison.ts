@@ -3,6 +3,7 @@
 import { isFloat } from "../dtype.ts";
 import type { Derivative, WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { filled } from "./arguments.ts";
 import { gt, IS_NAN, logicalAnd, lt, where } from "./arithmetic.ts";
 import {
   arithmetic,
@@ -81,11 +82,9 @@ export function isclose(
   y: Tensor | number,
   options: { rtol?: number; atol?: number; equalNan?: boolean } = {},
 ): Tensor {
-  checkOptions("isclose", options, ["rtol", "atol", "equalNan"]);
-  const rtol = checkNumber("isclose", "rtol", options.rtol ?? 1e-5);
-  const atol = checkNumber("isclose", "atol", options.atol ?? 1e-8);
+  const { rtol, atol, equalNan } = filled("isclose", options, { rtol: 1e-5, atol: 1e-8, equalNan: false });
   if (rtol < 0 || atol < 0) throw new RangeError(`isclose: rtol and atol must be ≥ 0, got ${rtol} and ${atol}.`);
-  return closeness(expectTensor("isclose", x), y, rtol, atol, options.equalNan === true ? 1 : 0);
+  return closeness(expectTensor("isclose", x), y, rtol, atol, equalNan ? 1 : 0);
 }
 
 const share = elementwise("shareGradient", {

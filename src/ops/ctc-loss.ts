@@ -6,12 +6,12 @@ import { checkFloat, checkRank, dropDims, insertDim } from "./arguments.ts";
 import { add, eq, floor, ge, gt, logicalAnd, logicalOr, lt, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { tensor } from "./creation.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
 import { exp, log } from "./exponential.ts";
 import { amax } from "./extremes.ts";
 import { gatherAlong } from "./gathering.ts";
 import { iota } from "./iota.ts";
-import { type LossOptions, reductionOf } from "./loss-reduction.ts";
+import { type LossOptions, lossOptions } from "./loss-reduction.ts";
 import { derivativeOf, Slots, slotsOf, withDerivative } from "./memory.ts";
 import { flip } from "./movement.ts";
 import { mean, sum } from "./reduction-ops.ts";
@@ -184,14 +184,12 @@ export function ctcLoss(
   options: CTCLossOptions = {},
 ): Tensor {
   const op = "ctcLoss";
-  checkOptions(op, options, ["blank", "reduction", "zeroInfinity"]);
-  const reduction = reductionOf(op, options);
+  const { reduction, blank, zeroInfinity } = lossOptions(op, options, { blank: 0, zeroInfinity: false });
   expectTensor(op, logProbs, "logProbs");
   const given = batchOf(op, logProbs, targets, inputLengths, targetLengths);
   const [length, batch, classes] = given.logProbs.shape as readonly [number, number, number];
-  const blank = checkWhole(op, "blank", options.blank ?? 0, 0);
-  if (blank >= classes) throw new RangeError(`${op}: blank must be below ${classes}, got ${blank}.`);
-  const zeroInfinity = options.zeroInfinity ?? false;
+  if (checkWhole(op, "blank", blank, 0) >= classes)
+    throw new RangeError(`${op}: blank must be below ${classes}, got ${blank}.`);
 
   // Blanks between and around the symbols; padded so that each step's slice can be bound by itself.
   const most = given.targets.shape[1] as number;

@@ -1,8 +1,9 @@
 // The smooth relatives of relu that need slopes of their own: silu and both forms of gelu.
 
 import type { Tensor } from "../graph/tensor.ts";
+import { checkChoice, filled } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
-import { checkOptions, expectTensor, floating, type Unary, unary } from "./define.ts";
+import { expectTensor, floating, type Unary, unary } from "./define.ts";
 import { ERF } from "./error-function.ts";
 import { EXP, exp, square } from "./exponential.ts";
 import { TANH, tanh } from "./hyperbolic.ts";
@@ -117,9 +118,6 @@ const tanhGeluSlope: Unary = unary("geluSlope", {
 /** x·Φ(x) with the normal distribution function Φ; `approximate: "tanh"` takes the tanh form of Hendrycks and Gimpel (2016). */
 export function gelu(x: Tensor, options: { approximate?: "none" | "tanh" } = {}): Tensor {
   expectTensor("gelu", x);
-  checkOptions("gelu", options, ["approximate"]);
-  const form = options.approximate ?? "none";
-  if (form !== "none" && form !== "tanh")
-    throw new RangeError(`gelu: approximate must be "none" or "tanh", got ${String(form)}.`);
-  return form === "tanh" ? tanhGelu(x) : exactGelu(x);
+  const { approximate } = filled("gelu", options, { approximate: "none" });
+  return checkChoice("gelu", "approximate", approximate, ["none", "tanh"]) === "tanh" ? tanhGelu(x) : exactGelu(x);
 }

@@ -2,10 +2,10 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { checkChoice, checkFloat, checkRank, insertDim } from "./arguments.ts";
+import { checkChoice, checkFloat, checkRank, filled, insertDim } from "./arguments.ts";
 import { add, eq, floor, ge, logicalAnd, lt, mul, sub, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
-import { cast, checkOptions } from "./define.ts";
+import { cast } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
@@ -62,10 +62,13 @@ function cubicWeights(t: Tensor): Tensor[] {
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   const op = "gridSample";
-  checkOptions(op, options, ["mode", "paddingMode", "alignCorners"]);
-  const mode = checkChoice(op, "mode", options.mode ?? "bilinear", ["bilinear", "nearest", "bicubic"]);
-  const padding = checkChoice(op, "paddingMode", options.paddingMode ?? "zeros", ["zeros", "border", "reflection"]);
-  const alignCorners = options.alignCorners ?? false;
+  const { mode, paddingMode, alignCorners } = filled(op, options, {
+    mode: "bilinear",
+    paddingMode: "zeros",
+    alignCorners: false,
+  });
+  checkChoice(op, "mode", mode, ["bilinear", "nearest", "bicubic"]);
+  const padding = checkChoice(op, "paddingMode", paddingMode, ["zeros", "border", "reflection"]);
   checkRank(op, checkFloat(op, x), [4], "[N, C, H, W]");
   checkRank(op, checkFloat(op, grid, "the grid"), [4], "[N, H′, W′, 2]", "the grid");
   const [batch, channels, height, width] = x.shape as readonly [number, number, number, number];

@@ -2,7 +2,7 @@
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { broadcastShapes, dtypeError, shapeError } from "../shape.ts";
-import { checkRank, dimOf, insertDim } from "./arguments.ts";
+import { checkRank, dimOf, filled, insertDim } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
   cast,
@@ -135,7 +135,17 @@ export interface EmbeddingOptions {
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   const op = "embedding";
-  checkOptions(op, options, ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"]);
+  const {
+    paddingIdx: padding,
+    maxNorm,
+    normType: p,
+    scaleGradByFreq,
+  } = filled(op, options, {
+    paddingIdx: null,
+    maxNorm: null,
+    normType: 2,
+    scaleGradByFreq: false,
+  });
   expectTensor(op, indices, "the indices");
   checkRank(op, weight, [2], "[numEmbeddings, embeddingDim]", "the weight");
   const [rows, width] = weight.shape as readonly [number, number];
@@ -144,19 +154,16 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
   const shape = [...indices.shape, width];
   let found = pickRows(weight, 0, list);
   const learns = found.requiresGrad;
-  const maxNorm = options.maxNorm ?? null;
   if (maxNorm !== null) {
     checkNumber(op, "maxNorm", maxNorm);
-    const p = checkNumber(op, "normType", options.normType ?? 2);
     const length = withGrad(false, () => norm(found, { p, dim: 1, keepdim: true }));
     const factor = where(gt(length, maxNorm), trueDivide(maxNorm, add(length, 1e-7)), 1);
     found = scaledValue(found, factor);
   }
-  if (learns && options.scaleGradByFreq === true) {
+  if (learns && scaleGradByFreq) {
     const times = reshape(pickRows(countIndices(list, rows), 0, list), [list.numel, 1]);
     found = scaledGradient(found, trueDivide(1, cast(times, found.dtype)));
   }
-  const padding = options.paddingIdx ?? null;
   if (padding === null) return reshape(found, shape);
   if (!Number.isInteger(padding) || padding < -rows || padding >= rows) {
     throw new RangeError(`${op}: paddingIdx must be within the ${rows} rows, got ${padding}.`);

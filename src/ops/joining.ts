@@ -5,7 +5,7 @@ import { type DType, promote } from "../dtype.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
 import { formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
-import { alongDim, checkChoice, dimOf, dropDims, insertDim } from "./arguments.ts";
+import { alongDim, checkChoice, dimOf, dropDims, filled, insertDim } from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
 import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
 import { iota } from "./iota.ts";
@@ -21,6 +21,9 @@ const joinDefinition: ElementwiseDefinition = {
   derivative: (g) => [g, g, null],
   cost: 1,
 };
+
+/** The default of ops that join and split. */
+const FIRST = { dim: 0 };
 
 /** Most tensors that one kernel joins: each is a buffer of its own, and devices guarantee few. */
 const GROUP = 6;
@@ -71,10 +74,9 @@ function checkList(op: string, tensors: readonly Tensor[]): DType {
  */
 export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
   const dtype = checkList("cat", tensors);
-  checkOptions("cat", options, ["dim"]);
   const counted = tensors.filter((x) => x.ndim !== 1 || x.shape[0] !== 0);
   const first = (counted[0] ?? tensors[0]) as Tensor;
-  const dim = dimOf("cat", first, options.dim ?? 0);
+  const dim = dimOf("cat", first, filled("cat", options, FIRST).dim);
   counted.forEach((x, i) => {
     if (x.ndim !== first.ndim || x.shape.some((n, d) => d !== dim && n !== first.shape[d])) {
       throw shapeError`cat: sizes must be equal but along dim ${dim}, got ${formatShape(first.shape)} and ${formatShape(x.shape)} (tensor ${i}).`;
@@ -87,9 +89,8 @@ export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}):
 /** Tensors of one shape side by side along a new dim (default 0). Throws a ShapeError where shapes differ. */
 export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
   const dtype = checkList("stack", tensors);
-  checkOptions("stack", options, ["dim"]);
   const first = tensors[0] as Tensor;
-  const dim = normalizeDim("stack", options.dim ?? 0, first.ndim + 1);
+  const dim = normalizeDim("stack", filled("stack", options, FIRST).dim, first.ndim + 1);
   for (const x of tensors) {
     if (!sameShape(x.shape, first.shape)) {
       throw shapeError`stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`;
@@ -106,8 +107,7 @@ export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}
  * ShapeError where listed sizes don't add up.
  */
 export function split(x: Tensor, size: number | readonly number[], options: { dim?: number } = {}): Tensor[] {
-  checkOptions("split", options, ["dim"]);
-  const dim = dimOf("split", expectTensor("split", x), options.dim ?? 0);
+  const dim = dimOf("split", x, filled("split", options, FIRST).dim);
   const total = x.shape[dim] as number;
   if (typeof size === "number") {
     checkWhole("split", "size", size, total === 0 ? 0 : 1);
@@ -130,8 +130,7 @@ export function split(x: Tensor, size: number | readonly number[], options: { di
 
 /** At most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
 export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {}): Tensor[] {
-  checkOptions("chunk", options, ["dim"]);
-  const dim = dimOf("chunk", expectTensor("chunk", x), options.dim ?? 0);
+  const dim = dimOf("chunk", x, filled("chunk", options, FIRST).dim);
   checkWhole("chunk", "chunks", chunks, 1);
   const total = x.shape[dim] as number;
   if (total === 0) return Array.from({ length: chunks }, () => x);
@@ -140,8 +139,7 @@ export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {})
 
 /** The parts at each index of `dim` (default 0), which disappears. */
 export function unbind(x: Tensor, options: { dim?: number } = {}): Tensor[] {
-  checkOptions("unbind", options, ["dim"]);
-  const dim = dimOf("unbind", expectTensor("unbind", x), options.dim ?? 0);
+  const dim = dimOf("unbind", x, filled("unbind", options, FIRST).dim);
   return Array.from({ length: x.shape[dim] as number }, (_, i) => dropDims(range(x, dim, i, 1), [dim]));
 }
 
@@ -192,7 +190,7 @@ export function repeatInterleave(
   const op = "repeatInterleave";
   checkOptions(op, options, ["dim"]);
   if (options.dim === undefined) return repeatInterleave(flatten(expectTensor(op, x)), repeats, { dim: 0 });
-  const dim = dimOf(op, expectTensor(op, x), options.dim);
+  const dim = dimOf(op, x, options.dim);
   const size = x.shape[dim] as number;
   const grow = (part: Tensor, times: number): Tensor => {
     const wide = part.shape.map((n, i) => (i === dim ? n * times : n));
@@ -231,8 +229,8 @@ function hostCounts(op: string, counts: Tensor, size: number): number[] {
 export function meshgrid(x: Tensor, ...rest: (Tensor | { indexing?: "ij" | "xy" })[]): Tensor[] {
   const last = rest[rest.length - 1];
   const options = last === undefined || last instanceof Tensor ? {} : last;
-  checkOptions("meshgrid", options, ["indexing"]);
-  const indexing = checkChoice("meshgrid", "indexing", options.indexing ?? "ij", ["ij", "xy"]);
+  const { indexing } = filled("meshgrid", options, { indexing: "ij" });
+  checkChoice("meshgrid", "indexing", indexing, ["ij", "xy"]);
   const vectors = [x, ...rest.filter((v) => v !== options)].map((v, i) => {
     const vector = expectTensor("meshgrid", v, `argument ${i}`);
     if (vector.ndim > 1) {

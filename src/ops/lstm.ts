@@ -2,9 +2,9 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, shapeError } from "../shape.ts";
-import { checkRank } from "./arguments.ts";
+import { checkRank, filled } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
-import { cast, checkOptions } from "./define.ts";
+import { cast } from "./define.ts";
 import { square } from "./exponential.ts";
 import { tanh } from "./hyperbolic.ts";
 import { linear, matmul } from "./linear-algebra.ts";
@@ -120,7 +120,7 @@ export function lstm(
   options: { readonly reverse?: boolean } = {},
 ): [Tensor, [Tensor, Tensor]] {
   const op = "lstm";
-  checkOptions(op, options, ["reverse"]);
+  const { reverse } = filled(op, options, { reverse: false });
   const weightHr = weights.weightHr ?? null;
   const { hidden, output, weightIh, weightHh, biasIh, biasHh } = checkRecurrence(
     op,
@@ -135,7 +135,7 @@ export function lstm(
   const projection = weightHr === null ? null : cast(checkProjection(op, weightHr, output, hidden), "f32");
   const h0 = checkState(op, "h0", state?.[0], batch, output);
   const c0 = checkState(op, "c0", state?.[1], batch, hidden);
-  const order = stepsOf(checkLength(op, length), options.reverse ?? false);
+  const order = stepsOf(checkLength(op, length), reverse);
   const projected = projectInput(x, weightIh, biasIh, biasHh);
   const turned = permute(weightHh, [1, 0]);
   const hs = new Slots([batch, output]);
@@ -163,7 +163,7 @@ export function lstm(
       ...(projection === null ? [] : [projection, seen.packed()]),
       ...gates,
     ],
-    [options.reverse ?? false, h0 !== null, c0 !== null, projection !== null].map(Number),
+    [reverse, h0 !== null, c0 !== null, projection !== null].map(Number),
   );
   const last = order[length - 1] as number;
   const results = [

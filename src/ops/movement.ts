@@ -2,7 +2,7 @@
 
 import { Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
-import { dimOf, dropDims, insertDim } from "./arguments.ts";
+import { dimOf, dropDims, filled, insertDim } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { pickRows } from "./gathering.ts";
@@ -16,10 +16,10 @@ export function view(x: Tensor, shape: Shape): Tensor {
 
 /** The dims from `startDim` (default 0) to `endDim` (default -1) as one; a scalar becomes [1]. */
 export function flatten(x: Tensor, options: { startDim?: number; endDim?: number } = {}): Tensor {
-  checkOptions("flatten", options, ["startDim", "endDim"]);
+  const { startDim, endDim } = filled("flatten", options, { startDim: 0, endDim: -1 });
   expectTensor("flatten", x);
-  const start = normalizeDim("flatten", options.startDim ?? 0, x.ndim);
-  const end = normalizeDim("flatten", options.endDim ?? -1, x.ndim);
+  const start = normalizeDim("flatten", startDim, x.ndim);
+  const end = normalizeDim("flatten", endDim, x.ndim);
   if (start > end) throw new RangeError(`flatten: startDim must not come after endDim, got ${start} and ${end}.`);
   const joined = x.shape.slice(start, end + 1).reduce((n, size) => n * size, 1);
   return reshape(x, [...x.shape.slice(0, start), joined, ...x.shape.slice(end + 1)]);
@@ -27,7 +27,7 @@ export function flatten(x: Tensor, options: { startDim?: number; endDim?: number
 
 /** `dim` as several of `sizes`, one of which may be -1. Throws a ShapeError where they don't multiply to its size. */
 export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Tensor {
-  const at = dimOf("unflatten", expectTensor("unflatten", x), dim);
+  const at = dimOf("unflatten", x, dim);
   if (!Array.isArray(sizes) || sizes.length === 0) {
     throw shapeError`unflatten: the sizes are a list with at least one, got ${String(sizes)}. x.unflatten(1, [2, -1]) is the form.`;
   }
@@ -148,7 +148,7 @@ export function roll(
  * a RangeError beyond the ends where the start is known.
  */
 export function narrow(x: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
-  const at = dimOf("narrow", expectTensor("narrow", x), dim);
+  const at = dimOf("narrow", x, dim);
   const size = x.shape[at] as number;
   if (start instanceof Tensor) {
     checkWhole("narrow", "length", length, 0);
@@ -181,7 +181,7 @@ export function range(x: Tensor, dim: number, start: number, length: number): Te
 
 /** The part at `index` (negative: from the end) of `dim`, which disappears. Throws a RangeError beyond the ends. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  const at = dimOf("select", expectTensor("select", x), dim);
+  const at = dimOf("select", x, dim);
   return dropDims(range(x, at, checkPosition("select", index, x.shape[at] as number, at), 1), [at]);
 }
 

@@ -2,10 +2,10 @@
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { formatShape, type Shape, shapeError } from "../shape.ts";
-import { checkFloat, checkRank } from "./arguments.ts";
+import { checkFloat, checkRank, filled } from "./arguments.ts";
 import { add, mul, neg, trueDivide } from "./arithmetic.ts";
 import { minimum } from "./comparison.ts";
-import { cast, checkOptions, checkWhole, hostRange } from "./define.ts";
+import { cast, checkWhole, hostRange } from "./define.ts";
 import { log1p } from "./exponential.ts";
 import { argmax } from "./extremes.ts";
 import { rand } from "./random.ts";
@@ -28,13 +28,12 @@ function waitingTimes(shape: Shape): Tensor {
  */
 export function multinomial(p: Tensor, n: number, options: { readonly replacement?: boolean } = {}): Tensor {
   const op = "multinomial";
-  checkOptions(op, options, ["replacement"]);
+  const { replacement } = filled(op, options, { replacement: false });
   checkRank(op, checkFloat(op, p, "the weights"), [1, 2], "[C] or [N, C]", "the weights");
   checkWhole(op, "n", n, 1);
   const last = p.ndim - 1;
   const classes = p.shape[last] as number;
   if (classes === 0) throw shapeError`${op}: there must be a class to draw, got weights ${p.shape}.`;
-  const replacement = options.replacement ?? false;
   if (!replacement && n > classes) {
     throw new RangeError(
       `${op}: ${n} of ${classes} classes can't be drawn without replacement, got weights ${formatShape(p.shape)}. { replacement: true } draws classes again.`,

@@ -3,11 +3,11 @@
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, normalizeDim, shapeError } from "../shape.ts";
-import { type Dims, finishReduction, insertDim, reducedDims } from "./arguments.ts";
+import { type Dims, filled, finishReduction, insertDim, reducedDims } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
-import { checkNumber, checkOptions, expectTensor, floating, unary } from "./define.ts";
+import { expectTensor, floating, unary } from "./define.ts";
 import { square } from "./exponential.ts";
 import { checkNotEmpty } from "./extremes.ts";
 import { pow } from "./power.ts";
@@ -57,20 +57,19 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
  * not 0. The gradient at 0 is 0. Throws a ShapeError where there is no largest or smallest.
  */
 export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boolean } = {}): Tensor {
-  checkOptions("norm", options, ["p", "dim", "keepdim"]);
-  const dims = reducedDims("norm", options.dim, expectTensor("norm", x).ndim);
-  const p = checkNumber("norm", "p", options.p ?? 2);
+  const { p, dim, keepdim } = filled("norm", options, { p: 2, dim: null, keepdim: false });
+  const dims = reducedDims("norm", dim, expectTensor("norm", x).ndim);
   if (Math.abs(p) === Number.POSITIVE_INFINITY) checkNotEmpty("norm", x, dims);
-  return finishReduction(normOver(asSingleFloat(x), p, dims), dims, options.keepdim ?? false);
+  return finishReduction(normOver(asSingleFloat(x), p, dims), dims, keepdim);
 }
 
 /** x / max(‖x‖ₚ, eps) along `dim` (default p 2, dim 1, eps 1e-12). */
 export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: number } = {}): Tensor {
-  checkOptions("normalize", options, ["p", "dim", "eps"]);
+  const { p, dim, eps } = filled("normalize", options, { p: 2, dim: null, eps: 1e-12 });
   const values = asSingleFloat(expectTensor("normalize", x));
-  const dims = reducedDims("normalize", options.dim ?? 1, x.ndim);
-  const length = normOver(values, checkNumber("normalize", "p", options.p ?? 2), dims);
-  return trueDivide(values, maximum(length, checkNumber("normalize", "eps", options.eps ?? 1e-12)));
+  const dims = reducedDims("normalize", dim ?? 1, x.ndim);
+  const length = normOver(values, p, dims);
+  return trueDivide(values, maximum(length, eps));
 }
 
 /**
@@ -79,12 +78,11 @@ export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: nu
  */
 export function cosineSimilarity(x: Tensor, y: Tensor, options: { dim?: number; eps?: number } = {}): Tensor {
   const op = "cosineSimilarity";
-  checkOptions(op, options, ["dim", "eps"]);
+  const { dim: given, eps } = filled(op, options, { dim: 1, eps: 1e-8 });
   expectTensor(op, x);
   expectTensor(op, y, "the second argument");
   const rank = broadcastShapes(op, x.shape, y.shape).length;
-  const dim = normalizeDim(op, options.dim ?? 1, rank);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
+  const dim = normalizeDim(op, given, rank);
   const [a, b] = [x, y].map((t) => asSingleFloat(rank === t.ndim ? t : padRank(t, rank))) as [Tensor, Tensor];
   if (rank === 0) return trueDivide(mul(a, b), mul(maximum(abs(a), eps), maximum(abs(b), eps)));
   const [aDims, bDims] = [a, b].map((t) => (t.shape[dim] === 1 ? [] : [dim])) as [number[], number[]];
@@ -111,14 +109,12 @@ export function pairwiseDistance(
   options: { p?: number; eps?: number; keepdim?: boolean } = {},
 ): Tensor {
   const op = "pairwiseDistance";
-  checkOptions(op, options, ["p", "eps", "keepdim"]);
-  const p = checkNumber(op, "p", options.p ?? 2);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
+  const { p, eps, keepdim } = filled(op, options, { p: 2, eps: 1e-6, keepdim: false });
   expectTensor(op, y, "the second argument");
   broadcastShapes(op, expectTensor(op, x).shape, y.shape);
   const difference = add(sub(asSingleFloat(x), asSingleFloat(y)), eps);
   const dims = difference.ndim === 0 ? [] : [difference.ndim - 1];
-  return finishReduction(normOver(difference, p, dims), dims, options.keepdim ?? false);
+  return finishReduction(normOver(difference, p, dims), dims, keepdim);
 }
 
 /**
@@ -126,8 +122,7 @@ export function pairwiseDistance(
  * the differences, so that near rows keep their digits. Throws a ShapeError where the row lengths differ.
  */
 export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tensor {
-  checkOptions("cdist", options, ["p"]);
-  const p = checkNumber("cdist", "p", options.p ?? 2);
+  const { p } = filled("cdist", options, { p: 2 });
   if (p < 0) throw new RangeError(`cdist: p must be ≥ 0, got ${p}.`);
   expectTensor("cdist", x);
   expectTensor("cdist", y, "the second argument");

@@ -1,11 +1,11 @@
 // Sums and what is made of them: sum, mean, prod, any, all, counts, variance, logsumexp.
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { type Dims, finishReduction, reducedDims } from "./arguments.ts";
+import { type Dims, filled, finishReduction, reducedDims } from "./arguments.ts";
 import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { isinf, isnan } from "./comparison.ts";
-import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { cast, expectTensor } from "./define.ts";
 import { exp, log, sqrt, square } from "./exponential.ts";
 import { productOver } from "./product.ts";
 import { maxOver, minOver, summable, sumOver } from "./reductions.ts";
@@ -108,8 +108,7 @@ function varianceOf(
   keepdim: boolean,
   options: { correction?: number },
 ): Tensor {
-  checkOptions(op, options, ["correction"]);
-  const correction = checkNumber(op, "correction", options.correction ?? 1);
+  const { correction } = filled(op, options, { correction: 1 });
   const values = asSingleFloat(expectTensor(op, x));
   const dims = reducedDims(op, dim, x.ndim);
   const squares = sumOver(square(sub(values, meanOver(values, dims))), dims);

@@ -2,18 +2,9 @@
 
 import { isFloat } from "../dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { filled } from "./arguments.ts";
 import { floor, mul, neg, trueDivide, trunc } from "./arithmetic.ts";
-import {
-  arithmetic,
-  type Binary,
-  binary,
-  checkOptions,
-  expectTensor,
-  floating,
-  keep,
-  type Unary,
-  unary,
-} from "./define.ts";
+import { arithmetic, type Binary, binary, expectTensor, floating, keep, type Unary, unary } from "./define.ts";
 import { SCALE, SPECIAL_VALUES } from "./exponential.ts";
 
 /** Absolute value. Its gradient at 0 is 0. */
@@ -71,10 +62,8 @@ export function ceil(x: Tensor): Tensor {
 /** Nearest whole number, halves to the even one. Integers stay as they are. */
 export function round(x: Tensor, options: { decimals?: number } = {}): Tensor {
   if (!isFloat(expectTensor("round", x).dtype)) return x;
-  checkOptions("round", options, ["decimals"]);
-  const { decimals = 0 } = options;
-  if (!Number.isInteger(decimals))
-    throw new RangeError(`round: decimals must be a whole number, got ${String(decimals)}.`);
+  const { decimals } = filled("round", options, { decimals: 0 });
+  if (!Number.isInteger(decimals)) throw new RangeError(`round: decimals must be a whole number, got ${decimals}.`);
   const scale = 10 ** Math.abs(decimals);
   if (decimals === 0) return roundFloat(x);
   return decimals > 0 ? trueDivide(roundFloat(mul(x, scale)), scale) : mul(roundFloat(trueDivide(x, scale)), scale);

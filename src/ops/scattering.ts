@@ -4,11 +4,11 @@ import { isFloat } from "../dtype.ts";
 
 import type { Tensor } from "../graph/tensor.ts";
 import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
-import { checkChoice, checkRank, dimOf } from "./arguments.ts";
+import { checkChoice, checkRank, dimOf, filled } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkIndex, checkNumber, checkOptions, convert, expectTensor } from "./define.ts";
+import { cast, checkIndex, convert, expectTensor } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { scatterRows, scatterSum } from "./gathering.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
@@ -16,7 +16,7 @@ import { padded, reshape, strided } from "./views.ts";
 
 /** Checks what scatter ops have in common; returns the dim and src cut to the index's shape. */
 function checkScatter(op: string, x: Tensor, dim: number, index: Tensor, src: Tensor): { at: number; part: Tensor } {
-  const at = dimOf(op, expectTensor(op, x), dim);
+  const at = dimOf(op, x, dim);
   expectTensor(op, index, "the index");
   expectTensor(op, src, "the source");
   checkIndexShape(op, x, at, index, "the input");
@@ -109,13 +109,12 @@ export function scatterReduce(
   options: { includeSelf?: boolean } = {},
 ): Tensor {
   const op = "scatterReduce";
-  checkOptions(op, options, ["includeSelf"]);
+  const { includeSelf } = filled(op, options, { includeSelf: true });
   checkNumeric(op, x);
   checkChoice(op, "reduce", reduce, ["sum", "prod", "mean", "amax", "amin"]);
   if (x.ndim === 0) return asVectors(index, src, (i, s) => scatterReduce(reshape(x, [1]), dim, i, s, reduce, options));
   const { at, part } = checkScatter(op, x, dim, index, src);
   if (index.numel === 0) return x;
-  const includeSelf = options.includeSelf ?? true;
   const own = narrowTo(x, at, index);
   const size = x.shape[at] as number;
   const sources = cast(part, x.dtype);
@@ -147,8 +146,7 @@ export function scatterReduce(
 /** x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`. */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, options: { alpha?: number } = {}): Tensor {
   const op = "indexAdd";
-  checkOptions(op, options, ["alpha"]);
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
+  const { alpha } = filled(op, options, { alpha: 1 });
   checkNumeric(op, x);
   if (x.ndim === 0) return asVectors(index, src, (i, s) => indexAdd(reshape(x, [1]), dim, i, s, options));
   const at = dimOf(op, x, dim);

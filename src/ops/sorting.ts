@@ -4,10 +4,10 @@ import { isFloat } from "../dtype.ts";
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
-import { dropDims } from "./arguments.ts";
+import { dropDims, filled } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor } from "./define.ts";
 import { pickDistinct } from "./distinct.ts";
 import { derivativeOf, detach, withDerivative } from "./memory.ts";
 import { sumOver } from "./reductions.ts";
@@ -44,9 +44,9 @@ export interface SortOptions {
 }
 
 function sortOf(op: string, x: Tensor, options: SortOptions): Found {
-  checkOptions(op, options, ["dim", "descending", "stable"]);
-  const dim = normalizeDim(op, options.dim ?? -1, expectTensor(op, x).ndim);
-  return sorted(x, dim, options.descending ?? false, x.ndim === 0 ? 1 : (x.shape[dim] as number));
+  const { dim: given, descending } = filled(op, options, { dim: -1, descending: false, stable: true });
+  const dim = normalizeDim(op, given, expectTensor(op, x).ndim);
+  return sorted(x, dim, descending, x.ndim === 0 ? 1 : (x.shape[dim] as number));
 }
 
 /**
@@ -78,10 +78,10 @@ export function topk(
   options: { readonly dim?: number; readonly largest?: boolean; readonly sorted?: boolean } = {},
 ): Found {
   const op = "topk";
-  checkOptions(op, options, ["dim", "largest", "sorted"]);
-  const dim = normalizeDim(op, options.dim ?? -1, expectTensor(op, x).ndim);
+  const { dim: given, largest } = filled(op, options, { dim: -1, largest: true, sorted: true });
+  const dim = normalizeDim(op, given, expectTensor(op, x).ndim);
   checkCount(op, x, dim, checkWhole(op, "k", k, 0));
-  return sorted(x, dim, options.largest ?? true, k);
+  return sorted(x, dim, largest, k);
 }
 
 function checkCount(op: string, x: Tensor, dim: number, k: number): void {
@@ -120,10 +120,10 @@ export function kthvalue(
   options: { readonly dim?: number; readonly keepdim?: boolean } = {},
 ): Found {
   const op = "kthvalue";
-  checkOptions(op, options, ["dim", "keepdim"]);
-  const dim = normalizeDim(op, options.dim ?? -1, expectTensor(op, x).ndim);
+  const { dim: given, keepdim } = filled(op, options, { dim: -1, keepdim: false });
+  const dim = normalizeDim(op, given, expectTensor(op, x).ndim);
   checkCount(op, x, dim, checkWhole(op, "k", k, 1));
-  return pickSorted(x, orderOf(x, dim, k), dim, k - 1, options.keepdim ?? false);
+  return pickSorted(x, orderOf(x, dim, k), dim, k - 1, keepdim);
 }
 
 /** Median along a dim: the middle one in order, of two the lower; NaN where there is one. */
