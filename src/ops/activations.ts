@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
-import { filled } from "./arguments.ts";
+import { filled, range } from "./arguments.ts";
 import { add, gt, le, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";
 import {
@@ -19,7 +19,7 @@ import { EXPM1, exp, square } from "./exponential.ts";
 import { TANH, tanh } from "./hyperbolic.ts";
 import { abs } from "./rounding.ts";
 import { sigmoid, softplus } from "./sigmoid.ts";
-import { reshape, strided } from "./views.ts";
+import { reshape } from "./views.ts";
 
 /** max(0, x); NaN stays NaN. The gradient at 0 is 0. */
 export const relu: Unary = unary("relu", {
@@ -279,13 +279,6 @@ export function glu(x: Tensor, options: { dim?: number } = {}): Tensor {
   if (size % 2 !== 0) {
     throw shapeError`glu: dim ${dim} must have even size, got ${x.shape} (${size}).`;
   }
-  const half = x.shape.map((n, i) => (i === dim ? n / 2 : n));
-  const part = (start: number) =>
-    strided(
-      x,
-      x.shape.map((_, i) => (i === dim ? start : 0)),
-      x.shape.map(() => 1),
-      half,
-    );
-  return mul(part(0), sigmoid(part(size / 2)));
+  const half = size / 2;
+  return mul(range(x, dim, 0, half), sigmoid(range(x, dim, half, half)));
 }

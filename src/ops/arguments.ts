@@ -5,7 +5,7 @@ import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
-import { reshape } from "./views.ts";
+import { padded, reshape, strided } from "./views.ts";
 
 /** One dim, several, or all (null, left out or an empty list). */
 export type Dims = number | readonly number[] | null;
@@ -41,6 +41,37 @@ export function alongDim(rank: number, dim: number, size: number): number[] {
   const shape = new Array<number>(rank).fill(1);
   if (rank > 0) shape[dim] = size;
   return shape;
+}
+
+/** `shape` with another size of one dim. */
+export function withSize(shape: Shape, dim: number, size: number): number[] {
+  return shape.map((n, i) => (i === dim ? size : n));
+}
+
+/** The first elements of each dim, as many as `shape` says. */
+export function corner(x: Tensor, shape: Shape): Tensor {
+  const zeros = shape.map(() => 0);
+  const ones = shape.map(() => 1);
+  return strided(x, zeros, ones, shape);
+}
+
+/** `length` elements along `dim` from `start` on: the caller has checked the range. */
+export function range(x: Tensor, dim: number, start: number, length: number): Tensor {
+  const zeros = x.shape.map(() => 0);
+  const ones = x.shape.map(() => 1);
+  return strided(x, withSize(zeros, dim, start), ones, withSize(x.shape, dim, length));
+}
+
+/** Adds `low` elements before and `high` after those of each dim, all `fill`; negative ones crop. */
+export function surrounded(x: Tensor, low: readonly number[], high: readonly number[], fill: number): Tensor {
+  const none = x.shape.map(() => 0);
+  return padded(x, low, high, none, fill);
+}
+
+/** Adds elements before and after those along one dim. */
+export function surroundedAlong(x: Tensor, dim: number, low: number, high: number, fill: number): Tensor {
+  const zeros = x.shape.map(() => 0);
+  return surrounded(x, withSize(zeros, dim, low), withSize(zeros, dim, high), fill);
 }
 
 /** Whole numbers ≥ `least`: one for all of `count` dims (alone or as a list of one), or one each. */

@@ -4,7 +4,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { withGrad } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
-import { alongDim, insertDim } from "./arguments.ts";
+import { alongDim, insertDim, range, withSize } from "./arguments.ts";
 import { add, eq, ge, gt, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, constant } from "./define.ts";
@@ -18,12 +18,7 @@ import { highest, lowest, maxOver, minOver, sumOver } from "./reductions.ts";
 import { remainder } from "./rounding.ts";
 import { neighbour, recurrence } from "./scans.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
-import { reshape, strided } from "./views.ts";
-
-/** The index's shape with the number of places at `dim`. */
-function placesShape(index: Tensor, dim: number, size: number): number[] {
-  return index.shape.map((n, i) => (i === dim ? size : n));
-}
+import { reshape } from "./views.ts";
 
 /** Which sources (dim + 1) go to each place (dim). */
 function arrivals(index: Tensor, dim: number, size: number): Tensor {
@@ -48,7 +43,7 @@ function gatherInside(x: Tensor, dim: number, index: Tensor): Tensor {
 
 /** The number of sources that go to each place; i32. */
 export function countArrivals(index: Tensor, dim: number, size: number): Tensor {
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   return isMasked(index, dim, size)
     ? perPlace(sumOver(cast(arrivals(index, dim, size), "i32"), [dim + 1]), dim)
     : reshape(countIndices(flatPlaces(index, dim, size), sizeOf(shape)), shape);
@@ -61,11 +56,11 @@ export function lastArrivals(index: Tensor, dim: number, size: number): Tensor {
     const position = reshape(iota(count), alongDim(index.ndim + 1, dim + 1, count));
     return perPlace(maxOver(where(arrivals(index, dim, size), position, -1), [dim + 1]), dim);
   }
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   const total = sizeOf(shape);
   const sorted = sortIndices(flatPlaces(index, dim, size), total);
   const starts = startsOf(sorted);
-  const [begin, end] = [strided(starts, [0], [1], [total]), strided(starts, [1], [1], [total])];
+  const [begin, end] = [range(starts, 0, 0, total), range(starts, 0, 1, total)];
   const source = pickRows(sorted.order, 0, maximum(sub(end, 1), 0));
   const along = remainder(floorDivide(source, sizeOf(index.shape.slice(dim + 1))), count);
   return reshape(where(gt(end, begin), along, -1), shape);
@@ -103,7 +98,7 @@ const segmentProducts: Segments = makeSegments("prod", ([g], _outputs, inputs) =
 
 /** The product of the sources that go to each place; 1 where there are none. */
 export function arrivingProduct(sources: Tensor, index: Tensor, dim: number, size: number): Tensor {
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   if (isMasked(index, dim, size)) {
     const chosen = where(arrivals(index, dim, size), insertDim(sources, dim), constant(1, sources.dtype));
     return perPlace(productOver(chosen, [dim + 1]), dim);
@@ -120,7 +115,7 @@ const segmentExtremes: Record<"amax" | "amin", Segments> = {
 
 function extremeOfArrivals(kind: "amax" | "amin", sources: Tensor, index: Tensor, dim: number, size: number): Tensor {
   const worst = (kind === "amax" ? lowest : highest)[sources.dtype];
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   if (isMasked(index, dim, size)) {
     const chosen = where(arrivals(index, dim, size), insertDim(sources, dim), constant(worst, sources.dtype));
     return perPlace((kind === "amax" ? maxOver : minOver)(chosen, [dim + 1]), dim);

@@ -129,12 +129,8 @@ function partOf(buffer: Tensor, { offset, strides }: Part, shape: Shape): Tensor
   });
   // What is left begins before the part: a multiple of the whole.
   const lattice = reshape(strided(buffer, [rest], [1], [sizeOf(sizes)]), sizes);
-  const cut = strided(
-    lattice,
-    starts,
-    sizes.map(() => 1),
-    counts,
-  );
+  const ones = sizes.map(() => 1);
+  const cut = strided(lattice, starts, ones, counts);
   const inOrder = reshape(
     cut,
     order.map((dim) => shape[dim] as number),

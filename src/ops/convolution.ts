@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { checkRank, checkSizes, optionalTensor, type Size } from "./arguments.ts";
+import { checkRank, checkSizes, optionalTensor, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
 import { checkOptions, checkWhole } from "./define.ts";
@@ -45,8 +45,7 @@ function kernelForm(spatial: number): string {
 function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Window[]): Tensor {
   const n = x.shape[0] as number;
   const [o, perGroup] = weight.shape as readonly [number, number];
-  const none = [0, 0, ...dims.map(() => 0)];
-  let taps = padded(x, [0, 0, ...dims.map((d) => d.low)], [0, 0, ...dims.map((d) => d.high)], none, 0);
+  let taps = surrounded(x, [0, 0, ...dims.map((d) => d.low)], [0, 0, ...dims.map((d) => d.high)], 0);
   dims.forEach((d, i) => {
     if (d.size > 1) taps = windows(taps, i + 2, d.size, d.stride, d.dilation);
     else if (d.stride > 1) {

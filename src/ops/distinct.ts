@@ -5,6 +5,7 @@ import type { KernelProgram, PlainDefinition, ValueType } from "../graph/node.ts
 import { record, recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
+import { withSize } from "./arguments.ts";
 import { ge, where } from "./arithmetic.ts";
 import { maximum } from "./comparison.ts";
 import { constant } from "./define.ts";
@@ -21,7 +22,7 @@ const placesProgram: KernelProgram = {
   inputs: ["index", null],
   outputs: ([index, initial], attributes) => {
     const [dim, size] = attributes as unknown as Where;
-    const shape = (index as ValueType).shape.map((n, i) => (i === dim ? size : n));
+    const shape = withSize((index as ValueType).shape, dim, size);
     return [{ name: "places", shape, dtype: "i32", ...(initial === undefined ? {} : { initial: 1 }) }];
   },
   write: ({ inputs, attributes }) => {
@@ -80,7 +81,7 @@ export function spread(x: Tensor, dim: number, index: Tensor, size: number): Ten
     const [places] = recordKernel(placesDefinition, [index], attributes) as [Tensor];
     return pickDistinct(x, dim, places);
   }
-  const shape = index.shape.map((n, i) => (i === dim ? size : n));
+  const shape = withSize(index.shape, dim, size);
   const none = expand(constant(-1, "i32"), shape);
   const [places] = recordKernel(placesDefinition, [index, none], attributes) as [Tensor];
   const found = where(ge(places, 0), gatherAlong(x, dim, maximum(places, 0)), constant(0, x.dtype));

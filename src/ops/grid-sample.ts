@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { checkChoice, checkFloat, checkRank, filled, insertDim } from "./arguments.ts";
+import { checkChoice, checkFloat, checkRank, filled, insertDim, range } from "./arguments.ts";
 import { add, eq, floor, ge, logicalAnd, lt, mul, sub, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast } from "./define.ts";
@@ -11,7 +11,7 @@ import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
 import { sumOver } from "./reductions.ts";
 import { abs, fmod, round } from "./rounding.ts";
-import { permute, reshape, strided } from "./views.ts";
+import { permute, reshape } from "./views.ts";
 
 export interface GridSampleOptions {
   /** Default "bilinear". */
@@ -81,7 +81,7 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
     { size: width, stride: 1 },
     { size: height, stride: width },
   ].map(({ size, stride }, k): Side => {
-    const picked = strided(cast(grid, "f32"), [0, 0, 0, k], [1, 1, 1, 1], [batch, rows, columns, 1]);
+    const picked = range(cast(grid, "f32"), 3, k, 1);
     const at = unnormalized(reshape(picked, [batch, places]), size, alignCorners);
     return sideOf(at, size, stride, mode, padding, alignCorners);
   });

@@ -2,9 +2,9 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { checkRank, checkSizes, type Size } from "./arguments.ts";
+import { checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
-import { fromWindows, padded, permute, reshape, windowCount, windows } from "./views.ts";
+import { fromWindows, permute, reshape, windowCount, windows } from "./views.ts";
 
 /** [*, C r², H, W] → [*, C, H r, W r]: channels become pixels (Shi et al. 2016). */
 export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
@@ -93,13 +93,7 @@ export function im2col(x: Tensor, kernelSize: Size, options: PatchOptions = {}):
   const b = batch.length;
   const [oh, ow] = patchCounts(op, x.shape.slice(-2), p);
   const pads = [...batch.map(() => 0), 0, ...p.padding];
-  const image = padded(
-    x,
-    pads,
-    pads,
-    pads.map(() => 0),
-    0,
-  );
+  const image = surrounded(x, pads, pads, 0);
   const rows = windows(image, b + 1, p.kernel[0], p.stride[0], p.dilation[0]);
   const patches = windows(rows, b + 2, p.kernel[1], p.stride[1], p.dilation[1]);
   const order = [...batch.keys(), b, b + 3, b + 4, b + 1, b + 2];
@@ -129,13 +123,7 @@ export function col2im(x: Tensor, outputSize: Size, kernelSize: Size, options: P
   // The taps along the columns' dim are gone: those along the rows are the last dim now, after [..., OH, W].
   const image = fromWindows(across, b + 1, size[0] + 2 * p.padding[0], p.stride[0], p.dilation[0]);
   const crop = [...batch.map(() => 0), 0, -p.padding[0], -p.padding[1]];
-  return padded(
-    image,
-    crop,
-    crop,
-    crop.map(() => 0),
-    0,
-  );
+  return surrounded(image, crop, crop, 0);
 }
 
 export { col2im as fold, im2col as unfold2d };

@@ -2,7 +2,7 @@
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { broadcastShapes, dtypeError, shapeError } from "../shape.ts";
-import { checkRank, dimOf, filled, insertDim } from "./arguments.ts";
+import { checkRank, corner, dimOf, filled, insertDim, withSize } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
   cast,
@@ -19,7 +19,7 @@ import {
 import { gatherAlong, pickRows } from "./gathering.ts";
 import { countIndices } from "./index-kernels.ts";
 import { norm } from "./norms.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { expand, reshape } from "./views.ts";
 
 /** Demands that `index` has the rank of `x` and is nowhere larger but along `dim`. */
 export function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, what: string): void {
@@ -30,13 +30,7 @@ export function checkIndexShape(op: string, x: Tensor, dim: number, index: Tenso
 
 /** The first elements of `x` in each dim but `dim`, as many as the index has. */
 export function narrowTo(x: Tensor, dim: number, index: Tensor): Tensor {
-  const shape = x.shape.map((n, i) => (i === dim ? n : (index.shape[i] as number)));
-  return strided(
-    x,
-    shape.map(() => 0),
-    shape.map(() => 1),
-    shape,
-  );
+  return corner(x, withSize(index.shape, dim, x.shape[dim] as number));
 }
 
 /**
@@ -92,14 +86,9 @@ export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number }
     throw shapeError`${op}: the index must have ${x.ndim} dims, got ${index.shape} for ${x.shape}.`;
   }
   checkIndex(op, index, x.shape[dim] as number);
-  const without = (shape: readonly number[]): number[] => shape.map((n, i) => (i === dim ? 1 : n));
-  const common = broadcastShapes(op, without(x.shape), without(index.shape));
-  const withSize = (n: number): number[] => common.map((m, i) => (i === dim ? n : m));
-  return gatherAlong(
-    expand(x, withSize(x.shape[dim] as number)),
-    dim,
-    expand(index, withSize(index.shape[dim] as number)),
-  );
+  const common = broadcastShapes(op, withSize(x.shape, dim, 1), withSize(index.shape, dim, 1));
+  const grown = (t: Tensor): Tensor => expand(t, withSize(common, dim, t.shape[dim] as number));
+  return gatherAlong(grown(x), dim, grown(index));
 }
 
 // PyTorch overwrites rows that are too long, so their gradient is that of the new row.

@@ -5,12 +5,22 @@ import { type DType, promote } from "../dtype.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
 import { formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
-import { alongDim, checkChoice, dimOf, dropDims, filled, insertDim } from "./arguments.ts";
+import {
+  alongDim,
+  checkChoice,
+  dimOf,
+  dropDims,
+  filled,
+  insertDim,
+  range,
+  surroundedAlong,
+  withSize,
+} from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
 import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
 import { iota } from "./iota.ts";
-import { flatten, range } from "./movement.ts";
-import { expand, padded, permute, reshape } from "./views.ts";
+import { flatten } from "./movement.ts";
+import { expand, permute, reshape } from "./views.ts";
 
 const joinDefinition: ElementwiseDefinition = {
   kind: "elementwise",
@@ -40,15 +50,13 @@ function join(parts: readonly Tensor[], dim: number): Tensor {
   const sizes = parts.map((p) => p.shape[dim] as number);
   const total = sizes.reduce((a, b) => a + b, 0);
   const rank = (parts[0] as Tensor).ndim;
-  const zeros = new Array<number>(rank).fill(0);
-  const at = (value: number): number[] => zeros.map((_, i) => (i === dim ? value : 0));
   const position = reshape(iota(total), alongDim(rank, dim, total));
   let end = total;
   let result: Tensor | null = null;
   for (let i = parts.length - 1; i >= 0; i--) {
     const part = parts[i] as Tensor;
     const start = end - (sizes[i] as number);
-    const placed = padded(part, at(start), at(total - end), zeros, 0);
+    const placed = surroundedAlong(part, dim, start, total - end, 0);
     result =
       result === null
         ? placed
@@ -193,11 +201,9 @@ export function repeatInterleave(
   const dim = dimOf(op, x, options.dim);
   const size = x.shape[dim] as number;
   const grow = (part: Tensor, times: number): Tensor => {
-    const wide = part.shape.map((n, i) => (i === dim ? n * times : n));
-    return reshape(
-      expand(insertDim(part, dim + 1), [...part.shape.slice(0, dim + 1), times, ...part.shape.slice(dim + 1)]),
-      wide,
-    );
+    const apart = insertDim(part, dim + 1);
+    const wide = withSize(part.shape, dim, (part.shape[dim] as number) * times);
+    return reshape(expand(apart, withSize(apart.shape, dim + 1, times)), wide);
   };
   if (repeats instanceof Tensor) return repeatInterleave(x, hostCounts(op, repeats, size), { dim });
   if (typeof repeats === "number") return grow(x, checkWhole(op, "repeats", repeats, 0));

@@ -2,7 +2,7 @@
 
 import { Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
-import { dimOf, dropDims, filled, insertDim } from "./arguments.ts";
+import { dimOf, dropDims, filled, insertDim, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { pickRows } from "./gathering.ts";
@@ -169,16 +169,6 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   return range(x, at, first, length);
 }
 
-/** `length` elements along `dim` from `start` on: the caller has checked the range. */
-export function range(x: Tensor, dim: number, start: number, length: number): Tensor {
-  return strided(
-    x,
-    x.shape.map((_, i) => (i === dim ? start : 0)),
-    x.shape.map(() => 1),
-    x.shape.map((n, i) => (i === dim ? length : n)),
-  );
-}
-
 /** The part at `index` (negative: from the end) of `dim`, which disappears. Throws a RangeError beyond the ends. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
   const at = dimOf("select", x, dim);
@@ -253,6 +243,6 @@ export function unfold(x: Tensor, dim: number, size: number, step: number): Tens
     throw new RangeError(`unfold: a window must fit into dim ${at} of ${formatShape(x.shape)}, got size ${size}.`);
   }
   if (size === 0)
-    return reshape(range(x, at, 0, 0), [...x.shape.map((n, i) => (i === at ? Math.floor(n / step) + 1 : n)), 0]);
+    return reshape(range(x, at, 0, 0), [...withSize(x.shape, at, Math.floor((x.shape[at] as number) / step) + 1), 0]);
   return windows(x, at, size, step, 1);
 }

@@ -2,7 +2,7 @@
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { type Shape, shapeError, sizeOf } from "../shape.ts";
-import { alongDim, checkFloat, filled, optionalTensor } from "./arguments.ts";
+import { alongDim, checkFloat, filled, optionalTensor, surroundedAlong } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
 import { checkWhole } from "./define.ts";
@@ -10,7 +10,7 @@ import { rsqrt, square } from "./exponential.ts";
 import { pow } from "./power.ts";
 import { centered, divideByCount, meanOver } from "./reduction-ops.ts";
 import { sumOver } from "./reductions.ts";
-import { padded, reshape, windows } from "./views.ts";
+import { reshape, windows } from "./views.ts";
 
 /** Scale and shift, both optional. */
 interface Affine {
@@ -234,10 +234,8 @@ export function localResponseNorm(
   const { alpha, beta, k } = filled(op, options, { alpha: 1e-4, beta: 0.75, k: 1 });
   channelsOf(op, x, 3);
   checkWhole(op, "size", size, 1);
-  const zeros = x.shape.map(() => 0);
-  const low = zeros.map((_, i) => (i === 1 ? Math.floor(size / 2) : 0));
-  const high = zeros.map((_, i) => (i === 1 ? Math.floor((size - 1) / 2) : 0));
-  const neighbours = windows(padded(square(asSingle(x)), low, high, zeros, 0), 1, size, 1, 1);
+  const squares = surroundedAlong(square(asSingle(x)), 1, Math.floor(size / 2), Math.floor((size - 1) / 2), 0);
+  const neighbours = windows(squares, 1, size, 1, 1);
   const mean = divideByCount(reshape(sumOver(neighbours, [x.ndim]), x.shape), size);
   return trueDivide(asSingle(x), pow(add(mul(mean, alpha), k), beta));
 }

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { alongDim, checkRank, checkSizes, type Size } from "./arguments.ts";
+import { alongDim, checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions, constant } from "./define.ts";
@@ -11,7 +11,7 @@ import { firstMaxOver } from "./extremes.ts";
 import { iota } from "./iota.ts";
 import { divideByCount, meanOver } from "./reduction-ops.ts";
 import { asFloat, lowest, sumOver } from "./reductions.ts";
-import { padded, reshape, windows } from "./views.ts";
+import { reshape, windows } from "./views.ts";
 
 /** What a pool does per spatial dim. */
 interface Window {
@@ -88,13 +88,7 @@ function taken(x: Tensor, dims: readonly Window[], fill: number): { taps: Tensor
     // Tiles need just what they cover; windows may leave a rest.
     return tiles ? missing : Math.max(missing, 0);
   });
-  const whole = padded(
-    x,
-    low,
-    high,
-    x.shape.map(() => 0),
-    fill,
-  );
+  const whole = surrounded(x, low, high, fill);
   const head = x.shape.slice(0, lead);
   if (tiles) {
     // Windows that don't overlap are blocks: a reshape, which also leads the gradient back without a sum.

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, shapeError } from "../shape.ts";
-import { alongDim, checkChoice, checkRank, checkSizes, insertDim, type Size } from "./arguments.ts";
+import { alongDim, checkChoice, checkRank, checkSizes, insertDim, type Size, withSize } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions } from "./define.ts";
@@ -65,19 +65,12 @@ function nearestDim(x: Tensor, dim: number, s: Scale): Tensor {
   if (s.exact && s.to % s.from === 0) {
     const times = s.to / s.from;
     const wide = [...x.shape.slice(0, dim + 1), times, ...x.shape.slice(dim + 1)];
-    return reshape(
-      expand(insertDim(x, dim + 1), wide),
-      x.shape.map((n, i) => (i === dim ? s.to : n)),
-    );
+    return reshape(expand(insertDim(x, dim + 1), wide), withSize(x.shape, dim, s.to));
   }
   if (s.exact && s.from % s.to === 0) {
-    const shape = x.shape.map((n, i) => (i === dim ? s.to : n));
-    return strided(
-      x,
-      shape.map(() => 0),
-      shape.map((_, i) => (i === dim ? s.from / s.to : 1)),
-      shape,
-    );
+    const ones = x.shape.map(() => 1);
+    const starts = x.shape.map(() => 0);
+    return strided(x, starts, withSize(ones, dim, s.from / s.to), withSize(x.shape, dim, s.to));
   }
   const index = s.exact
     ? floorDivide(mul(iota(s.to), s.from), s.to)

@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 
 import type { Tensor } from "../graph/tensor.ts";
 import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
-import { checkChoice, checkRank, dimOf, filled } from "./arguments.ts";
+import { checkChoice, checkRank, corner, dimOf, filled, surrounded, withSize } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
 import { maximum } from "./comparison.ts";
@@ -12,7 +12,7 @@ import { cast, checkIndex, convert, expectTensor } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { scatterRows, scatterSum } from "./gathering.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
-import { padded, reshape, strided } from "./views.ts";
+import { reshape } from "./views.ts";
 
 /** Checks what scatter ops have in common; returns the dim and src cut to the index's shape. */
 function checkScatter(op: string, x: Tensor, dim: number, index: Tensor, src: Tensor): { at: number; part: Tensor } {
@@ -24,16 +24,7 @@ function checkScatter(op: string, x: Tensor, dim: number, index: Tensor, src: Te
   if (src.ndim !== index.ndim || index.shape.some((n, i) => n > (src.shape[i] as number))) {
     throw shapeError`${op}: the source must be at least as large as the index, got ${src.shape} for ${index.shape}.`;
   }
-  const zeros = index.shape.map(() => 0);
-  return {
-    at,
-    part: strided(
-      src,
-      zeros,
-      zeros.map(() => 1),
-      index.shape,
-    ),
-  };
+  return { at, part: corner(src, index.shape) };
 }
 
 /** Demands numbers to add or compare. */
@@ -44,14 +35,9 @@ function checkNumeric(op: string, x: Tensor): void {
 
 /** `part`, which covers the first elements in each dim, filled up with `fill` to the shape of `x`. */
 function grown(part: Tensor, x: Tensor, fill: number): Tensor {
-  const zeros = x.shape.map(() => 0);
-  return padded(
-    part,
-    zeros,
-    x.shape.map((n, i) => n - (part.shape[i] as number)),
-    zeros,
-    fill,
-  );
+  const none = x.shape.map(() => 0);
+  const missing = x.shape.map((n, i) => n - (part.shape[i] as number));
+  return surrounded(part, none, missing, fill);
 }
 
 /** A scalar counts as a vector of one element: `x`, `index` and `src` as vectors for `scattered`, and its result as a scalar. */
@@ -153,7 +139,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, opt
   checkRank(op, index, [0, 1], "a vector", "the index");
   expectTensor(op, src, "the source");
   checkIndex(op, index, x.shape[at] as number);
-  const wanted = x.shape.map((n, i) => (i === at ? index.numel : n));
+  const wanted = withSize(x.shape, at, index.numel);
   if (!sameShape(src.shape, wanted)) {
     throw shapeError`${op}: the source must be ${formatShape(wanted)} for ${x.shape} and ${index.numel} indices, got ${src.shape}.`;
   }

@@ -6,11 +6,12 @@ import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { type Shape, sizeOf } from "../shape.ts";
+import { range, withSize } from "./arguments.ts";
 import { cast } from "./define.ts";
 import { pickDistinct, spread } from "./distinct.ts";
 import { bitsOf, boundTypes, keyOf, keyText } from "./sort-keys.ts";
 import { BLOCK, blockText, EACH, mergeLines, type Rows, rowStart } from "./sort-text.ts";
-import { permute, reshape, strided } from "./views.ts";
+import { permute, reshape } from "./views.ts";
 
 /** So many per row are found by sorting blocks and keeping the first of each, instead of sorting all. */
 const MOST_KEPT = BLOCK / 4;
@@ -18,10 +19,6 @@ const MOST_KEPT = BLOCK / 4;
 function rowsOf(shape: Shape, dim: number): Rows {
   const inner = sizeOf(shape.slice(dim + 1));
   return { rows: inner * sizeOf(shape.slice(0, dim)), length: shape[dim] as number, inner };
-}
-
-function withSize(shape: Shape, dim: number, size: number): number[] {
-  return shape.map((n, i) => (i === dim ? size : n));
 }
 
 /** Elements per row that are left when each block keeps its first. */
@@ -303,8 +300,8 @@ export function sortAlong(
   } else {
     for (let run = BLOCK; run < length; run *= 2) pair = recordKernel(mergeDefinition, pair) as typeof pair;
   }
-  const order = reshape(strided(pair[1], [0], [1], [rows * count]), [rows / inner, inner, count]);
-  const kept = strided(order, [0, 0, 0], [1, 1, 1], [rows / inner, inner, keep]);
+  const order = reshape(range(pair[1], 0, 0, rows * count), [rows / inner, inner, count]);
+  const kept = range(order, 2, 0, keep);
   const indices = cast(reshape(permute(kept, [0, 2, 1]), withSize(shape, dim, keep)), "i32");
   return { values: pickDistinct(x, dim, indices), indices };
 }

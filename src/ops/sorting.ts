@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
-import { dropDims, filled } from "./arguments.ts";
+import { dropDims, filled, range } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
 import { cast, checkWhole, constant, expectTensor } from "./define.ts";
@@ -12,7 +12,7 @@ import { pickDistinct } from "./distinct.ts";
 import { derivativeOf, detach, withDerivative } from "./memory.ts";
 import { sumOver } from "./reductions.ts";
 import { sortAlong } from "./sort-kernels.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { expand, reshape } from "./views.ts";
 
 /** Elements and where they were found (i32). */
 export interface Found {
@@ -22,16 +22,9 @@ export interface Found {
 
 /** The first `keep` of a dim in order, where there may be nothing to sort. */
 function sorted(x: Tensor, dim: number, descending: boolean, keep: number): Found {
-  const shape = x.shape.map((n, i) => (i === dim ? keep : n));
   if (x.ndim > 0 && (x.shape[dim] as number) > 1 && keep > 0 && x.numel > 0) return sortAlong(x, dim, descending, keep);
-  const zeros = shape.map(() => 0);
-  const values = strided(
-    x,
-    zeros,
-    shape.map(() => 1),
-    shape,
-  );
-  return { values, indices: expand(constant(0, "i32"), shape) };
+  const values = range(x, dim, 0, keep);
+  return { values, indices: expand(constant(0, "i32"), values.shape) };
 }
 
 /** Options of `sort` and `argsort`. */
@@ -93,15 +86,7 @@ function checkCount(op: string, x: Tensor, dim: number, k: number): void {
 function pickSorted(x: Tensor, indices: Tensor, dim: number, position: number | Tensor, keepdim: boolean): Found {
   const finish = (found: Tensor): Tensor => (keepdim || x.ndim === 0 ? found : dropDims(found, [dim]));
   if (x.ndim === 0) return { values: x, indices };
-  const at =
-    typeof position === "number"
-      ? strided(
-          indices,
-          indices.shape.map((_, i) => (i === dim ? position : 0)),
-          indices.shape.map(() => 1),
-          indices.shape.map((n, i) => (i === dim ? 1 : n)),
-        )
-      : pickDistinct(indices, dim, position);
+  const at = typeof position === "number" ? range(indices, dim, position, 1) : pickDistinct(indices, dim, position);
   return { values: finish(pickDistinct(x, dim, at)), indices: finish(at) };
 }
 
