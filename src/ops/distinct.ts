@@ -1,6 +1,5 @@
 // Reading and writing by indices that are all different along their dim: what sorting gives. Gradients need no sums then.
 
-import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelProgram, PlainDefinition, ValueType } from "../graph/node.ts";
 import { record, recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
@@ -10,6 +9,7 @@ import { ge, where } from "./arithmetic.ts";
 import { maximum } from "./comparison.ts";
 import { constant } from "./define.ts";
 import { gatherAlong } from "./gathering.ts";
+import { forEachInvocation } from "./index-kernels.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
 import { expand } from "./views.ts";
 
@@ -31,12 +31,10 @@ const placesProgram: KernelProgram = {
     const inner = sizeOf(shape.slice(dim + 1));
     const count = shape[dim] as number;
     const body = `
-let thread = group * 64u + local;
-if (thread >= ${sizeOf(shape)}u) { return; }
-let outer = thread / ${count * inner}u;
-let number = thread / ${inner}u % ${count}u;
-places[(outer * ${size}u + u32(index[thread])) * ${inner}u + thread % ${inner}u] = i32(number);`;
-    return { wgsl: entryPoint(64, body), workgroups: Math.ceil(sizeOf(shape) / 64) };
+let outer = i / ${count * inner}u;
+let number = i / ${inner}u % ${count}u;
+places[(outer * ${size}u + u32(index[i])) * ${inner}u + i % ${inner}u] = i32(number);`;
+    return forEachInvocation(sizeOf(shape), body);
   },
   reference: ([index, initial], call) => {
     const { shape } = call.inputs[0] as ValueType;

@@ -1,7 +1,6 @@
 // Stable sorting along a dim: blocks are sorted in workgroup memory; those of longer rows are merged in pairs, or only their first kept.
 
 import type { DType } from "../dtype.ts";
-import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
@@ -9,6 +8,7 @@ import { type Shape, sizeOf } from "../shape.ts";
 import { range, withSize } from "./arguments.ts";
 import { cast } from "./define.ts";
 import { pickDistinct, spread } from "./distinct.ts";
+import { forEachInvocation } from "./index-kernels.ts";
 import { bitsOf, boundTypes, keyOf, keyText } from "./sort-keys.ts";
 import { BLOCK, blockText, EACH, mergeLines, type Rows, rowStart } from "./sort-text.ts";
 import { permute, reshape } from "./views.ts";
@@ -227,12 +227,10 @@ const mergeProgram: KernelProgram = {
     const [rows, length] = (inputs[0] as ValueType).shape as [number, number];
     const parts = Math.ceil(length / EACH);
     const body = [
-      "let thread = group * 64u + local;",
-      `if (thread >= ${rows * parts}u) { return; }`,
       `let run = order_in[${rows * length}u];`,
-      `if (thread == 0u) { order_out[${rows * length}u] = 2u * run; }`,
-      `let row = thread / ${parts}u * ${length}u;`,
-      `let first = thread % ${parts}u * ${EACH}u;`,
+      `if (i == 0u) { order_out[${rows * length}u] = 2u * run; }`,
+      `let row = i / ${parts}u * ${length}u;`,
+      `let first = i % ${parts}u * ${EACH}u;`,
       "let start = first / (2u * run) * (2u * run);",
       `let middle = min(start + run, ${length}u);`,
       `let end = min(middle + run, ${length}u);`,
@@ -246,8 +244,7 @@ const mergeProgram: KernelProgram = {
         target: "row",
       }),
     ];
-    const text = entryPoint(64, body.join("\n"));
-    return { wgsl: text, workgroups: Math.ceil((rows * parts) / 64), flops: 4 * rows * length };
+    return { ...forEachInvocation(rows * parts, body.join("\n")), flops: 4 * rows * length };
   },
   reference: ([keys, order], call) => {
     const [rows, length] = (call.inputs[0] as ValueType).shape as [number, number];
