@@ -1,5 +1,6 @@
 // Activation functions that are elementwise and piecewise simple, or built on the exponential.
 
+import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
 import { filled, range } from "./arguments.ts";
@@ -55,34 +56,32 @@ export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number 
   return clampedLine(x, factorFor(minVal, x), factorFor(maxVal, x));
 }
 
-const leaky = elementwise("leakyRelu", {
-  dtype: floating,
-  wgsl: (t, x, slope) => `select(${x} * ${slope}, ${x}, ${x} > ${t.float(0)})`,
-  reference: (x, slope) => ((x as number) > 0 ? (x as number) : (x as number) * (slope as number)),
-  derivative: (g, _out, [x, slope]) => [where(gt(x as Tensor, 0), g, mul(g, slope as Tensor)), null],
-  cost: 2,
-});
+/** x for x > 0, else weight·x. */
+function slopedLine(name: string): (x: Tensor, weight: Tensor | number) => Tensor {
+  return elementwise(name, {
+    dtype: floating,
+    wgsl: (t, x, weight) => `select(${x} * ${weight}, ${x}, ${x} > ${t.float(0)})`,
+    reference: (x, weight) => ((x as number) > 0 ? (x as number) : (x as number) * (weight as number)),
+    derivative: (g, _out, inputs) => {
+      const [x, weight] = inputs as [Tensor, Tensor];
+      const positive = gt(x, 0);
+      return [
+        x.requiresGrad ? where(positive, g, mul(g, weight)) : null,
+        weight.requiresGrad ? where(positive, 0, mul(g, x)) : null,
+      ];
+    },
+    cost: 2,
+  });
+}
+
+const leaky = slopedLine("leakyRelu");
+const parametric = slopedLine("prelu");
 
 /** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
 export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
   expectTensor("leakyRelu", x);
   return leaky(x, filled("leakyRelu", options, { negativeSlope: 0.01 }).negativeSlope);
 }
-
-const parametric = elementwise("prelu", {
-  dtype: floating,
-  wgsl: (t, x, weight) => `select(${x} * ${weight}, ${x}, ${x} > ${t.float(0)})`,
-  reference: (x, weight) => ((x as number) > 0 ? (x as number) : (x as number) * (weight as number)),
-  derivative: (g, _out, inputs) => {
-    const [x, weight] = inputs as [Tensor, Tensor];
-    const positive = gt(x, 0);
-    return [
-      x.requiresGrad ? where(positive, g, mul(g, weight)) : null,
-      weight.requiresGrad ? where(positive, 0, mul(g, x)) : null,
-    ];
-  },
-  cost: 2,
-});
 
 /** x for x > 0, else weight·x; weight has one element, or one per channel (dim 1). */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
@@ -161,13 +160,15 @@ export const softsign: Unary = unary("softsign", {
   cost: 6,
 });
 
+/** WGSL: `line` between -3 and 3, 0 below and `above` above. */
+function betweenThrees(t: WgslContext, x: string, line: string, above: string): string {
+  return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${above}, ${x} >= ${t.float(3)})`;
+}
+
 /** min(max(0, x / 6 + ½), 1). */
 export const hardsigmoid: Unary = unary("hardsigmoid", {
   dtype: floating,
-  wgsl: (t, x) => {
-    const line = `(${x} + ${t.float(3)}) / ${t.float(6)}`;
-    return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${t.float(1)}, ${x} >= ${t.float(3)})`;
-  },
+  wgsl: (t, x) => betweenThrees(t, x, `(${x} + ${t.float(3)}) / ${t.float(6)}`, t.float(1)),
   reference: (x) => ((x as number) <= -3 ? 0 : (x as number) >= 3 ? 1 : ((x as number) + 3) / 6),
   derivative: (g, _out, [x]) => [gradientInside(mul(g, 1 / 6), x as Tensor, -3, 3)],
   cost: 6,
@@ -176,10 +177,7 @@ export const hardsigmoid: Unary = unary("hardsigmoid", {
 /** x·hardsigmoid(x). */
 export const hardswish: Unary = unary("hardswish", {
   dtype: floating,
-  wgsl: (t, x) => {
-    const product = `${x} * (${x} + ${t.float(3)}) / ${t.float(6)}`;
-    return `select(select(${product}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${x}, ${x} >= ${t.float(3)})`;
-  },
+  wgsl: (t, x) => betweenThrees(t, x, `${x} * (${x} + ${t.float(3)}) / ${t.float(6)}`, x),
   reference: (x) =>
     (x as number) <= -3 ? 0 : (x as number) >= 3 ? (x as number) : ((x as number) * ((x as number) + 3)) / 6,
   derivative: (g, _out, [x]) => [mul(g, hardswishSlope(x as Tensor))],
@@ -188,10 +186,7 @@ export const hardswish: Unary = unary("hardswish", {
 
 const hardswishSlope: Unary = unary("hardswishSlope", {
   dtype: floating,
-  wgsl: (t, x) => {
-    const line = `${x} / ${t.float(3)} + ${t.float(0.5)}`;
-    return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${t.float(1)}, ${x} >= ${t.float(3)})`;
-  },
+  wgsl: (t, x) => betweenThrees(t, x, `${x} / ${t.float(3)} + ${t.float(0.5)}`, t.float(1)),
   reference: (x) => ((x as number) <= -3 ? 0 : (x as number) >= 3 ? 1 : (x as number) / 3 + 0.5),
   derivative: (g, _out, [x]) => [gradientInside(mul(g, 1 / 3), x as Tensor, -3, 3)],
   cost: 6,

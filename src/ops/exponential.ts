@@ -78,8 +78,8 @@ const LOG_CORE = `fn log_core(f: F) -> F {
   return f + (p * f * z - 0.5 * z);
 }`;
 
-// x = (1 + fraction)·2^exponent with a fraction as log_core wants it; for x > 0.
-const LOG_SPLIT = `fn log_bits(x: F) -> U { return bitcast<U>(select(x, x * 33554432.0, x < F(1.17549435e-38))) + 0x004afb0du; }
+/** WGSL: x = (1 + log_fraction(x))·2^log_exponent(x) with a fraction as log_core wants it; for x > 0. */
+export const LOG_SPLIT = `fn log_bits(x: F) -> U { return bitcast<U>(select(x, x * 33554432.0, x < F(1.17549435e-38))) + 0x004afb0du; }
 fn log_fraction(x: F) -> F { return bitcast<F>((log_bits(x) & U(0x007fffffu)) + 0x3f3504f3u) - 1.0; }
 fn log_exponent(x: F) -> F { return F(I(log_bits(x) >> U(23u)) - 127) - select(F(0.0), F(25.0), x < F(1.17549435e-38)); }`;
 

@@ -287,51 +287,36 @@ export function logit(x: Tensor, options: { eps?: number | null } = {}): Tensor 
   return logOdds(clamp(x, { min: eps, max: 1 - eps }));
 }
 
-const LOGADDEXP_TEXT = `fn logaddexp_f32(x: F, y: F) -> F {
+const LOG_SUM_TEXT = `fn log_sum(x: F, y: F, rate: F) -> F {
   let difference = select(abs(x - y), F(0.0), x == y);
-  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference));
+  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference * rate)) / rate;
 }`;
+
+/** log(e^(rate·x) + e^(rate·y)) / rate. */
+function logSum(name: string, rate: number): Binary {
+  return binary(name, {
+    dtype: floating,
+    wgsl: (t, x, y) => t.call("log_sum", x, y, t.float(rate)),
+    helpers: [...EXP, ...LOG1P, IS_NAN, LOG_SUM_TEXT],
+    reference: (x, y) => {
+      const difference = x === y ? 0 : Math.abs((x as number) - (y as number));
+      return Math.max(x as number, y as number) + Math.log1p(Math.exp(-difference * rate)) / rate;
+    },
+    derivative: (g, _out, inputs) => {
+      const apart = sub(inputs[0] as Tensor, inputs[1] as Tensor);
+      const difference = rate === 1 ? apart : mul(apart, rate);
+      return inputs.map((operand, i) =>
+        operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
+      );
+    },
+    cost: 48,
+  });
+}
 
 /** log(eˣ + eʸ), without overflow. */
-export const logaddexp: Binary = binary("logaddexp", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("logaddexp_f32", x, y),
-  helpers: [...EXP, ...LOG1P, IS_NAN, LOGADDEXP_TEXT],
-  reference: (x, y) =>
-    x === y
-      ? (x as number) + Math.LN2
-      : Math.max(x as number, y as number) + Math.log1p(Math.exp(-Math.abs((x as number) - (y as number)))),
-  derivative: (g, _out, inputs) => {
-    const difference = sub(inputs[0] as Tensor, inputs[1] as Tensor);
-    return inputs.map((operand, i) =>
-      operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
-    );
-  },
-  cost: 46,
-});
-
-const LOGADDEXP2_TEXT = `fn logaddexp2_f32(x: F, y: F) -> F {
-  let difference = select(abs(x - y), F(0.0), x == y);
-  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference * 0.693147181)) * 1.44269504;
-}`;
-
+export const logaddexp: Binary = logSum("logaddexp", 1);
 /** log₂(2ˣ + 2ʸ), without overflow. */
-export const logaddexp2: Binary = binary("logaddexp2", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("logaddexp2_f32", x, y),
-  helpers: [...EXP, ...LOG1P, IS_NAN, LOGADDEXP2_TEXT],
-  reference: (x, y) =>
-    x === y
-      ? (x as number) + 1
-      : Math.max(x as number, y as number) + Math.log1p(2 ** -Math.abs((x as number) - (y as number))) * Math.LOG2E,
-  derivative: (g, _out, inputs) => {
-    const difference = mul(sub(inputs[0] as Tensor, inputs[1] as Tensor), Math.LN2);
-    return inputs.map((operand, i) =>
-      operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
-    );
-  },
-  cost: 48,
-});
+export const logaddexp2: Binary = logSum("logaddexp2", Math.LN2);
 
 const XLOGY_TEXT =
   "fn xlogy_f32(x: F, y: F) -> F { return select(x * log_f32(y), F(0.0), (x == F(0.0)) & !is_nan(y)); }";
