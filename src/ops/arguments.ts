@@ -119,6 +119,12 @@ export function checkRank(op: string, x: Tensor, ranks: readonly number[], form:
   throw shapeError`${op}: ${what} must be ${form}, got ${x.shape}.`;
 }
 
+/** Demands an image of `spatial` dims behind the channels, with a batch in front or without. */
+export function checkImage(op: string, x: Tensor, spatial: number): Tensor {
+  const names = ["L", "H, W", "D, H, W"][spatial - 1];
+  return checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
+}
+
 /** Demands that `x` is a float tensor. */
 export function checkFloat(op: string, x: Tensor, what = "the input"): Tensor {
   expectTensor(op, x, what);

@@ -4,7 +4,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { withGrad } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
-import { alongDim, insertDim, range, withSize } from "./arguments.ts";
+import { alongDim, dropDims, insertDim, range, withSize } from "./arguments.ts";
 import { add, eq, ge, gt, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, constant } from "./define.ts";
@@ -27,10 +27,7 @@ function arrivals(index: Tensor, dim: number, size: number): Tensor {
 
 /** `total` [.., size, 1, ..] without the dim of the sources. */
 function perPlace(total: Tensor, dim: number): Tensor {
-  return reshape(
-    total,
-    total.shape.filter((_, i) => i !== dim + 1),
-  );
+  return dropDims(total, [dim + 1]);
 }
 
 /** As `gatherAlong`, with 0 where the index is out of range. */

@@ -331,7 +331,7 @@ export function attentionKernels({ q, k, v, mask, isCausal, scale, dropout }: At
   // The result lies as the queries do, so that heads are side by side again without being moved.
   const { strides } = stridedSource(q.node);
   const order = strides.includes(0) ? [...strides.keys()] : orderOf(strides);
-  const inputs = [q, k, v, ...(mask === null ? [] : [mask]), ...(dropout ?? [])];
+  const inputs = [q, k, v, mask, ...(dropout ?? [])].filter((x) => x !== null);
   const [out] = recordKernel(definition, inputs, [Number(isCausal), scale, ...order]);
   return permute(out as Tensor, inverse(order));
 }

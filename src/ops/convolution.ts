@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { checkRank, checkSizes, optionalTensor, type Size, surrounded } from "./arguments.ts";
+import { checkImage, checkRank, checkSizes, optionalTensor, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
 import { checkOptions, checkWhole } from "./define.ts";
@@ -32,14 +32,8 @@ interface Window {
   readonly high: number;
 }
 
-function inputForm(spatial: number): string {
-  const names = spatial === 1 ? "L" : spatial === 2 ? "H, W" : "D, H, W";
-  return `[N, C, ${names}] or [C, ${names}]`;
-}
-
-function kernelForm(spatial: number): string {
-  return spatial === 1 ? "K" : spatial === 2 ? "KH, KW" : "KD, KH, KW";
-}
+/** Sizes of a kernel by the number of spatial dims. */
+const KERNELS = ["", "K", "KH, KW", "KD, KH, KW"];
 
 /** Σ over channels and taps of x [N, C, *S] windows × weight [O, C / groups, *K], with C and the groups checked. */
 function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Window[]): Tensor {
@@ -121,8 +115,8 @@ function paddingOf(
 
 function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: ConvOptions): Tensor {
   checkOptions(op, options, ["bias", "stride", "padding", "dilation", "groups"]);
-  checkRank(op, x, [spatial + 1, spatial + 2], inputForm(spatial));
-  checkRank(op, weight, [spatial + 2], `[out, in / groups, ${kernelForm(spatial)}]`, "the weight");
+  checkImage(op, x, spatial);
+  checkRank(op, weight, [spatial + 2], `[out, in / groups, ${KERNELS[spatial]}]`, "the weight");
   const batched = x.ndim === spatial + 2;
   const input = batched ? x : reshape(x, [1, ...x.shape]);
   const channels = input.shape[1] as number;
@@ -185,8 +179,8 @@ export interface ConvTransposeOptions {
 /** The transpose of a convolution: a convolution of the input, spread by the stride, with the kernel turned around. */
 function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, options: ConvTransposeOptions): Tensor {
   checkOptions(op, options, ["bias", "stride", "padding", "outputPadding", "groups", "dilation"]);
-  checkRank(op, x, [spatial + 1, spatial + 2], inputForm(spatial));
-  checkRank(op, weight, [spatial + 2], `[in, out / groups, ${kernelForm(spatial)}]`, "the weight");
+  checkImage(op, x, spatial);
+  checkRank(op, weight, [spatial + 2], `[in, out / groups, ${KERNELS[spatial]}]`, "the weight");
   const batched = x.ndim === spatial + 2;
   const input = batched ? x : reshape(x, [1, ...x.shape]);
   const [channels, perOutput] = weight.shape as readonly [number, number];

@@ -3,6 +3,7 @@
 import type { WgradError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { opError, shapeError } from "../shape.ts";
+import { dropDims } from "./arguments.ts";
 import { mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
 import { expectTensor } from "./define.ts";
@@ -51,14 +52,7 @@ function summed(operand: Labelled, needed: ReadonlySet<string>): Labelled {
   const dims = operand.labels.flatMap((label, i) => (needed.has(label) ? [] : [i]));
   if (dims.length === 0) return operand;
   const labels = operand.labels.filter((label) => needed.has(label));
-  const total = sumOver(operand.x, dims);
-  return {
-    x: reshape(
-      total,
-      total.shape.filter((_, i) => !dims.includes(i)),
-    ),
-    labels,
-  };
+  return { x: dropDims(sumOver(operand.x, dims), dims), labels };
 }
 
 /** `x` with its dims in the order of `labels`, and size 1 for those that it lacks. */

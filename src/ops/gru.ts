@@ -134,7 +134,7 @@ export function gru(
   const buffer = withDerivative(
     overTime,
     hs.packed(),
-    [projected, weightHh, ...(biasHh === null ? [] : [biasHh]), ...(first === null ? [] : [first]), ...parts],
+    [projected, weightHh, biasHh, first, ...parts].filter((x) => x !== null),
     [reverse, biasHh !== null, first !== null].map(Number),
   );
   const last = slotOf(buffer, 0, order[length - 1] as number, [batch, hidden]);

@@ -22,8 +22,12 @@ function innerError(op: string, a: Tensor, b: Tensor, k: number, l: number): Sha
 /** a[B…, M, K] · b[B…, K, N] with equal batch dims, or with none at b. */
 function contract(a: Tensor, b: Tensor): Tensor {
   const product = mul(insertDim(a, a.ndim), insertDim(b, b.ndim - 2));
-  const inner = product.ndim - 2;
-  return dropDims(sumOver(product, [inner]), [inner]);
+  return summed(product, product.ndim - 2);
+}
+
+/** The sum over `dim`, which disappears. */
+function summed(x: Tensor, dim: number): Tensor {
+  return dropDims(sumOver(x, [dim]), [dim]);
 }
 
 /** Demands batch dims that broadcast. */
@@ -47,11 +51,11 @@ function multiply(op: string, x: Tensor, y: Tensor): Tensor {
   if (k !== l) throw innerError(op, a, b, k, l);
   if (b.ndim === 1) {
     const product = mul(a, b);
-    return dropDims(sumOver(product, [product.ndim - 1]), [product.ndim - 1]);
+    return summed(product, product.ndim - 1);
   }
   if (a.ndim === 1) {
     const product = mul(insertDim(a, 1), b);
-    return dropDims(sumOver(product, [product.ndim - 2]), [product.ndim - 2]);
+    return summed(product, product.ndim - 2);
   }
   const [m, n] = [a.shape[a.ndim - 2] as number, b.shape[b.ndim - 1] as number];
   const aBatch = a.shape.slice(0, -2);
@@ -79,47 +83,43 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return multiply("matmul", a, b);
 }
 
+const RANKS = ["a scalar", "a vector", "a matrix", "[B, M, K]"];
+
+/** Demands two tensors of these ranks. */
+function checkRanks(op: string, a: Tensor, b: Tensor, [first, second]: readonly [number, number]): void {
+  checkRank(op, a, [first], RANKS[first] as string, "the first argument");
+  checkRank(op, b, [second], second === 3 ? "[B, K, N]" : (RANKS[second] as string), "the second argument");
+}
+
 /** [M, K] · [K, N] → [M, N]; no broadcasting. */
 export function mm(a: Tensor, b: Tensor): Tensor {
-  return multiply(
-    "mm",
-    checkRank("mm", a, [2], "a matrix", "the first argument"),
-    checkRank("mm", b, [2], "a matrix", "the second argument"),
-  );
+  checkRanks("mm", a, b, [2, 2]);
+  return multiply("mm", a, b);
 }
 
 /** [B, M, K] · [B, K, N] → [B, M, N]; no broadcasting. */
 export function bmm(a: Tensor, b: Tensor): Tensor {
-  checkRank("bmm", a, [3], "[B, M, K]", "the first argument");
-  checkRank("bmm", b, [3], "[B, K, N]", "the second argument");
-  if (a.shape[0] !== b.shape[0]) {
+  checkRanks("bmm", a, b, [3, 3]);
+  if (a.shape[0] !== b.shape[0])
     throw shapeError`bmm: batch sizes differ: ${a.shape} × ${b.shape}. matmul broadcasts them.`;
-  }
   return multiply("bmm", a, b);
 }
 
 /** [M, K] · [K] → [M]. */
 export function mv(a: Tensor, b: Tensor): Tensor {
-  return multiply(
-    "mv",
-    checkRank("mv", a, [2], "a matrix", "the first argument"),
-    checkRank("mv", b, [1], "a vector", "the second argument"),
-  );
+  checkRanks("mv", a, b, [2, 1]);
+  return multiply("mv", a, b);
 }
 
 /** Σ aᵢ bᵢ of two vectors. */
 export function dot(a: Tensor, b: Tensor): Tensor {
-  return multiply(
-    "dot",
-    checkRank("dot", a, [1], "a vector", "the first argument"),
-    checkRank("dot", b, [1], "a vector", "the second argument"),
-  );
+  checkRanks("dot", a, b, [1, 1]);
+  return multiply("dot", a, b);
 }
 
 /** aᵢ bⱼ of two vectors: [M], [N] → [M, N]. */
 export function outer(a: Tensor, b: Tensor): Tensor {
-  checkRank("outer", a, [1], "a vector", "the first argument");
-  checkRank("outer", b, [1], "a vector", "the second argument");
+  checkRanks("outer", a, b, [1, 1]);
   return mul(insertDim(a, 1), b);
 }
 
@@ -170,7 +170,7 @@ export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, options: { bias
   const n = sizeOf(batch);
   const columns = reshape(permute(weight, [1, 0, 2]), [in1, outputs * in2]);
   const half = reshape(contract(reshape(x1, [n, in1]), columns), [n, outputs, in2]);
-  const result = dropDims(sumOver(mul(half, reshape(x2, [n, 1, in2])), [2]), [2]);
+  const result = summed(mul(half, reshape(x2, [n, 1, in2])), 2);
   return reshape(bias === null ? result : add(result, bias), [...batch, outputs]);
 }
 

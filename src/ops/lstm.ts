@@ -155,14 +155,9 @@ export function lstm(
   const buffer = withDerivative(
     overTime,
     hs.packed(cs),
-    [
-      projected,
-      weightHh,
-      ...(h0 === null ? [] : [h0]),
-      ...(c0 === null ? [] : [c0]),
-      ...(projection === null ? [] : [projection, seen.packed()]),
-      ...gates,
-    ],
+    [projected, weightHh, h0, c0, projection, projection === null ? null : seen.packed(), ...gates].filter(
+      (x) => x !== null,
+    ),
     [reverse, h0 !== null, c0 !== null, projection !== null].map(Number),
   );
   const last = order[length - 1] as number;

@@ -10,6 +10,10 @@ import { iota } from "./iota.ts";
 import { flip, movedim, transpose } from "./movement.ts";
 import { diagonalOf, embedDiagonal, permute, reshape } from "./views.ts";
 
+function checkMatrix(op: string, x: Tensor): void {
+  if (x.ndim < 2) throw shapeError`${op}: needs at least 2 dims, got ${x.shape}.`;
+}
+
 function whole(op: string, name: string, value: number): number {
   return checkWhole(op, name, value, Number.MIN_SAFE_INTEGER);
 }
@@ -17,7 +21,7 @@ function whole(op: string, name: string, value: number): number {
 function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare: typeof le): Tensor {
   expectTensor(op, x);
   const diagonal = whole(op, "diagonal", filled(op, options, { diagonal: 0 }).diagonal);
-  if (x.ndim < 2) throw shapeError`${op}: needs at least 2 dims, got ${x.shape}.`;
+  checkMatrix(op, x);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const distance = sub(iota(columns), reshape(iota(rows), [rows, 1]));
   return where(compare(distance, diagonal), x, constant(0, x.dtype));
@@ -38,7 +42,7 @@ export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; d
   const op = "diagonal";
   expectTensor(op, x);
   const given = filled(op, options, { offset: 0, dim1: 0, dim2: 1 });
-  if (x.ndim < 2) throw shapeError`${op}: needs at least 2 dims, got ${x.shape}.`;
+  checkMatrix(op, x);
   const offset = whole(op, "offset", given.offset);
   const dim1 = normalizeDim(op, given.dim1, x.ndim);
   const dim2 = normalizeDim(op, given.dim2, x.ndim);
@@ -81,7 +85,7 @@ export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number,
   expectTensor("rot90", x);
   const { k: turns, dims } = filled("rot90", options, { k: 1, dims: [0, 1] });
   const k = whole("rot90", "k", turns);
-  if (x.ndim < 2) throw shapeError`rot90: needs at least 2 dims, got ${x.shape}.`;
+  checkMatrix("rot90", x);
   if (!Array.isArray(dims) || dims.length !== 2)
     throw new RangeError(`rot90: dims must name two dims, got ${String(dims)}.`);
   const [a, b] = dims.map((d: number) => normalizeDim("rot90", d, x.ndim)) as [number, number];

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { alongDim, checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
+import { alongDim, checkImage, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions, constant } from "./define.ts";
@@ -47,8 +47,7 @@ export interface AvgPoolOptions {
 }
 
 function windowsOf(op: string, spatial: number, x: Tensor, kernelSize: Size, options: MaxPoolOptions): Window[] {
-  const names = spatial === 1 ? "L" : "H, W";
-  checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
+  checkImage(op, x, spatial);
   const sizes = checkSizes(op, "kernelSize", kernelSize, spatial, 1);
   // An empty list is PyTorch's way to leave the stride out.
   const given = options.stride ?? kernelSize;
@@ -196,8 +195,7 @@ function adaptiveSizes(
   x: Tensor,
   outputSize: number | readonly (number | null)[],
 ): number[] {
-  const names = spatial === 1 ? "L" : "H, W";
-  checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
+  checkImage(op, x, spatial);
   if (Array.isArray(outputSize) && outputSize.length === spatial) {
     const given = outputSize.map((n: number | null, i: number) => n ?? (x.shape[x.ndim - spatial + i] as number));
     return checkSizes(op, "outputSize", given, spatial, 1);

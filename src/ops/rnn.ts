@@ -79,7 +79,7 @@ export function rnn(
   const buffer = withDerivative(
     overTime,
     hs.packed(),
-    [projected, weightHh, ...(first === null ? [] : [first])],
+    [projected, weightHh, first].filter((x) => x !== null),
     [reverse, first !== null, apply === relu].map(Number),
   );
   const last = slotOf(buffer, 0, order[length - 1] as number, [batch, hidden]);

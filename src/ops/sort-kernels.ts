@@ -10,7 +10,7 @@ import { cast } from "./define.ts";
 import { pickDistinct, spread } from "./distinct.ts";
 import { forEachInvocation } from "./index-kernels.ts";
 import { bitsOf, boundTypes, keyOf, keyText } from "./sort-keys.ts";
-import { BLOCK, blockText, EACH, mergeLines, type Rows, rowStart } from "./sort-text.ts";
+import { BLOCK, type BlockSort, blockText, EACH, mergeLines, type Rows, rowStart } from "./sort-text.ts";
 import { permute, reshape } from "./views.ts";
 
 /** So many per row are found by sorting blocks and keeping the first of each, instead of sorting all. */
@@ -54,6 +54,22 @@ function startOf(row: number, length: number, inner: number): number {
 /** Attributes of what reads a tensor: dim, descending, elements to keep per block. */
 type FromTensor = readonly [dim: number, descending: number, keep: number];
 
+/** What sorting the blocks of a tensor needs. */
+function blocksOf({
+  inputs,
+  attributes,
+}: KernelCall): Pick<BlockSort, "rows" | "keep" | "key" | "order" | "declarations"> {
+  const { shape, dtype } = inputs[0] as ValueType;
+  const [dim, descending, keep] = attributes as unknown as FromTensor;
+  return {
+    rows: rowsOf(shape, dim),
+    keep,
+    key: `key_of(${bitsOf(dtype, "x[at]")})`,
+    order: "p",
+    declarations: keyText(dtype, descending === 1),
+  };
+}
+
 /** Rows of at most one block: their first elements in order, and where they were. */
 const rowProgram: KernelProgram = {
   name: "sort",
@@ -67,25 +83,17 @@ const rowProgram: KernelProgram = {
       { name: "indices", shape: kept, dtype: "i32" },
     ];
   },
-  write: ({ inputs, attributes }) => {
-    const { shape, dtype } = inputs[0] as ValueType;
-    const [dim, descending, keep] = attributes as unknown as FromTensor;
-    const rows = rowsOf(shape, dim);
+  write: (call) => {
+    const blocks = blocksOf(call);
+    const { length, inner } = blocks.rows;
     return {
       ...blockText({
-        rows,
-        keep,
-        key: `key_of(${bitsOf(dtype, "x[at]")})`,
-        order: "p",
-        store: [
-          `y[to] = x[${rowStart(rows.length, rows.inner)} + order * ${rows.inner}u];`,
-          "indices[to] = i32(order);",
-        ],
-        kept: keep,
-        inner: rows.inner,
-        declarations: keyText(dtype, descending === 1),
+        ...blocks,
+        store: [`y[to] = x[${rowStart(length, inner)} + order * ${inner}u];`, "indices[to] = i32(order);"],
+        kept: blocks.keep,
+        inner,
       }),
-      types: boundTypes(dtype, "x", "y"),
+      types: boundTypes((call.inputs[0] as ValueType).dtype, "x", "y"),
     };
   },
   reference: (inputs, call) => {
@@ -120,7 +128,16 @@ function pairOutputs(rows: number, count: number): { name: string; shape: number
   ];
 }
 
-const STORE_PAIR = ["keys_out[to] = key;", "order_out[to] = order;"];
+/** How blocks are stored as such outputs. */
+function pairStore({ rows, length }: Rows, keep: number): Pick<BlockSort, "store" | "kept" | "inner" | "last"> {
+  const kept = keptOf(length, keep);
+  return {
+    store: ["keys_out[to] = key;", "order_out[to] = order;"],
+    kept,
+    inner: 1,
+    last: `order_out[${rows * kept}u] = ${BLOCK}u;`,
+  };
+}
 
 const blocksProgram: KernelProgram = {
   name: "sort blocks",
@@ -130,24 +147,11 @@ const blocksProgram: KernelProgram = {
     const { rows, length } = rowsOf((x as ValueType).shape, dim);
     return pairOutputs(rows, keptOf(length, keep));
   },
-  write: ({ inputs, attributes }) => {
-    const { shape, dtype } = inputs[0] as ValueType;
-    const [dim, descending, keep] = attributes as unknown as FromTensor;
-    const rows = rowsOf(shape, dim);
-    const kept = keptOf(rows.length, keep);
+  write: (call) => {
+    const blocks = blocksOf(call);
     return {
-      ...blockText({
-        rows,
-        keep,
-        key: `key_of(${bitsOf(dtype, "x[at]")})`,
-        order: "p",
-        store: STORE_PAIR,
-        kept,
-        inner: 1,
-        declarations: keyText(dtype, descending === 1),
-        last: `order_out[${rows.rows * kept}u] = ${BLOCK}u;`,
-      }),
-      types: boundTypes(dtype, "x"),
+      ...blockText({ ...blocks, ...pairStore(blocks.rows, blocks.keep) }),
+      types: boundTypes((call.inputs[0] as ValueType).dtype, "x"),
     };
   },
   reference: (inputs, call) => {
@@ -173,17 +177,7 @@ const againProgram: KernelProgram = {
   write: ({ inputs, attributes }) => {
     const rows = rowsOf((inputs[0] as ValueType).shape, 1);
     const [keep] = attributes as [number];
-    const kept = keptOf(rows.length, keep);
-    return blockText({
-      rows,
-      keep,
-      key: "keys_in[at]",
-      order: "order_in[at]",
-      store: STORE_PAIR,
-      kept,
-      inner: 1,
-      last: `order_out[${rows.rows * kept}u] = ${BLOCK}u;`,
-    });
+    return blockText({ rows, keep, key: "keys_in[at]", order: "order_in[at]", ...pairStore(rows, keep) });
   },
   reference: ([keys, order], call) => {
     const rows = rowsOf((call.inputs[0] as ValueType).shape, 1);
