@@ -74,11 +74,11 @@ const geluSlope: Unary = unary("geluSlope", {
 const SCALE = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
+// Far out the tanh is ±1 and its slope 0; x² would overflow.
 const GELU_TANH_TEXT = `fn gelu_tanh(x: F) -> F { return 0.5 * x * (1.0 + tanh_f32(0.797884561 * (x + 0.044715 * x * x * x))); }
 fn gelu_tanh_slope(x: F) -> F {
   let t = tanh_f32(0.797884561 * (x + 0.044715 * x * x * x));
   let slope = 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.797884561 * (1.0 + 0.134145 * x * x);
-  // Far out the tanh is ±1 and its slope 0; x² would overflow.
   return select(slope, select(F(0.0), F(1.0), x > F(0.0)), (abs(x) > F(20.0)) & (abs(x) < F(3.4e38)));
 }`;
 

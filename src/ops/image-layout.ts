@@ -1,10 +1,17 @@
 // Rearrangements of images: pixel shuffling, and images as columns of patches (im2col) and back.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { shapeError } from "../shape.ts";
+import { type Shape, shapeError } from "../shape.ts";
 import { checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { fromWindows, permute, reshape, windowCount, windows } from "./views.ts";
+
+/** `x` [*, ...] seen with its last three dims as `blocks`, those in another order, and then as `shape`. */
+function rearranged(x: Tensor, blocks: Shape, order: readonly number[], shape: Shape): Tensor {
+  const batch = x.shape.slice(0, -3);
+  const turned = permute(reshape(x, [...batch, ...blocks]), [...batch.keys(), ...order.map((d) => batch.length + d)]);
+  return reshape(turned, [...batch, ...shape]);
+}
 
 /** [*, C r², H, W] → [*, C, H r, W r]: channels become pixels (Shi et al. 2016). */
 export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
@@ -15,11 +22,8 @@ export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
   if (x.ndim < 3 || c % (r * r) !== 0) {
     throw shapeError`${op}: needs [*, C, H, W] with C a multiple of ${r * r}, got ${x.shape}.`;
   }
-  const batch = x.shape.slice(0, -3);
-  const b = batch.length;
-  const blocks = reshape(x, [...batch, c / (r * r), r, r, h, w]);
-  const order = [...batch.keys(), b, b + 3, b + 1, b + 4, b + 2];
-  return reshape(permute(blocks, order), [...batch, c / (r * r), h * r, w * r]);
+  const channels = c / (r * r);
+  return rearranged(x, [channels, r, r, h, w], [0, 3, 1, 4, 2], [channels, h * r, w * r]);
 }
 
 /** [*, C, H r, W r] → [*, C r², H, W]: the inverse of `pixelShuffle`. */
@@ -31,11 +35,7 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
   if (x.ndim < 3 || h % r !== 0 || w % r !== 0) {
     throw shapeError`${op}: needs [*, C, H, W] with H and W multiples of ${r}, got ${x.shape}.`;
   }
-  const batch = x.shape.slice(0, -3);
-  const b = batch.length;
-  const blocks = reshape(x, [...batch, c, h / r, r, w / r, r]);
-  const order = [...batch.keys(), b, b + 2, b + 4, b + 1, b + 3];
-  return reshape(permute(blocks, order), [...batch, c * r * r, h / r, w / r]);
+  return rearranged(x, [c, h / r, r, w / r, r], [0, 2, 4, 1, 3], [c * r * r, h / r, w / r]);
 }
 
 export interface PatchOptions {

@@ -3,7 +3,7 @@
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, normalizeDim, shapeError } from "../shape.ts";
-import { type Dims, filled, finishReduction, insertDim, reducedDims } from "./arguments.ts";
+import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
@@ -13,6 +13,7 @@ import { checkNotEmpty } from "./extremes.ts";
 import { pow } from "./power.ts";
 import { maxOver, minOver, sumOver } from "./reductions.ts";
 import { abs } from "./rounding.ts";
+import { expand, reshape } from "./views.ts";
 
 const rootDefinition: ElementwiseDefinition = {
   kind: "elementwise",
@@ -83,23 +84,12 @@ export function cosineSimilarity(x: Tensor, y: Tensor, options: { dim?: number; 
   expectTensor(op, y, "the second argument");
   const rank = broadcastShapes(op, x.shape, y.shape).length;
   const dim = normalizeDim(op, given, rank);
-  const [a, b] = [x, y].map((t) => asSingleFloat(rank === t.ndim ? t : padRank(t, rank))) as [Tensor, Tensor];
-  if (rank === 0) return trueDivide(mul(a, b), mul(maximum(abs(a), eps), maximum(abs(b), eps)));
-  const [aDims, bDims] = [a, b].map((t) => (t.shape[dim] === 1 ? [] : [dim])) as [number[], number[]];
+  const ones = new Array<number>(Math.max(rank, 1)).fill(1);
+  const [a, b] = [x, y].map((t) => reshape(asSingleFloat(t), [...ones.slice(t.ndim), ...t.shape])) as [Tensor, Tensor];
   const size = Math.max(a.shape[dim] as number, b.shape[dim] as number);
-  // A vector that is broadcast along dim has √size times the length of its one element.
-  const lengths = [normOver(a, 2, aDims), normOver(b, 2, bDims)].map((t, i) => {
-    const own = (i === 0 ? a : b).shape[dim] as number;
-    return maximum(own === size ? t : mul(t, Math.sqrt(size)), eps);
-  }) as [Tensor, Tensor];
+  const lengths = [a, b].map((t) => maximum(normOver(expand(t, withSize(t.shape, dim, size)), 2, [dim]), eps));
   const dot = sumOver(mul(a, b), [dim]);
-  return finishReduction(trueDivide(dot, mul(...lengths)), [dim], false);
-}
-
-function padRank(x: Tensor, rank: number): Tensor {
-  let result = x;
-  while (result.ndim < rank) result = insertDim(result, 0);
-  return result;
+  return finishReduction(trueDivide(dot, mul(...(lengths as [Tensor, Tensor]))), [dim], false);
 }
 
 /** ‖x - y + eps‖ₚ along the last dim (default p 2, eps 1e-6). The shapes broadcast. */

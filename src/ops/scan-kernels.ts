@@ -131,7 +131,7 @@ function declarations(monoid: Monoid, dtype: DType, layout: Layout): string {
     return `select(${element}(x${k}[${before}]), ${element}(0), ${last})`;
   });
   lines.push(
-    "// Element i along the dim, at `at` in memory.",
+    // Element i along the dim, at `at` in memory.
     `fn load(at: u32, i: u32) -> State { return State(${monoid.load(values, "i").join(", ")}); }`,
   );
   if (monoid.helpers !== undefined) lines.unshift(...forLanes([monoid.helpers], 1));
@@ -231,7 +231,7 @@ function workgroupText(monoid: Monoid, call: KernelCall, layout: Layout, totals:
     `    let i = ${position("p", layout)};`,
     `    sum = combine(sum, load(base + i * ${inner}u, i));`,
     "  }",
-    "  // Running states of the invocations' parts.",
+    // Running states of the invocations' parts.
     "  parts[local] = sum;",
     "  workgroupBarrier();",
     ...(threads > 1

@@ -58,6 +58,7 @@ const ERFINV_TEXT = `fn erfinv_f32(x: f32) -> f32 {
 }`;
 
 // On 1 … 2 a polynomial times (x - 1)(x - 2), which keeps both zeros exact; elsewhere recurrence, Stirling's series or reflection.
+// u = r - 1 and v = r - 2 for the r in 1 … 2 that differs from a by a whole number. Two logarithms in the end: a·sin πa could underflow.
 const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
   let a = abs(x);
   if (is_nan(x)) { return x; }
@@ -68,7 +69,6 @@ const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
     let z = s * s;
     y = (a - 0.5) * (log_f32(a) - 1.0) + (((7.9365079e-4 * z - 2.7777778e-3) * z + 8.3333333e-2) * s + 0.418938533);
   } else {
-    // u = r - 1 and v = r - 2 for the r in 1 … 2 that differs from a by a whole number.
     var u = a;
     var factor = 1.0;
     if (a < 1.0) { factor = 1.0 / a; }
@@ -86,7 +86,6 @@ const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
     y = u * v * p + log_f32(factor);
   }
   if (x > 0.0) { return y; }
-  // Apart: the product a·sin πa could underflow.
   return log_f32(3.14159265 / abs(sin_pi(a))) - log_f32(a) - y;
 }`;
 
