@@ -4,7 +4,7 @@ import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
 import { filled, range } from "./arguments.ts";
-import { add, gt, le, mul, ne, trueDivide, where } from "./arithmetic.ts";
+import { add, gt, le, mul, ne, realFunction, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";
 import {
   arithmetic,
@@ -234,9 +234,7 @@ fn tanhshrink_f32(x: F) -> F {
 }`;
 
 /** x - tanh x. */
-export const tanhshrink: Unary = unary("tanhshrink", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("tanhshrink_f32", x),
+export const tanhshrink: Unary = realFunction("tanhshrink", {
   helpers: [...TANH, TANHSHRINK_TEXT],
   reference: (operand) => {
     const x = operand as number;

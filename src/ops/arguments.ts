@@ -55,11 +55,11 @@ export function corner(x: Tensor, shape: Shape): Tensor {
   return strided(x, zeros, ones, shape);
 }
 
-/** `length` elements along `dim` from `start` on: the caller has checked the range. */
-export function range(x: Tensor, dim: number, start: number, length: number): Tensor {
+/** `length` elements along `dim` from `start` on, `step` apart: the caller has checked the range. */
+export function range(x: Tensor, dim: number, start: number, length: number, step: number = 1): Tensor {
   const zeros = x.shape.map(() => 0);
   const ones = x.shape.map(() => 1);
-  return strided(x, withSize(zeros, dim, start), ones, withSize(x.shape, dim, length));
+  return strided(x, withSize(zeros, dim, start), withSize(ones, dim, step), withSize(x.shape, dim, length));
 }
 
 /** Adds `low` elements before and `high` after those of each dim, all `fill`; negative ones crop. */

@@ -24,6 +24,19 @@ import {
   unary,
 } from "./define.ts";
 
+/** What a real function is besides its text, which defines name_f32. */
+type RealFunction = Omit<Parameters<typeof unary>[1], "dtype" | "wgsl">;
+
+/** Makes a function of a real number that helpers compute as `name_f32`. */
+export function realFunction(name: string, options: RealFunction): Unary {
+  return unary(name, { ...options, dtype: floating, wgsl: (t, x) => t.call(`${name}_f32`, x) });
+}
+
+/** The same for functions of two. */
+export function realFunction2(name: string, options: RealFunction): Binary {
+  return binary(name, { ...options, dtype: floating, wgsl: (t, x, y) => t.call(`${name}_f32`, x, y) });
+}
+
 /** WGSL: a NaN test on the bits, since compilers may assume that NaN never occurs. */
 export const IS_NAN = "fn is_nan(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u); }";
 

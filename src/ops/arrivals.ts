@@ -5,11 +5,11 @@ import type { Tensor } from "../graph/tensor.ts";
 import { withGrad } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
 import { alongDim, dropDims, insertDim, range, withSize } from "./arguments.ts";
-import { add, eq, ge, gt, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
+import { add, eq, gt, logicalAnd, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, constant } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { flatPlaces, gatherAlong, isMasked, pickInside, pickRows, scatterSum } from "./gathering.ts";
+import { flatPlaces, gatherAlong, isInside, isMasked, pickInside, pickRows, scatterSum } from "./gathering.ts";
 import { countIndices, inverseOf, sortIndices, startsOf } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
@@ -34,7 +34,7 @@ function perPlace(total: Tensor, dim: number): Tensor {
 function gatherInside(x: Tensor, dim: number, index: Tensor): Tensor {
   const size = x.shape[dim] as number;
   const at = cast(index, "i32");
-  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  const inside = isInside(at, size);
   return where(inside, gatherAlong(x, dim, minimum(maximum(at, 0), size - 1)), constant(0, x.dtype));
 }
 
@@ -128,7 +128,7 @@ const extremeDerivative = derivativeOf("scatterReduce", (g, out, [, given, own, 
   const [sources, old, of] = [given as Tensor, own as Tensor, index as Tensor];
   const at = cast(of, "i32");
   const size = out.shape[dim] as number;
-  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  const inside = isInside(at, size);
   const hit = logicalAnd(inside, eq(sources, gatherInside(out, dim, of)));
   const keeps = logicalAnd(eq(old, out), constant(counts, "bool"));
   const number = add(scatterSum(cast(hit, g.dtype), of, dim, size), cast(keeps, g.dtype));

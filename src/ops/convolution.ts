@@ -2,13 +2,13 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
-import { checkImage, checkRank, checkSizes, optionalTensor, type Size, surrounded } from "./arguments.ts";
+import { checkImage, checkRank, checkSizes, optionalTensor, range, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
 import { checkOptions, checkWhole } from "./define.ts";
 import { flip } from "./movement.ts";
 import { sumOver } from "./reductions.ts";
-import { padded, permute, reshape, strided, windowCount, windows } from "./views.ts";
+import { padded, permute, reshape, windowCount, windows } from "./views.ts";
 
 export interface ConvOptions {
   /** [out]; added to each output channel. */
@@ -42,15 +42,7 @@ function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Wind
   let taps = surrounded(x, [0, 0, ...dims.map((d) => d.low)], [0, 0, ...dims.map((d) => d.high)], 0);
   dims.forEach((d, i) => {
     if (d.size > 1) taps = windows(taps, i + 2, d.size, d.stride, d.dilation);
-    else if (d.stride > 1) {
-      const shape = taps.shape.map((size, k) => (k === i + 2 ? windowCount(size, 1, d.stride, 1) : size));
-      taps = strided(
-        taps,
-        shape.map(() => 0),
-        shape.map((_, k) => (k === i + 2 ? d.stride : 1)),
-        shape,
-      );
-    }
+    else taps = range(taps, i + 2, 0, windowCount(taps.shape[i + 2] as number, 1, d.stride, 1), d.stride);
   });
   const places = taps.shape.slice(2, 2 + dims.length);
   const kernel = taps.shape.slice(2 + dims.length);

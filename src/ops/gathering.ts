@@ -59,8 +59,13 @@ export function pickInside(x: Tensor, dim: number, index: Tensor): Tensor {
   const count = index.shape[0] as number;
   if (size === 0) return expand(constant(0, x.dtype), withSize(x.shape, dim, count));
   const list = cast(index, "i32");
-  const inside = reshape(logicalAnd(ge(list, 0), lt(list, size)), alongDim(x.ndim, dim, count));
+  const inside = reshape(isInside(list, size), alongDim(x.ndim, dim, count));
   return where(inside, pickRows(x, dim, minimum(maximum(list, 0), size - 1)), constant(0, x.dtype));
+}
+
+/** Whether indices (i32) are in 0 … size - 1. */
+export function isInside(index: Tensor, size: number): Tensor {
+  return logicalAnd(ge(index, 0), lt(index, size));
 }
 
 const segmentSums: Segments = makeSegments("sum", ([g], _outputs, inputs) => [
@@ -81,7 +86,7 @@ export function flatPlaces(index: Tensor, dim: number, size: number): Tensor {
   const at = cast(reshape(index, [outer, count, inner]), "i32");
   let place = inner === 1 ? at : add(mul(at, inner), iota(inner));
   if (outer > 1) place = add(place, reshape(mul(iota(outer), size * inner), [outer, 1, 1]));
-  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  const inside = isInside(at, size);
   return reshape(where(inside, place, outer * size * inner), [index.numel]);
 }
 

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { checkChoice, filled } from "./arguments.ts";
-import { add, mul, sub } from "./arithmetic.ts";
+import { add, mul, realFunction, sub } from "./arithmetic.ts";
 import { expectTensor, floating, type Unary, unary } from "./define.ts";
 import { ERF } from "./error-function.ts";
 import { EXP, exp, square } from "./exponential.ts";
@@ -49,9 +49,7 @@ fn gelu_slope(x: F) -> F {
 const normalCdf = (x: number): number => 0.5 * erfcReference(-x * Math.SQRT1_2);
 const normalPdf = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 
-const exactGelu: Unary = unary("gelu", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("gelu_f32", x),
+const exactGelu: Unary = realFunction("gelu", {
   helpers: [...EXP, ...ERF, GELU_TEXT],
   reference: (x) => (x as number) * normalCdf(x as number),
   derivative: (g, _out, [x]) => [mul(g, geluSlope(x as Tensor))],

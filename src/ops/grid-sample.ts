@@ -3,11 +3,11 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, checkRank, filled, insertDim, range } from "./arguments.ts";
-import { add, eq, floor, ge, logicalAnd, lt, mul, sub, where } from "./arithmetic.ts";
+import { add, eq, floor, mul, sub, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { pickRows } from "./gathering.ts";
+import { isInside, pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
 import { sumOver } from "./reductions.ts";
 import { abs, fmod, round } from "./rounding.ts";
@@ -121,7 +121,7 @@ function sideOf(
   const step = reshape(iota(taps), [taps, 1, 1]);
   const raw = add(base, cast(sub(step, taps === 4 ? 1 : 0), "f32"));
   const place = mode === "bicubic" ? inside(raw, size, padding, alignCorners) : raw;
-  const within = logicalAnd(ge(place, 0), lt(place, size));
+  const within = isInside(place, size);
   const t = sub(x, base);
   const weights = taps === 1 ? null : taps === 2 ? [sub(1, t), t] : cubicWeights(t);
   const weight = weights === null ? within : where(within, chosen(weights, step), 0);

@@ -200,21 +200,25 @@ export function repeatInterleave(
   if (options.dim === undefined) return repeatInterleave(flatten(expectTensor(op, x)), repeats, { dim: 0 });
   const dim = dimOf(op, x, options.dim);
   const size = x.shape[dim] as number;
-  const grow = (part: Tensor, times: number): Tensor => {
-    const apart = insertDim(part, dim + 1);
-    const wide = withSize(part.shape, dim, (part.shape[dim] as number) * times);
-    return reshape(expand(apart, withSize(apart.shape, dim + 1, times)), wide);
-  };
   if (repeats instanceof Tensor) return repeatInterleave(x, hostCounts(op, repeats, size), { dim });
-  if (typeof repeats === "number") return grow(x, checkWhole(op, "repeats", repeats, 0));
+  if (typeof repeats === "number") return repeatedAlong(x, dim, checkWhole(op, "repeats", repeats, 0));
   if (!Array.isArray(repeats) || repeats.length !== size) {
     throw new RangeError(
       `${op}: repeats are a number or a list of ${size} for dim ${dim} of ${formatShape(x.shape)}, got ${String(repeats)}.`,
     );
   }
   for (const n of repeats) checkWhole(op, "each count", n, 0);
-  const parts = repeats.flatMap((n: number, i: number) => (n === 0 ? [] : [grow(range(x, dim, i, 1), n)]));
+  const parts = repeats.flatMap((n: number, i: number) =>
+    n === 0 ? [] : [repeatedAlong(range(x, dim, i, 1), dim, n)],
+  );
   return parts.length === 0 ? range(x, dim, 0, 0) : join(parts, dim);
+}
+
+/** Every element along `dim` so many times in a row. */
+export function repeatedAlong(x: Tensor, dim: number, times: number): Tensor {
+  const apart = insertDim(x, dim + 1);
+  const wide = expand(apart, withSize(apart.shape, dim + 1, times));
+  return reshape(wide, withSize(x.shape, dim, (x.shape[dim] as number) * times));
 }
 
 /** The counts in a tensor of host data, one for all or one each. */

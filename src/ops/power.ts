@@ -3,8 +3,8 @@
 import { type DType, isFloat } from "../dtype.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { eq, ge, logicalAnd, mul, sub, where } from "./arithmetic.ts";
-import { arithmetic, type Binary, binary, constant, convert, floating, promoteOperands } from "./define.ts";
+import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";
+import { arithmetic, type Binary, binary, constant, convert, promoteOperands, type Unary } from "./define.ts";
 import { cube, LOG_SPLIT, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";
 
 // The logarithm of the base carries about 35 bits, in two parts, so that the power is exact to an ulp or two even where it is very
@@ -79,9 +79,7 @@ fn pow_u32(x: u32, y: u32) -> u32 {
   return r;
 }`;
 
-const realPower: Binary = binary("pow", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("pow_f32", x, y),
+const realPower: Binary = realFunction2("pow", {
   helpers: [SCALE, SPECIAL_VALUES, LOG_SPLIT, HIGH_PART, LOG2_PARTS, POW_TEXT],
   // As in C: 1 to any power is 1, and so is -1 to an infinite one.
   reference: (x, y) =>
@@ -130,26 +128,15 @@ function integerPower(x: number, y: number): number {
 }
 
 /** Exponents with a form of their own, cheaper and exact. */
-function specialPower(x: Tensor, exponent: number): Tensor | null {
-  switch (exponent) {
-    case 1:
-      return x;
-    case 2:
-      return square(x);
-    case 3:
-      return cube(x);
-    case 0.5:
-      return sqrt(x);
-    case -0.5:
-      return rsqrt(x);
-    case -1:
-      return reciprocal(x);
-    case -2:
-      return reciprocal(square(x));
-    default:
-      return null;
-  }
-}
+const specialPowers: ReadonlyMap<number, Unary> = new Map<number, Unary>([
+  [1, (x) => x],
+  [2, square],
+  [3, cube],
+  [0.5, sqrt],
+  [-0.5, rsqrt],
+  [-1, reciprocal],
+  [-2, (x) => reciprocal(square(x))],
+]);
 
 /**
  * xʸ. Real: NaN for a negative base unless y is whole, 0⁰ = 1. Integers stay integers, exact modulo 2³² (a negative power is 0
@@ -159,9 +146,9 @@ export function pow(x: Tensor | number, y: Tensor | number): Tensor {
   const given = promoteOperands("pow", [x, y]);
   const promoted = given === "f16" && isAutocasting() ? "f32" : given;
   if (isFloat(promoted)) {
-    if (typeof y === "number" && typeof x !== "number")
-      return specialPower(convert("pow", x, promoted), y) ?? realPower(x, y);
-    return realPower(convert("pow", x, promoted), y);
+    const base = convert("pow", x, promoted);
+    const special = typeof y === "number" && typeof x !== "number" ? specialPowers.get(y) : undefined;
+    return special === undefined ? realPower(base, y) : special(base);
   }
   if (typeof y === "number" && y < 0) {
     throw new RangeError(

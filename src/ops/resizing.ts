@@ -2,15 +2,16 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, shapeError } from "../shape.ts";
-import { alongDim, checkChoice, checkRank, checkSizes, insertDim, type Size, withSize } from "./arguments.ts";
+import { alongDim, checkChoice, checkRank, checkSizes, range, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
+import { repeatedAlong } from "./joining.ts";
 import { asFloat } from "./reductions.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { reshape } from "./views.ts";
 
 export interface InterpolateOptions {
   /** Size of the spatial dims. Either this or `scaleFactor`. */
@@ -63,14 +64,10 @@ function scalesOf(op: string, x: Tensor, spatial: number, options: InterpolateOp
 function nearestDim(x: Tensor, dim: number, s: Scale): Tensor {
   if (s.to === s.from && s.exact) return x;
   if (s.exact && s.to % s.from === 0) {
-    const times = s.to / s.from;
-    const wide = [...x.shape.slice(0, dim + 1), times, ...x.shape.slice(dim + 1)];
-    return reshape(expand(insertDim(x, dim + 1), wide), withSize(x.shape, dim, s.to));
+    return repeatedAlong(x, dim, s.to / s.from);
   }
   if (s.exact && s.from % s.to === 0) {
-    const ones = x.shape.map(() => 1);
-    const starts = x.shape.map(() => 0);
-    return strided(x, starts, withSize(ones, dim, s.from / s.to), withSize(x.shape, dim, s.to));
+    return range(x, dim, 0, s.to, s.from / s.to);
   }
   const index = s.exact
     ? floorDivide(mul(iota(s.to), s.from), s.to)

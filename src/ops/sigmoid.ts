@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { filled } from "./arguments.ts";
-import { gt, mul, neg, sub, where } from "./arithmetic.ts";
+import { gt, mul, neg, realFunction, sub, where } from "./arithmetic.ts";
 import { elementwise, expectTensor, floating, type Unary, unary } from "./define.ts";
 import { EXP, EXP_BOUNDED, LOG1P } from "./exponential.ts";
 
@@ -36,9 +36,7 @@ export function softplusReference(x: number): number {
 }
 
 /** Logistic function, 1 / (1 + e^-x). */
-export const sigmoid: Unary = unary("sigmoid", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("sigmoid_f32", x),
+export const sigmoid: Unary = realFunction("sigmoid", {
   helpers: SIGMOID,
   reference: (x) => sigmoidReference(x as number),
   derivative: (g, out) => [mul(g, mul(out, sub(1, out)))],

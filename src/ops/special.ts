@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { opError } from "../shape.ts";
-import { eq, IS_NAN, le, logicalAnd, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
+import { eq, IS_NAN, le, logicalAnd, mul, neg, realFunction, sub, trueDivide, where } from "./arithmetic.ts";
 import { clamp } from "./comparison.ts";
 import {
   type Binary,
@@ -146,9 +146,7 @@ const TETRAGAMMA_TEXT = `fn tetragamma_f32(x: f32) -> f32 {
 const GAMMA: readonly string[] = [...LOG, ...SIN_PI];
 
 /** Error function, 2 / √π · ∫₀ˣ e^(-t²) dt. */
-export const erf: Unary = unary("erf", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("erf_f32", x),
+export const erf: Unary = realFunction("erf", {
   helpers: ERF,
   reference: (x) => erfReference(x as number),
   derivative: (g, _out, [x]) => [mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(square(x as Tensor))))],
@@ -156,9 +154,7 @@ export const erf: Unary = unary("erf", {
 });
 
 /** 1 - erf(x), exact where that is tiny. */
-export const erfc: Unary = unary("erfc", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("erfc_f32", x),
+export const erfc: Unary = realFunction("erfc", {
   helpers: [...EXP, IS_NAN, ERFC_TEXT],
   reference: (x) => erfcReference(x as number),
   derivative: (g, _out, [x]) => [mul(mul(g, -2 / Math.sqrt(Math.PI)), exp(neg(square(x as Tensor))))],
@@ -166,9 +162,7 @@ export const erfc: Unary = unary("erfc", {
 });
 
 /** Inverse of erf on -1 … 1; ±∞ at the ends, NaN beyond. */
-export const erfinv: Unary = unary("erfinv", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("erfinv_f32", x),
+export const erfinv: Unary = realFunction("erfinv", {
   helpers: [...LOG1P, ERFINV_TEXT],
   reference: (x) => erfinvReference(x as number),
   derivative: (g, out) => [mul(mul(g, Math.sqrt(Math.PI) / 2), exp(square(out)))],
@@ -176,9 +170,7 @@ export const erfinv: Unary = unary("erfinv", {
 });
 
 /** Logarithm of |Γ(x)|; ∞ at 0 and the negative whole numbers. */
-export const lgamma: Unary = unary("lgamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("lgamma_f32", x),
+export const lgamma: Unary = realFunction("lgamma", {
   helpers: [...GAMMA, IS_NAN, LGAMMA_TEXT],
   reference: (x) => lgammaReference(x as number),
   derivative: (g, _out, [x]) => [mul(g, digamma(x as Tensor))],
@@ -186,27 +178,21 @@ export const lgamma: Unary = unary("lgamma", {
 });
 
 /** ψ(x), the derivative of ln Γ; ∓∞ at ±0, NaN at the negative whole numbers. It can be differentiated twice. */
-export const digamma: Unary = unary("digamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("digamma_f32", x),
+export const digamma: Unary = realFunction("digamma", {
   helpers: [...GAMMA, DIGAMMA_TEXT],
   reference: (x) => digammaReference(x as number),
   derivative: (g, _out, [x]) => [mul(g, trigamma(x as Tensor))],
   cost: 70,
 });
 
-const trigamma: Unary = unary("trigamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("trigamma_f32", x),
+const trigamma: Unary = realFunction("trigamma", {
   helpers: [SPECIAL_VALUES, ...SIN_PI, TRIGAMMA_TEXT],
   reference: (x) => trigammaReference(x as number),
   derivative: (g, _out, [x]) => [mul(g, tetragamma(x as Tensor))],
   cost: 60,
 });
 
-const tetragamma: Unary = unary("tetragamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("tetragamma_f32", x),
+const tetragamma: Unary = realFunction("tetragamma", {
   helpers: [SPECIAL_VALUES, ...SIN_PI, TETRAGAMMA_TEXT],
   reference: (x) => tetragammaReference(x as number),
   derivative: () => {
@@ -231,9 +217,7 @@ const turns = (x: number): number => x - 2 * Math.round(x / 2);
 const sinPi = (x: number): number => (Number.isInteger(x) ? 0 : Math.sin(Math.PI * turns(x)));
 
 /** sin(πx) / (πx), 1 at 0. */
-export const sinc: Unary = unary("sinc", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("sinc_f32", x),
+export const sinc: Unary = realFunction("sinc", {
   helpers: [...SIN_PI, SINC_TEXT],
   reference: (x) => (x === 0 ? 1 : sinPi(x as number) / (Math.PI * (x as number))),
   derivative: (g, _out, [x]) => [mul(g, sincSlope(x as Tensor))],
@@ -264,9 +248,7 @@ const LOGIT_TEXT = `fn logit_f32(x: F) -> F {
   return select(log_f32(x / (1.0 - x)), log1p_f32((2.0 * x - 1.0) / (1.0 - x)), abs(x - 0.5) < F(0.1));
 }`;
 
-const logOdds: Unary = unary("logit", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("logit_f32", x),
+const logOdds: Unary = realFunction("logit", {
   helpers: [...LOG1P, LOGIT_TEXT],
   reference: (x) => {
     const p = x as number;
