@@ -129,7 +129,7 @@ export function outer(a: Tensor, b: Tensor): Tensor {
  */
 export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | null } = {}): Tensor {
   const op = "linear";
-  const { bias: vector } = filled(op, options, { bias: null });
+  checkOptions(op, options, ["bias"]);
   expectTensor(op, x);
   checkRank(op, weight, [1, 2], "[out, in] or [in]", "the weight");
   const inputs = weight.shape[weight.ndim - 1] as number;
@@ -138,7 +138,7 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
     throw shapeError`${op}: the last dim of the input must be ${inputs}, got ${x.shape} for weight ${weight.shape}.${flat}`;
   }
   const outShape = weight.shape.slice(0, -1);
-  const given = optionalTensor(op, "bias", vector, outShape);
+  const given = optionalTensor(op, "bias", options.bias, outShape);
   const bias = given === null ? null : asHalf(given);
   const batch = x.shape.slice(0, -1);
   const rows = reshape(asHalf(x), weight.ndim === 2 ? [sizeOf(batch), 1, inputs] : [sizeOf(batch), inputs]);
@@ -152,7 +152,7 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
 /** x1ᵢ Wₒᵢⱼ x2ⱼ + bₒ: [..., I], [..., J], weight [O, I, J] → [..., O]. Throws a ShapeError where sizes differ. */
 export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, options: { bias?: Tensor | null } = {}): Tensor {
   const op = "bilinear";
-  const given = filled(op, options, { bias: null });
+  checkOptions(op, options, ["bias"]);
   checkRank(op, weight, [3], "[out, in1, in2]", "the weight");
   const [outputs, in1, in2] = weight.shape as readonly [number, number, number];
   expectTensor(op, x1);
@@ -166,7 +166,7 @@ export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, options: { bias
   ) {
     throw shapeError`${op}: needs [*, ${in1}] and [*, ${in2}] for weight ${weight.shape}, got ${x1.shape} and ${x2.shape}.`;
   }
-  const bias = optionalTensor(op, "bias", given.bias, [outputs]);
+  const bias = optionalTensor(op, "bias", options.bias, [outputs]);
   const n = sizeOf(batch);
   const columns = reshape(permute(weight, [1, 0, 2]), [in1, outputs * in2]);
   const half = reshape(contract(reshape(x1, [n, in1]), columns), [n, outputs, in2]);
