@@ -75,7 +75,8 @@ const EACH = 8;
 
 const COMPONENTS = ["a", "b"] as const;
 
-const wgslType: Record<DType, string> = { f32: "f32", f16: "f32", i32: "i32", u32: "u32", bool: "u32" };
+/** WGSL type that elements of a dtype are computed in. */
+export const wgslType: Record<DType, string> = { f32: "f32", f16: "f32", i32: "i32", u32: "u32", bool: "u32" };
 
 /** How a kernel sees its input: [outer, length, inner], cut in blocks along the length. */
 interface Layout {

@@ -210,18 +210,24 @@ function scanDim(op: string, x: Tensor, dim: number): number | null {
   return x.ndim === 0 ? null : at;
 }
 
+/** The scan of what `prepare` makes of x; a tensor without dims stays as that. */
+function running(op: string, x: Tensor, dim: number, prepare: (x: Tensor) => Tensor, scan: Scan): Tensor {
+  const at = scanDim(op, x, dim);
+  const values = prepare(x);
+  return at === null ? values : (scan([values], at)[0] as Tensor);
+}
+
+/** What running sums and products are taken of. */
+const countable = (x: Tensor): Tensor => asSingle(summable(x));
+
 /** Running sums along `dim`: yᵢ = x₀ + … + xᵢ; of bool counts in i32. */
 export function cumsum(x: Tensor, dim: number): Tensor {
-  const at = scanDim("cumsum", x, dim);
-  const values = asSingle(summable(x));
-  return at === null ? values : (sums([values], at)[0] as Tensor);
+  return running("cumsum", x, dim, countable, sums);
 }
 
 /** Running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right where elements are 0, too. */
 export function cumprod(x: Tensor, dim: number): Tensor {
-  const at = scanDim("cumprod", x, dim);
-  const values = asSingle(summable(x));
-  return at === null ? values : (products([values], at)[0] as Tensor);
+  return running("cumprod", x, dim, countable, products);
 }
 
 /** The product of what comes before each element along `dim` (behind it, when reversed); of nothing 1. */
@@ -231,9 +237,7 @@ export function productsBefore(x: Tensor, dim: number, reverse: boolean): Tensor
 
 /** Running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
 export function logcumsumexp(x: Tensor, dim: number): Tensor {
-  const at = scanDim("logcumsumexp", x, dim);
-  const values = asSingleFloat(x);
-  return at === null ? values : (logSums([values], at)[0] as Tensor);
+  return running("logcumsumexp", x, dim, asSingleFloat, logSums);
 }
 
 function runningExtreme(op: string, scan: Scan, x: Tensor, dim: number): { values: Tensor; indices: Tensor } {

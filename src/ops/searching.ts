@@ -1,7 +1,5 @@
 // searchsorted: where values belong in sorted sequences, by bisection.
 
-import type { DType } from "../dtype.ts";
-
 import { forLanes } from "../graph/helpers.ts";
 import type { KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
@@ -12,9 +10,8 @@ import { IS_NAN } from "./arithmetic.ts";
 import { checkIndex, checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";
 import { gatherAlong } from "./gathering.ts";
 import { forEachInvocation } from "./index-kernels.ts";
+import { wgslType } from "./scan-kernels.ts";
 import { expand } from "./views.ts";
-
-const wgslType: Record<DType, string> = { f32: "f32", f16: "f32", i32: "i32", u32: "u32", bool: "u32" };
 
 /** Values per row of the sequences, which may be only one. */
 function layoutOf(sequence: ValueType, values: ValueType): { length: number; perRow: number } {
