@@ -1,6 +1,6 @@
 // Shapes: sizes, strides, broadcasting and dim arithmetic, with the errors that belong to them.
 
-import { ShapeError } from "./errors.ts";
+import { DTypeError, ShapeError, WgradError } from "./errors.ts";
 
 /** The sizes of a tensor's dims; `[]` is a scalar. */
 export type Shape = readonly number[];
@@ -33,6 +33,28 @@ export function sameShape(a: Shape, b: Shape): boolean {
 export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
+
+type ErrorTag<E> = (text: TemplateStringsArray, ...values: (string | number | Shape | undefined)[]) => E;
+
+function tagOf<E>(Type: new (message: string, details: { op: string; shapes: Shape[] }) => E): ErrorTag<E> {
+  return (text, ...values) => {
+    const shapes: Shape[] = [];
+    const printed = values.map((value) => {
+      if (typeof value !== "object") return value;
+      shapes.push(value);
+      return formatShape(value);
+    });
+    const op = text[0] === "" ? values[0] : text[0]?.split(":")[0];
+    return new Type(String.raw({ raw: text }, ...printed), { op: String(op), shapes });
+  };
+}
+
+/** A ShapeError of a text that begins with its op: shapeError`${op}: …, got ${x.shape}.` prints shapes and keeps them as those at fault. */
+export const shapeError: ErrorTag<ShapeError> = tagOf(ShapeError);
+/** The same for dtypes. */
+export const dtypeError: ErrorTag<DTypeError> = tagOf(DTypeError);
+/** The same for what is neither. */
+export const opError: ErrorTag<WgradError> = tagOf(WgradError);
 
 /** Checks that `shape` is a list of whole sizes ≥ 0 and returns it. */
 export function checkShape(op: string, shape: Shape): Shape {

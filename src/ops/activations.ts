@@ -1,14 +1,14 @@
 // Activation functions that are elementwise and piecewise simple, or built on the exponential.
 
-import { ShapeError } from "../errors.ts";
+import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim } from "../shape.ts";
-import { add, gt, le, mul, ne, trueDivide, where } from "./arithmetic.ts";
+import { normalizeDim, shapeError } from "../shape.ts";
+import { filled, range } from "./arguments.ts";
+import { add, gt, le, mul, ne, realFunction, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";
 import {
   arithmetic,
   checkNumber,
-  checkOptions,
   elementwise,
   expectTensor,
   factorFor,
@@ -20,7 +20,7 @@ import { EXPM1, exp, square } from "./exponential.ts";
 import { TANH, tanh } from "./hyperbolic.ts";
 import { abs } from "./rounding.ts";
 import { sigmoid, softplus } from "./sigmoid.ts";
-import { reshape, strided } from "./views.ts";
+import { reshape } from "./views.ts";
 
 /** max(0, x); NaN stays NaN. The gradient at 0 is 0. */
 export const relu: Unary = unary("relu", {
@@ -52,41 +52,36 @@ export function relu6(x: Tensor): Tensor {
  */
 export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number } = {}): Tensor {
   expectTensor("hardtanh", x);
-  checkOptions("hardtanh", options, ["minVal", "maxVal"]);
-  const low = factorFor(checkNumber("hardtanh", "minVal", options.minVal ?? -1), x);
-  const high = factorFor(checkNumber("hardtanh", "maxVal", options.maxVal ?? 1), x);
-  return clampedLine(x, low, high);
+  const { minVal, maxVal } = filled("hardtanh", options, { minVal: -1, maxVal: 1 });
+  return clampedLine(x, factorFor(minVal, x), factorFor(maxVal, x));
 }
 
-const leaky = elementwise("leakyRelu", {
-  dtype: floating,
-  wgsl: (t, x, slope) => `select(${x} * ${slope}, ${x}, ${x} > ${t.float(0)})`,
-  reference: (x, slope) => ((x as number) > 0 ? (x as number) : (x as number) * (slope as number)),
-  derivative: (g, _out, [x, slope]) => [where(gt(x as Tensor, 0), g, mul(g, slope as Tensor)), null],
-  cost: 2,
-});
+/** x for x > 0, else weight·x. */
+function slopedLine(name: string): (x: Tensor, weight: Tensor | number) => Tensor {
+  return elementwise(name, {
+    dtype: floating,
+    wgsl: (t, x, weight) => `select(${x} * ${weight}, ${x}, ${x} > ${t.float(0)})`,
+    reference: (x, weight) => ((x as number) > 0 ? (x as number) : (x as number) * (weight as number)),
+    derivative: (g, _out, inputs) => {
+      const [x, weight] = inputs as [Tensor, Tensor];
+      const positive = gt(x, 0);
+      return [
+        x.requiresGrad ? where(positive, g, mul(g, weight)) : null,
+        weight.requiresGrad ? where(positive, 0, mul(g, x)) : null,
+      ];
+    },
+    cost: 2,
+  });
+}
+
+const leaky = slopedLine("leakyRelu");
+const parametric = slopedLine("prelu");
 
 /** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
 export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
   expectTensor("leakyRelu", x);
-  checkOptions("leakyRelu", options, ["negativeSlope"]);
-  return leaky(x, checkNumber("leakyRelu", "negativeSlope", options.negativeSlope ?? 0.01));
+  return leaky(x, filled("leakyRelu", options, { negativeSlope: 0.01 }).negativeSlope);
 }
-
-const parametric = elementwise("prelu", {
-  dtype: floating,
-  wgsl: (t, x, weight) => `select(${x} * ${weight}, ${x}, ${x} > ${t.float(0)})`,
-  reference: (x, weight) => ((x as number) > 0 ? (x as number) : (x as number) * (weight as number)),
-  derivative: (g, _out, inputs) => {
-    const [x, weight] = inputs as [Tensor, Tensor];
-    const positive = gt(x, 0);
-    return [
-      x.requiresGrad ? where(positive, g, mul(g, weight)) : null,
-      weight.requiresGrad ? where(positive, 0, mul(g, x)) : null,
-    ];
-  },
-  cost: 2,
-});
 
 /** x for x > 0, else weight·x; weight has one element, or one per channel (dim 1). */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
@@ -95,10 +90,7 @@ export function prelu(x: Tensor, weight: Tensor): Tensor {
   const channels = x.ndim >= 2 ? (x.shape[1] as number) : 1;
   if (weight.numel === 1) return parametric(x, reshape(weight, []));
   if (weight.ndim !== 1 || weight.shape[0] !== channels) {
-    throw new ShapeError(
-      `prelu: the weight must have 1 element or one per channel, got ${formatShape(weight.shape)} for ${formatShape(x.shape)} (${channels} channels).`,
-      { op: "prelu", shapes: [x.shape, weight.shape] },
-    );
+    throw shapeError`prelu: the weight must have 1 element or one per channel, got ${weight.shape} for ${x.shape} (${channels} channels).`;
   }
   return parametric(x, reshape(weight, [channels, ...new Array<number>(x.ndim - 2).fill(1)]));
 }
@@ -138,8 +130,7 @@ const celuLine = exponentialLine("celu");
 /** x for x > 0, else alpha·(eˣ - 1); alpha is 1 unless told. */
 export function elu(x: Tensor, options: { alpha?: number } = {}): Tensor {
   expectTensor("elu", x);
-  checkOptions("elu", options, ["alpha"]);
-  return eluLine(x, checkNumber("elu", "alpha", options.alpha ?? 1), 1, 1);
+  return eluLine(x, filled("elu", options, { alpha: 1 }).alpha, 1, 1);
 }
 
 /** Self-normalizing elu, λ·(x for x > 0, else α·(eˣ - 1)) (Klambauer et al. 2017). */
@@ -150,8 +141,7 @@ export function selu(x: Tensor): Tensor {
 /** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)); alpha is 1 unless told. */
 export function celu(x: Tensor, options: { alpha?: number } = {}): Tensor {
   expectTensor("celu", x);
-  checkOptions("celu", options, ["alpha"]);
-  const alpha = checkNumber("celu", "alpha", options.alpha ?? 1);
+  const { alpha } = filled("celu", options, { alpha: 1 });
   if (alpha === 0) throw new RangeError("celu: alpha must not be 0.");
   return celuLine(x, alpha, 1, 1 / alpha);
 }
@@ -170,13 +160,15 @@ export const softsign: Unary = unary("softsign", {
   cost: 6,
 });
 
+/** WGSL: `line` between -3 and 3, 0 below and `above` above. */
+function betweenThrees(t: WgslContext, x: string, line: string, above: string): string {
+  return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${above}, ${x} >= ${t.float(3)})`;
+}
+
 /** min(max(0, x / 6 + ½), 1). */
 export const hardsigmoid: Unary = unary("hardsigmoid", {
   dtype: floating,
-  wgsl: (t, x) => {
-    const line = `(${x} + ${t.float(3)}) / ${t.float(6)}`;
-    return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${t.float(1)}, ${x} >= ${t.float(3)})`;
-  },
+  wgsl: (t, x) => betweenThrees(t, x, `(${x} + ${t.float(3)}) / ${t.float(6)}`, t.float(1)),
   reference: (x) => ((x as number) <= -3 ? 0 : (x as number) >= 3 ? 1 : ((x as number) + 3) / 6),
   derivative: (g, _out, [x]) => [gradientInside(mul(g, 1 / 6), x as Tensor, -3, 3)],
   cost: 6,
@@ -185,10 +177,7 @@ export const hardsigmoid: Unary = unary("hardsigmoid", {
 /** x·hardsigmoid(x). */
 export const hardswish: Unary = unary("hardswish", {
   dtype: floating,
-  wgsl: (t, x) => {
-    const product = `${x} * (${x} + ${t.float(3)}) / ${t.float(6)}`;
-    return `select(select(${product}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${x}, ${x} >= ${t.float(3)})`;
-  },
+  wgsl: (t, x) => betweenThrees(t, x, `${x} * (${x} + ${t.float(3)}) / ${t.float(6)}`, x),
   reference: (x) =>
     (x as number) <= -3 ? 0 : (x as number) >= 3 ? (x as number) : ((x as number) * ((x as number) + 3)) / 6,
   derivative: (g, _out, [x]) => [mul(g, hardswishSlope(x as Tensor))],
@@ -197,10 +186,7 @@ export const hardswish: Unary = unary("hardswish", {
 
 const hardswishSlope: Unary = unary("hardswishSlope", {
   dtype: floating,
-  wgsl: (t, x) => {
-    const line = `${x} / ${t.float(3)} + ${t.float(0.5)}`;
-    return `select(select(${line}, ${t.float(0)}, ${x} <= ${t.float(-3)}), ${t.float(1)}, ${x} >= ${t.float(3)})`;
-  },
+  wgsl: (t, x) => betweenThrees(t, x, `${x} / ${t.float(3)} + ${t.float(0.5)}`, t.float(1)),
   reference: (x) => ((x as number) <= -3 ? 0 : (x as number) >= 3 ? 1 : (x as number) / 3 + 0.5),
   derivative: (g, _out, [x]) => [gradientInside(mul(g, 1 / 3), x as Tensor, -3, 3)],
   cost: 6,
@@ -216,8 +202,7 @@ const hardThreshold = elementwise("hardshrink", {
 
 /** 0 where |x| ≤ lambd (½ unless told), else x. */
 export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
-  checkOptions("hardshrink", options, ["lambd"]);
-  return hardThreshold(expectTensor("hardshrink", x), checkNumber("hardshrink", "lambd", options.lambd ?? 0.5));
+  return hardThreshold(expectTensor("hardshrink", x), filled("hardshrink", options, { lambd: 0.5 }).lambd);
 }
 
 const softThreshold = elementwise("softshrink", {
@@ -235,10 +220,9 @@ const softThreshold = elementwise("softshrink", {
 
 /** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
 export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
-  checkOptions("softshrink", options, ["lambd"]);
-  const lambda = checkNumber("softshrink", "lambd", options.lambd ?? 0.5);
-  if (lambda < 0) throw new RangeError(`softshrink: lambd must be ≥ 0, got ${lambda}.`);
-  return softThreshold(expectTensor("softshrink", x), lambda);
+  const { lambd } = filled("softshrink", options, { lambd: 0.5 });
+  if (lambd < 0) throw new RangeError(`softshrink: lambd must be ≥ 0, got ${lambd}.`);
+  return softThreshold(expectTensor("softshrink", x), lambd);
 }
 
 // Near 0 the difference is that of the series of tanh.
@@ -250,9 +234,7 @@ fn tanhshrink_f32(x: F) -> F {
 }`;
 
 /** x - tanh x. */
-export const tanhshrink: Unary = unary("tanhshrink", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("tanhshrink_f32", x),
+export const tanhshrink: Unary = realFunction("tanhshrink", {
   helpers: [...TANH, TANHSHRINK_TEXT],
   reference: (operand) => {
     const x = operand as number;
@@ -283,24 +265,13 @@ export function threshold(x: Tensor, limit: number, value: number): Tensor {
 /** Gated linear unit: the first half of `dim` (the last unless told) times the sigmoid of the second (Dauphin et al. 2017). */
 export function glu(x: Tensor, options: { dim?: number } = {}): Tensor {
   expectTensor("glu", x);
-  checkOptions("glu", options, ["dim"]);
-  if (x.ndim === 0)
-    throw new ShapeError("glu: a scalar has no halves, got shape [].", { op: "glu", shapes: [x.shape] });
-  const dim = normalizeDim("glu", options.dim ?? -1, x.ndim);
+  const given = filled("glu", options, { dim: -1 });
+  if (x.ndim === 0) throw shapeError`glu: a scalar has no halves, got shape ${x.shape}.`;
+  const dim = normalizeDim("glu", given.dim, x.ndim);
   const size = x.shape[dim] as number;
   if (size % 2 !== 0) {
-    throw new ShapeError(`glu: dim ${dim} must have even size, got ${formatShape(x.shape)} (${size}).`, {
-      op: "glu",
-      shapes: [x.shape],
-    });
+    throw shapeError`glu: dim ${dim} must have even size, got ${x.shape} (${size}).`;
   }
-  const half = x.shape.map((n, i) => (i === dim ? n / 2 : n));
-  const part = (start: number) =>
-    strided(
-      x,
-      x.shape.map((_, i) => (i === dim ? start : 0)),
-      x.shape.map(() => 1),
-      half,
-    );
-  return mul(part(0), sigmoid(part(size / 2)));
+  const half = size / 2;
+  return mul(range(x, dim, 0, half), sigmoid(range(x, dim, half, half)));
 }

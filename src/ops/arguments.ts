@@ -1,11 +1,11 @@
 // Checks of arguments that several composite ops share: sizes per dim, ranks, choices, optional tensors.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
-import { checkWhole, expectTensor, printed } from "./define.ts";
-import { reshape } from "./views.ts";
+import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
+import { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
+import { padded, reshape, strided } from "./views.ts";
 
 /** One dim, several, or all (null, left out or an empty list). */
 export type Dims = number | readonly number[] | null;
@@ -43,6 +43,37 @@ export function alongDim(rank: number, dim: number, size: number): number[] {
   return shape;
 }
 
+/** `shape` with another size of one dim. */
+export function withSize(shape: Shape, dim: number, size: number): number[] {
+  return shape.map((n, i) => (i === dim ? size : n));
+}
+
+/** The first elements of each dim, as many as `shape` says. */
+export function corner(x: Tensor, shape: Shape): Tensor {
+  const zeros = shape.map(() => 0);
+  const ones = shape.map(() => 1);
+  return strided(x, zeros, ones, shape);
+}
+
+/** `length` elements along `dim` from `start` on, `step` apart: the caller has checked the range. */
+export function range(x: Tensor, dim: number, start: number, length: number, step: number = 1): Tensor {
+  const zeros = x.shape.map(() => 0);
+  const ones = x.shape.map(() => 1);
+  return strided(x, withSize(zeros, dim, start), withSize(ones, dim, step), withSize(x.shape, dim, length));
+}
+
+/** Adds `low` elements before and `high` after those of each dim, all `fill`; negative ones crop. */
+export function surrounded(x: Tensor, low: readonly number[], high: readonly number[], fill: number): Tensor {
+  const none = x.shape.map(() => 0);
+  return padded(x, low, high, none, fill);
+}
+
+/** Adds elements before and after those along one dim. */
+export function surroundedAlong(x: Tensor, dim: number, low: number, high: number, fill: number): Tensor {
+  const zeros = x.shape.map(() => 0);
+  return surrounded(x, withSize(zeros, dim, low), withSize(zeros, dim, high), fill);
+}
+
 /** Whole numbers ≥ `least`: one for all of `count` dims (alone or as a list of one), or one each. */
 export function checkSizes(op: string, name: string, value: Size, count: number, least: number): number[] {
   if (typeof value === "number") return new Array<number>(count).fill(checkWhole(op, name, value, least));
@@ -51,6 +82,28 @@ export function checkSizes(op: string, name: string, value: Size, count: number,
   }
   if (value.length !== count) return checkSizes(op, name, value[0] as number, count, least);
   return value.map((n: number) => checkWhole(op, name, n, least));
+}
+
+/** What an op's options are once `defaults` stand in for those left out. */
+export type Filled<Options, Defaults> = {
+  readonly [Name in keyof Options]-?: Exclude<Options[Name], null | undefined> | Defaults[Name & keyof Defaults];
+};
+
+/**
+ * The options of an op, with `defaults` for those that are left out. Throws for one that has no default there, and where the default is a number and
+ * the option is none.
+ */
+export function filled<
+  Options extends object,
+  const Defaults extends { readonly [Name in keyof Options]-?: Options[Name] | null },
+>(op: string, options: Options, defaults: Defaults): Filled<Options, Defaults> {
+  checkOptions(op, options, Object.keys(defaults));
+  const all: Record<string, unknown> = { ...defaults };
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null) continue;
+    all[name] = typeof all[name] === "number" ? checkNumber(op, name, value) : value;
+  }
+  return all as Filled<Options, Defaults>;
 }
 
 /** Demands one of `choices`. */
@@ -63,14 +116,20 @@ export function checkChoice<T extends string>(op: string, name: string, value: T
 export function checkRank(op: string, x: Tensor, ranks: readonly number[], form: string, what = "the input"): Tensor {
   expectTensor(op, x, what);
   if (ranks.includes(x.ndim)) return x;
-  throw new ShapeError(`${op}: ${what} must be ${form}, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  throw shapeError`${op}: ${what} must be ${form}, got ${x.shape}.`;
+}
+
+/** Demands an image of `spatial` dims behind the channels, with a batch in front or without. */
+export function checkImage(op: string, x: Tensor, spatial: number): Tensor {
+  const names = ["L", "H, W", "D, H, W"][spatial - 1];
+  return checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
 }
 
 /** Demands that `x` is a float tensor. */
 export function checkFloat(op: string, x: Tensor, what = "the input"): Tensor {
   expectTensor(op, x, what);
   if (isFloat(x.dtype)) return x;
-  throw new DTypeError(`${op}: ${what} must be a float tensor, got ${x.dtype}. x.to("f32") converts.`, { op });
+  throw dtypeError`${op}: ${what} must be a float tensor, got ${x.dtype}. x.to("f32") converts.`;
 }
 
 /** An optional tensor of just this shape, or null. */
@@ -83,15 +142,12 @@ export function optionalTensor(
   if (value === undefined || value === null) return null;
   expectTensor(op, value, name);
   if (value.ndim === shape.length && value.shape.every((n, i) => n === shape[i])) return value;
-  throw new ShapeError(`${op}: ${name} must be ${formatShape(shape)}, got ${formatShape(value.shape)}.`, {
-    op,
-    shapes: [value.shape, shape],
-  });
+  throw shapeError`${op}: ${name} must be ${shape}, got ${value.shape}.`;
 }
 
 /** `dim` of a tensor that has at least one; throws a ShapeError for a scalar. */
 export function dimOf(op: string, x: Tensor, dim: number): number {
-  if (x.ndim === 0)
+  if (expectTensor(op, x).ndim === 0)
     throw new ShapeError(`${op}: needs at least one dim, got a scalar. x.reshape([1]) has one.`, {
       op,
       shapes: [x.shape],

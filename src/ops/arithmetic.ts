@@ -1,8 +1,8 @@
 // Arithmetic, comparison and choice: the elementwise ops that every derivative is made of.
 
-import { DTypeError } from "../errors.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
+import { dtypeError } from "../shape.ts";
 import {
   arithmetic,
   type Binary,
@@ -23,6 +23,19 @@ import {
   type Unary,
   unary,
 } from "./define.ts";
+
+/** What a real function is besides its text, which defines name_f32. */
+type RealFunction = Omit<Parameters<typeof unary>[1], "dtype" | "wgsl">;
+
+/** Makes a function of a real number that helpers compute as `name_f32`. */
+export function realFunction(name: string, options: RealFunction): Unary {
+  return unary(name, { ...options, dtype: floating, wgsl: (t, x) => t.call(`${name}_f32`, x) });
+}
+
+/** The same for functions of two. */
+export function realFunction2(name: string, options: RealFunction): Binary {
+  return binary(name, { ...options, dtype: floating, wgsl: (t, x, y) => t.call(`${name}_f32`, x, y) });
+}
 
 /** WGSL: a NaN test on the bits, since compilers may assume that NaN never occurs. */
 export const IS_NAN = "fn is_nan(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u); }";
@@ -157,10 +170,7 @@ const choose: ElementwiseDefinition = {
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   expectTensor("where", condition, "the condition");
   if (condition.dtype !== "bool") {
-    throw new DTypeError(
-      `where: the condition must be bool, got ${condition.dtype}. x.ne(0) makes a condition of numbers.`,
-      { op: "where" },
-    );
+    throw dtypeError`where: the condition must be bool, got ${condition.dtype}. x.ne(0) makes a condition of numbers.`;
   }
   const dtype = promoteOperands("where", [a, b]);
   const operands = [convert("where", a, dtype), convert("where", b, dtype), condition];

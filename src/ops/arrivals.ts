@@ -4,12 +4,12 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { withGrad } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
-import { alongDim, insertDim } from "./arguments.ts";
-import { add, eq, ge, gt, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
+import { alongDim, dropDims, insertDim, range, withSize } from "./arguments.ts";
+import { add, eq, gt, logicalAnd, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, constant } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { flatPlaces, gatherAlong, isMasked, pickInside, pickRows, scatterSum } from "./gathering.ts";
+import { flatPlaces, gatherAlong, isInside, isMasked, pickInside, pickRows, scatterSum } from "./gathering.ts";
 import { countIndices, inverseOf, sortIndices, startsOf } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
@@ -18,12 +18,7 @@ import { highest, lowest, maxOver, minOver, sumOver } from "./reductions.ts";
 import { remainder } from "./rounding.ts";
 import { neighbour, recurrence } from "./scans.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
-import { reshape, strided } from "./views.ts";
-
-/** The index's shape with the number of places at `dim`. */
-function placesShape(index: Tensor, dim: number, size: number): number[] {
-  return index.shape.map((n, i) => (i === dim ? size : n));
-}
+import { reshape } from "./views.ts";
 
 /** Which sources (dim + 1) go to each place (dim). */
 function arrivals(index: Tensor, dim: number, size: number): Tensor {
@@ -32,23 +27,20 @@ function arrivals(index: Tensor, dim: number, size: number): Tensor {
 
 /** `total` [.., size, 1, ..] without the dim of the sources. */
 function perPlace(total: Tensor, dim: number): Tensor {
-  return reshape(
-    total,
-    total.shape.filter((_, i) => i !== dim + 1),
-  );
+  return dropDims(total, [dim + 1]);
 }
 
 /** As `gatherAlong`, with 0 where the index is out of range. */
 function gatherInside(x: Tensor, dim: number, index: Tensor): Tensor {
   const size = x.shape[dim] as number;
   const at = cast(index, "i32");
-  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  const inside = isInside(at, size);
   return where(inside, gatherAlong(x, dim, minimum(maximum(at, 0), size - 1)), constant(0, x.dtype));
 }
 
 /** The number of sources that go to each place; i32. */
 export function countArrivals(index: Tensor, dim: number, size: number): Tensor {
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   return isMasked(index, dim, size)
     ? perPlace(sumOver(cast(arrivals(index, dim, size), "i32"), [dim + 1]), dim)
     : reshape(countIndices(flatPlaces(index, dim, size), sizeOf(shape)), shape);
@@ -61,11 +53,11 @@ export function lastArrivals(index: Tensor, dim: number, size: number): Tensor {
     const position = reshape(iota(count), alongDim(index.ndim + 1, dim + 1, count));
     return perPlace(maxOver(where(arrivals(index, dim, size), position, -1), [dim + 1]), dim);
   }
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   const total = sizeOf(shape);
   const sorted = sortIndices(flatPlaces(index, dim, size), total);
   const starts = startsOf(sorted);
-  const [begin, end] = [strided(starts, [0], [1], [total]), strided(starts, [1], [1], [total])];
+  const [begin, end] = [range(starts, 0, 0, total), range(starts, 0, 1, total)];
   const source = pickRows(sorted.order, 0, maximum(sub(end, 1), 0));
   const along = remainder(floorDivide(source, sizeOf(index.shape.slice(dim + 1))), count);
   return reshape(where(gt(end, begin), along, -1), shape);
@@ -103,7 +95,7 @@ const segmentProducts: Segments = makeSegments("prod", ([g], _outputs, inputs) =
 
 /** The product of the sources that go to each place; 1 where there are none. */
 export function arrivingProduct(sources: Tensor, index: Tensor, dim: number, size: number): Tensor {
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   if (isMasked(index, dim, size)) {
     const chosen = where(arrivals(index, dim, size), insertDim(sources, dim), constant(1, sources.dtype));
     return perPlace(productOver(chosen, [dim + 1]), dim);
@@ -120,7 +112,7 @@ const segmentExtremes: Record<"amax" | "amin", Segments> = {
 
 function extremeOfArrivals(kind: "amax" | "amin", sources: Tensor, index: Tensor, dim: number, size: number): Tensor {
   const worst = (kind === "amax" ? lowest : highest)[sources.dtype];
-  const shape = placesShape(index, dim, size);
+  const shape = withSize(index.shape, dim, size);
   if (isMasked(index, dim, size)) {
     const chosen = where(arrivals(index, dim, size), insertDim(sources, dim), constant(worst, sources.dtype));
     return perPlace((kind === "amax" ? maxOver : minOver)(chosen, [dim + 1]), dim);
@@ -136,7 +128,7 @@ const extremeDerivative = derivativeOf("scatterReduce", (g, out, [, given, own, 
   const [sources, old, of] = [given as Tensor, own as Tensor, index as Tensor];
   const at = cast(of, "i32");
   const size = out.shape[dim] as number;
-  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  const inside = isInside(at, size);
   const hit = logicalAnd(inside, eq(sources, gatherInside(out, dim, of)));
   const keeps = logicalAnd(eq(old, out), constant(counts, "bool"));
   const number = add(scatterSum(cast(hit, g.dtype), of, dim, size), cast(keeps, g.dtype));

@@ -1,29 +1,17 @@
 // Attention as kernels: one dispatch forward, two backward, no matrix of weights in memory.
 
-import { internal } from "../errors.ts";
-import type {
-  KernelCall,
-  KernelDefinition,
-  KernelLayout,
-  KernelOutput,
-  KernelProgram,
-  KernelSchedule,
-  KernelText,
-  Node,
-  ValueType,
-} from "../graph/node.ts";
+import type { KernelCall, KernelDefinition, KernelOutput, KernelProgram, Node, ValueType } from "../graph/node.ts";
 import { type Strided, stridedSource } from "../graph/strided.ts";
 import { isGradEnabled, recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import type { DeviceTraits } from "../shaders/kernel.ts";
-import { type Shape, sizeOf, stridesOf } from "../shape.ts";
+import { type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { composedGradients } from "./attention-composed.ts";
 import { type AttentionValues, backwardReference, forwardReference } from "./attention-reference.ts";
 import {
+  type AttentionKernel,
   type AttentionProblem,
   type AttentionSchedule,
   AttentionWriter,
-  attentionSchedule,
   attentionSchedules,
   type BackwardOperands,
   type Operand,
@@ -71,11 +59,7 @@ function orderOf(strides: readonly number[]): number[] {
 /** Strides of `shape` without gaps, its dims in the given order. */
 function denseStrides(shape: Shape, order: readonly number[]): number[] {
   const dense = stridesOf(order.map((i) => shape[i] as number));
-  const strides = new Array<number>(shape.length).fill(0);
-  order.forEach((dim, i) => {
-    strides[dim] = dense[i] as number;
-  });
-  return strides;
+  return shape.map((_, dim) => dense[order.indexOf(dim)] as number);
 }
 
 /** Whether views of one base, one behind the other in their dims' strides, are all of it and nothing twice. */
@@ -84,10 +68,7 @@ function areWhole(views: readonly { readonly source: Strided<Node>; readonly sha
   if (first === undefined) return false;
   const { base, strides } = first.source;
   const same = views.every(
-    ({ source, shape }) =>
-      source.base === base &&
-      source.strides.every((s, i) => s === strides[i]) &&
-      shape.every((n, i) => n === first.shape[i]),
+    ({ source, shape }) => source.base === base && sameShape(source.strides, strides) && sameShape(shape, first.shape),
   );
   if (!same) return false;
   const offsets = views.map(({ source }) => source.offset).sort((a, b) => a - b);
@@ -148,12 +129,8 @@ function partOf(buffer: Tensor, { offset, strides }: Part, shape: Shape): Tensor
   });
   // What is left begins before the part: a multiple of the whole.
   const lattice = reshape(strided(buffer, [rest], [1], [sizeOf(sizes)]), sizes);
-  const cut = strided(
-    lattice,
-    starts,
-    sizes.map(() => 1),
-    counts,
-  );
+  const ones = sizes.map(() => 1);
+  const cut = strided(lattice, starts, ones, counts);
   const inOrder = reshape(
     cut,
     order.map((dim) => shape[dim] as number),
@@ -162,11 +139,7 @@ function partOf(buffer: Tensor, { offset, strides }: Part, shape: Shape): Tensor
 }
 
 function inverse(order: readonly number[]): number[] {
-  const result = new Array<number>(order.length);
-  order.forEach((from, to) => {
-    result[from] = to;
-  });
-  return result;
+  return order.map((_, i) => order.indexOf(i));
 }
 
 /** Which optional inputs kernels have. */
@@ -175,161 +148,98 @@ interface Form {
   readonly dropout: boolean;
 }
 
-interface Programs {
-  readonly forward: KernelProgram;
-  readonly queries: KernelProgram;
-  readonly keys: KernelProgram;
-}
+type Programs = Readonly<Record<AttentionKernel, KernelProgram>>;
 
 const FORWARD = ["q", "k", "v"];
 const QUERIES = ["q", "k", "v", "g", "out", "logs"];
 const KEYS = ["q", "k", "v", "g", "logs"];
 
-/** Inputs by name. */
-function named<T>(names: readonly (string | null)[], values: readonly T[]): Record<string, T> {
-  return Object.fromEntries(names.flatMap((name, i) => (name === null ? [] : [[name, values[i] as T]])));
+/** A kernel's inputs by name: q, k and v, and what else it has. */
+type Inputs<T> = Record<"q" | "k" | "v", T> & Partial<Record<"mask" | "key" | "p" | "g" | "out", T>>;
+
+function named<T>(names: readonly (string | null)[], values: readonly T[]): Inputs<T> {
+  const entries = names.flatMap((name, i) => (name === null ? [] : [[name, values[i] as T]]));
+  return Object.fromEntries(entries) as Inputs<T>;
 }
 
-/** Attributes begin with whether the attention is causal and its scale. */
+/** What a call's kernel computes and reads. Attributes begin with whether the attention is causal and its scale. */
 function problemOf(
-  inputs: Record<string, ValueType>,
-  layouts: Record<string, KernelLayout>,
-  attributes: readonly number[],
-): AttentionProblem {
-  const { q, k, v, mask } = inputs as { q: ValueType; k: ValueType; v: ValueType; mask?: ValueType };
-  const rank = q.shape.length;
-  const operand = (name: string): Operand => operandOf(name, inputs[name], layouts[name]);
+  names: readonly (string | null)[],
+  { inputs, layouts, attributes }: KernelCall,
+): AttentionProblem & Inputs<Operand> {
+  const operands = inputs.map(({ shape, dtype }, i): Operand => {
+    const name = names[i] as string;
+    const width = shape[shape.length - 1] as number;
+    return { name, binding: name, dtype, offset: 0, strides: stridesOf(shape), width, ...layouts?.[i] };
+  });
+  const all = named(names, operands);
+  const [q, k] = inputs as readonly [ValueType, ValueType];
   return {
+    ...all,
     batch: q.shape.slice(0, -2),
-    queries: q.shape[rank - 2] as number,
-    keys: k.shape[rank - 2] as number,
+    queries: q.shape[q.shape.length - 2] as number,
+    keys: k.shape[k.shape.length - 2] as number,
     causal: attributes[0] === 1,
     scale: attributes[1] as number,
-    mask: mask === undefined ? null : operand("mask"),
-    dropout: inputs.key !== undefined,
-    q: operandOf("q", q, layouts.q),
-    k: operandOf("k", k, layouts.k),
-    v: operandOf("v", v, layouts.v),
+    dropout: all.key !== undefined,
   };
 }
 
-function operandOf(name: string, type: ValueType | undefined, layout: KernelLayout | undefined): Operand {
-  if (type === undefined) throw internal(`attention without ${name}`);
-  const { shape, dtype } = type;
-  return {
-    name,
-    binding: layout?.binding ?? name,
-    dtype,
-    offset: layout?.offset ?? 0,
-    strides: layout?.strides ?? stridesOf(shape),
-    width: shape[shape.length - 1] as number,
-  };
-}
-
-function resultOperand(q: ValueType, v: ValueType, order: readonly number[]): Operand {
-  const shape = [...q.shape.slice(0, -1), v.shape[v.shape.length - 1] as number];
-  return {
-    name: "out",
-    binding: "out",
-    dtype: q.dtype,
-    offset: 0,
-    strides: denseStrides(shape, order),
-    width: shape[shape.length - 1] as number,
-  };
+function resultOperand({ batch, queries, q, v }: AttentionProblem, order: readonly number[]): Operand {
+  const { width } = v;
+  const strides = denseStrides([...batch, queries, width], order);
+  return { name: "out", binding: "out", dtype: q.dtype, offset: 0, strides, width };
 }
 
 /** Attributes of the backward kernels: causal, scale, length, sums, then each part's offset and strides. */
 function backwardOperands(
-  inputs: Record<string, ValueType>,
-  layouts: Record<string, KernelLayout>,
+  { q, k, v, g }: AttentionProblem & Inputs<Operand>,
   attributes: readonly number[],
 ): BackwardOperands {
-  const rank = (inputs.q as ValueType).shape.length;
-  const part = (name: string, of: string, i: number): Operand => {
-    const start = 4 + i * (rank + 1);
-    const { shape } = inputs[of] as ValueType;
-    return {
-      name,
-      binding: "gradients",
-      dtype: "f32",
-      offset: attributes[start] as number,
-      strides: attributes.slice(start + 1, start + 1 + rank),
-      width: shape[rank - 1] as number,
-    };
-  };
-  return {
-    g: operandOf("g", inputs.g, layouts.g),
-    sums: attributes[3] as number,
-    dq: part("dq", "q", 0),
-    dk: part("dk", "k", 1),
-    dv: part("dv", "v", 2),
-  };
+  const rank = q.strides.length;
+  const [dq, dk, dv] = [q, k, v].map(({ name, width }, i): Operand => {
+    const [offset, ...strides] = attributes.slice(4 + i * (rank + 1), 4 + (i + 1) * (rank + 1)) as [number];
+    return { name: `d${name}`, binding: "gradients", dtype: "f32", offset, strides, width };
+  }) as [Operand, Operand, Operand];
+  return { g: g as Operand, sums: attributes[3] as number, dq, dk, dv };
 }
 
-function valuesOf(inputs: Record<string, Float64Array>): AttentionValues {
-  const { q, k, v, mask, key, p } = inputs as Record<"q" | "k" | "v", Float64Array> &
-    Partial<Record<"mask" | "key" | "p", Float64Array>>;
-  return {
-    q,
-    k,
-    v,
-    mask: mask ?? null,
-    dropout: key === undefined || p === undefined ? null : [key[0] as number, p[0] as number],
-  };
-}
-
-const chunksOf = ({ width }: Operand): number => Math.ceil(width / 4);
-
-/** A kernel's rows, and the vec4 operations that each takes per row of the other side: what schedules depend on. */
-function workOf(kernel: keyof Programs, { q, v, queries, keys }: AttentionProblem): [rows: number, lines: number] {
-  const [e, d] = [chunksOf(q), chunksOf(v)];
-  switch (kernel) {
-    case "forward":
-      return [queries, e + d];
-    case "queries":
-      return [queries, 2 * e + d];
-    case "keys":
-      return [keys, 2 * (e + d)];
-    default:
-      return kernel satisfies never;
-  }
+function valuesOf({ q, k, v, mask, key, p }: Inputs<Float64Array>): AttentionValues {
+  const dropout = key === undefined || p === undefined ? null : ([key[0], p[0]] as [number, number]);
+  return { q, k, v, mask: mask ?? null, dropout };
 }
 
 function makePrograms(form: Form): Programs {
   const optional = [...(form.mask ? ["mask"] : []), ...(form.dropout ? ["key", "p"] : [])];
-  const shared = { strided: true, scalars: ["key", "p"] };
-  const forwardNames = [...FORWARD, ...optional];
-  const queryNames = [...QUERIES, ...optional];
-  const keyNames = [...KEYS, ...optional];
-  const buffer = (attributes: readonly number[]): KernelOutput => ({
-    name: "gradients",
-    shape: [attributes[2] as number],
-    dtype: "f32",
+  const program = (
+    kernel: AttentionKernel,
+    inputs: readonly (string | null)[],
+    rest: Pick<KernelProgram, "name" | "outputs" | "reference">,
+  ): KernelProgram => ({
+    ...rest,
+    inputs,
+    strided: true,
+    scalars: ["key", "p"],
+    schedules: (call, device) => attentionSchedules(kernel, problemOf(inputs, call), device),
+    write: (call, device, given) => {
+      const problem = problemOf(inputs, call);
+      const schedule = given as AttentionSchedule | null;
+      const writer = (...others: Operand[]) => new AttentionWriter(kernel, problem, others, device, schedule);
+      if (kernel === "forward") {
+        const out = resultOperand(problem, call.attributes.slice(2));
+        return writer(out).forward(out);
+      }
+      const operands = backwardOperands(problem, call.attributes);
+      const { g, dq, dk, dv } = operands;
+      if (kernel === "keys") return writer(g, dk, dv).keys(operands);
+      const out = problem.out as Operand;
+      return writer(g, dq, out).queries(operands, out);
+    },
   });
-  const problemIn = (names: readonly (string | null)[], call: KernelCall): AttentionProblem =>
-    problemOf(named(names, call.inputs), named(names, call.layouts ?? []), call.attributes);
-  const schedulesOf =
-    (kernel: keyof Programs, names: readonly (string | null)[]): NonNullable<KernelProgram["schedules"]> =>
-    (call, device) =>
-      attentionSchedules(...workOf(kernel, problemIn(names, call)), device);
-  /** Writes kernels that read and write the queries, keys and values, and `operands` besides. */
-  const writer = (
-    kernel: keyof Programs,
-    problem: AttentionProblem,
-    operands: readonly Operand[],
-    device: DeviceTraits,
-    schedule: KernelSchedule | null,
-  ): AttentionWriter => {
-    const own = (schedule as AttentionSchedule | null) ?? attentionSchedule(...workOf(kernel, problem), device);
-    return new AttentionWriter(problem, [problem.q, problem.k, problem.v, ...operands], own, device);
-  };
-  const forward: KernelProgram = {
-    ...shared,
+  const forwardNames = [...FORWARD, ...optional];
+  const forward = program("forward", forwardNames, {
     name: "attention",
-    schedules: schedulesOf("forward", forwardNames),
-    inputs: forwardNames,
-    outputs: (inputs, attributes) => {
-      const [q, , v] = inputs;
+    outputs: ([q, , v], attributes) => {
       const { shape, dtype } = q as ValueType;
       const all = [...shape.slice(0, -1), (v as ValueType).shape[shape.length - 1] as number];
       return [
@@ -337,51 +247,34 @@ function makePrograms(form: Form): Programs {
         { name: "logs", shape: shape.slice(0, -1), dtype: "f32" },
       ];
     },
-    write: (call, device, schedule) => {
-      const [q, , v] = call.inputs as readonly [ValueType, ValueType, ValueType];
-      const out = resultOperand(q, v, call.attributes.slice(2));
-      return writer("forward", problemIn(forwardNames, call), [out], device, schedule).forward(out, "logs");
-    },
     reference: (values, call) => {
-      const [q, , v] = call.inputs as readonly [ValueType, ValueType, ValueType];
-      const problem = problemOf(named(forwardNames, call.inputs), {}, call.attributes);
-      const out = resultOperand(q, v, call.attributes.slice(2));
+      const problem = problemOf(forwardNames, call);
+      const out = resultOperand(problem, call.attributes.slice(2));
       return forwardReference(problem, valuesOf(named(forwardNames, values)), out);
     },
-  };
-  const backward = (side: "queries" | "keys", names: readonly (string | null)[]): KernelProgram => {
-    const present = names.filter((name) => name !== null);
-    return {
-      ...shared,
+  });
+  const backward = (side: "queries" | "keys", names: readonly (string | null)[]): KernelProgram =>
+    program(side, names, {
       name: `attention backward (${side})`,
-      inputs: names,
-      outputs: (_inputs, attributes) => [
-        side === "queries" ? buffer(attributes) : { ...buffer(attributes), initial: names.indexOf(null) },
-      ],
-      schedules: schedulesOf(side, names),
-      write: (call, device, schedule): KernelText => {
-        const inputs = named(present, call.inputs);
-        const layouts = named(present, call.layouts ?? []);
-        const problem = problemIn(present, call);
-        const operands = backwardOperands(inputs, layouts, call.attributes);
-        const { g, dq, dk, dv } = operands;
-        if (side === "keys") return writer(side, problem, [g, dk, dv], device, schedule).keys(operands, "logs");
-        const out = operandOf("out", inputs.out, layouts.out);
-        return writer(side, problem, [g, dq, out], device, schedule).queries(operands, out, "logs");
+      outputs: (_inputs, attributes) => {
+        const output: KernelOutput = { name: "gradients", shape: [attributes[2] as number], dtype: "f32" };
+        return [side === "queries" ? output : { ...output, initial: names.indexOf(null) }];
       },
       reference: (values, call) => {
-        const inputs = named(present, call.inputs);
-        const given = named(present, values);
+        const given = named(names, values);
         const start = values[names.indexOf(null)];
         const gradients = start === undefined ? new Float64Array(call.attributes[2] as number) : start.slice();
-        const operands = backwardOperands(inputs, {}, call.attributes);
-        const problem = problemOf(inputs, {}, call.attributes);
+        const problem = problemOf(names, call);
+        const operands = backwardOperands(problem, call.attributes);
         backwardReference(problem, valuesOf(given), operands, given.g as Float64Array, gradients, side);
         return [gradients];
       },
-    };
+    });
+  return {
+    forward,
+    queries: backward("queries", [...QUERIES, ...optional]),
+    keys: backward("keys", [...KEYS, ...optional, null]),
   };
-  return { forward, queries: backward("queries", queryNames), keys: backward("keys", [...keyNames, null]) };
 }
 
 /** The gradient of a value that kernels have computed flows through the ops that say the same. */
@@ -438,7 +331,7 @@ export function attentionKernels({ q, k, v, mask, isCausal, scale, dropout }: At
   // The result lies as the queries do, so that heads are side by side again without being moved.
   const { strides } = stridedSource(q.node);
   const order = strides.includes(0) ? [...strides.keys()] : orderOf(strides);
-  const inputs = [q, k, v, ...(mask === null ? [] : [mask]), ...(dropout ?? [])];
+  const inputs = [q, k, v, mask, ...(dropout ?? [])].filter((x) => x !== null);
   const [out] = recordKernel(definition, inputs, [Number(isCausal), scale, ...order]);
   return permute(out as Tensor, inverse(order));
 }

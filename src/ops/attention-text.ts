@@ -40,7 +40,7 @@ export interface AttentionProblem {
   readonly keys: number;
   readonly scale: number;
   readonly causal: boolean;
-  readonly mask: Operand | null;
+  readonly mask?: Operand;
   readonly dropout: boolean;
   readonly q: Operand;
   readonly k: Operand;
@@ -69,8 +69,19 @@ const MOST_LINES = [32, 64] as const;
 const SLACK = 20;
 const LOWEST = "-0x1.fffffep+127f";
 
-/** The schedule for a kernel whose rows take `lines` vec4 operations per row of the other side. */
-export function attentionSchedule(rows: number, lines: number, device: DeviceTraits): AttentionSchedule {
+/** The three kernels: the result; dq, with each row's sum of g · out; dk and dv. */
+export type AttentionKernel = "forward" | "queries" | "keys";
+
+/** A kernel's rows, and the vec4 operations that each takes per row of the other side. */
+function workOf(kernel: AttentionKernel, { q, v, queries, keys }: AttentionProblem): [rows: number, lines: number] {
+  const [e, d] = [chunks(q), chunks(v)];
+  if (kernel === "keys") return [keys, 2 * (e + d)];
+  return [queries, kernel === "forward" ? e + d : 2 * e + d];
+}
+
+/** The schedule that is taken unless another was measured. */
+function standardSchedule(kernel: AttentionKernel, problem: AttentionProblem, device: DeviceTraits): AttentionSchedule {
+  const [rows, lines] = workOf(kernel, problem);
   if (device.kind === "software") {
     // Loads are gathers there: the more rows share them the better.
     let each = rows < FEW ? 2 : 4;
@@ -83,8 +94,13 @@ export function attentionSchedule(rows: number, lines: number, device: DeviceTra
 }
 
 /** That schedule, then others that may be faster. */
-export function attentionSchedules(rows: number, lines: number, device: DeviceTraits): AttentionSchedule[] {
-  const standard = attentionSchedule(rows, lines, device);
+export function attentionSchedules(
+  kernel: AttentionKernel,
+  problem: AttentionProblem,
+  device: DeviceTraits,
+): AttentionSchedule[] {
+  const [rows, lines] = workOf(kernel, problem);
+  const standard = standardSchedule(kernel, problem, device);
   const { kind, subgroupSize } = device;
   // One lane loads for all in its workgroup: that is one subgroup.
   const ways: Omit<AttentionSchedule, "rows">[] = subgroupSize > 1 ? [{ size: subgroupSize, share: "subgroup" }] : [];
@@ -101,39 +117,43 @@ const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Writes the texts of one problem on one device. */
 export class AttentionWriter {
+  readonly #kernel: AttentionKernel;
   readonly #problem: AttentionProblem;
+  readonly #operands: readonly Operand[];
   readonly #schedule: AttentionSchedule;
   readonly #device: DeviceTraits;
-  readonly #functions: string[] = [];
+  /** Functions and variables of the module by name. */
+  readonly #declarations = new Map<string, string>();
   readonly #types: Record<string, string> = {};
   /** Bindings that are read or written as vec4. */
   readonly #wide: ReadonlySet<string>;
   readonly #lines: string[] = [];
 
+  /** For a kernel that reads and writes the queries, keys and values, and `others` besides. */
   constructor(
+    kernel: AttentionKernel,
     problem: AttentionProblem,
-    operands: readonly Operand[],
-    schedule: AttentionSchedule,
+    others: readonly Operand[],
     device: DeviceTraits,
+    schedule: AttentionSchedule | null,
   ) {
+    this.#kernel = kernel;
     this.#problem = problem;
-    this.#schedule = schedule;
+    this.#operands = [problem.q, problem.k, problem.v, ...others];
+    this.#schedule = schedule ?? standardSchedule(kernel, problem, device);
     this.#device = device;
-    const narrow = new Set(operands.filter((x) => !isWide(x)).map((x) => x.binding));
-    this.#wide = new Set(operands.map((x) => x.binding).filter((name) => !narrow.has(name)));
-    for (const { binding, dtype } of operands) {
-      const element = dtype === "f16" ? "f16" : "f32";
-      this.#types[binding] = this.#wide.has(binding) ? `array<vec4<${element}>>` : `array<${element}>`;
-    }
+    const narrow = this.#operands.filter((x) => !isWide(x)).map((x) => x.binding);
+    this.#wide = new Set(this.#operands.map((x) => x.binding).filter((name) => !narrow.includes(name)));
+    for (const { binding, dtype } of this.#operands)
+      this.#types[binding] = this.#wide.has(binding) ? `array<vec4<${dtype}>>` : `array<${dtype}>`;
   }
 
   /** out = softmax(q·kᵀ·scale + mask)·v, and the logarithm of each row's sum of powers. */
-  forward(out: Operand, logSums: string): KernelText {
+  forward(out: Operand): KernelText {
     const { q, v, queries, scale } = this.#problem;
     const rows = range(this.#schedule.rows);
     const [e, d] = [chunks(q), chunks(v)];
-    this.#head(queries);
-    this.#stage(Math.max(e, d));
+    this.#head(Math.max(e, d));
     this.#own("q", q, queries, scale);
     for (const r of rows) {
       this.#line(`var max_${r} = ${LOWEST};`, `var sum_${r} = 0.0;`);
@@ -166,29 +186,26 @@ export class AttentionWriter {
     for (const r of rows) {
       this.#line(`let scale_${r} = select(1.0 / sum_${r}, ${nan}, sum_${r} == 0.0);`);
       this.#line(`if (row_${r} < ${queries}) {`);
-      this.#line(
-        `  ${logSums}[batch * ${queries} + row_${r}] = select(max_${r} + log(sum_${r}), ${nan}, sum_${r} == 0.0);`,
-      );
+      this.#line(`  logs[batch * ${queries} + row_${r}] = select(max_${r} + log(sum_${r}), ${nan}, sum_${r} == 0.0);`);
       this.#line("}");
     }
     this.#store("o", out, queries, (r) => `scale_${r}`);
-    return this.#finish(2 * (e + d));
+    return this.#finish();
   }
 
   /** dq, and each row's sum of g · out, which the other kernel needs as well. */
-  queries(operands: BackwardOperands, out: Operand, logSums: string): KernelText {
+  queries(operands: BackwardOperands, out: Operand): KernelText {
     const { q, v, queries, scale } = this.#problem;
     const { g, dq, sums } = operands;
     const rows = range(this.#schedule.rows);
     const [e, d] = [chunks(q), chunks(v)];
-    this.#head(queries);
-    this.#stage(Math.max(e, d));
+    this.#head(Math.max(e, d));
     this.#own("q", q, queries, scale);
     this.#own("g", g, queries, 1);
     this.#load(out, queries, 1);
     for (const r of rows) {
       const terms = range(d).map((c) => `dot(g${r}_${c}, stage[${r * d + c}])`);
-      this.#line(`let log_sum_${r} = ${logSums}[batch * ${queries} + min(row_${r}, ${queries - 1})];`);
+      this.#line(`let log_sum_${r} = logs[batch * ${queries} + min(row_${r}, ${queries - 1})];`);
       this.#line(`let total_${r} = ${terms.join(" + ")};`);
       for (const c of range(e)) this.#line(`var d${r}_${c} = vec4<f32>(0.0);`);
       this.#line(`if (row_${r} < ${queries}) {`);
@@ -206,17 +223,16 @@ export class AttentionWriter {
       this.#accumulate("d", "t", "k", e);
     });
     this.#store("d", dq, queries, () => literal(scale));
-    return this.#finish(2 * (2 * e + d));
+    return this.#finish();
   }
 
   /** dk and dv. */
-  keys(operands: BackwardOperands, logSums: string): KernelText {
+  keys(operands: BackwardOperands): KernelText {
     const { q, k, v, queries, keys, causal, scale } = this.#problem;
     const { g, dk, dv, sums } = operands;
     const rows = range(this.#schedule.rows);
     const [e, d] = [chunks(k), chunks(v)];
-    this.#head(keys);
-    this.#stage(Math.max(e, d));
+    this.#head(Math.max(e, d));
     this.#own("k", k, keys, scale);
     this.#own("v", v, keys, 1);
     for (const r of rows) {
@@ -232,7 +248,7 @@ export class AttentionWriter {
       ],
       queries,
       () => {
-        this.#line(`let log_sum = ${logSums}[batch * ${queries} + j];`);
+        this.#line(`let log_sum = logs[batch * ${queries} + j];`);
         this.#line(`let total = ${this.#place(dk.binding, `(${sums} + batch * ${queries} + j)`)};`);
         this.#dots("s", "k", "q", e);
         this.#dots("t", "v", "g", d);
@@ -252,7 +268,7 @@ export class AttentionWriter {
     );
     this.#store("a", dk, keys, () => literal(scale));
     this.#store("b", dv, keys, () => "1.0");
-    return this.#finish(4 * (e + d));
+    return this.#finish();
   }
 
   /** Rows of a workgroup. */
@@ -260,31 +276,36 @@ export class AttentionWriter {
     return this.#schedule.rows * this.#schedule.size;
   }
 
-  #rowsOfSide = 0;
-
   #line(...lines: string[]): void {
     this.#lines.push(...lines);
   }
 
-  /** Which rows this invocation has. */
-  #head(count: number): void {
-    this.#rowsOfSide = count;
+  /** Workgroups per matrix of the batch, and in all. */
+  #groups(): [blocks: number, total: number] {
+    const blocks = Math.ceil(workOf(this.#kernel, this.#problem)[0] / this.#block);
+    return [blocks, blocks * sizeOf(this.#problem.batch)];
+  }
+
+  /**
+   * Where the operands' matrices begin, which rows this invocation has, and the stage: what rows of up to `width` vec4s go through on their way
+   * between memory and registers, in one loop instead of a line per vec4.
+   */
+  #head(width: number): void {
+    const { mask } = this.#problem;
     const { rows, size } = this.#schedule;
-    const blocks = Math.ceil(count / this.#block);
-    const total = blocks * sizeOf(this.#problem.batch);
+    const [blocks, total] = this.#groups();
     this.#line(
       `if (group >= ${total}u) { return; }`,
       `let batch = i32(group) / ${blocks};`,
       `let block = i32(group) % ${blocks};`,
+      ...[...this.#operands, ...(mask === undefined ? [] : [mask])].map(
+        (x) => `let ${x.name}_base = ${this.#start(x)};`,
+      ),
       `let first = block * ${this.#block} + i32(local);`,
       ...(this.#schedule.share === "subgroup" ? ["let part = i32(lane);"] : []),
       ...range(rows).map((r) => `let row_${r} = first + ${r * size};`),
+      `var stage: array<vec4<f32>, ${rows * width}>;`,
     );
-  }
-
-  /** What rows go through on their way between memory and registers: one loop instead of a line per vec4. */
-  #stage(width: number): void {
-    this.#line(`var stage: array<vec4<f32>, ${this.#schedule.rows * width}>;`);
   }
 
   /** A loop's number of rounds: software drivers unroll what they can count, and compile the result for seconds. */
@@ -295,11 +316,10 @@ export class AttentionWriter {
   /** The invocation's rows of an operand, times a factor, on the stage. */
   #load(x: Operand, count: number, factor: number): void {
     const width = chunks(x);
-    const base = this.#base(x);
     const row = `min(first + i / ${width} * ${this.#schedule.size}, ${count - 1})`;
     this.#line(
       `for (var i = 0; i < ${this.#rounds(this.#schedule.rows * width)}; i++) {`,
-      `  stage[i] = ${this.#read(x)}(${base} + ${row} * ${this.#stride(x)}, i % ${width})${factor === 1 ? "" : ` * ${literal(factor)}`};`,
+      `  stage[i] = ${this.#read(x)}(${x.name}_base + ${row} * ${this.#stride(x)}, i % ${width})${factor === 1 ? "" : ` * ${literal(factor)}`};`,
       "}",
     );
   }
@@ -314,13 +334,12 @@ export class AttentionWriter {
 
   #store(name: string, x: Operand, count: number, factor: (r: number) => string): void {
     const width = chunks(x);
-    const base = this.#base(x);
     for (const r of range(this.#schedule.rows))
       for (const c of range(width)) this.#line(`stage[${r * width + c}] = ${name}${r}_${c} * ${factor(r)};`);
     this.#line(
       `for (var i = 0; i < ${this.#rounds(this.#schedule.rows * width)}; i++) {`,
       `  let row = first + i / ${width} * ${this.#schedule.size};`,
-      `  if (row < ${count}) { ${this.#write(x)}(${base} + row * ${this.#stride(x)}, i % ${width}, stage[i]); }`,
+      `  if (row < ${count}) { ${this.#write(x)}(${x.name}_base + row * ${this.#stride(x)}, i % ${width}, stage[i]); }`,
       "}",
     );
   }
@@ -350,7 +369,7 @@ export class AttentionWriter {
       this.#line(`for (var j = ${begin}; j < ${last}; j++) {`);
       for (const [x, name] of operands) {
         const width = chunks(x);
-        this.#line(`let ${name}_at = ${this.#base(x)} + j * ${this.#stride(x)};`);
+        this.#line(`let ${name}_at = ${x.name}_base + j * ${this.#stride(x)};`);
         for (const c of range(Math.ceil(width / size)))
           this.#line(`let ${name}_${c} = ${this.#read(x)}(${name}_at, min(part + ${c * size}, ${width - 1}));`);
       }
@@ -360,15 +379,13 @@ export class AttentionWriter {
     }
     const widths = operands.map(([x]) => chunks(x));
     const tile = Math.max(1, Math.min(MOST_TILE, Math.floor(TILE_BYTES / 16 / widths.reduce((sum, n) => sum + n, 0))));
-    operands.forEach(([, name], i) => {
-      this.#functions.push(`var<workgroup> tile_${name}: array<vec4<f32>, ${tile * (widths[i] as number)}>;`);
-    });
     this.#line(`for (var start = ${begin}; start < ${last}; start += ${tile}) {`, "workgroupBarrier();");
     operands.forEach(([x, name], i) => {
       const width = widths[i] as number;
+      this.#declarations.set(name, `var<workgroup> tile_${name}: array<vec4<f32>, ${tile * width}>;`);
       this.#line(
         `for (var i = i32(local); i < ${this.#rounds(tile * width)}; i += ${size}) {`,
-        `  tile_${name}[i] = ${this.#read(x)}(${this.#base(x)} + min(start + i / ${width}, ${count - 1}) * ${this.#stride(x)}, i % ${width});`,
+        `  tile_${name}[i] = ${this.#read(x)}(${x.name}_base + min(start + i / ${width}, ${count - 1}) * ${this.#stride(x)}, i % ${width});`,
         "}",
       );
     });
@@ -392,19 +409,23 @@ export class AttentionWriter {
   #dots(name: string, own: string, streamed: string, width: number): void {
     const rows = range(this.#schedule.rows);
     for (const r of rows) this.#line(`var ${name}_${r} = 0.0;`);
-    for (const c of range(width)) {
-      this.#line("{", `  let x = ${this.#chunk(streamed, width, c)};`);
-      for (const r of rows) this.#line(`  ${name}_${r} += dot(${own}${r}_${c}, x);`);
-      this.#line("}");
-    }
+    this.#eachChunk(streamed, width, (r, c) => `${name}_${r} += dot(${own}${r}_${c}, x);`);
   }
 
   /** name += factor · streamed. */
   #accumulate(name: string, factor: string, streamed: string, width: number): void {
+    this.#eachChunk(
+      streamed,
+      width,
+      (r, c) => `${name}${r}_${c} = fma(vec4<f32>(${factor}_${r}), x, ${name}${r}_${c});`,
+    );
+  }
+
+  /** For each part c of the row that streams by, as x, a line for each own row r. */
+  #eachChunk(streamed: string, width: number, line: (r: number, c: number) => string): void {
     for (const c of range(width)) {
       this.#line("{", `  let x = ${this.#chunk(streamed, width, c)};`);
-      for (const r of range(this.#schedule.rows))
-        this.#line(`  ${name}${r}_${c} = fma(vec4<f32>(${factor}_${r}), x, ${name}${r}_${c});`);
+      for (const r of range(this.#schedule.rows)) this.#line(`  ${line(r, c)}`);
       this.#line("}");
     }
   }
@@ -413,11 +434,11 @@ export class AttentionWriter {
   #visible(r: number, query: string, key: string): string | null {
     const { mask, causal, queries, keys } = this.#problem;
     const conditions = causal ? [`(${key} <= ${query})`] : [];
-    if (mask !== null) {
+    if (mask !== undefined) {
       const rank = mask.strides.length;
       const clamped = (at: string, count: number) => (at.startsWith("row") ? `min(${at}, ${count - 1})` : at);
       const at = [
-        this.#base(mask),
+        "mask_base",
         `${clamped(query, queries)} * ${mask.strides[rank - 2]}`,
         `${clamped(key, keys)} * ${mask.strides[rank - 1]}`,
       ].join(" + ");
@@ -444,32 +465,20 @@ export class AttentionWriter {
     return (x.strides[x.strides.length - 2] as number) / this.#unit(x);
   }
 
-  readonly #bases = new Map<string, string>();
-
-  /** Name of the place where the operand's matrix of this batch begins. */
-  #base(x: Operand): string {
-    const known = this.#bases.get(x.name);
-    if (known !== undefined) return known;
-    const name = `${x.name}_base`;
-    const unit = this.#wide.has(x.binding) ? 4 : 1;
+  /** Where the operand's matrix of this batch begins. */
+  #start(x: Operand): string {
+    const unit = this.#unit(x);
     const terms = batchTerms(this.#problem.batch, x.strides).map(({ inner, size, stride }) => {
       const above = inner === 1 ? "batch" : `batch / ${inner}`;
       return `${size === null ? `(${above})` : `(${above} % ${size})`} * ${stride / unit}`;
     });
-    if (x.offset !== 0 || terms.length === 0) terms.push(String(x.offset / unit));
-    // In front of all loops.
-    this.#starts.push(`let ${name} = ${terms.join(" + ")};`);
-    this.#bases.set(x.name, name);
-    return name;
+    return [...terms, x.offset / unit].join(" + ");
   }
-
-  readonly #starts: string[] = [];
 
   /** Name of the function that reads vec4 `d` of a row. */
   #read(x: Operand): string {
     const name = `read_${x.name}`;
     const { binding, width } = x;
-    const head = `fn ${name}(at: i32, d: i32) -> vec4<f32> {`;
     const step = x.strides[x.strides.length - 1] as number;
     const lines = this.#wide.has(binding)
       ? [`  return vec4<f32>(${binding}[at + d]);`]
@@ -483,7 +492,7 @@ export class AttentionWriter {
             })
             .join(", ")});`,
         ];
-    this.#define(name, [head, ...lines, "}"]);
+    this.#define(name, `fn ${name}(at: i32, d: i32) -> vec4<f32> {`, lines);
     return name;
   }
 
@@ -492,17 +501,16 @@ export class AttentionWriter {
     const name = `write_${x.name}`;
     const { binding, width, dtype } = x;
     const step = x.strides[x.strides.length - 1] as number;
-    const element = dtype === "f16" ? "f16" : "f32";
     const lines = this.#wide.has(binding)
-      ? [`  ${binding}[at + d] = vec4<${element}>(value);`]
+      ? [`  ${binding}[at + d] = vec4<${dtype}>(value);`]
       : [
           `  let i = at + d * ${4 * step};`,
           ...range(4).map((c) => {
-            const store = `${binding}[i + ${c * step}] = ${element}(value[${c}]);`;
+            const store = `${binding}[i + ${c * step}] = ${dtype}(value[${c}]);`;
             return c > 0 && width % 4 !== 0 ? `  if (d * 4 + ${c} < ${width}) { ${store} }` : `  ${store}`;
           }),
         ];
-    this.#define(name, [`fn ${name}(at: i32, d: i32, value: vec4<f32>) {`, ...lines, "}"]);
+    this.#define(name, `fn ${name}(at: i32, d: i32, value: vec4<f32>) {`, lines);
     return name;
   }
 
@@ -511,26 +519,25 @@ export class AttentionWriter {
     return this.#wide.has(binding) ? `${binding}[${at} >> 2u][${at} & 3]` : `${binding}[${at}]`;
   }
 
-  #define(name: string, lines: readonly string[]): void {
-    const text = lines.join("\n");
-    if (!this.#functions.some((known) => known.startsWith(`fn ${name}(`))) this.#functions.push(text);
+  #define(name: string, head: string, lines: readonly string[]): void {
+    this.#declarations.set(name, [head, ...lines, "}"].join("\n"));
   }
 
-  /** The text, and its flops: `operations` per element of a vec4 of each pair of rows. */
-  #finish(operations: number): KernelText {
+  /** The text, and its flops. */
+  #finish(): KernelText {
     const { batch, queries, keys, causal, dropout } = this.#problem;
     const { size, share } = this.#schedule;
     const subgroups = share === "subgroup";
-    const at = this.#lines.findIndex((line) => line.startsWith("let first"));
-    const body = [...this.#lines.slice(0, at), ...this.#starts, ...this.#lines.slice(at)];
     const helpers = dropout ? forLanes(DROPOUT, 1) : [];
     const pairs = sizeOf(batch) * queries * keys * (causal ? 0.5 : 1);
+    const main = entryPoint(size, this.#lines.join("\n"), { subgroups });
     return {
-      wgsl: [...helpers, ...this.#functions, "", entryPoint(size, body.join("\n"), { subgroups })].join("\n"),
-      workgroups: Math.ceil(this.#rowsOfSide / this.#block) * sizeOf(batch),
+      wgsl: [...helpers, ...this.#declarations.values(), "", main].join("\n"),
+      workgroups: this.#groups()[1],
       types: this.#types,
       ...(subgroups ? { enable: ["subgroups"] } : {}),
-      flops: 4 * operations * pairs,
+      // A multiplication and an addition per element of a vec4.
+      flops: 8 * workOf(this.#kernel, this.#problem)[1] * pairs,
     };
   }
 }

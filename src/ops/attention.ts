@@ -1,14 +1,13 @@
 // Attention in one pass over the keys, with no matrix of weights in memory; few queries take a composition of ops instead.
 
 import { promote } from "../dtype.ts";
-import { ShapeError, WgradError } from "../errors.ts";
 import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
-import { checkFloat } from "./arguments.ts";
+import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
+import { checkFloat, filled } from "./arguments.ts";
 import { composedAttention } from "./attention-composed.ts";
 import { type AttentionInputs, attentionKernels } from "./attention-kernels.ts";
-import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { cast, checkNumber, expectTensor } from "./define.ts";
 import { dropProbability, type Probability } from "./dropout.ts";
 import { expand } from "./views.ts";
 
@@ -35,11 +34,20 @@ export function scaledDotProductAttention(
   options: AttentionOptions = {},
 ): Tensor {
   const op = "scaledDotProductAttention";
-  checkOptions(op, options, ["attnMask", "dropoutP", "isCausal", "scale"]);
+  const {
+    attnMask: mask,
+    dropoutP,
+    isCausal,
+    scale: given,
+  } = filled(op, options, {
+    attnMask: null,
+    dropoutP: null,
+    isCausal: false,
+    scale: null,
+  });
   checkFloat(op, query, "the query");
   checkFloat(op, key, "the key");
   checkFloat(op, value, "the value");
-  const shapes = [query.shape, key.shape, value.shape];
   const last = (x: Tensor, back: number): number => x.shape[x.ndim - back] as number;
   if (
     query.ndim < 2 ||
@@ -48,24 +56,19 @@ export function scaledDotProductAttention(
     last(query, 1) !== last(key, 1) ||
     last(key, 2) !== last(value, 2)
   ) {
-    throw new ShapeError(
-      `${op}: needs [..., L, E], [..., S, E] and [..., S, V], got ${shapes.map(formatShape).join(", ")}.`,
-      { op, shapes },
-    );
+    throw shapeError`${op}: needs [..., L, E], [..., S, E] and [..., S, V], got ${query.shape}, ${key.shape}, ${value.shape}.`;
   }
   const [l, s] = [last(query, 2), last(key, 2)];
-  const mask = options.attnMask ?? null;
-  const isCausal = options.isCausal ?? false;
   if (mask !== null && isCausal)
-    throw new WgradError(`${op}: either attnMask or isCausal, not both. Put the causal part into the mask.`, { op });
-  const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(last(query, 1)));
-  const batch = broadcastShapes(op, ...shapes.map((shape) => shape.slice(0, -2)));
+    throw opError`${op}: either attnMask or isCausal, not both. Put the causal part into the mask.`;
+  const scale = checkNumber(op, "scale", given ?? 1 / Math.sqrt(last(query, 1)));
+  const batch = broadcastShapes(op, ...[query, key, value].map((x) => x.shape.slice(0, -2)));
   if (mask !== null) {
     expectTensor(op, mask, "attnMask");
     broadcastShapes(op, [...batch, l, s], mask.shape);
   }
   const dtype = [key, value].reduce((d, x) => promote(d, x.dtype), query.dtype);
-  const p = dropProbability(op, query, options.dropoutP ?? 0, { training: true });
+  const p = dropProbability(op, query, dropoutP ?? 0, { training: true });
   const inputs: AttentionInputs = {
     q: cast(query, dtype),
     k: cast(key, dtype),

@@ -1,20 +1,10 @@
 // Bits of integers: complement and shifts.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { dtypeError } from "../shape.ts";
 import { logicalNot } from "./arithmetic.ts";
-import {
-  type Binary,
-  binary,
-  convert,
-  type DTypeRule,
-  expectTensor,
-  integral,
-  promoteOperands,
-  type Unary,
-  unary,
-} from "./define.ts";
+import { type Binary, binary, type DTypeRule, expectTensor, integral, type Unary, unary } from "./define.ts";
 
 const complement: Unary = unary("bitwiseNot", {
   dtype: integral,
@@ -30,8 +20,7 @@ export function bitwiseNot(x: Tensor): Tensor {
 
 /** Integers; bool counts as i32. */
 const shiftable: DTypeRule = (op, d) => {
-  if (isFloat(d))
-    throw new DTypeError(`${op}: operands must be integer tensors, got ${d}. x.to("i32") converts.`, { op });
+  if (isFloat(d)) throw dtypeError`${op}: operands must be integer tensors, got ${d}. x.to("i32") converts.`;
   return d === "bool" ? { operand: "i32", result: "i32" } : { operand: d, result: d };
 };
 
@@ -53,28 +42,12 @@ export const bitwiseLeftShift: Binary = binary("bitwiseLeftShift", {
   cost: 3,
 });
 
-const shiftRightSigned: Binary = binary("bitwiseRightShift", {
-  dtype: shiftable,
-  wgsl: (t, x, y) => t.call("shift_right_i32", x, y),
-  helpers: [SHIFTS],
-  reference: (x, y) => (x as number) >> (beyond(y as number) ? 31 : (y as number)),
-  derivative: null,
-  cost: 3,
-});
-
-const shiftRightUnsigned: Binary = binary("bitwiseRightShift", {
-  dtype: shiftable,
-  wgsl: (t, x, y) => t.call("shift_right_u32", x, y),
-  helpers: [SHIFTS],
-  reference: (x, y) => (beyond(y as number) ? 0 : (x as number) >>> (y as number)),
-  derivative: null,
-  cost: 3,
-});
-
 /** ⌊x / 2^y⌋ in integers; only the sign is left where y is negative or beyond 31. Throws a DTypeError for floats. */
-export function bitwiseRightShift(x: Tensor, y: Tensor | number): Tensor {
-  const op = "bitwiseRightShift";
-  const { operand } = shiftable(op, promoteOperands(op, [x, y]));
-  const apply = operand === "u32" ? shiftRightUnsigned : shiftRightSigned;
-  return apply(convert(op, x, operand), convert(op, y, operand));
-}
+export const bitwiseRightShift: Binary = binary("bitwiseRightShift", {
+  dtype: shiftable,
+  wgsl: (t, x, y) => t.call(`shift_right_${t.operand}`, x, y),
+  helpers: [SHIFTS],
+  reference: (x, y) => Math.floor((x as number) / 2 ** (beyond(y as number) ? 32 : (y as number))),
+  derivative: null,
+  cost: 3,
+});

@@ -1,15 +1,15 @@
 // Losses on classes: cross-entropy and negative log-likelihood.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
-import { cast, checkNumber, checkOptions, expectTensor, hostRange } from "./define.ts";
+import { cast, expectTensor, hostRange } from "./define.ts";
 import { iota } from "./iota.ts";
-import { type LossOptions, type Reduction, reductionOf } from "./loss-reduction.ts";
+import { type LossOptions, lossOptions, type Reduction } from "./loss-reduction.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
 import { sumOver } from "./reductions.ts";
 import { logSoftmax } from "./softmax.ts";
@@ -22,6 +22,8 @@ export interface ClassLossOptions extends LossOptions {
   readonly ignoreIndex?: number;
 }
 
+const CLASS_LOSS = { weight: null, ignoreIndex: -100 };
+
 /** Which dim holds the classes: 1 of [N, C, *], 0 of [C]. */
 function classDim(op: string, x: Tensor): number {
   checkFloat(op, x);
@@ -33,18 +35,10 @@ function classDim(op: string, x: Tensor): number {
 function checkTarget(op: string, x: Tensor, target: Tensor, dim: number, ignoreIndex: number): void {
   const wanted = x.shape.filter((_, i) => i !== dim);
   if (!sameShape(target.shape, wanted)) {
-    throw new ShapeError(
-      `${op}: class indices for ${formatShape(x.shape)} must be ${formatShape(wanted)}, got ${formatShape(target.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, target.shape],
-      },
-    );
+    throw shapeError`${op}: class indices for ${x.shape} must be ${formatShape(wanted)}, got ${target.shape}.`;
   }
   if (target.dtype !== "i32" && target.dtype !== "u32") {
-    throw new DTypeError(`${op}: class indices must be i32 or u32, got ${target.dtype}. target.to("i32") converts.`, {
-      op,
-    });
+    throw dtypeError`${op}: class indices must be i32 or u32, got ${target.dtype}. target.to("i32") converts.`;
   }
   const classes = x.shape[dim] as number;
   const range = hostRange(target);
@@ -99,19 +93,6 @@ function indexLoss(
   return trueDivide(total, sum(counted));
 }
 
-function classOptions(
-  op: string,
-  x: Tensor,
-  dim: number,
-  options: ClassLossOptions,
-): { weight: Tensor | null; ignoreIndex: number; reduction: Reduction } {
-  return {
-    weight: optionalTensor(op, "weight", options.weight, [x.shape[dim] as number]),
-    ignoreIndex: checkNumber(op, "ignoreIndex", options.ignoreIndex ?? -100),
-    reduction: reductionOf(op, options),
-  };
-}
-
 /**
  * -weight[y] · log softmax(logits)[y] of logits [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights
  * that count. A float target of the logits' shape holds probabilities: -Σ weight · t · log softmax(logits), divided by N·* for the mean.
@@ -124,11 +105,15 @@ export function crossEntropy(
   options: ClassLossOptions & { readonly labelSmoothing?: number } = {},
 ): Tensor {
   const op = "crossEntropy";
-  checkOptions(op, options, ["weight", "ignoreIndex", "labelSmoothing", "reduction"]);
+  const {
+    ignoreIndex,
+    reduction,
+    labelSmoothing: smoothing,
+    ...given
+  } = lossOptions(op, options, { ...CLASS_LOSS, labelSmoothing: 0 });
   const dim = classDim(op, logits);
   expectTensor(op, target, "the target");
-  const { weight, ignoreIndex, reduction } = classOptions(op, logits, dim, options);
-  const smoothing = checkNumber(op, "labelSmoothing", options.labelSmoothing ?? 0);
+  const weight = optionalTensor(op, "weight", given.weight, [logits.shape[dim] as number]);
   if (smoothing < 0 || smoothing > 1) throw new RangeError(`${op}: labelSmoothing must be in 0 … 1, got ${smoothing}.`);
   if (!(isFloat(target.dtype) && sameShape(target.shape, logits.shape))) {
     checkTarget(op, logits, target, dim, ignoreIndex);
@@ -150,10 +135,10 @@ export function crossEntropy(
  */
 export function nllLoss(logProbs: Tensor, target: Tensor, options: ClassLossOptions = {}): Tensor {
   const op = "nllLoss";
-  checkOptions(op, options, ["weight", "ignoreIndex", "reduction"]);
+  const { ignoreIndex, reduction, ...given } = lossOptions(op, options, CLASS_LOSS);
   const dim = classDim(op, logProbs);
   expectTensor(op, target, "the target");
-  const { weight, ignoreIndex, reduction } = classOptions(op, logProbs, dim, options);
+  const weight = optionalTensor(op, "weight", given.weight, [logProbs.shape[dim] as number]);
   checkTarget(op, logProbs, target, dim, ignoreIndex);
   return indexLoss(asSingle(logProbs), target, dim, weight, ignoreIndex, 0, reduction);
 }

@@ -1,8 +1,9 @@
 // Larger, smaller, close, finite: questions about numbers, and choices that follow from them.
 
 import { isFloat } from "../dtype.ts";
-import type { Derivative, WgslContext } from "../graph/node.ts";
+import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { filled } from "./arguments.ts";
 import { gt, IS_NAN, logicalAnd, lt, where } from "./arithmetic.ts";
 import {
   arithmetic,
@@ -22,35 +23,29 @@ import {
 const FINITE_TEXT = `fn is_finite(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) < U(0x7f800000u); }
 fn is_infinite(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) == U(0x7f800000u); }`;
 
+/** A question about the bits of x, which a WGSL function answers. */
+function question(name: string, call: string, text: string, reference: (x: number) => boolean): Unary {
+  return unary(name, {
+    dtype: floatQuestion,
+    wgsl: (t, x) => t.call(call, x),
+    helpers: [text],
+    reference: (x) => (reference(x as number) ? 1 : 0),
+    derivative: null,
+    cost: 2,
+  });
+}
+
 /** True where x is NaN, as bool. */
-export const isnan: Unary = unary("isnan", {
-  dtype: floatQuestion,
-  wgsl: (t, x) => t.call("is_nan", x),
-  helpers: [IS_NAN],
-  reference: (x) => (Number.isNaN(x) ? 1 : 0),
-  derivative: null,
-  cost: 2,
-});
-
+export const isnan: Unary = question("isnan", "is_nan", IS_NAN, Number.isNaN);
 /** True where x is ∞ or -∞, as bool. */
-export const isinf: Unary = unary("isinf", {
-  dtype: floatQuestion,
-  wgsl: (t, x) => t.call("is_infinite", x),
-  helpers: [FINITE_TEXT],
-  reference: (x) => (Math.abs(x as number) === Number.POSITIVE_INFINITY ? 1 : 0),
-  derivative: null,
-  cost: 2,
-});
-
+export const isinf: Unary = question(
+  "isinf",
+  "is_infinite",
+  FINITE_TEXT,
+  (x) => Math.abs(x) === Number.POSITIVE_INFINITY,
+);
 /** True where x is neither infinite nor NaN, as bool. */
-export const isfinite: Unary = unary("isfinite", {
-  dtype: floatQuestion,
-  wgsl: (t, x) => t.call("is_finite", x),
-  helpers: [FINITE_TEXT],
-  reference: (x) => (Number.isFinite(x) ? 1 : 0),
-  derivative: null,
-  cost: 2,
-});
+export const isfinite: Unary = question("isfinite", "is_finite", FINITE_TEXT, Number.isFinite);
 
 const CLOSE_TEXT = `fn is_close(x: f32, y: f32, relative: f32, absolute: f32, equal_nan: f32) -> bool {
   if (is_nan(x) || is_nan(y)) { return equal_nan != 0.0 && is_nan(x) && is_nan(y); }
@@ -81,11 +76,9 @@ export function isclose(
   y: Tensor | number,
   options: { rtol?: number; atol?: number; equalNan?: boolean } = {},
 ): Tensor {
-  checkOptions("isclose", options, ["rtol", "atol", "equalNan"]);
-  const rtol = checkNumber("isclose", "rtol", options.rtol ?? 1e-5);
-  const atol = checkNumber("isclose", "atol", options.atol ?? 1e-8);
+  const { rtol, atol, equalNan } = filled("isclose", options, { rtol: 1e-5, atol: 1e-8, equalNan: false });
   if (rtol < 0 || atol < 0) throw new RangeError(`isclose: rtol and atol must be ≥ 0, got ${rtol} and ${atol}.`);
-  return closeness(expectTensor("isclose", x), y, rtol, atol, options.equalNan === true ? 1 : 0);
+  return closeness(expectTensor("isclose", x), y, rtol, atol, equalNan ? 1 : 0);
 }
 
 const share = elementwise("shareGradient", {
@@ -100,7 +93,6 @@ function extremum(
   name: string,
   sign: ">" | "<",
   pick: (x: number, y: number) => number,
-  derivative: Derivative,
 ): (x: Tensor | number, y: Tensor | number) => Tensor {
   return elementwise(name, {
     dtype: keep,
@@ -111,32 +103,20 @@ function extremum(
     },
     helpers: [IS_NAN],
     reference: (x, y) => pick(x as number, y as number),
-    derivative,
+    derivative: (g, _out, inputs) => {
+      const [x, y] = inputs as [Tensor, Tensor];
+      const [larger, smaller] = sign === ">" ? [x, y] : [y, x];
+      return [x.requiresGrad ? share(g, larger, smaller) : null, y.requiresGrad ? share(g, smaller, larger) : null];
+    },
     cost: 3,
   });
 }
 
 /** The larger of two; NaN where either is NaN. Equals share the gradient. */
-export const maximum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum(
-  "maximum",
-  ">",
-  Math.max,
-  (g, _out, [x, y]) => [
-    (x as Tensor).requiresGrad ? share(g, x as Tensor, y as Tensor) : null,
-    (y as Tensor).requiresGrad ? share(g, y as Tensor, x as Tensor) : null,
-  ],
-);
+export const maximum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum("maximum", ">", Math.max);
 
 /** The smaller of two; NaN where either is NaN. Equals share the gradient. */
-export const minimum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum(
-  "minimum",
-  "<",
-  Math.min,
-  (g, _out, [x, y]) => [
-    (x as Tensor).requiresGrad ? share(g, y as Tensor, x as Tensor) : null,
-    (y as Tensor).requiresGrad ? share(g, x as Tensor, y as Tensor) : null,
-  ],
-);
+export const minimum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum("minimum", "<", Math.min);
 
 /** g where low ≤ x ≤ high (or low < x < high), else 0: the gradient of clamped functions, one node. */
 function gate(
@@ -198,32 +178,29 @@ const clampBoth = elementwise("clamp", {
   cost: 3,
 });
 
-const clampBelow = elementwise("clampMin", {
-  dtype: arithmetic,
-  wgsl: (t, x, low) => (t.operand === "f32" ? `select(${x}, ${low}, ${limits(t, x, "<", low)})` : `max(${x}, ${low})`),
-  helpers: [IS_NAN],
-  reference: (x, low) => ((x as number) >= (low as number) || Number.isNaN(x) ? x : low) as number,
-  derivative: (g, _out, inputs) => {
-    const [x, low] = inputs as [Tensor, Tensor];
-    const below = lt(x, low);
-    return [where(below, 0, g), low.requiresGrad ? where(below, g, 0) : null];
-  },
-  cost: 2,
-});
+/** x, but the limit where x is on the wrong side of it. */
+function clampSide(name: string, sign: "<" | ">"): (x: Tensor, limit: Tensor) => Tensor {
+  const [wgslName, beyond] = sign === "<" ? (["max", lt] as const) : (["min", gt] as const);
+  return elementwise(name, {
+    dtype: arithmetic,
+    wgsl: (t, x, limit) =>
+      t.operand === "f32" ? `select(${x}, ${limit}, ${limits(t, x, sign, limit)})` : `${wgslName}(${x}, ${limit})`,
+    helpers: [IS_NAN],
+    reference: (given, other) => {
+      const [x, limit] = [given as number, other as number];
+      return Number.isNaN(x) || (sign === "<" ? x >= limit : x <= limit) ? x : limit;
+    },
+    derivative: (g, _out, inputs) => {
+      const [x, limit] = inputs as [Tensor, Tensor];
+      const out = beyond(x, limit);
+      return [where(out, 0, g), limit.requiresGrad ? where(out, g, 0) : null];
+    },
+    cost: 2,
+  });
+}
 
-const clampAbove = elementwise("clampMax", {
-  dtype: arithmetic,
-  wgsl: (t, x, high) =>
-    t.operand === "f32" ? `select(${x}, ${high}, ${limits(t, x, ">", high)})` : `min(${x}, ${high})`,
-  helpers: [IS_NAN],
-  reference: (x, high) => ((x as number) <= (high as number) || Number.isNaN(x) ? x : high) as number,
-  derivative: (g, _out, inputs) => {
-    const [x, high] = inputs as [Tensor, Tensor];
-    const above = gt(x, high);
-    return [where(above, 0, g), high.requiresGrad ? where(above, g, 0) : null];
-  },
-  cost: 2,
-});
+const clampBelow = clampSide("clampMin", "<");
+const clampAbove = clampSide("clampMax", ">");
 
 /**
  * x, but not below `min` and not above `max` (numbers or tensors that broadcast; `max` wins over `min`). The gradient passes where

@@ -1,15 +1,14 @@
 // Convolutions: windows of the input times the weight, summed over channels and taps; the compiler makes contractions of them.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { checkRank, checkSizes, optionalTensor, type Size } from "./arguments.ts";
+import { shapeError } from "../shape.ts";
+import { checkImage, checkRank, checkSizes, optionalTensor, range, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
 import { checkOptions, checkWhole } from "./define.ts";
 import { flip } from "./movement.ts";
 import { sumOver } from "./reductions.ts";
-import { padded, permute, reshape, strided, windowCount, windows } from "./views.ts";
+import { padded, permute, reshape, windowCount, windows } from "./views.ts";
 
 export interface ConvOptions {
   /** [out]; added to each output channel. */
@@ -33,32 +32,17 @@ interface Window {
   readonly high: number;
 }
 
-function inputForm(spatial: number): string {
-  const names = spatial === 1 ? "L" : spatial === 2 ? "H, W" : "D, H, W";
-  return `[N, C, ${names}] or [C, ${names}]`;
-}
-
-function kernelForm(spatial: number): string {
-  return spatial === 1 ? "K" : spatial === 2 ? "KH, KW" : "KD, KH, KW";
-}
+/** Sizes of a kernel by the number of spatial dims. */
+const KERNELS = ["", "K", "KH, KW", "KD, KH, KW"];
 
 /** Σ over channels and taps of x [N, C, *S] windows × weight [O, C / groups, *K], with C and the groups checked. */
 function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Window[]): Tensor {
   const n = x.shape[0] as number;
   const [o, perGroup] = weight.shape as readonly [number, number];
-  const none = [0, 0, ...dims.map(() => 0)];
-  let taps = padded(x, [0, 0, ...dims.map((d) => d.low)], [0, 0, ...dims.map((d) => d.high)], none, 0);
+  let taps = surrounded(x, [0, 0, ...dims.map((d) => d.low)], [0, 0, ...dims.map((d) => d.high)], 0);
   dims.forEach((d, i) => {
     if (d.size > 1) taps = windows(taps, i + 2, d.size, d.stride, d.dilation);
-    else if (d.stride > 1) {
-      const shape = taps.shape.map((size, k) => (k === i + 2 ? windowCount(size, 1, d.stride, 1) : size));
-      taps = strided(
-        taps,
-        shape.map(() => 0),
-        shape.map((_, k) => (k === i + 2 ? d.stride : 1)),
-        shape,
-      );
-    }
+    else taps = range(taps, i + 2, 0, windowCount(taps.shape[i + 2] as number, 1, d.stride, 1), d.stride);
   });
   const places = taps.shape.slice(2, 2 + dims.length);
   const kernel = taps.shape.slice(2 + dims.length);
@@ -92,10 +76,7 @@ function convolve(x: Tensor, weight: Tensor, groups: number, dims: readonly Wind
 function checkGroups(op: string, groups: number, channels: number, outputs: number): number {
   checkWhole(op, "groups", groups, 1);
   if (channels % groups !== 0 || outputs % groups !== 0) {
-    throw new ShapeError(
-      `${op}: channels must be multiples of groups, got ${channels} in, ${outputs} out and ${groups} groups.`,
-      { op },
-    );
+    throw shapeError`${op}: channels must be multiples of groups, got ${channels} in, ${outputs} out and ${groups} groups.`;
   }
   return groups;
 }
@@ -126,25 +107,18 @@ function paddingOf(
 
 function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: ConvOptions): Tensor {
   checkOptions(op, options, ["bias", "stride", "padding", "dilation", "groups"]);
-  checkRank(op, x, [spatial + 1, spatial + 2], inputForm(spatial));
-  checkRank(op, weight, [spatial + 2], `[out, in / groups, ${kernelForm(spatial)}]`, "the weight");
+  checkImage(op, x, spatial);
+  checkRank(op, weight, [spatial + 2], `[out, in / groups, ${KERNELS[spatial]}]`, "the weight");
   const batched = x.ndim === spatial + 2;
   const input = batched ? x : reshape(x, [1, ...x.shape]);
   const channels = input.shape[1] as number;
   const [outputs, perGroup] = weight.shape as readonly [number, number];
   const groups = checkGroups(op, options.groups ?? 1, channels, outputs);
   if (channels !== perGroup * groups) {
-    throw new ShapeError(
-      `${op}: the input must have ${perGroup * groups} channels for weight ${formatShape(weight.shape)} and ${groups} group${groups > 1 ? "s" : ""}, got ${formatShape(x.shape)} (${channels}).`,
-      { op, shapes: [x.shape, weight.shape] },
-    );
+    throw shapeError`${op}: the input must have ${perGroup * groups} channels for weight ${weight.shape} and ${groups} group${groups > 1 ? "s" : ""}, got ${x.shape} (${channels}).`;
   }
   const sizes = weight.shape.slice(2);
-  if (sizes.includes(0))
-    throw new ShapeError(`${op}: the kernel must not be empty, got ${formatShape(weight.shape)}.`, {
-      op,
-      shapes: [weight.shape],
-    });
+  if (sizes.includes(0)) throw shapeError`${op}: the kernel must not be empty, got ${weight.shape}.`;
   const stride = checkSizes(op, "stride", options.stride ?? 1, spatial, 1);
   const dilation = checkSizes(op, "dilation", options.dilation ?? 1, spatial, 1);
   const reach = sizes.map((k, i) => (k - 1) * (dilation[i] as number));
@@ -153,10 +127,7 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
     const [low, high] = padding[i] as [number, number];
     const length = (input.shape[i + 2] as number) + low + high;
     if (length < (reach[i] as number) + 1) {
-      throw new ShapeError(
-        `${op}: the kernel must fit into the padded input, got kernel [${sizes.join(", ")}] for ${formatShape(x.shape)} (${(reach[i] as number) + 1} > ${length}).`,
-        { op, shapes: [x.shape, weight.shape] },
-      );
+      throw shapeError`${op}: the kernel must fit into the padded input, got kernel ${sizes} for ${x.shape} (${(reach[i] as number) + 1} > ${length}).`;
     }
     return { size, stride: stride[i] as number, dilation: dilation[i] as number, low, high };
   });
@@ -200,20 +171,14 @@ export interface ConvTransposeOptions {
 /** The transpose of a convolution: a convolution of the input, spread by the stride, with the kernel turned around. */
 function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, options: ConvTransposeOptions): Tensor {
   checkOptions(op, options, ["bias", "stride", "padding", "outputPadding", "groups", "dilation"]);
-  checkRank(op, x, [spatial + 1, spatial + 2], inputForm(spatial));
-  checkRank(op, weight, [spatial + 2], `[in, out / groups, ${kernelForm(spatial)}]`, "the weight");
+  checkImage(op, x, spatial);
+  checkRank(op, weight, [spatial + 2], `[in, out / groups, ${KERNELS[spatial]}]`, "the weight");
   const batched = x.ndim === spatial + 2;
   const input = batched ? x : reshape(x, [1, ...x.shape]);
   const [channels, perOutput] = weight.shape as readonly [number, number];
   const groups = checkGroups(op, options.groups ?? 1, channels, channels);
   if (input.shape[1] !== channels) {
-    throw new ShapeError(
-      `${op}: the input must have ${channels} channels for weight ${formatShape(weight.shape)}, got ${formatShape(x.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, weight.shape],
-      },
-    );
+    throw shapeError`${op}: the input must have ${channels} channels for weight ${weight.shape}, got ${x.shape}.`;
   }
   const stride = checkSizes(op, "stride", options.stride ?? 1, spatial, 1);
   const padding = checkSizes(op, "padding", options.padding ?? 0, spatial, 0);
@@ -231,13 +196,7 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
     const length = ((input.shape[i + 2] as number) - 1) * (stride[i] as number) + 1;
     const outcome = length + reach - 2 * (padding[i] as number) + added;
     if (outcome < 1) {
-      throw new ShapeError(
-        `${op}: padding cuts off more than there is, got ${formatShape(x.shape)} with padding [${padding.join(", ")}] (size ${outcome}).`,
-        {
-          op,
-          shapes: [x.shape, weight.shape],
-        },
-      );
+      throw shapeError`${op}: padding cuts off more than there is, got ${x.shape} with padding ${padding} (size ${outcome}).`;
     }
     return {
       size,

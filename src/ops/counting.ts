@@ -1,9 +1,9 @@
 // Counting by index.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError, WgradError } from "../errors.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sameShape, sizeOf } from "../shape.ts";
+import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../shape.ts";
 import { checkRank } from "./arguments.ts";
 import { cast, checkOptions, checkWhole, expectTensor, hostRange } from "./define.ts";
 import { scatterRows } from "./gathering.ts";
@@ -36,23 +36,17 @@ export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
   checkOptions(op, options, ["weights", "minlength"]);
   checkRank(op, x, [1], "a vector");
   if (isFloat(x.dtype) || x.dtype === "bool")
-    throw new DTypeError(`${op}: values must be i32 or u32, got ${x.dtype}. x.to("i32") converts.`, { op });
+    throw dtypeError`${op}: values must be i32 or u32, got ${x.dtype}. x.to("i32") converts.`;
   const least = options.minlength === undefined ? null : checkWhole(op, "minlength", options.minlength, 0);
   const largest = x.numel === 0 ? -1 : hostLargest(x);
   if (largest === null && least === null) {
-    throw new WgradError(
-      `${op}: the length of the result depends on values that only the device has. { minlength } says how long it is.`,
-      { op },
-    );
+    throw opError`${op}: the length of the result depends on values that only the device has. { minlength } says how long it is.`;
   }
   const length = Math.max((largest ?? -1) + 1, least ?? 0);
   const weights = options.weights ?? null;
   if (weights === null) return countIndices(x, length);
   expectTensor(op, weights, "weights");
   if (!sameShape(weights.shape, x.shape))
-    throw new ShapeError(
-      `${op}: weights must have the shape of the values, got ${formatShape(weights.shape)} for ${formatShape(x.shape)}.`,
-      { op, shapes: [weights.shape, x.shape] },
-    );
+    throw shapeError`${op}: weights must have the shape of the values, got ${weights.shape} for ${x.shape}.`;
   return scatterRows(isFloat(weights.dtype) ? weights : cast(weights, "f32"), x, 0, length);
 }

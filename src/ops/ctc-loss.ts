@@ -1,23 +1,23 @@
 // Connectionist temporal classification: the loss of sequences without alignment (Graves et al. 2006).
 
-import { DTypeError, ShapeError } from "../errors.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { checkFloat, checkRank, dropDims, insertDim } from "./arguments.ts";
+import { dtypeError, formatShape, shapeError } from "../shape.ts";
+import { checkFloat, checkRank, dropDims, insertDim, range, surroundedAlong } from "./arguments.ts";
 import { add, eq, floor, ge, gt, logicalAnd, logicalOr, lt, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { tensor } from "./creation.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
 import { exp, log } from "./exponential.ts";
 import { amax } from "./extremes.ts";
 import { gatherAlong } from "./gathering.ts";
 import { iota } from "./iota.ts";
-import { type LossOptions, reductionOf } from "./loss-reduction.ts";
+import { type LossOptions, lossOptions } from "./loss-reduction.ts";
 import { derivativeOf, Slots, slotsOf, withDerivative } from "./memory.ts";
 import { flip } from "./movement.ts";
+import { stepOf } from "./recurrence.ts";
 import { mean, sum } from "./reduction-ops.ts";
 import { sumOver } from "./reductions.ts";
-import { expand, padded, permute, reshape, strided } from "./views.ts";
+import { expand, permute, reshape } from "./views.ts";
 
 /** Lengths of the sequences of a batch: integers as tensor [N] or array; a number for a single sequence. */
 export type Lengths = Tensor | readonly number[] | number;
@@ -45,19 +45,13 @@ function stored(x: Tensor): Tensor {
 
 /** x [N, W] moved along by `places`, with NEVER coming in. */
 function shifted(x: Tensor, places: number): Tensor {
-  return padded(x, [0, places], [0, -places], [0, 0], NEVER);
+  return surroundedAlong(x, 1, places, -places, NEVER);
 }
 
 /** log(eᵃ + eᵇ + eᶜ). */
 function logAddExp3(a: Tensor, b: Tensor, c: Tensor): Tensor {
   const most = maximum(maximum(a, b), c);
   return add(most, log(add(add(exp(sub(a, most)), exp(sub(b, most))), exp(sub(c, most)))));
-}
-
-/** Step t of [T, N, W]. */
-function stepOf(x: Tensor, t: number): Tensor {
-  const [, n, w] = x.shape as readonly [number, number, number];
-  return reshape(strided(x, [t, 0, 0], [1, 1, 1], [1, n, w]), [n, w]);
 }
 
 /** log Σ over the last dim of eˣ where `mask` holds: [N, W] → [N]. */
@@ -104,7 +98,7 @@ const backwards = derivativeOf("ctcLoss", (g, _out, inputs, [zeroInfinity]) => {
   const place = cast(eq(insertDim(symbols, 2), iota(classes)), "f32");
   const product = mul(reshape(permute(seen, [1, 0, 2]), [batch, length, width, 1]), insertDim(place, 1));
   const emitted = permute(reshape(sumOver(product, [2]), [batch, length, classes]), [1, 0, 2]);
-  const over = gt(strided(emissions, [0, 0, 0], [1, 1, 1], [length, batch, 1]), 0.5 * OVER);
+  const over = gt(range(emissions, 2, 0, 1), 0.5 * OVER);
   const impossible = reshape(lt(total, IMPOSSIBLE), [batch, 1]);
   const slope = where(impossible, zeroInfinity === 1 ? 0 : Number.NaN, sub(exp(logProbs), emitted));
   return [null, mul(where(over, 0, slope), reshape(g, [batch, 1]))];
@@ -132,17 +126,14 @@ function lengthsOf(op: string, name: string, value: Lengths, batch: number, most
           { dtype: "i32" },
         );
   if (lengths.dtype !== "i32" && lengths.dtype !== "u32") {
-    throw new DTypeError(`${op}: ${name} must be integers, got ${lengths.dtype}. x.to("i32") converts.`, { op });
+    throw dtypeError`${op}: ${name} must be integers, got ${lengths.dtype}. x.to("i32") converts.`;
   }
   if (lengths.numel !== batch || lengths.ndim > 1) {
-    throw new ShapeError(`${op}: ${name} must be ${formatShape([batch])}, got ${formatShape(lengths.shape)}.`, {
-      op,
-      shapes: [lengths.shape],
-    });
+    throw shapeError`${op}: ${name} must be ${formatShape([batch])}, got ${lengths.shape}.`;
   }
-  const range = hostRange(lengths);
-  if (range !== null && (range[0] < 0 || range[1] > most)) {
-    throw new RangeError(`${op}: ${name} must be in 0 … ${most}, got ${range[0] < 0 ? range[0] : range[1]}.`);
+  const known = hostRange(lengths);
+  if (known !== null && (known[0] < 0 || known[1] > most)) {
+    throw new RangeError(`${op}: ${name} must be in 0 … ${most}, got ${known[0] < 0 ? known[0] : known[1]}.`);
   }
   return cast(reshape(lengths, [batch]), "i32");
 }
@@ -153,15 +144,11 @@ function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths,
   const batched = logProbs.ndim === 3;
   const x = cast(batched ? logProbs : insertDim(logProbs, 1), "f32");
   const [length, batch] = x.shape as readonly [number, number, number];
-  if (length === 0)
-    throw new ShapeError(`${op}: logProbs must hold at least one step, got ${formatShape(logProbs.shape)}.`, { op });
+  if (length === 0) throw shapeError`${op}: logProbs must hold at least one step, got ${formatShape(logProbs.shape)}.`;
   const rows = targets.ndim === 2;
   const room = targets.shape[targets.ndim - 1] as number;
   if (rows && targets.shape[0] !== batch) {
-    throw new ShapeError(
-      `${op}: targets must be ${formatShape([batch, room])} for logProbs ${formatShape(logProbs.shape)}, got ${formatShape(targets.shape)}.`,
-      { op, shapes: [logProbs.shape, targets.shape] },
-    );
+    throw shapeError`${op}: targets must be ${formatShape([batch, room])} for logProbs ${logProbs.shape}, got ${targets.shape}.`;
   }
   const inputLengths = lengthsOf(op, "inputLengths", inputs, batch, length);
   const targetLengths = lengthsOf(op, "targetLengths", lengths, batch, room);
@@ -170,8 +157,8 @@ function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths,
   // One after the other: target n begins where those before it end.
   const before = lt(iota(batch), reshape(iota(batch), [batch, 1]));
   const starts = sumOver(where(before, targetLengths, 0), [1]);
-  const range = hostRange(targetLengths);
-  const most = range === null ? room : range[1];
+  const known = hostRange(targetLengths);
+  const most = known === null ? room : known[1];
   const at = minimum(add(starts, iota(most)), Math.max(room - 1, 0));
   const wide =
     room === 0 ? expand(constant(0, "i32"), [batch, most]) : gatherAlong(expand(symbols, [batch, room]), 1, at);
@@ -192,14 +179,12 @@ export function ctcLoss(
   options: CTCLossOptions = {},
 ): Tensor {
   const op = "ctcLoss";
-  checkOptions(op, options, ["blank", "reduction", "zeroInfinity"]);
-  const reduction = reductionOf(op, options);
+  const { reduction, blank, zeroInfinity } = lossOptions(op, options, { blank: 0, zeroInfinity: false });
   expectTensor(op, logProbs, "logProbs");
   const given = batchOf(op, logProbs, targets, inputLengths, targetLengths);
   const [length, batch, classes] = given.logProbs.shape as readonly [number, number, number];
-  const blank = checkWhole(op, "blank", options.blank ?? 0, 0);
-  if (blank >= classes) throw new RangeError(`${op}: blank must be below ${classes}, got ${blank}.`);
-  const zeroInfinity = options.zeroInfinity ?? false;
+  if (checkWhole(op, "blank", blank, 0) >= classes)
+    throw new RangeError(`${op}: blank must be below ${classes}, got ${blank}.`);
 
   // Blanks between and around the symbols; padded so that each step's slice can be bound by itself.
   const most = given.targets.shape[1] as number;
@@ -214,7 +199,7 @@ export function ctcLoss(
     most === 0
       ? expand(constant(blank, "i32"), [batch, width])
       : where(inside, gatherAlong(given.targets, 1, at), blank);
-  const before = padded(symbols, [0, 2], [0, -2], [0, 0], blank);
+  const before = surroundedAlong(symbols, 1, 2, -2, blank);
   const skips = logicalAnd(ne(symbols, blank), ne(symbols, before));
   const penalties = stored(where(skips, 0, constant(NEVER)));
   const ended = logicalOr(eq(place, mul(ends, 2)), eq(place, sub(mul(ends, 2), 1)));

@@ -1,11 +1,11 @@
 // customKernel: WGSL of one's own as an op, in the same graph and submit as everything else.
 
 import { checkDType, type DType, isFloat } from "../dtype.ts";
-import { ShapeError, WgradError } from "../errors.ts";
+
 import type { KernelOutput, KernelProgram } from "../graph/node.ts";
 import { recordKernel, Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { checkShape, formatShape, type Shape, sameShape } from "../shape.ts";
+import { checkShape, opError, type Shape, sameShape, shapeError } from "../shape.ts";
 import { cast, checkOptions, checkWhole, constant, convert, expectTensor, printed } from "./define.ts";
 import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
 import { detach } from "./memory.ts";
@@ -85,9 +85,7 @@ function named<T>(op: string, what: string, given: unknown, listName: (i: number
   const names = Object.keys(given);
   const wrong = names.find((name) => !/^[A-Za-z]\w*$/.test(name));
   if (wrong !== undefined)
-    throw new WgradError(`${op}: names of ${what} are those of variables in WGSL, got ${JSON.stringify(wrong)}.`, {
-      op,
-    });
+    throw opError`${op}: names of ${what} are those of variables in WGSL, got ${JSON.stringify(wrong)}.`;
   return {
     names,
     values: Object.values(given) as T[],
@@ -99,7 +97,7 @@ function namedOutputs(op: string, outputs: CustomOutputs): Named<CustomOutput | 
   if (typeof outputs === "object" && outputs !== null && isOutput(outputs))
     return { names: ["out"], values: [outputs], like: (tensors) => tensors[0] };
   const list = named<CustomOutput | Tensor>(op, "outputs", outputs, (i) => `out${i}`);
-  if (list.values.length === 0) throw new WgradError(`${op}: a kernel has at least one output, got none.`, { op });
+  if (list.values.length === 0) throw opError`${op}: a kernel has at least one output, got none.`;
   return list;
 }
 
@@ -116,10 +114,7 @@ function initialContent(op: string, name: string, { shape, dtype, initial }: Req
   if (typeof initial === "number") return expand(convert(op, initial, dtype), shape);
   const content = detach(expectTensor(op, initial, `the initial content of ${name}`));
   if (content.dtype === dtype && sameShape(content.shape, shape)) return content;
-  throw new ShapeError(
-    `${op}: the initial content of ${name} must be ${dtype}${formatShape(shape)}, got ${content.dtype}${formatShape(content.shape)}.`,
-    { op, shapes: [content.shape, shape] },
-  );
+  throw shapeError`${op}: the initial content of ${name} must be ${dtype}${shape}, got ${content.dtype}${content.shape}.`;
 }
 
 /** Gradients in the order of the inputs, checked. */
@@ -134,10 +129,7 @@ function orderGradients(
   const byName = given instanceof Tensor || Array.isArray(given) ? {} : given;
   const unknown = Object.keys(byName ?? {}).find((name) => !names.includes(name));
   if (unknown !== undefined)
-    throw new WgradError(
-      `${op}: backward returns gradients by the names of the inputs (${names.join(", ")}), got ${JSON.stringify(unknown)}.`,
-      { op },
-    );
+    throw opError`${op}: backward returns gradients by the names of the inputs (${names.join(", ")}), got ${JSON.stringify(unknown)}.`;
   const list: unknown[] =
     given instanceof Tensor
       ? [given]
@@ -145,19 +137,13 @@ function orderGradients(
         ? given
         : names.map((name) => (byName as Record<string, unknown> | null)?.[name] ?? null);
   if (list.length !== inputs.length)
-    throw new WgradError(
-      `${op}: backward must return a gradient (or null) for each of ${inputs.length} inputs, got ${list.length}.`,
-      { op },
-    );
+    throw opError`${op}: backward must return a gradient (or null) for each of ${inputs.length} inputs, got ${list.length}.`;
   return list.map((gradient, i) => {
     const input = inputs[i] as Tensor;
     if (gradient === null || gradient === undefined || !isFloat(input.dtype)) return null;
     const g = expectTensor(op, gradient, `the gradient of ${names[i]}`);
     if (!sameShape(g.shape, input.shape))
-      throw new ShapeError(
-        `${op}: the gradient of ${names[i]} must have its shape, got ${formatShape(g.shape)} for ${formatShape(input.shape)}.`,
-        { op, shapes: [g.shape, input.shape] },
-      );
+      throw shapeError`${op}: the gradient of ${names[i]} must have its shape, got ${g.shape} for ${input.shape}.`;
     return cast(g, input.dtype);
   });
 }
@@ -176,10 +162,7 @@ function makeProgram(
     outputs: () => outputs,
     write: (_call, { maxWorkgroups }) => {
       if (typeof workgroups === "number" && workgroups > maxWorkgroups && !source.folds) {
-        throw new WgradError(
-          `${op}: a device runs at most ${maxWorkgroups} workgroups per dimension, got ${workgroups}. Give [x, y, z], or count rows with num_workgroups.`,
-          { op },
-        );
+        throw opError`${op}: a device runs at most ${maxWorkgroups} workgroups per dimension, got ${workgroups}. Give [x, y, z], or count rows with num_workgroups.`;
       }
       const { wgsl, entry, preamble, types } = source;
       return { wgsl, entry, preamble, types, workgroups };
@@ -260,7 +243,7 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
   }
   const definition = defineKernel(program, (gradients, results, tensors) => {
     if (backward === undefined)
-      throw new WgradError(`${op}: has no backward, so no gradient. Give it one, or x.detach() its inputs.`, { op });
+      throw opError`${op}: has no backward, so no gradient. Give it one, or x.detach() its inputs.`;
     const given = gradients.map((g, i) => g ?? expand(constant(0), (outputs[i] as KernelOutput).shape));
     const own = tensors.slice(0, inputs.values.length);
     const found = backward(

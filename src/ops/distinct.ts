@@ -1,14 +1,15 @@
 // Reading and writing by indices that are all different along their dim: what sorting gives. Gradients need no sums then.
 
-import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelProgram, PlainDefinition, ValueType } from "../graph/node.ts";
 import { record, recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
+import { withSize } from "./arguments.ts";
 import { ge, where } from "./arithmetic.ts";
 import { maximum } from "./comparison.ts";
 import { constant } from "./define.ts";
 import { gatherAlong } from "./gathering.ts";
+import { forEachInvocation } from "./index-kernels.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
 import { expand } from "./views.ts";
 
@@ -21,7 +22,7 @@ const placesProgram: KernelProgram = {
   inputs: ["index", null],
   outputs: ([index, initial], attributes) => {
     const [dim, size] = attributes as unknown as Where;
-    const shape = (index as ValueType).shape.map((n, i) => (i === dim ? size : n));
+    const shape = withSize((index as ValueType).shape, dim, size);
     return [{ name: "places", shape, dtype: "i32", ...(initial === undefined ? {} : { initial: 1 }) }];
   },
   write: ({ inputs, attributes }) => {
@@ -30,12 +31,10 @@ const placesProgram: KernelProgram = {
     const inner = sizeOf(shape.slice(dim + 1));
     const count = shape[dim] as number;
     const body = `
-let thread = group * 64u + local;
-if (thread >= ${sizeOf(shape)}u) { return; }
-let outer = thread / ${count * inner}u;
-let number = thread / ${inner}u % ${count}u;
-places[(outer * ${size}u + u32(index[thread])) * ${inner}u + thread % ${inner}u] = i32(number);`;
-    return { wgsl: entryPoint(64, body), workgroups: Math.ceil(sizeOf(shape) / 64) };
+let outer = i / ${count * inner}u;
+let number = i / ${inner}u % ${count}u;
+places[(outer * ${size}u + u32(index[i])) * ${inner}u + i % ${inner}u] = i32(number);`;
+    return forEachInvocation(sizeOf(shape), body);
   },
   reference: ([index, initial], call) => {
     const { shape } = call.inputs[0] as ValueType;
@@ -80,7 +79,7 @@ export function spread(x: Tensor, dim: number, index: Tensor, size: number): Ten
     const [places] = recordKernel(placesDefinition, [index], attributes) as [Tensor];
     return pickDistinct(x, dim, places);
   }
-  const shape = index.shape.map((n, i) => (i === dim ? size : n));
+  const shape = withSize(index.shape, dim, size);
   const none = expand(constant(-1, "i32"), shape);
   const [places] = recordKernel(placesDefinition, [index, none], attributes) as [Tensor];
   const found = where(ge(places, 0), gatherAlong(x, dim, maximum(places, 0)), constant(0, x.dtype));

@@ -1,12 +1,12 @@
 // Dropout: zeroes at random. Its probability is data, so that it may change from step to step.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+
 import { nextKey } from "../graph/generator.ts";
 import { type ElementwiseDefinition, sourceNode } from "../graph/node.ts";
 import { Storage } from "../graph/storage.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { formatShape, type Shape } from "../shape.ts";
+import { dtypeError, type Shape, shapeError } from "../shape.ts";
 import { add, ge, mul, sub, where } from "./arithmetic.ts";
 import { cast, checkOptions, expectTensor } from "./define.ts";
 import { rsqrt } from "./exponential.ts";
@@ -47,13 +47,10 @@ export function dropProbability(op: string, x: Tensor, p: Probability, options: 
   expectTensor(op, x);
   checkOptions(op, options, ["training"]);
   if (!isFloat(x.dtype))
-    throw new DTypeError(`${op}: the input must be a float tensor, got ${x.dtype}. x.to("f32") converts.`, { op });
+    throw dtypeError`${op}: the input must be a float tensor, got ${x.dtype}. x.to("f32") converts.`;
   if (p instanceof Tensor) {
     if (p.numel !== 1 || p.ndim !== 0) {
-      throw new ShapeError(`${op}: p must be a number or a 0-dim tensor, got shape ${formatShape(p.shape)}.`, {
-        op,
-        shapes: [p.shape],
-      });
+      throw shapeError`${op}: p must be a number or a 0-dim tensor, got shape ${p.shape}.`;
     }
     return options.training === false ? null : cast(p, "f32");
   }
@@ -81,10 +78,7 @@ export function dropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions
 export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
   const drop = dropProbability("dropout2d", x, p, options);
   if (x.ndim !== 3 && x.ndim !== 4) {
-    throw new ShapeError(`dropout2d: the input must be [N, C, H, W] or [N, C, L], got ${formatShape(x.shape)}.`, {
-      op: "dropout2d",
-      shapes: [x.shape],
-    });
+    throw shapeError`dropout2d: the input must be [N, C, H, W] or [N, C, L], got ${x.shape}.`;
   }
   if (drop === null) return x;
   const shape = x.shape.map((n, i) => (i < 2 ? n : 1));

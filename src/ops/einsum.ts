@@ -1,8 +1,9 @@
 // Einstein's sum convention: products and sums written as letters for dims.
 
-import { ShapeError, WgradError } from "../errors.ts";
+import type { WgradError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
+import { opError, shapeError } from "../shape.ts";
+import { dropDims } from "./arguments.ts";
 import { mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
 import { expectTensor } from "./define.ts";
@@ -17,7 +18,7 @@ interface Labelled {
 }
 
 function syntaxError(equation: string, rule: string): WgradError {
-  return new WgradError(`einsum: ${rule}, got "${equation}". "ij,jk->ik" is the form.`, { op: "einsum" });
+  return opError`einsum: ${rule}, got "${equation}". "ij,jk->ik" is the form.`;
 }
 
 /** Labels of one term; an ellipsis stands for `dots` dims, counted from the last (so that they broadcast). */
@@ -39,13 +40,7 @@ function withoutRepeats(equation: string, start: Labelled): Labelled {
     const first = labels.indexOf(repeated);
     const second = labels.indexOf(repeated, first + 1);
     if (x.shape[first] !== x.shape[second]) {
-      throw new ShapeError(
-        `einsum: a label's sizes must be equal, got ${x.shape[first]} and ${x.shape[second]} for "${repeated}" in "${equation}".`,
-        {
-          op: "einsum",
-          shapes: [start.x.shape],
-        },
-      );
+      throw shapeError`einsum: a label's sizes must be equal, got ${x.shape[first]} and ${x.shape[second]} for "${repeated}" in "${equation}".`;
     }
     x = diagonal(x, { dim1: first, dim2: second });
     labels = [...labels.filter((_, i) => i !== first && i !== second), repeated];
@@ -57,14 +52,7 @@ function summed(operand: Labelled, needed: ReadonlySet<string>): Labelled {
   const dims = operand.labels.flatMap((label, i) => (needed.has(label) ? [] : [i]));
   if (dims.length === 0) return operand;
   const labels = operand.labels.filter((label) => needed.has(label));
-  const total = sumOver(operand.x, dims);
-  return {
-    x: reshape(
-      total,
-      total.shape.filter((_, i) => !dims.includes(i)),
-    ),
-    labels,
-  };
+  return { x: dropDims(sumOver(operand.x, dims), dims), labels };
 }
 
 /** `x` with its dims in the order of `labels`, and size 1 for those that it lacks. */
@@ -119,10 +107,7 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
     const letters = term.replace("...", "").length;
     const dots = term.includes("...") ? x.ndim - letters : 0;
     if (dots < 0 || dots + letters !== x.ndim) {
-      throw new ShapeError(`einsum: term "${term}" doesn't fit ${x.ndim} dims, got ${formatShape(x.shape)}.`, {
-        op: "einsum",
-        shapes: [x.shape],
-      });
+      throw shapeError`einsum: term "${term}" doesn't fit ${x.ndim} dims, got ${x.shape}.`;
     }
     mostDots = Math.max(mostDots, dots);
     const labels = labelsOf(equation, term, dots);
@@ -130,13 +115,7 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
       const size = x.shape[d] as number;
       const known = sizes.get(label) ?? 1;
       if (known !== 1 && size !== 1 && known !== size) {
-        throw new ShapeError(
-          `einsum: a label's sizes must be equal, got ${known} and ${size} for "${label}" in "${equation}".`,
-          {
-            op: "einsum",
-            shapes: tensors.map((t) => t.shape),
-          },
-        );
+        throw shapeError`einsum: a label's sizes must be equal, got ${known} and ${size} for "${label}" in "${equation}".`;
       }
       sizes.set(label, known === 1 ? size : known);
     });

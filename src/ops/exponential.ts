@@ -1,8 +1,8 @@
 // Exponentials, logarithms, roots and powers of fixed exponent, with WGSL that is as exact as a C library's.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { add, IS_NAN, mul, neg, trueDivide } from "./arithmetic.ts";
-import { arithmetic, type Binary, binary, floating, type Unary, unary } from "./define.ts";
+import { add, IS_NAN, mul, neg, realFunction, realFunction2, trueDivide } from "./arithmetic.ts";
+import { arithmetic, type Binary, floating, type Unary, unary } from "./define.ts";
 
 // WGSL's own exp may be off by 3 + 2|x| ulp and log by 2^-21 near 1, and no device says how its results look at the limits. The
 // functions here are within about 2 ulp everywhere and alike on all devices: range reduction and the minimax polynomials of
@@ -78,8 +78,8 @@ const LOG_CORE = `fn log_core(f: F) -> F {
   return f + (p * f * z - 0.5 * z);
 }`;
 
-// x = (1 + fraction)·2^exponent with a fraction as log_core wants it; for x > 0.
-const LOG_SPLIT = `fn log_bits(x: F) -> U { return bitcast<U>(select(x, x * 33554432.0, x < F(1.17549435e-38))) + 0x004afb0du; }
+/** WGSL: x = (1 + log_fraction(x))·2^log_exponent(x) with a fraction as log_core wants it; for x > 0. */
+export const LOG_SPLIT = `fn log_bits(x: F) -> U { return bitcast<U>(select(x, x * 33554432.0, x < F(1.17549435e-38))) + 0x004afb0du; }
 fn log_fraction(x: F) -> F { return bitcast<F>((log_bits(x) & U(0x007fffffu)) + 0x3f3504f3u) - 1.0; }
 fn log_exponent(x: F) -> F { return F(I(log_bits(x) >> U(23u)) - 127) - select(F(0.0), F(25.0), x < F(1.17549435e-38)); }`;
 
@@ -117,9 +117,7 @@ const LOG1P_TEXT = `fn log1p_f32(x: F) -> F {
 export const LOG1P: readonly string[] = [...LOG, LOG1P_TEXT];
 
 /** Natural exponential, eˣ. */
-export const exp: Unary = unary("exp", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("exp_f32", x),
+export const exp: Unary = realFunction("exp", {
   helpers: EXP,
   reference: (x) => Math.exp(x as number),
   derivative: (g, out) => [mul(g, out)],
@@ -127,9 +125,7 @@ export const exp: Unary = unary("exp", {
 });
 
 /** 2ˣ; exact for whole x. */
-export const exp2: Unary = unary("exp2", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("exp2_f32", x),
+export const exp2: Unary = realFunction("exp2", {
   helpers: [SCALE, EXP_CORE, EXP2_TEXT],
   reference: (x) => 2 ** (x as number),
   derivative: (g, out) => [mul(g, mul(out, Math.LN2))],
@@ -137,9 +133,7 @@ export const exp2: Unary = unary("exp2", {
 });
 
 /** eˣ - 1, exact for small x. */
-export const expm1: Unary = unary("expm1", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("expm1_f32", x),
+export const expm1: Unary = realFunction("expm1", {
   helpers: EXPM1,
   reference: (x) => Math.expm1(x as number),
   // Not out + 1, which has lost its digits where out is near -1.
@@ -148,9 +142,7 @@ export const expm1: Unary = unary("expm1", {
 });
 
 /** Natural logarithm; -∞ at 0, NaN below. */
-export const log: Unary = unary("log", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("log_f32", x),
+export const log: Unary = realFunction("log", {
   helpers: LOG,
   reference: (x) => Math.log(x as number),
   derivative: (g, _out, [x]) => [trueDivide(g, x as Tensor)],
@@ -158,9 +150,7 @@ export const log: Unary = unary("log", {
 });
 
 /** Binary logarithm; exact for powers of two. */
-export const log2: Unary = unary("log2", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("log2_f32", x),
+export const log2: Unary = realFunction("log2", {
   helpers: [...LOG_PARTS, LOG2_TEXT],
   reference: (x) => Math.log2(x as number),
   derivative: (g, _out, [x]) => [trueDivide(mul(g, Math.LOG2E), x as Tensor)],
@@ -168,9 +158,7 @@ export const log2: Unary = unary("log2", {
 });
 
 /** Decimal logarithm. */
-export const log10: Unary = unary("log10", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("log10_f32", x),
+export const log10: Unary = realFunction("log10", {
   helpers: [...LOG_PARTS, LOG10_TEXT],
   reference: (x) => Math.log10(x as number),
   derivative: (g, _out, [x]) => [trueDivide(mul(g, Math.LOG10E), x as Tensor)],
@@ -178,9 +166,7 @@ export const log10: Unary = unary("log10", {
 });
 
 /** log(1 + x), exact for small x. */
-export const log1p: Unary = unary("log1p", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("log1p_f32", x),
+export const log1p: Unary = realFunction("log1p", {
   helpers: LOG1P,
   reference: (x) => Math.log1p(x as number),
   derivative: (g, _out, [x]) => [trueDivide(g, add(x as Tensor, 1))],
@@ -242,9 +228,7 @@ const HYPOT_TEXT = `fn hypot_f32(x: f32, y: f32) -> f32 {
 }`;
 
 /** Length of the hypotenuse, √(x² + y²), without overflow. */
-export const hypot: Binary = binary("hypot", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("hypot_f32", x, y),
+export const hypot: Binary = realFunction2("hypot", {
   helpers: [SPECIAL_VALUES, IS_NAN, HYPOT_TEXT],
   reference: (x, y) => Math.hypot(x as number, y as number),
   derivative: (g, out, inputs) => {

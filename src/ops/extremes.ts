@@ -1,10 +1,10 @@
 // Extremes and where they are: amax, amin, max, min, argmax, argmin.
 
 import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import type { Derivative, ReduceDefinition } from "../graph/node.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { shapeError, sizeOf } from "../shape.ts";
 import { type Dims, dimOf, finishReduction, reducedDims } from "./arguments.ts";
 import { eq, logicalOr, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
@@ -47,10 +47,7 @@ export function firstMaxOver(x: Tensor, dims: readonly number[]): Tensor {
 /** Demands elements to choose from. */
 export function checkNotEmpty(op: string, x: Tensor, dims: readonly number[]): void {
   if (dims.some((d) => x.shape[d] === 0)) {
-    throw new ShapeError(`${op}: nothing to choose from where a reduced dim has size 0, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape],
-    });
+    throw shapeError`${op}: nothing to choose from where a reduced dim has size 0, got ${x.shape}.`;
   }
 }
 

@@ -3,7 +3,7 @@
 import type { PlainDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
-import { alongDim, insertDim } from "./arguments.ts";
+import { alongDim, corner, insertDim, withSize } from "./arguments.ts";
 import { add, eq, ge, logicalAnd, lt, mul, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, constant } from "./define.ts";
@@ -11,7 +11,7 @@ import { sortIndices } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
 import { sumOver } from "./reductions.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { expand, reshape } from "./views.ts";
 
 /** Up to so many sources per place, looking at each is no more than writing the result. */
 const FEW = 4;
@@ -35,12 +35,7 @@ const gatherRowsDefinition: PlainDefinition = {
   derivative: (g, _out, [x, index], [dim]) => {
     const whole = index as Tensor;
     const count = whole.shape[dim as number] as number;
-    const row = strided(
-      whole,
-      whole.shape.map(() => 0),
-      whole.shape.map(() => 1),
-      alongDim(whole.ndim, dim as number, count),
-    );
+    const row = corner(whole, alongDim(whole.ndim, dim as number, count));
     return [scatterRows(g, reshape(row, [count]), dim as number, (x as Tensor).shape[dim as number] as number), null];
   },
 };
@@ -48,7 +43,7 @@ const gatherRowsDefinition: PlainDefinition = {
 /** Row-wise reading: [..., n, ...] by an index list [T] → [..., T, ...]; the index has been checked. */
 export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
   const count = index.shape[0] as number;
-  const shape = x.shape.map((n, i) => (i === dim ? count : n));
+  const shape = withSize(x.shape, dim, count);
   const whole = expand(reshape(index, alongDim(x.ndim, dim, count)), shape);
   return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
 }
@@ -62,14 +57,15 @@ export function gatherAlong(x: Tensor, dim: number, index: Tensor): Tensor {
 export function pickInside(x: Tensor, dim: number, index: Tensor): Tensor {
   const size = x.shape[dim] as number;
   const count = index.shape[0] as number;
-  if (size === 0)
-    return expand(
-      constant(0, x.dtype),
-      x.shape.map((n, i) => (i === dim ? count : n)),
-    );
+  if (size === 0) return expand(constant(0, x.dtype), withSize(x.shape, dim, count));
   const list = cast(index, "i32");
-  const inside = reshape(logicalAnd(ge(list, 0), lt(list, size)), alongDim(x.ndim, dim, count));
+  const inside = reshape(isInside(list, size), alongDim(x.ndim, dim, count));
   return where(inside, pickRows(x, dim, minimum(maximum(list, 0), size - 1)), constant(0, x.dtype));
+}
+
+/** Whether indices (i32) are in 0 … size - 1. */
+export function isInside(index: Tensor, size: number): Tensor {
+  return logicalAnd(ge(index, 0), lt(index, size));
 }
 
 const segmentSums: Segments = makeSegments("sum", ([g], _outputs, inputs) => [
@@ -90,7 +86,7 @@ export function flatPlaces(index: Tensor, dim: number, size: number): Tensor {
   const at = cast(reshape(index, [outer, count, inner]), "i32");
   let place = inner === 1 ? at : add(mul(at, inner), iota(inner));
   if (outer > 1) place = add(place, reshape(mul(iota(outer), size * inner), [outer, 1, 1]));
-  const inside = logicalAnd(ge(at, 0), lt(at, size));
+  const inside = isInside(at, size);
   return reshape(where(inside, place, outer * size * inner), [index.numel]);
 }
 
@@ -102,7 +98,7 @@ export function isMasked(index: Tensor, dim: number, size: number): boolean {
 
 /** Sums src where the index says: result[…, v, …] = Σᵢ src[…, i, …] where index[…, i, …] = v, for v < size along dim. */
 export function scatterSum(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
-  const shape = src.shape.map((n, i) => (i === dim ? size : n));
+  const shape = withSize(src.shape, dim, size);
   if (!isMasked(index, dim, size)) {
     const sums = segmentSum(reshape(src, [1, src.numel, 1]), flatPlaces(index, dim, size), sizeOf(shape));
     return reshape(sums, shape);
@@ -117,7 +113,7 @@ export function scatterRows(src: Tensor, index: Tensor, dim: number, size: numbe
   const count = src.shape[dim] as number;
   const before = sizeOf(src.shape.slice(0, dim));
   const after = sizeOf(src.shape.slice(dim + 1));
-  const shape = src.shape.map((n, i) => (i === dim ? size : n));
+  const shape = withSize(src.shape, dim, size);
   if (count > FEW && count * size * before * after > MULTIPLIED)
     return reshape(segmentSum(reshape(src, [before, count, after]), index, size), shape);
   const oneHot = cast(eq(reshape(iota(size), [size, 1]), index), src.dtype);

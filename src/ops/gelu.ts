@@ -1,8 +1,9 @@
 // The smooth relatives of relu that need slopes of their own: silu and both forms of gelu.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { add, mul, sub } from "./arithmetic.ts";
-import { checkOptions, expectTensor, floating, type Unary, unary } from "./define.ts";
+import { checkChoice, filled } from "./arguments.ts";
+import { add, mul, realFunction, sub } from "./arithmetic.ts";
+import { expectTensor, floating, type Unary, unary } from "./define.ts";
 import { ERF } from "./error-function.ts";
 import { EXP, exp, square } from "./exponential.ts";
 import { TANH, tanh } from "./hyperbolic.ts";
@@ -48,9 +49,7 @@ fn gelu_slope(x: F) -> F {
 const normalCdf = (x: number): number => 0.5 * erfcReference(-x * Math.SQRT1_2);
 const normalPdf = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 
-const exactGelu: Unary = unary("gelu", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("gelu_f32", x),
+const exactGelu: Unary = realFunction("gelu", {
   helpers: [...EXP, ...ERF, GELU_TEXT],
   reference: (x) => (x as number) * normalCdf(x as number),
   derivative: (g, _out, [x]) => [mul(g, geluSlope(x as Tensor))],
@@ -73,11 +72,11 @@ const geluSlope: Unary = unary("geluSlope", {
 const SCALE = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
+// Far out the tanh is ±1 and its slope 0; x² would overflow.
 const GELU_TANH_TEXT = `fn gelu_tanh(x: F) -> F { return 0.5 * x * (1.0 + tanh_f32(0.797884561 * (x + 0.044715 * x * x * x))); }
 fn gelu_tanh_slope(x: F) -> F {
   let t = tanh_f32(0.797884561 * (x + 0.044715 * x * x * x));
   let slope = 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.797884561 * (1.0 + 0.134145 * x * x);
-  // Far out the tanh is ±1 and its slope 0; x² would overflow.
   return select(slope, select(F(0.0), F(1.0), x > F(0.0)), (abs(x) > F(20.0)) & (abs(x) < F(3.4e38)));
 }`;
 
@@ -117,9 +116,6 @@ const tanhGeluSlope: Unary = unary("geluSlope", {
 /** x·Φ(x) with the normal distribution function Φ; `approximate: "tanh"` takes the tanh form of Hendrycks and Gimpel (2016). */
 export function gelu(x: Tensor, options: { approximate?: "none" | "tanh" } = {}): Tensor {
   expectTensor("gelu", x);
-  checkOptions("gelu", options, ["approximate"]);
-  const form = options.approximate ?? "none";
-  if (form !== "none" && form !== "tanh")
-    throw new RangeError(`gelu: approximate must be "none" or "tanh", got ${String(form)}.`);
-  return form === "tanh" ? tanhGelu(x) : exactGelu(x);
+  const { approximate } = filled("gelu", options, { approximate: "none" });
+  return checkChoice("gelu", "approximate", approximate, ["none", "tanh"]) === "tanh" ? tanhGelu(x) : exactGelu(x);
 }

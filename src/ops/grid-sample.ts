@@ -1,18 +1,17 @@
 // Sampling an image where a grid says: nearest, bilinear and bicubic, with zeros, border or reflection outside.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { checkChoice, checkFloat, checkRank, insertDim } from "./arguments.ts";
-import { add, eq, floor, ge, logicalAnd, lt, mul, sub, where } from "./arithmetic.ts";
+import { shapeError } from "../shape.ts";
+import { checkChoice, checkFloat, checkRank, filled, insertDim, range } from "./arguments.ts";
+import { add, eq, floor, mul, sub, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
-import { cast, checkOptions } from "./define.ts";
+import { cast } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { pickRows } from "./gathering.ts";
+import { isInside, pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
 import { sumOver } from "./reductions.ts";
 import { abs, fmod, round } from "./rounding.ts";
-import { permute, reshape, strided } from "./views.ts";
+import { permute, reshape } from "./views.ts";
 
 export interface GridSampleOptions {
   /** Default "bilinear". */
@@ -63,26 +62,26 @@ function cubicWeights(t: Tensor): Tensor[] {
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   const op = "gridSample";
-  checkOptions(op, options, ["mode", "paddingMode", "alignCorners"]);
-  const mode = checkChoice(op, "mode", options.mode ?? "bilinear", ["bilinear", "nearest", "bicubic"]);
-  const padding = checkChoice(op, "paddingMode", options.paddingMode ?? "zeros", ["zeros", "border", "reflection"]);
-  const alignCorners = options.alignCorners ?? false;
+  const { mode, paddingMode, alignCorners } = filled(op, options, {
+    mode: "bilinear",
+    paddingMode: "zeros",
+    alignCorners: false,
+  });
+  checkChoice(op, "mode", mode, ["bilinear", "nearest", "bicubic"]);
+  const padding = checkChoice(op, "paddingMode", paddingMode, ["zeros", "border", "reflection"]);
   checkRank(op, checkFloat(op, x), [4], "[N, C, H, W]");
   checkRank(op, checkFloat(op, grid, "the grid"), [4], "[N, H′, W′, 2]", "the grid");
   const [batch, channels, height, width] = x.shape as readonly [number, number, number, number];
   const [same, rows, columns, pair] = grid.shape as readonly [number, number, number, number];
   if (same !== batch || pair !== 2 || height === 0 || width === 0) {
-    throw new ShapeError(
-      `${op}: needs an image [N, C, H, W] with pixels and a grid [N, H′, W′, 2], got ${formatShape(x.shape)} and ${formatShape(grid.shape)}.`,
-      { op, shapes: [x.shape, grid.shape] },
-    );
+    throw shapeError`${op}: needs an image [N, C, H, W] with pixels and a grid [N, H′, W′, 2], got ${x.shape} and ${grid.shape}.`;
   }
   const places = rows * columns;
   const sides = [
     { size: width, stride: 1 },
     { size: height, stride: width },
   ].map(({ size, stride }, k): Side => {
-    const picked = strided(cast(grid, "f32"), [0, 0, 0, k], [1, 1, 1, 1], [batch, rows, columns, 1]);
+    const picked = range(cast(grid, "f32"), 3, k, 1);
     const at = unnormalized(reshape(picked, [batch, places]), size, alignCorners);
     return sideOf(at, size, stride, mode, padding, alignCorners);
   });
@@ -122,7 +121,7 @@ function sideOf(
   const step = reshape(iota(taps), [taps, 1, 1]);
   const raw = add(base, cast(sub(step, taps === 4 ? 1 : 0), "f32"));
   const place = mode === "bicubic" ? inside(raw, size, padding, alignCorners) : raw;
-  const within = logicalAnd(ge(place, 0), lt(place, size));
+  const within = isInside(place, size);
   const t = sub(x, base);
   const weights = taps === 1 ? null : taps === 2 ? [sub(1, t), t] : cubicWeights(t);
   const weight = weights === null ? within : where(within, chosen(weights, step), 0);

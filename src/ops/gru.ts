@@ -1,9 +1,9 @@
 // Gated recurrent units: one direction of one layer over time, and one step.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { insertDim } from "./arguments.ts";
+import { filled, insertDim } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
-import { cast, checkOptions, constant } from "./define.ts";
+import { cast, constant } from "./define.ts";
 import { square } from "./exponential.ts";
 import { tanh } from "./hyperbolic.ts";
 import { linear } from "./linear-algebra.ts";
@@ -117,11 +117,11 @@ export function gru(
   options: { readonly reverse?: boolean } = {},
 ): [Tensor, Tensor] {
   const op = "gru";
-  checkOptions(op, options, ["reverse"]);
+  const { reverse } = filled(op, options, { reverse: false });
   const { hidden, weightIh, weightHh, biasIh, biasHh } = checkRecurrence(op, x, "[T, B, I]", 3, weights, 3, false);
   const [length, batch] = x.shape as readonly [number, number, number];
   const first = checkState(op, "h0", h0, batch, hidden);
-  const order = stepsOf(checkLength(op, length), options.reverse ?? false);
+  const order = stepsOf(checkLength(op, length), reverse);
   const projected = projectInput(x, weightIh, biasIh);
   const hs = new Slots([batch, hidden]);
   const parts = new Array<Tensor>(length);
@@ -134,8 +134,8 @@ export function gru(
   const buffer = withDerivative(
     overTime,
     hs.packed(),
-    [projected, weightHh, ...(biasHh === null ? [] : [biasHh]), ...(first === null ? [] : [first]), ...parts],
-    [options.reverse ?? false, biasHh !== null, first !== null].map(Number),
+    [projected, weightHh, biasHh, first, ...parts].filter((x) => x !== null),
+    [reverse, biasHh !== null, first !== null].map(Number),
   );
   const last = slotOf(buffer, 0, order[length - 1] as number, [batch, hidden]);
   return [cast(slotsOf(buffer, 0, length, [batch, hidden]), x.dtype), cast(last, x.dtype)];

@@ -1,8 +1,8 @@
 // Hyperbolic functions and their inverses.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { add, mul, sub, trueDivide } from "./arithmetic.ts";
-import { floating, type Unary, unary } from "./define.ts";
+import { add, mul, realFunction, sub, trueDivide } from "./arithmetic.ts";
+import type { Unary } from "./define.ts";
 import { EXP, EXPM1_BOUNDED, LOG, LOG1P, rsqrt, SPECIAL_VALUES, square } from "./exponential.ts";
 
 // Where eˣ alone would overflow, e^(x/2) is squared. Small arguments: S. L. Moshier, Cephes.
@@ -61,9 +61,7 @@ const ATANH_TEXT = `fn atanh_f32(x: f32) -> f32 {
 }`;
 
 /** Hyperbolic sine. */
-export const sinh: Unary = unary("sinh", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("sinh_f32", x),
+export const sinh: Unary = realFunction("sinh", {
   helpers: [...EXP, SINH_TEXT],
   reference: (x) => Math.sinh(x as number),
   derivative: (g, _out, [x]) => [mul(g, cosh(x as Tensor))],
@@ -71,9 +69,7 @@ export const sinh: Unary = unary("sinh", {
 });
 
 /** Hyperbolic cosine. */
-export const cosh: Unary = unary("cosh", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("cosh_f32", x),
+export const cosh: Unary = realFunction("cosh", {
   helpers: [...EXP, COSH_TEXT],
   reference: (x) => Math.cosh(x as number),
   derivative: (g, _out, [x]) => [mul(g, sinh(x as Tensor))],
@@ -81,9 +77,7 @@ export const cosh: Unary = unary("cosh", {
 });
 
 /** Hyperbolic tangent. */
-export const tanh: Unary = unary("tanh", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("tanh_f32", x),
+export const tanh: Unary = realFunction("tanh", {
   helpers: TANH,
   reference: (x) => Math.tanh(x as number),
   derivative: (g, out) => [mul(g, sub(1, square(out)))],
@@ -91,9 +85,7 @@ export const tanh: Unary = unary("tanh", {
 });
 
 /** Inverse hyperbolic sine. */
-export const asinh: Unary = unary("asinh", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("asinh_f32", x),
+export const asinh: Unary = realFunction("asinh", {
   helpers: [...LOG1P, ASINH_TEXT],
   reference: (x) => Math.asinh(x as number),
   derivative: (g, _out, [x]) => [mul(g, rsqrt(add(square(x as Tensor), 1)))],
@@ -101,9 +93,7 @@ export const asinh: Unary = unary("asinh", {
 });
 
 /** Inverse hyperbolic cosine; NaN below 1. */
-export const acosh: Unary = unary("acosh", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("acosh_f32", x),
+export const acosh: Unary = realFunction("acosh", {
   helpers: [...LOG1P, SPECIAL_VALUES, ACOSH_TEXT],
   reference: (x) => Math.acosh(x as number),
   derivative: (g, _out, [x]) => [mul(g, rsqrt(sub(square(x as Tensor), 1)))],
@@ -111,9 +101,7 @@ export const acosh: Unary = unary("acosh", {
 });
 
 /** Inverse hyperbolic tangent; ±∞ at ±1, NaN beyond. */
-export const atanh: Unary = unary("atanh", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("atanh_f32", x),
+export const atanh: Unary = realFunction("atanh", {
   helpers: [...LOG, ATANH_TEXT],
   reference: (x) => Math.atanh(x as number),
   derivative: (g, _out, [x]) => [trueDivide(g, sub(1, square(x as Tensor)))],

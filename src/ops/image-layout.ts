@@ -1,11 +1,17 @@
 // Rearrangements of images: pixel shuffling, and images as columns of patches (im2col) and back.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { checkRank, checkSizes, type Size } from "./arguments.ts";
+import { type Shape, shapeError } from "../shape.ts";
+import { checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
-import { fromWindows, padded, permute, reshape, windowCount, windows } from "./views.ts";
+import { fromWindows, permute, reshape, windowCount, windows } from "./views.ts";
+
+/** `x` [*, ...] seen with its last three dims as `blocks`, those in another order, and then as `shape`. */
+function rearranged(x: Tensor, blocks: Shape, order: readonly number[], shape: Shape): Tensor {
+  const batch = x.shape.slice(0, -3);
+  const turned = permute(reshape(x, [...batch, ...blocks]), [...batch.keys(), ...order.map((d) => batch.length + d)]);
+  return reshape(turned, [...batch, ...shape]);
+}
 
 /** [*, C r², H, W] → [*, C, H r, W r]: channels become pixels (Shi et al. 2016). */
 export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
@@ -14,16 +20,10 @@ export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
   const r = checkWhole(op, "upscaleFactor", upscaleFactor, 1);
   const [c, h, w] = x.shape.slice(-3) as [number, number, number];
   if (x.ndim < 3 || c % (r * r) !== 0) {
-    throw new ShapeError(`${op}: needs [*, C, H, W] with C a multiple of ${r * r}, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape],
-    });
+    throw shapeError`${op}: needs [*, C, H, W] with C a multiple of ${r * r}, got ${x.shape}.`;
   }
-  const batch = x.shape.slice(0, -3);
-  const b = batch.length;
-  const blocks = reshape(x, [...batch, c / (r * r), r, r, h, w]);
-  const order = [...batch.keys(), b, b + 3, b + 1, b + 4, b + 2];
-  return reshape(permute(blocks, order), [...batch, c / (r * r), h * r, w * r]);
+  const channels = c / (r * r);
+  return rearranged(x, [channels, r, r, h, w], [0, 3, 1, 4, 2], [channels, h * r, w * r]);
 }
 
 /** [*, C, H r, W r] → [*, C r², H, W]: the inverse of `pixelShuffle`. */
@@ -33,16 +33,9 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
   const r = checkWhole(op, "downscaleFactor", downscaleFactor, 1);
   const [c, h, w] = x.shape.slice(-3) as [number, number, number];
   if (x.ndim < 3 || h % r !== 0 || w % r !== 0) {
-    throw new ShapeError(`${op}: needs [*, C, H, W] with H and W multiples of ${r}, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape],
-    });
+    throw shapeError`${op}: needs [*, C, H, W] with H and W multiples of ${r}, got ${x.shape}.`;
   }
-  const batch = x.shape.slice(0, -3);
-  const b = batch.length;
-  const blocks = reshape(x, [...batch, c, h / r, r, w / r, r]);
-  const order = [...batch.keys(), b, b + 2, b + 4, b + 1, b + 3];
-  return reshape(permute(blocks, order), [...batch, c * r * r, h / r, w / r]);
+  return rearranged(x, [c, h / r, r, w / r, r], [0, 2, 4, 1, 3], [c * r * r, h / r, w / r]);
 }
 
 export interface PatchOptions {
@@ -73,7 +66,7 @@ function patchesOf(op: string, kernelSize: Size, options: PatchOptions): Patches
   };
 }
 
-function patchCounts(op: string, size: readonly number[], p: Patches, x: Tensor): [number, number] {
+function patchCounts(op: string, size: readonly number[], p: Patches): [number, number] {
   return p.kernel.map((k, i) => {
     const count = windowCount(
       (size[i] as number) + 2 * (p.padding[i] as number),
@@ -82,10 +75,7 @@ function patchCounts(op: string, size: readonly number[], p: Patches, x: Tensor)
       p.dilation[i] as number,
     );
     if (count < 1) {
-      throw new ShapeError(`${op}: no patch of [${p.kernel.join(", ")}] fits into the image [${size.join(", ")}].`, {
-        op,
-        shapes: [x.shape],
-      });
+      throw shapeError`${op}: no patch of ${p.kernel} fits into the image ${size}.`;
     }
     return count;
   }) as [number, number];
@@ -101,15 +91,9 @@ export function im2col(x: Tensor, kernelSize: Size, options: PatchOptions = {}):
   const p = patchesOf(op, kernelSize, options);
   const batch = x.shape.slice(0, -3);
   const b = batch.length;
-  const [oh, ow] = patchCounts(op, x.shape.slice(-2), p, x);
+  const [oh, ow] = patchCounts(op, x.shape.slice(-2), p);
   const pads = [...batch.map(() => 0), 0, ...p.padding];
-  const image = padded(
-    x,
-    pads,
-    pads,
-    pads.map(() => 0),
-    0,
-  );
+  const image = surrounded(x, pads, pads, 0);
   const rows = windows(image, b + 1, p.kernel[0], p.stride[0], p.dilation[0]);
   const patches = windows(rows, b + 2, p.kernel[1], p.stride[1], p.dilation[1]);
   const order = [...batch.keys(), b, b + 3, b + 4, b + 1, b + 2];
@@ -125,16 +109,13 @@ export function col2im(x: Tensor, outputSize: Size, kernelSize: Size, options: P
   checkRank(op, x, [2, 3], "[N, C·KH·KW, L] or [C·KH·KW, L]");
   const p = patchesOf(op, kernelSize, options);
   const size = checkSizes(op, "outputSize", outputSize, 2, 1) as [number, number];
-  const [oh, ow] = patchCounts(op, size, p, x);
+  const [oh, ow] = patchCounts(op, size, p);
   const batch = x.shape.slice(0, -2);
   const b = batch.length;
   const taps = p.kernel[0] * p.kernel[1];
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   if (rows % taps !== 0 || columns !== oh * ow) {
-    throw new ShapeError(
-      `${op}: needs [N, C·${taps}, ${oh * ow}] for an image of [${size.join(", ")}] and patches of [${p.kernel.join(", ")}], got ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape] },
-    );
+    throw shapeError`${op}: needs [N, C·${taps}, ${oh * ow}] for an image of ${size} and patches of ${p.kernel}, got ${x.shape}.`;
   }
   const patches = reshape(x, [...batch, rows / taps, ...p.kernel, oh, ow]);
   const order = [...batch.keys(), b, b + 3, b + 4, b + 1, b + 2];
@@ -142,13 +123,7 @@ export function col2im(x: Tensor, outputSize: Size, kernelSize: Size, options: P
   // The taps along the columns' dim are gone: those along the rows are the last dim now, after [..., OH, W].
   const image = fromWindows(across, b + 1, size[0] + 2 * p.padding[0], p.stride[0], p.dilation[0]);
   const crop = [...batch.map(() => 0), 0, -p.padding[0], -p.padding[1]];
-  return padded(
-    image,
-    crop,
-    crop,
-    crop.map(() => 0),
-    0,
-  );
+  return surrounded(image, crop, crop, 0);
 }
 
 export { col2im as fold, im2col as unfold2d };

@@ -1,7 +1,7 @@
 // Kernels over lists of indices: sorting them, finding where each value begins, counting, inverting.
 
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelCall, KernelProgram, KernelText, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
@@ -25,13 +25,17 @@ const SMALL = 1024;
 const DIGIT = 6;
 const THREADS = 64;
 
-/** The body for each of `count` invocations, numbered `i`. */
-export function forEachInvocation(count: number, body: string): string {
-  return entryPoint(THREADS, `let i = group * ${THREADS}u + local;\nif (i >= ${count}u) { return; }\n${body.trim()}`);
-}
-
-export function workgroupsFor(count: number): number {
-  return Math.ceil(count / THREADS);
+/** A kernel that runs the body in each of `count` invocations, numbered `i`, behind what it declares. */
+export function forEachInvocation(
+  count: number,
+  body: string,
+  declarations = "",
+): Pick<KernelText, "wgsl" | "workgroups"> {
+  const lines = `let i = group * ${THREADS}u + local;\nif (i >= ${count}u) { return; }\n${body.trim()}`;
+  return {
+    wgsl: `${declarations}\n\n${entryPoint(THREADS, lines)}`.trimStart(),
+    workgroups: Math.ceil(count / THREADS),
+  };
 }
 
 const lengthOf = (type: ValueType | undefined): number => (type === undefined ? 0 : sizeOf(type.shape));
@@ -71,11 +75,8 @@ for (var j = 0u; j < ${count}u; j++) {
 }
 sorted[rank] = own;
 placed[rank] = i32(i);`;
-    return {
-      wgsl: `${keyFunction((inputs[0] as ValueType).dtype, attributes[0] as number)}\n\n${forEachInvocation(count, body)}`,
-      workgroups: workgroupsFor(count),
-      flops: 3 * count * count,
-    };
+    const text = forEachInvocation(count, body, keyFunction((inputs[0] as ValueType).dtype, attributes[0] as number));
+    return { ...text, flops: 3 * count * count };
   },
   reference: ([indices], { attributes }) => {
     const keys = (indices as Float64Array).map((index) => keyOf(index, attributes[0] as number));
@@ -122,10 +123,7 @@ for (var k = i * ${pass.each}u; k < min(i * ${pass.each}u + ${pass.each}u, ${pas
   found[digit_of(key_of(indices[k]))]++;
 }
 for (var digit = 0u; digit < ${pass.digits}u; digit++) { counts[digit * ${pass.threads}u + i] = found[digit]; }`;
-    return {
-      wgsl: `${passText(pass, (call.inputs[0] as ValueType).dtype)}\n\n${forEachInvocation(pass.threads, body)}`,
-      workgroups: workgroupsFor(pass.threads),
-    };
+    return forEachInvocation(pass.threads, body, passText(pass, (call.inputs[0] as ValueType).dtype));
   },
   reference: ([indices], call) => {
     const pass = passOf(call);
@@ -158,10 +156,7 @@ for (var k = i * ${pass.each}u; k < min(i * ${pass.each}u + ${pass.each}u, ${pas
   sorted[at] = key;
   placed[at] = ${call.inputs.length > 2 ? "places[k]" : "i32(k)"};
 }`;
-    return {
-      wgsl: `${passText(pass, (call.inputs[0] as ValueType).dtype)}\n\n${forEachInvocation(pass.threads, body)}`,
-      workgroups: workgroupsFor(pass.threads),
-    };
+    return forEachInvocation(pass.threads, body, passText(pass, (call.inputs[0] as ValueType).dtype));
   },
   reference: ([indices, , places], call) => {
     const pass = passOf(call);
@@ -202,13 +197,12 @@ const startsProgram: KernelProgram = {
   name: "find starts",
   inputs: ["keys"],
   outputs: (_inputs, [size]) => [{ name: "starts", shape: [(size as number) + 1], dtype: "i32" }],
-  write: ({ inputs, attributes }) => {
-    const threads = (attributes[0] as number) + 1;
-    return {
-      wgsl: `${lowerBound(lengthOf(inputs[0]))}\n\n${forEachInvocation(threads, "starts[i] = i32(first_of(i32(i)));")}`,
-      workgroups: workgroupsFor(threads),
-    };
-  },
+  write: ({ inputs, attributes }) =>
+    forEachInvocation(
+      (attributes[0] as number) + 1,
+      "starts[i] = i32(first_of(i32(i)));",
+      lowerBound(lengthOf(inputs[0])),
+    ),
   reference: ([keys], { attributes }) => {
     const sorted = keys as Float64Array;
     const starts = new Float64Array((attributes[0] as number) + 1);
@@ -244,10 +238,7 @@ const invertProgram: KernelProgram = {
   name: "invert order",
   inputs: ["order"],
   outputs: ([order]) => [{ name: "inverse", shape: [lengthOf(order)], dtype: "i32" }],
-  write: ({ inputs }) => {
-    const count = lengthOf(inputs[0]);
-    return { wgsl: forEachInvocation(count, "inverse[order[i]] = i32(i);"), workgroups: workgroupsFor(count) };
-  },
+  write: ({ inputs }) => forEachInvocation(lengthOf(inputs[0]), "inverse[order[i]] = i32(i);"),
   reference: ([order]) => {
     const inverse = new Float64Array((order as Float64Array).length);
     (order as Float64Array).forEach((at, i) => {
@@ -274,11 +265,8 @@ const tallyProgram: KernelProgram = {
     const body = `
 let key = key_of(indices[i]);
 if (key < ${size}) { atomicAdd(&counts[key], 1); }`;
-    return {
-      wgsl: `${keyFunction((inputs[0] as ValueType).dtype, size)}\n\n${forEachInvocation(count, body)}`,
-      workgroups: workgroupsFor(count),
-      types: { counts: "array<atomic<i32>>" },
-    };
+    const text = forEachInvocation(count, body, keyFunction((inputs[0] as ValueType).dtype, size));
+    return { ...text, types: { counts: "array<atomic<i32>>" } };
   },
   reference: ([indices, zeros], { attributes }) => {
     const counts = (zeros as Float64Array).slice();

@@ -1,9 +1,8 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
-import { DTypeError, ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape } from "../shape.ts";
-import { checkRank, dimOf, insertDim } from "./arguments.ts";
+import { broadcastShapes, dtypeError, shapeError } from "../shape.ts";
+import { checkRank, corner, dimOf, filled, insertDim, withSize } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
   cast,
@@ -20,27 +19,18 @@ import {
 import { gatherAlong, pickRows } from "./gathering.ts";
 import { countIndices } from "./index-kernels.ts";
 import { norm } from "./norms.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { expand, reshape } from "./views.ts";
 
 /** Demands that `index` has the rank of `x` and is nowhere larger but along `dim`. */
 export function checkIndexShape(op: string, x: Tensor, dim: number, index: Tensor, what: string): void {
   if (index.ndim !== x.ndim || index.shape.some((n, i) => i !== dim && n > (x.shape[i] as number))) {
-    throw new ShapeError(
-      `${op}: the index must have ${x.ndim} dims, none but dim ${dim} larger than ${what}'s, got ${formatShape(index.shape)} for ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape, index.shape] },
-    );
+    throw shapeError`${op}: the index must have ${x.ndim} dims, none but dim ${dim} larger than ${what}'s, got ${index.shape} for ${x.shape}.`;
   }
 }
 
 /** The first elements of `x` in each dim but `dim`, as many as the index has. */
 export function narrowTo(x: Tensor, dim: number, index: Tensor): Tensor {
-  const shape = x.shape.map((n, i) => (i === dim ? n : (index.shape[i] as number)));
-  return strided(
-    x,
-    shape.map(() => 0),
-    shape.map(() => 1),
-    shape,
-  );
+  return corner(x, withSize(index.shape, dim, x.shape[dim] as number));
 }
 
 /**
@@ -93,23 +83,12 @@ export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number }
   if (options.dim === undefined) return take(x, reshape(index, [index.numel]));
   const dim = dimOf(op, x, options.dim);
   if (index.ndim !== x.ndim) {
-    throw new ShapeError(
-      `${op}: the index must have ${x.ndim} dims, got ${formatShape(index.shape)} for ${formatShape(x.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, index.shape],
-      },
-    );
+    throw shapeError`${op}: the index must have ${x.ndim} dims, got ${index.shape} for ${x.shape}.`;
   }
   checkIndex(op, index, x.shape[dim] as number);
-  const without = (shape: readonly number[]): number[] => shape.map((n, i) => (i === dim ? 1 : n));
-  const common = broadcastShapes(op, without(x.shape), without(index.shape));
-  const withSize = (n: number): number[] => common.map((m, i) => (i === dim ? n : m));
-  return gatherAlong(
-    expand(x, withSize(x.shape[dim] as number)),
-    dim,
-    expand(index, withSize(index.shape[dim] as number)),
-  );
+  const common = broadcastShapes(op, withSize(x.shape, dim, 1), withSize(index.shape, dim, 1));
+  const grown = (t: Tensor): Tensor => expand(t, withSize(common, dim, t.shape[dim] as number));
+  return gatherAlong(grown(x), dim, grown(index));
 }
 
 // PyTorch overwrites rows that are too long, so their gradient is that of the new row.
@@ -145,7 +124,17 @@ export interface EmbeddingOptions {
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   const op = "embedding";
-  checkOptions(op, options, ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"]);
+  const {
+    paddingIdx: padding,
+    maxNorm,
+    normType: p,
+    scaleGradByFreq,
+  } = filled(op, options, {
+    paddingIdx: null,
+    maxNorm: null,
+    normType: 2,
+    scaleGradByFreq: false,
+  });
   expectTensor(op, indices, "the indices");
   checkRank(op, weight, [2], "[numEmbeddings, embeddingDim]", "the weight");
   const [rows, width] = weight.shape as readonly [number, number];
@@ -154,19 +143,16 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
   const shape = [...indices.shape, width];
   let found = pickRows(weight, 0, list);
   const learns = found.requiresGrad;
-  const maxNorm = options.maxNorm ?? null;
   if (maxNorm !== null) {
     checkNumber(op, "maxNorm", maxNorm);
-    const p = checkNumber(op, "normType", options.normType ?? 2);
     const length = withGrad(false, () => norm(found, { p, dim: 1, keepdim: true }));
     const factor = where(gt(length, maxNorm), trueDivide(maxNorm, add(length, 1e-7)), 1);
     found = scaledValue(found, factor);
   }
-  if (learns && options.scaleGradByFreq === true) {
+  if (learns && scaleGradByFreq) {
     const times = reshape(pickRows(countIndices(list, rows), 0, list), [list.numel, 1]);
     found = scaledGradient(found, trueDivide(1, cast(times, found.dtype)));
   }
-  const padding = options.paddingIdx ?? null;
   if (padding === null) return reshape(found, shape);
   if (!Number.isInteger(padding) || padding < -rows || padding >= rows) {
     throw new RangeError(`${op}: paddingIdx must be within the ${rows} rows, got ${padding}.`);
@@ -183,18 +169,12 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   expectTensor(op, x);
   expectTensor(op, mask, "the mask");
   if (mask.dtype !== "bool") {
-    throw new DTypeError(`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`, { op });
+    throw dtypeError`${op}: the mask must be bool, got ${mask.dtype}. mask.ne(0) makes one of numbers.`;
   }
   broadcastShapes(op, x.shape, mask.shape);
   if (typeof value === "number" || typeof value === "boolean") return where(mask, convert(op, value, x.dtype), x);
   if (expectTensor(op, value, "the value").ndim !== 0) {
-    throw new ShapeError(
-      `${op}: the value must be a number or a scalar, got ${formatShape(value.shape)}. where(mask, value, x) takes tensors.`,
-      {
-        op,
-        shapes: [value.shape],
-      },
-    );
+    throw shapeError`${op}: the value must be a number or a scalar, got ${value.shape}. where(mask, value, x) takes tensors.`;
   }
   return where(mask, cast(value, x.dtype), x);
 }

@@ -1,8 +1,9 @@
 // Linear combinations of several tensors: lerp, addcmul, addcdiv.
 
 import type { Tensor } from "../graph/tensor.ts";
+import { filled } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
-import { checkNumber, checkOptions, elementwise, expectTensor, factorFor, floating } from "./define.ts";
+import { elementwise, expectTensor, factorFor, floating } from "./define.ts";
 
 const interpolation = elementwise("lerp", {
   dtype: floating,
@@ -47,6 +48,5 @@ export function addcdiv(x: Tensor, a: Tensor | number, b: Tensor | number, optio
 }
 
 function scale(op: string, options: { value?: number }): number {
-  checkOptions(op, options, ["value"]);
-  return checkNumber(op, "value", options.value ?? 1);
+  return filled(op, options, { value: 1 }).value;
 }

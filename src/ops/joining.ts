@@ -1,16 +1,26 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
 import { type DType, promote } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim, type Shape, sameShape } from "../shape.ts";
-import { alongDim, checkChoice, dimOf, dropDims, insertDim } from "./arguments.ts";
+import { formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
+import {
+  alongDim,
+  checkChoice,
+  dimOf,
+  dropDims,
+  filled,
+  insertDim,
+  range,
+  surroundedAlong,
+  withSize,
+} from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
 import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
 import { iota } from "./iota.ts";
-import { flatten, range } from "./movement.ts";
-import { expand, padded, permute, reshape } from "./views.ts";
+import { flatten } from "./movement.ts";
+import { expand, permute, reshape } from "./views.ts";
 
 const joinDefinition: ElementwiseDefinition = {
   kind: "elementwise",
@@ -21,6 +31,9 @@ const joinDefinition: ElementwiseDefinition = {
   derivative: (g) => [g, g, null],
   cost: 1,
 };
+
+/** The default of ops that join and split. */
+const FIRST = { dim: 0 };
 
 /** Most tensors that one kernel joins: each is a buffer of its own, and devices guarantee few. */
 const GROUP = 6;
@@ -37,15 +50,13 @@ function join(parts: readonly Tensor[], dim: number): Tensor {
   const sizes = parts.map((p) => p.shape[dim] as number);
   const total = sizes.reduce((a, b) => a + b, 0);
   const rank = (parts[0] as Tensor).ndim;
-  const zeros = new Array<number>(rank).fill(0);
-  const at = (value: number): number[] => zeros.map((_, i) => (i === dim ? value : 0));
   const position = reshape(iota(total), alongDim(rank, dim, total));
   let end = total;
   let result: Tensor | null = null;
   for (let i = parts.length - 1; i >= 0; i--) {
     const part = parts[i] as Tensor;
     const start = end - (sizes[i] as number);
-    const placed = padded(part, at(start), at(total - end), zeros, 0);
+    const placed = surroundedAlong(part, dim, start, total - end, 0);
     result =
       result === null
         ? placed
@@ -71,16 +82,12 @@ function checkList(op: string, tensors: readonly Tensor[]): DType {
  */
 export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
   const dtype = checkList("cat", tensors);
-  checkOptions("cat", options, ["dim"]);
   const counted = tensors.filter((x) => x.ndim !== 1 || x.shape[0] !== 0);
   const first = (counted[0] ?? tensors[0]) as Tensor;
-  const dim = dimOf("cat", first, options.dim ?? 0);
+  const dim = dimOf("cat", first, filled("cat", options, FIRST).dim);
   counted.forEach((x, i) => {
     if (x.ndim !== first.ndim || x.shape.some((n, d) => d !== dim && n !== first.shape[d])) {
-      throw new ShapeError(
-        `cat: sizes must be equal but along dim ${dim}, got ${formatShape(first.shape)} and ${formatShape(x.shape)} (tensor ${i}).`,
-        { op: "cat", shapes: counted.map((t) => t.shape) },
-      );
+      throw shapeError`cat: sizes must be equal but along dim ${dim}, got ${formatShape(first.shape)} and ${formatShape(x.shape)} (tensor ${i}).`;
     }
   });
   const parts = counted.filter((x) => x.shape[dim] !== 0).map((x) => cast(x, dtype));
@@ -90,18 +97,11 @@ export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}):
 /** Tensors of one shape side by side along a new dim (default 0). Throws a ShapeError where shapes differ. */
 export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
   const dtype = checkList("stack", tensors);
-  checkOptions("stack", options, ["dim"]);
   const first = tensors[0] as Tensor;
-  const dim = normalizeDim("stack", options.dim ?? 0, first.ndim + 1);
+  const dim = normalizeDim("stack", filled("stack", options, FIRST).dim, first.ndim + 1);
   for (const x of tensors) {
     if (!sameShape(x.shape, first.shape)) {
-      throw new ShapeError(
-        `stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`,
-        {
-          op: "stack",
-          shapes: tensors.map((t) => t.shape),
-        },
-      );
+      throw shapeError`stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`;
     }
   }
   return join(
@@ -115,8 +115,7 @@ export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}
  * ShapeError where listed sizes don't add up.
  */
 export function split(x: Tensor, size: number | readonly number[], options: { dim?: number } = {}): Tensor[] {
-  checkOptions("split", options, ["dim"]);
-  const dim = dimOf("split", expectTensor("split", x), options.dim ?? 0);
+  const dim = dimOf("split", x, filled("split", options, FIRST).dim);
   const total = x.shape[dim] as number;
   if (typeof size === "number") {
     checkWhole("split", "size", size, total === 0 ? 0 : 1);
@@ -128,13 +127,7 @@ export function split(x: Tensor, size: number | readonly number[], options: { di
   for (const n of size) checkWhole("split", "each size", n, 0);
   const sum = size.reduce((a, b) => a + b, 0);
   if (sum !== total) {
-    throw new ShapeError(
-      `split: sizes must add up to dim ${dim} of ${formatShape(x.shape)}, got [${size.join(", ")}] (${sum} ≠ ${total}).`,
-      {
-        op: "split",
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`split: sizes must add up to dim ${dim} of ${x.shape}, got ${size} (${sum} ≠ ${total}).`;
   }
   let start = 0;
   return size.map((n) => {
@@ -145,8 +138,7 @@ export function split(x: Tensor, size: number | readonly number[], options: { di
 
 /** At most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
 export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {}): Tensor[] {
-  checkOptions("chunk", options, ["dim"]);
-  const dim = dimOf("chunk", expectTensor("chunk", x), options.dim ?? 0);
+  const dim = dimOf("chunk", x, filled("chunk", options, FIRST).dim);
   checkWhole("chunk", "chunks", chunks, 1);
   const total = x.shape[dim] as number;
   if (total === 0) return Array.from({ length: chunks }, () => x);
@@ -155,8 +147,7 @@ export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {})
 
 /** The parts at each index of `dim` (default 0), which disappears. */
 export function unbind(x: Tensor, options: { dim?: number } = {}): Tensor[] {
-  checkOptions("unbind", options, ["dim"]);
-  const dim = dimOf("unbind", expectTensor("unbind", x), options.dim ?? 0);
+  const dim = dimOf("unbind", x, filled("unbind", options, FIRST).dim);
   return Array.from({ length: x.shape[dim] as number }, (_, i) => dropDims(range(x, dim, i, 1), [dim]));
 }
 
@@ -171,13 +162,7 @@ function repeatAs(op: string, x: Tensor, reps: readonly number[]): Tensor {
   for (const n of reps) checkWhole(op, "each repetition", n, 0);
   const extra = reps.length - x.ndim;
   if (extra < 0) {
-    throw new ShapeError(
-      `${op}: needs a repetition for each dim, got [${reps.join(", ")}] for ${formatShape(x.shape)}. tile takes fewer.`,
-      {
-        op,
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`${op}: needs a repetition for each dim, got ${reps} for ${x.shape}. tile takes fewer.`;
   }
   const split: number[] = [];
   const grown: number[] = [];
@@ -213,25 +198,27 @@ export function repeatInterleave(
   const op = "repeatInterleave";
   checkOptions(op, options, ["dim"]);
   if (options.dim === undefined) return repeatInterleave(flatten(expectTensor(op, x)), repeats, { dim: 0 });
-  const dim = dimOf(op, expectTensor(op, x), options.dim);
+  const dim = dimOf(op, x, options.dim);
   const size = x.shape[dim] as number;
-  const grow = (part: Tensor, times: number): Tensor => {
-    const wide = part.shape.map((n, i) => (i === dim ? n * times : n));
-    return reshape(
-      expand(insertDim(part, dim + 1), [...part.shape.slice(0, dim + 1), times, ...part.shape.slice(dim + 1)]),
-      wide,
-    );
-  };
   if (repeats instanceof Tensor) return repeatInterleave(x, hostCounts(op, repeats, size), { dim });
-  if (typeof repeats === "number") return grow(x, checkWhole(op, "repeats", repeats, 0));
+  if (typeof repeats === "number") return repeatedAlong(x, dim, checkWhole(op, "repeats", repeats, 0));
   if (!Array.isArray(repeats) || repeats.length !== size) {
     throw new RangeError(
       `${op}: repeats are a number or a list of ${size} for dim ${dim} of ${formatShape(x.shape)}, got ${String(repeats)}.`,
     );
   }
   for (const n of repeats) checkWhole(op, "each count", n, 0);
-  const parts = repeats.flatMap((n: number, i: number) => (n === 0 ? [] : [grow(range(x, dim, i, 1), n)]));
+  const parts = repeats.flatMap((n: number, i: number) =>
+    n === 0 ? [] : [repeatedAlong(range(x, dim, i, 1), dim, n)],
+  );
   return parts.length === 0 ? range(x, dim, 0, 0) : join(parts, dim);
+}
+
+/** Every element along `dim` so many times in a row. */
+export function repeatedAlong(x: Tensor, dim: number, times: number): Tensor {
+  const apart = insertDim(x, dim + 1);
+  const wide = expand(apart, withSize(apart.shape, dim + 1, times));
+  return reshape(wide, withSize(x.shape, dim, (x.shape[dim] as number) * times));
 }
 
 /** The counts in a tensor of host data, one for all or one each. */
@@ -252,15 +239,12 @@ function hostCounts(op: string, counts: Tensor, size: number): number[] {
 export function meshgrid(x: Tensor, ...rest: (Tensor | { indexing?: "ij" | "xy" })[]): Tensor[] {
   const last = rest[rest.length - 1];
   const options = last === undefined || last instanceof Tensor ? {} : last;
-  checkOptions("meshgrid", options, ["indexing"]);
-  const indexing = checkChoice("meshgrid", "indexing", options.indexing ?? "ij", ["ij", "xy"]);
+  const { indexing } = filled("meshgrid", options, { indexing: "ij" });
+  checkChoice("meshgrid", "indexing", indexing, ["ij", "xy"]);
   const vectors = [x, ...rest.filter((v) => v !== options)].map((v, i) => {
     const vector = expectTensor("meshgrid", v, `argument ${i}`);
     if (vector.ndim > 1) {
-      throw new ShapeError(`meshgrid: needs vectors, got ${formatShape(vector.shape)}.`, {
-        op: "meshgrid",
-        shapes: [vector.shape],
-      });
+      throw shapeError`meshgrid: needs vectors, got ${vector.shape}.`;
     }
     return flatten(vector);
   });

@@ -1,8 +1,8 @@
 // The text of a kernel of one's own: a body or a whole shader, looked through for its bindings and checked against the tensors.
 
 import type { DType } from "../dtype.ts";
-import { DTypeError, WgradError } from "../errors.ts";
 import { entryHead } from "../graph/kernel-text.ts";
+import { dtypeError, opError } from "../shape.ts";
 
 /** A tensor that a kernel is to bind. */
 export interface Operand {
@@ -62,7 +62,7 @@ export function readKernelSource(
   size: number | undefined,
 ): KernelSource {
   const fail = (problem: string): never => {
-    throw new WgradError(`${op}: ${problem}`, { op });
+    throw opError`${op}: ${problem}`;
   };
   const clean = withoutComments(text);
   const whole = /@compute\b/.test(clean);
@@ -98,10 +98,7 @@ export function readKernelSource(
       fail(`outputs must be read_write, got ${access ?? "read"} for ${name}.`);
     const scalar = scalarOf(type);
     if (scalar !== null && scalar !== storedTypes[operand.dtype]) {
-      throw new DTypeError(
-        `${op}: ${operand.role} ${name} holds ${storedTypes[operand.dtype]} (${operand.dtype}), got ${type.trim()} in the text. array<${storedTypes[operand.dtype]}> would fit.`,
-        { op },
-      );
+      throw dtypeError`${op}: ${operand.role} ${name} holds ${storedTypes[operand.dtype]} (${operand.dtype}), got ${type.trim()} in the text. array<${storedTypes[operand.dtype]}> would fit.`;
     }
     names[number] = name;
     types[name] = type.trim();

@@ -1,30 +1,33 @@
 // Products of matrices: every one is a sum of products, which the compiler recognizes as a contraction.
 
-import { ShapeError } from "../errors.ts";
+import type { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, formatShape, normalizeDim, type Shape, sameShape, sizeOf } from "../shape.ts";
-import { checkRank, dropDims, insertDim, optionalTensor } from "./arguments.ts";
+import { broadcastShapes, checkShape, normalizeDim, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
+import { checkRank, dropDims, filled, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
-import { checkNumber, checkOptions, checkWhole, expectTensor, factorFor } from "./define.ts";
+import { checkOptions, checkWhole, expectTensor, factorFor } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 import { permute, reshape } from "./views.ts";
 
 function innerError(op: string, a: Tensor, b: Tensor, k: number, l: number): ShapeError {
-  const differ = `${op}: inner sizes differ: ${formatShape(a.shape)} × ${formatShape(b.shape)} (${k} ≠ ${l}).`;
   const rank = b.ndim;
   let remedy = `The last dim of the first must equal the last ${rank >= 2 ? "but one " : ""}of the second.`;
   if (rank >= 2 && b.shape[rank - 1] === k) remedy = rank === 2 ? "b.t() would fit." : "b.transpose(-2, -1) would fit.";
   else if (a.ndim >= 2 && a.shape[a.ndim - 2] === l)
     remedy = a.ndim === 2 ? "a.t() would fit." : "a.transpose(-2, -1) would fit.";
-  return new ShapeError(`${differ} ${remedy}`, { op, shapes: [a.shape, b.shape] });
+  return shapeError`${op}: inner sizes differ: ${a.shape} × ${b.shape} (${k} ≠ ${l}). ${remedy}`;
 }
 
 /** a[B…, M, K] · b[B…, K, N] with equal batch dims, or with none at b. */
 function contract(a: Tensor, b: Tensor): Tensor {
   const product = mul(insertDim(a, a.ndim), insertDim(b, b.ndim - 2));
-  const inner = product.ndim - 2;
-  return dropDims(sumOver(product, [inner]), [inner]);
+  return summed(product, product.ndim - 2);
+}
+
+/** The sum over `dim`, which disappears. */
+function summed(x: Tensor, dim: number): Tensor {
+  return dropDims(sumOver(x, [dim]), [dim]);
 }
 
 /** Demands batch dims that broadcast. */
@@ -33,10 +36,7 @@ function checkBatches(op: string, a: Tensor, b: Tensor): void {
   for (let back = 1; back <= Math.min(first.length, second.length); back++) {
     const [m, n] = [first[first.length - back], second[second.length - back]];
     if (m === n || m === 1 || n === 1) continue;
-    throw new ShapeError(
-      `${op}: batch dims don't broadcast: ${formatShape(a.shape)} × ${formatShape(b.shape)} (${m} ≠ ${n}). All dims but the last two must be equal or 1, aligned at the end.`,
-      { op, shapes: [a.shape, b.shape] },
-    );
+    throw shapeError`${op}: batch dims don't broadcast: ${a.shape} × ${b.shape} (${m} ≠ ${n}). All dims but the last two must be equal or 1, aligned at the end.`;
   }
 }
 
@@ -44,24 +44,18 @@ function multiply(op: string, x: Tensor, y: Tensor): Tensor {
   const a = asHalf(expectTensor(op, x));
   const b = asHalf(expectTensor(op, y, "the second argument"));
   if (a.ndim === 0 || b.ndim === 0) {
-    throw new ShapeError(
-      `${op}: needs vectors or matrices, got ${formatShape(a.shape)} × ${formatShape(b.shape)}. mul scales by a number.`,
-      {
-        op,
-        shapes: [a.shape, b.shape],
-      },
-    );
+    throw shapeError`${op}: needs vectors or matrices, got ${a.shape} × ${b.shape}. mul scales by a number.`;
   }
   const k = a.shape[a.ndim - 1] as number;
   const l = b.shape[Math.max(b.ndim - 2, 0)] as number;
   if (k !== l) throw innerError(op, a, b, k, l);
   if (b.ndim === 1) {
     const product = mul(a, b);
-    return dropDims(sumOver(product, [product.ndim - 1]), [product.ndim - 1]);
+    return summed(product, product.ndim - 1);
   }
   if (a.ndim === 1) {
     const product = mul(insertDim(a, 1), b);
-    return dropDims(sumOver(product, [product.ndim - 2]), [product.ndim - 2]);
+    return summed(product, product.ndim - 2);
   }
   const [m, n] = [a.shape[a.ndim - 2] as number, b.shape[b.ndim - 1] as number];
   const aBatch = a.shape.slice(0, -2);
@@ -89,53 +83,43 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return multiply("matmul", a, b);
 }
 
+const RANKS = ["a scalar", "a vector", "a matrix", "[B, M, K]"];
+
+/** Demands two tensors of these ranks. */
+function checkRanks(op: string, a: Tensor, b: Tensor, [first, second]: readonly [number, number]): void {
+  checkRank(op, a, [first], RANKS[first] as string, "the first argument");
+  checkRank(op, b, [second], second === 3 ? "[B, K, N]" : (RANKS[second] as string), "the second argument");
+}
+
 /** [M, K] · [K, N] → [M, N]; no broadcasting. */
 export function mm(a: Tensor, b: Tensor): Tensor {
-  return multiply(
-    "mm",
-    checkRank("mm", a, [2], "a matrix", "the first argument"),
-    checkRank("mm", b, [2], "a matrix", "the second argument"),
-  );
+  checkRanks("mm", a, b, [2, 2]);
+  return multiply("mm", a, b);
 }
 
 /** [B, M, K] · [B, K, N] → [B, M, N]; no broadcasting. */
 export function bmm(a: Tensor, b: Tensor): Tensor {
-  checkRank("bmm", a, [3], "[B, M, K]", "the first argument");
-  checkRank("bmm", b, [3], "[B, K, N]", "the second argument");
-  if (a.shape[0] !== b.shape[0]) {
-    throw new ShapeError(
-      `bmm: batch sizes differ: ${formatShape(a.shape)} × ${formatShape(b.shape)}. matmul broadcasts them.`,
-      {
-        op: "bmm",
-        shapes: [a.shape, b.shape],
-      },
-    );
-  }
+  checkRanks("bmm", a, b, [3, 3]);
+  if (a.shape[0] !== b.shape[0])
+    throw shapeError`bmm: batch sizes differ: ${a.shape} × ${b.shape}. matmul broadcasts them.`;
   return multiply("bmm", a, b);
 }
 
 /** [M, K] · [K] → [M]. */
 export function mv(a: Tensor, b: Tensor): Tensor {
-  return multiply(
-    "mv",
-    checkRank("mv", a, [2], "a matrix", "the first argument"),
-    checkRank("mv", b, [1], "a vector", "the second argument"),
-  );
+  checkRanks("mv", a, b, [2, 1]);
+  return multiply("mv", a, b);
 }
 
 /** Σ aᵢ bᵢ of two vectors. */
 export function dot(a: Tensor, b: Tensor): Tensor {
-  return multiply(
-    "dot",
-    checkRank("dot", a, [1], "a vector", "the first argument"),
-    checkRank("dot", b, [1], "a vector", "the second argument"),
-  );
+  checkRanks("dot", a, b, [1, 1]);
+  return multiply("dot", a, b);
 }
 
 /** aᵢ bⱼ of two vectors: [M], [N] → [M, N]. */
 export function outer(a: Tensor, b: Tensor): Tensor {
-  checkRank("outer", a, [1], "a vector", "the first argument");
-  checkRank("outer", b, [1], "a vector", "the second argument");
+  checkRanks("outer", a, b, [1, 1]);
   return mul(insertDim(a, 1), b);
 }
 
@@ -151,13 +135,7 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
   const inputs = weight.shape[weight.ndim - 1] as number;
   if (x.ndim === 0 || x.shape[x.ndim - 1] !== inputs) {
     const flat = x.ndim > 1 && sizeOf(x.shape.slice(1)) === inputs ? " x.flatten({ startDim: 1 }) would fit." : "";
-    throw new ShapeError(
-      `${op}: the last dim of the input must be ${inputs}, got ${formatShape(x.shape)} for weight ${formatShape(weight.shape)}.${flat}`,
-      {
-        op,
-        shapes: [x.shape, weight.shape],
-      },
-    );
+    throw shapeError`${op}: the last dim of the input must be ${inputs}, got ${x.shape} for weight ${weight.shape}.${flat}`;
   }
   const outShape = weight.shape.slice(0, -1);
   const given = optionalTensor(op, "bias", options.bias, outShape);
@@ -186,32 +164,23 @@ export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, options: { bias
     x2.shape[x2.ndim - 1] !== in2 ||
     !sameShape(batch, x2.shape.slice(0, -1))
   ) {
-    throw new ShapeError(
-      `${op}: needs [*, ${in1}] and [*, ${in2}] for weight ${formatShape(weight.shape)}, got ${formatShape(x1.shape)} and ${formatShape(x2.shape)}.`,
-      { op, shapes: [x1.shape, x2.shape, weight.shape] },
-    );
+    throw shapeError`${op}: needs [*, ${in1}] and [*, ${in2}] for weight ${weight.shape}, got ${x1.shape} and ${x2.shape}.`;
   }
   const bias = optionalTensor(op, "bias", options.bias, [outputs]);
   const n = sizeOf(batch);
   const columns = reshape(permute(weight, [1, 0, 2]), [in1, outputs * in2]);
   const half = reshape(contract(reshape(x1, [n, in1]), columns), [n, outputs, in2]);
-  const result = dropDims(sumOver(mul(half, reshape(x2, [n, 1, in2])), [2]), [2]);
+  const result = summed(mul(half, reshape(x2, [n, 1, in2])), 2);
   return reshape(bias === null ? result : add(result, bias), [...batch, outputs]);
 }
 
 function scaledSum(op: string, input: Tensor, product: Tensor, options: { beta?: number; alpha?: number }): Tensor {
-  checkOptions(op, options, ["beta", "alpha"]);
+  const factors = filled(op, options, { beta: 1, alpha: 1 });
   expectTensor(op, input);
-  const alpha = factorFor(checkNumber(op, "alpha", options.alpha ?? 1), input, product);
-  const beta = factorFor(checkNumber(op, "beta", options.beta ?? 1), input, product);
+  const alpha = factorFor(factors.alpha, input, product);
+  const beta = factorFor(factors.beta, input, product);
   if (!sameShape(broadcastShapes(op, input.shape, product.shape), product.shape)) {
-    throw new ShapeError(
-      `${op}: the input must broadcast to ${formatShape(product.shape)}, got ${formatShape(input.shape)}.`,
-      {
-        op,
-        shapes: [input.shape, product.shape],
-      },
-    );
+    throw shapeError`${op}: the input must broadcast to ${product.shape}, got ${input.shape}.`;
   }
   const scaled = alpha === 1 ? product : mul(product, alpha);
   // beta = 0 means that the input doesn't count, NaN or not.
@@ -272,10 +241,7 @@ export function tensordot(
   }
   const fits = ofA.length === ofB.length && new Set(ofA).size === ofA.length && new Set(ofB).size === ofB.length;
   if (!fits || ofA.some((d, i) => a.shape[d] !== b.shape[ofB[i] as number])) {
-    throw new ShapeError(
-      `${op}: joined sizes must be equal, got dims [${ofA.join(", ")}] of ${formatShape(a.shape)} and [${ofB.join(", ")}] of ${formatShape(b.shape)}.`,
-      { op, shapes: [a.shape, b.shape] },
-    );
+    throw shapeError`${op}: joined sizes must be equal, got dims [${ofA.join(", ")}] of ${a.shape} and [${ofB.join(", ")}] of ${b.shape}.`;
   }
   const restA = [...a.shape.keys()].filter((d) => !ofA.includes(d));
   const restB = [...b.shape.keys()].filter((d) => !ofB.includes(d));

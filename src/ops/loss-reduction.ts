@@ -1,9 +1,8 @@
 // What losses have in common: how they are summed up, and that their operands fit.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
-import { checkChoice } from "./arguments.ts";
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
+import { checkChoice, type Filled, filled } from "./arguments.ts";
 import { expectTensor } from "./define.ts";
 import { mean, sum } from "./reduction-ops.ts";
 
@@ -15,9 +14,14 @@ export interface LossOptions {
   readonly reduction?: Reduction;
 }
 
-/** The reduction asked for, checked. */
-export function reductionOf(op: string, options: LossOptions): Reduction {
-  return checkChoice(op, "reduction", options.reduction ?? "mean", ["mean", "sum", "none"]);
+/** The options of a loss: the reduction, checked, and others with their defaults. */
+export function lossOptions<
+  Options extends LossOptions,
+  const Others extends { readonly [Name in keyof Omit<Options, "reduction">]-?: Options[Name] | null },
+>(op: string, options: Options, others: Others): Filled<Options, Others & { reduction: Reduction }> {
+  const all = filled<LossOptions, { reduction: Reduction }>(op, options, { reduction: "mean", ...others });
+  checkChoice(op, "reduction", all.reduction, ["mean", "sum", "none"]);
+  return all as Filled<Options, Others & { reduction: Reduction }>;
 }
 
 /** The elements' losses as the option says. */
@@ -45,11 +49,5 @@ export function checkPair(
     input.numel === target.numel
       ? `.reshape(${formatShape(input.shape)}) on the ${names[1]} would fit.`
       : "Shapes don't broadcast here.";
-  throw new ShapeError(
-    `${op}: ${names[0]} and ${names[1]} must have one shape, got ${formatShape(input.shape)} and ${formatShape(target.shape)}. ${remedy}`,
-    {
-      op,
-      shapes: [input.shape, target.shape],
-    },
-  );
+  throw shapeError`${op}: ${names[0]} and ${names[1]} must have one shape, got ${input.shape} and ${target.shape}. ${remedy}`;
 }

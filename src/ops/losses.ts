@@ -1,17 +1,16 @@
 // Losses that compare element by element: regression, binary classification, distributions.
 
-import { DTypeError, ShapeError } from "../errors.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
-import { checkChoice, checkFloat, insertDim } from "./arguments.ts";
+import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
+import { checkChoice, checkFloat, filled, insertDim } from "./arguments.ts";
 import { add, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { cast, expectTensor } from "./define.ts";
 import { exp, LOG1P, log, log1p, square } from "./exponential.ts";
-import { checkBroadcast, checkPair, type LossOptions, type Reduction, reduced, reductionOf } from "./loss-reduction.ts";
+import { checkBroadcast, checkPair, type LossOptions, lossOptions, type Reduction, reduced } from "./loss-reduction.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
 import { abs } from "./rounding.ts";
@@ -25,22 +24,19 @@ function difference(op: string, input: Tensor, target: Tensor): Tensor {
 
 /** (input - target)². The shapes broadcast: mind that [N] and [N, 1] give [N, N]. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  checkOptions("mseLoss", options, ["reduction"]);
-  const reduction = reductionOf("mseLoss", options);
+  const { reduction } = lossOptions("mseLoss", options, {});
   return reduced(square(difference("mseLoss", input, target)), reduction);
 }
 
 /** |input - target|. The shapes broadcast. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  checkOptions("l1Loss", options, ["reduction"]);
-  const reduction = reductionOf("l1Loss", options);
+  const { reduction } = lossOptions("l1Loss", options, {});
   return reduced(abs(difference("l1Loss", input, target)), reduction);
 }
 
 /** log(1 + e^(-target · input)) for targets 1 and -1: two classes told apart by the sign. The shapes broadcast. */
 export function softMarginLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  checkOptions("softMarginLoss", options, ["reduction"]);
-  const reduction = reductionOf("softMarginLoss", options);
+  const { reduction } = lossOptions("softMarginLoss", options, {});
   expectTensor("softMarginLoss", target, "the target");
   return reduced(neg(logSigmoid(mul(asSingle(expectTensor("softMarginLoss", input)), target))), reduction);
 }
@@ -52,9 +48,7 @@ export function smoothL1Loss(
   options: LossOptions & { readonly beta?: number } = {},
 ): Tensor {
   const op = "smoothL1Loss";
-  checkOptions(op, options, ["reduction", "beta"]);
-  const reduction = reductionOf(op, options);
-  const beta = checkNumber(op, "beta", options.beta ?? 1);
+  const { reduction, beta } = lossOptions(op, options, { beta: 1 });
   if (beta < 0) throw new RangeError(`${op}: beta must be ≥ 0, got ${beta}.`);
   const d = abs(difference(op, input, target));
   return reduced(beta === 0 ? d : where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, beta / 2)), reduction);
@@ -67,9 +61,7 @@ export function huberLoss(
   options: LossOptions & { readonly delta?: number } = {},
 ): Tensor {
   const op = "huberLoss";
-  checkOptions(op, options, ["reduction", "delta"]);
-  const reduction = reductionOf(op, options);
-  const delta = checkNumber(op, "delta", options.delta ?? 1);
+  const { reduction, delta } = lossOptions(op, options, { delta: 1 });
   if (delta <= 0) throw new RangeError(`${op}: delta must be > 0, got ${delta}.`);
   const d = abs(difference(op, input, target));
   return reduced(where(lt(d, delta), mul(square(d), 0.5), mul(sub(d, delta / 2), delta)), reduction);
@@ -99,14 +91,11 @@ const binaryDefinition: ElementwiseDefinition = {
 };
 
 /** `x` times an optional weight, which must broadcast to it. */
-function weighted(op: string, x: Tensor, weight: Tensor | null | undefined): Tensor {
-  if (weight === undefined || weight === null) return x;
+function weighted(op: string, x: Tensor, weight: Tensor | null): Tensor {
+  if (weight === null) return x;
   expectTensor(op, weight, "the weight");
   if (!sameShape(broadcastShapes(op, x.shape, weight.shape), x.shape)) {
-    throw new ShapeError(
-      `${op}: the weight must broadcast to ${formatShape(x.shape)}, got ${formatShape(weight.shape)}.`,
-      { op, shapes: [x.shape, weight.shape] },
-    );
+    throw shapeError`${op}: the weight must broadcast to ${x.shape}, got ${weight.shape}.`;
   }
   return mul(x, weight);
 }
@@ -121,17 +110,13 @@ export function binaryCrossEntropy(
   options: LossOptions & { readonly weight?: Tensor | null } = {},
 ): Tensor {
   const op = "binaryCrossEntropy";
-  checkOptions(op, options, ["reduction", "weight"]);
-  const reduction = reductionOf(op, options);
+  const { reduction, weight } = lossOptions(op, options, { weight: null });
   checkPair(op, checkFloat(op, input), target);
   if (isAutocasting() && input.dtype === "f16") {
-    throw new DTypeError(
-      `${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`,
-      { op },
-    );
+    throw dtypeError`${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`;
   }
   const loss = record(binaryDefinition, [input, cast(target, input.dtype)], input.shape, input.dtype);
-  return reduced(weighted(op, loss, options.weight), reduction);
+  return reduced(weighted(op, loss, weight), reduction);
 }
 
 /**
@@ -144,17 +129,15 @@ export function binaryCrossEntropyWithLogits(
   options: LossOptions & { readonly weight?: Tensor | null; readonly posWeight?: Tensor | null } = {},
 ): Tensor {
   const op = "binaryCrossEntropyWithLogits";
-  checkOptions(op, options, ["reduction", "weight", "posWeight"]);
-  const reduction = reductionOf(op, options);
+  const { reduction, weight, posWeight } = lossOptions(op, options, { weight: null, posWeight: null });
   checkPair(op, checkFloat(op, input), target);
   const x = asSingle(input);
   const t = cast(target, x.dtype);
   const logP = logSigmoid(x);
-  const posWeight = options.posWeight ?? null;
   // log(1 - σ(x)) = log σ(x) - x
   const positive =
     posWeight === null ? logP : mul(add(1, weighted(op, t, sub(expectTensor(op, posWeight, "posWeight"), 1))), logP);
-  return reduced(weighted(op, sub(mul(sub(1, t), x), positive), options.weight), reduction);
+  return reduced(weighted(op, sub(mul(sub(1, t), x), positive), weight), reduction);
 }
 
 /**
@@ -167,13 +150,12 @@ export function klDiv(
   options: { readonly reduction?: Reduction | "batchmean"; readonly logTarget?: boolean } = {},
 ): Tensor {
   const op = "klDiv";
-  checkOptions(op, options, ["reduction", "logTarget"]);
-  const reduction = checkChoice(op, "reduction", options.reduction ?? "mean", ["mean", "sum", "none", "batchmean"]);
+  const { reduction, logTarget } = filled(op, options, { reduction: "mean", logTarget: false });
+  checkChoice(op, "reduction", reduction, ["mean", "sum", "none", "batchmean"]);
   checkBroadcast(op, checkFloat(op, input), checkFloat(op, target, "the target"));
-  const loss =
-    (options.logTarget ?? false)
-      ? mul(exp(target), sub(target, asSingle(input)))
-      : sub(xlogy(target, target), mul(target, asSingle(input)));
+  const loss = logTarget
+    ? mul(exp(target), sub(target, asSingle(input)))
+    : sub(xlogy(target, target), mul(target, asSingle(input)));
   if (reduction !== "batchmean") return reduced(loss, reduction);
   return divideByCount(sum(loss), input.shape[0] ?? 1);
 }
@@ -188,14 +170,12 @@ export function poissonNllLoss(
   options: LossOptions & { readonly logInput?: boolean; readonly full?: boolean; readonly eps?: number } = {},
 ): Tensor {
   const op = "poissonNllLoss";
-  checkOptions(op, options, ["reduction", "logInput", "full", "eps"]);
-  const reduction = reductionOf(op, options);
+  const { reduction, logInput, full, eps } = lossOptions(op, options, { logInput: true, full: false, eps: 1e-8 });
   checkBroadcast(op, input, target);
   const x = asSingleFloat(input);
   const t = cast(target, x.dtype);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
-  const loss = (options.logInput ?? true) ? sub(exp(x), mul(t, x)) : sub(x, mul(t, log(add(x, eps))));
-  if (!(options.full ?? false)) return reduced(loss, reduction);
+  const loss = logInput ? sub(exp(x), mul(t, x)) : sub(x, mul(t, log(add(x, eps))));
+  if (!full) return reduced(loss, reduction);
   const large = gt(t, 1);
   const safe = where(large, t, 1);
   const logT = log(safe);
@@ -218,24 +198,16 @@ export function gaussianNllLoss(
   options: LossOptions & { readonly full?: boolean; readonly eps?: number } = {},
 ): Tensor {
   const op = "gaussianNllLoss";
-  checkOptions(op, options, ["reduction", "full", "eps"]);
-  const reduction = reductionOf(op, options);
+  const { reduction, full, eps } = lossOptions(op, options, { full: false, eps: 1e-6 });
   checkBroadcast(op, checkFloat(op, input), target);
   expectTensor(op, variance, "the variance");
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
   const rest = input.shape.slice(0, -1);
   const lacking = input.ndim > 0 && sameShape(variance.shape, rest);
   if (!lacking && !sameShape(variance.shape, input.shape) && !sameShape(variance.shape, [...rest, 1])) {
-    throw new ShapeError(
-      `${op}: the variance must be ${formatShape(input.shape)} or ${formatShape([...rest, 1])}, got ${formatShape(variance.shape)}.`,
-      {
-        op,
-        shapes: [input.shape, variance.shape],
-      },
-    );
+    throw shapeError`${op}: the variance must be ${input.shape} or ${formatShape([...rest, 1])}, got ${variance.shape}.`;
   }
   const given = lacking ? insertDim(variance, rest.length) : variance;
   const v = withDerivative(passedOn, maximum(given, eps), [given], []);
   const loss = mul(add(log(v), trueDivide(square(sub(input, target)), v)), 0.5);
-  return reduced((options.full ?? false) ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, reduction);
+  return reduced(full ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, reduction);
 }

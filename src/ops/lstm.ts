@@ -1,11 +1,10 @@
 // Long short-term memory: one direction of one layer over time, and one step.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { checkRank } from "./arguments.ts";
+import { formatShape, shapeError } from "../shape.ts";
+import { checkRank, filled } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
-import { cast, checkOptions } from "./define.ts";
+import { cast } from "./define.ts";
 import { square } from "./exponential.ts";
 import { tanh } from "./hyperbolic.ts";
 import { linear, matmul } from "./linear-algebra.ts";
@@ -121,7 +120,7 @@ export function lstm(
   options: { readonly reverse?: boolean } = {},
 ): [Tensor, [Tensor, Tensor]] {
   const op = "lstm";
-  checkOptions(op, options, ["reverse"]);
+  const { reverse } = filled(op, options, { reverse: false });
   const weightHr = weights.weightHr ?? null;
   const { hidden, output, weightIh, weightHh, biasIh, biasHh } = checkRecurrence(
     op,
@@ -136,7 +135,7 @@ export function lstm(
   const projection = weightHr === null ? null : cast(checkProjection(op, weightHr, output, hidden), "f32");
   const h0 = checkState(op, "h0", state?.[0], batch, output);
   const c0 = checkState(op, "c0", state?.[1], batch, hidden);
-  const order = stepsOf(checkLength(op, length), options.reverse ?? false);
+  const order = stepsOf(checkLength(op, length), reverse);
   const projected = projectInput(x, weightIh, biasIh, biasHh);
   const turned = permute(weightHh, [1, 0]);
   const hs = new Slots([batch, output]);
@@ -156,15 +155,10 @@ export function lstm(
   const buffer = withDerivative(
     overTime,
     hs.packed(cs),
-    [
-      projected,
-      weightHh,
-      ...(h0 === null ? [] : [h0]),
-      ...(c0 === null ? [] : [c0]),
-      ...(projection === null ? [] : [projection, seen.packed()]),
-      ...gates,
-    ],
-    [options.reverse ?? false, h0 !== null, c0 !== null, projection !== null].map(Number),
+    [projected, weightHh, h0, c0, projection, projection === null ? null : seen.packed(), ...gates].filter(
+      (x) => x !== null,
+    ),
+    [reverse, h0 !== null, c0 !== null, projection !== null].map(Number),
   );
   const last = order[length - 1] as number;
   const results = [
@@ -178,10 +172,7 @@ export function lstm(
 function checkProjection(op: string, weightHr: Tensor, output: number, hidden: number): Tensor {
   checkRank(op, weightHr, [2], "[P, H]", "weightHr");
   if (weightHr.shape[0] === output && weightHr.shape[1] === hidden) return weightHr;
-  throw new ShapeError(
-    `${op}: weightHr must be ${formatShape([output, hidden])}, got ${formatShape(weightHr.shape)}.`,
-    { op, shapes: [weightHr.shape] },
-  );
+  throw shapeError`${op}: weightHr must be ${formatShape([output, hidden])}, got ${weightHr.shape}.`;
 }
 
 /**

@@ -2,13 +2,17 @@
 
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim } from "../shape.ts";
-import { insertDim } from "./arguments.ts";
+import { normalizeDim, shapeError } from "../shape.ts";
+import { filled, insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
-import { cast, checkIndex, checkOptions, checkWhole, constant, expectTensor, hostIntegers } from "./define.ts";
+import { cast, checkIndex, checkWhole, constant, expectTensor, hostIntegers } from "./define.ts";
 import { iota } from "./iota.ts";
 import { flip, movedim, transpose } from "./movement.ts";
 import { diagonalOf, embedDiagonal, permute, reshape } from "./views.ts";
+
+function checkMatrix(op: string, x: Tensor): void {
+  if (x.ndim < 2) throw shapeError`${op}: needs at least 2 dims, got ${x.shape}.`;
+}
 
 function whole(op: string, name: string, value: number): number {
   return checkWhole(op, name, value, Number.MIN_SAFE_INTEGER);
@@ -16,10 +20,8 @@ function whole(op: string, name: string, value: number): number {
 
 function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare: typeof le): Tensor {
   expectTensor(op, x);
-  checkOptions(op, options, ["diagonal"]);
-  const diagonal = whole(op, "diagonal", options.diagonal ?? 0);
-  if (x.ndim < 2)
-    throw new ShapeError(`${op}: needs at least 2 dims, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  const diagonal = whole(op, "diagonal", filled(op, options, { diagonal: 0 }).diagonal);
+  checkMatrix(op, x);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const distance = sub(iota(columns), reshape(iota(rows), [rows, 1]));
   return where(compare(distance, diagonal), x, constant(0, x.dtype));
@@ -39,12 +41,11 @@ export function triu(x: Tensor, options: { diagonal?: number } = {}): Tensor {
 export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   const op = "diagonal";
   expectTensor(op, x);
-  checkOptions(op, options, ["offset", "dim1", "dim2"]);
-  if (x.ndim < 2)
-    throw new ShapeError(`${op}: needs at least 2 dims, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
-  const offset = whole(op, "offset", options.offset ?? 0);
-  const dim1 = normalizeDim(op, options.dim1 ?? 0, x.ndim);
-  const dim2 = normalizeDim(op, options.dim2 ?? 1, x.ndim);
+  const given = filled(op, options, { offset: 0, dim1: 0, dim2: 1 });
+  checkMatrix(op, x);
+  const offset = whole(op, "offset", given.offset);
+  const dim1 = normalizeDim(op, given.dim1, x.ndim);
+  const dim2 = normalizeDim(op, given.dim2, x.ndim);
   if (dim1 === dim2) throw new RangeError(`${op}: dim1 and dim2 must differ, got ${dim1} twice.`);
   const rest = [...x.shape.keys()].filter((d) => d !== dim1 && d !== dim2);
   const matrix = permute(x, [...rest, dim1, dim2]);
@@ -58,12 +59,12 @@ export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; d
 export function diagEmbed(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   const op = "diagEmbed";
   expectTensor(op, x);
-  checkOptions(op, options, ["offset", "dim1", "dim2"]);
+  const given = filled(op, options, { offset: 0, dim1: -2, dim2: -1 });
   if (x.ndim < 1) throw new ShapeError(`${op}: needs at least 1 dim, got a scalar.`, { op, shapes: [x.shape] });
-  const offset = whole(op, "offset", options.offset ?? 0);
+  const offset = whole(op, "offset", given.offset);
   const rank = x.ndim + 1;
-  const dim1 = normalizeDim(op, options.dim1 ?? -2, rank);
-  const dim2 = normalizeDim(op, options.dim2 ?? -1, rank);
+  const dim1 = normalizeDim(op, given.dim1, rank);
+  const dim2 = normalizeDim(op, given.dim2, rank);
   if (dim1 === dim2) throw new RangeError(`${op}: dim1 and dim2 must differ, got ${dim1} twice.`);
   const size = (x.shape[x.ndim - 1] as number) + Math.abs(offset);
   const matrix = embedDiagonal(x, [...x.shape.slice(0, -1), size, size], Math.max(-offset, 0), Math.max(offset, 0));
@@ -73,27 +74,18 @@ export function diagEmbed(x: Tensor, options: { offset?: number; dim1?: number; 
 /** Of a vector the matrix with it on the diagonal, of a matrix the vector of its diagonal (`diagonal`: which, default 0). */
 export function diag(x: Tensor, options: { diagonal?: number } = {}): Tensor {
   expectTensor("diag", x);
-  checkOptions("diag", options, ["diagonal"]);
-  const offset = whole("diag", "diagonal", options.diagonal ?? 0);
+  const offset = whole("diag", "diagonal", filled("diag", options, { diagonal: 0 }).diagonal);
   if (x.ndim === 1) return diagEmbed(x, { offset });
   if (x.ndim === 2) return diagonal(x, { offset });
-  throw new ShapeError(
-    `diag: needs a vector or a matrix, got ${formatShape(x.shape)}. diagonal and diagEmbed take batches.`,
-    { op: "diag", shapes: [x.shape] },
-  );
+  throw shapeError`diag: needs a vector or a matrix, got ${x.shape}. diagonal and diagEmbed take batches.`;
 }
 
 /** `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second. */
 export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number, number] } = {}): Tensor {
   expectTensor("rot90", x);
-  checkOptions("rot90", options, ["k", "dims"]);
-  const k = whole("rot90", "k", options.k ?? 1);
-  const dims = options.dims ?? [0, 1];
-  if (x.ndim < 2)
-    throw new ShapeError(`rot90: needs at least 2 dims, got ${formatShape(x.shape)}.`, {
-      op: "rot90",
-      shapes: [x.shape],
-    });
+  const { k: turns, dims } = filled("rot90", options, { k: 1, dims: [0, 1] });
+  const k = whole("rot90", "k", turns);
+  checkMatrix("rot90", x);
   if (!Array.isArray(dims) || dims.length !== 2)
     throw new RangeError(`rot90: dims must name two dims, got ${String(dims)}.`);
   const [a, b] = dims.map((d: number) => normalizeDim("rot90", d, x.ndim)) as [number, number];

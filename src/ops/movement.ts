@@ -1,9 +1,8 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
-import { ShapeError } from "../errors.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape } from "../shape.ts";
-import { dimOf, dropDims, insertDim } from "./arguments.ts";
+import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
+import { dimOf, dropDims, filled, insertDim, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { pickRows } from "./gathering.ts";
@@ -17,10 +16,10 @@ export function view(x: Tensor, shape: Shape): Tensor {
 
 /** The dims from `startDim` (default 0) to `endDim` (default -1) as one; a scalar becomes [1]. */
 export function flatten(x: Tensor, options: { startDim?: number; endDim?: number } = {}): Tensor {
-  checkOptions("flatten", options, ["startDim", "endDim"]);
+  const { startDim, endDim } = filled("flatten", options, { startDim: 0, endDim: -1 });
   expectTensor("flatten", x);
-  const start = normalizeDim("flatten", options.startDim ?? 0, x.ndim);
-  const end = normalizeDim("flatten", options.endDim ?? -1, x.ndim);
+  const start = normalizeDim("flatten", startDim, x.ndim);
+  const end = normalizeDim("flatten", endDim, x.ndim);
   if (start > end) throw new RangeError(`flatten: startDim must not come after endDim, got ${start} and ${end}.`);
   const joined = x.shape.slice(start, end + 1).reduce((n, size) => n * size, 1);
   return reshape(x, [...x.shape.slice(0, start), joined, ...x.shape.slice(end + 1)]);
@@ -28,12 +27,9 @@ export function flatten(x: Tensor, options: { startDim?: number; endDim?: number
 
 /** `dim` as several of `sizes`, one of which may be -1. Throws a ShapeError where they don't multiply to its size. */
 export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Tensor {
-  const at = dimOf("unflatten", expectTensor("unflatten", x), dim);
+  const at = dimOf("unflatten", x, dim);
   if (!Array.isArray(sizes) || sizes.length === 0) {
-    throw new ShapeError(
-      `unflatten: the sizes are a list with at least one, got ${String(sizes)}. x.unflatten(1, [2, -1]) is the form.`,
-      { op: "unflatten" },
-    );
+    throw shapeError`unflatten: the sizes are a list with at least one, got ${String(sizes)}. x.unflatten(1, [2, -1]) is the form.`;
   }
   const inner = inferShape("unflatten", [x.shape[at] as number], sizes);
   return reshape(x, [...x.shape.slice(0, at), ...inner, ...x.shape.slice(at + 1)]);
@@ -67,13 +63,7 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 export function t(x: Tensor): Tensor {
   expectTensor("t", x);
   if (x.ndim > 2) {
-    throw new ShapeError(
-      `t: the tensor must have at most 2 dims, got ${formatShape(x.shape)}. x.transpose(-2, -1) exchanges the last two.`,
-      {
-        op: "t",
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`t: the tensor must have at most 2 dims, got ${x.shape}. x.transpose(-2, -1) exchanges the last two.`;
   }
   return x.ndim === 2 ? permute(x, [1, 0]) : x;
 }
@@ -158,15 +148,12 @@ export function roll(
  * a RangeError beyond the ends where the start is known.
  */
 export function narrow(x: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
-  const at = dimOf("narrow", expectTensor("narrow", x), dim);
+  const at = dimOf("narrow", x, dim);
   const size = x.shape[at] as number;
   if (start instanceof Tensor) {
     checkWhole("narrow", "length", length, 0);
     if (start.ndim !== 0) {
-      throw new ShapeError(`narrow: start must be a number or a scalar, got ${formatShape(start.shape)}.`, {
-        op: "narrow",
-        shapes: [start.shape],
-      });
+      throw shapeError`narrow: start must be a number or a scalar, got ${start.shape}.`;
     }
     checkIndex("narrow", start, size - length + 1, -size);
     return pickRows(x, at, add(iota(length), where(lt(start, 0), add(start, size), start)));
@@ -182,19 +169,9 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   return range(x, at, first, length);
 }
 
-/** `length` elements along `dim` from `start` on: the caller has checked the range. */
-export function range(x: Tensor, dim: number, start: number, length: number): Tensor {
-  return strided(
-    x,
-    x.shape.map((_, i) => (i === dim ? start : 0)),
-    x.shape.map(() => 1),
-    x.shape.map((n, i) => (i === dim ? length : n)),
-  );
-}
-
 /** The part at `index` (negative: from the end) of `dim`, which disappears. Throws a RangeError beyond the ends. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  const at = dimOf("select", expectTensor("select", x), dim);
+  const at = dimOf("select", x, dim);
   return dropDims(range(x, at, checkPosition("select", index, x.shape[at] as number, at), 1), [at]);
 }
 
@@ -218,10 +195,7 @@ export type SliceRange =
 export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
   expectTensor("slice", x);
   if (ranges.length > x.ndim) {
-    throw new ShapeError(`slice: more ranges than dims, got ${ranges.length} for ${formatShape(x.shape)}.`, {
-      op: "slice",
-      shapes: [x.shape],
-    });
+    throw shapeError`slice: more ranges than dims, got ${ranges.length} for ${x.shape}.`;
   }
   const starts = x.shape.map(() => 0);
   const steps = x.shape.map(() => 1);
@@ -269,6 +243,6 @@ export function unfold(x: Tensor, dim: number, size: number, step: number): Tens
     throw new RangeError(`unfold: a window must fit into dim ${at} of ${formatShape(x.shape)}, got size ${size}.`);
   }
   if (size === 0)
-    return reshape(range(x, at, 0, 0), [...x.shape.map((n, i) => (i === at ? Math.floor(n / step) + 1 : n)), 0]);
+    return reshape(range(x, at, 0, 0), [...withSize(x.shape, at, Math.floor((x.shape[at] as number) / step) + 1), 0]);
   return windows(x, at, size, step, 1);
 }

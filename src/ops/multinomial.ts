@@ -1,19 +1,17 @@
 // Draws from weights: classes drawn by their weights, with replacement or without.
 
-import { ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, type Shape } from "../shape.ts";
-import { checkFloat, checkRank } from "./arguments.ts";
+import { formatShape, type Shape, shapeError } from "../shape.ts";
+import { checkFloat, checkRank, filled, range } from "./arguments.ts";
 import { add, mul, neg, trueDivide } from "./arithmetic.ts";
 import { minimum } from "./comparison.ts";
-import { cast, checkOptions, checkWhole, hostRange } from "./define.ts";
+import { cast, checkWhole, hostRange } from "./define.ts";
 import { log1p } from "./exponential.ts";
 import { argmax } from "./extremes.ts";
 import { rand } from "./random.ts";
 import { cumsum } from "./scans.ts";
 import { searchsorted } from "./searching.ts";
 import { topk } from "./sorting.ts";
-import { strided } from "./views.ts";
 
 /** Exponential random numbers of mean 1, positive and fine near 0: the shortest of a million times must not be equal. */
 function waitingTimes(shape: Shape): Tensor {
@@ -29,25 +27,20 @@ function waitingTimes(shape: Shape): Tensor {
  */
 export function multinomial(p: Tensor, n: number, options: { readonly replacement?: boolean } = {}): Tensor {
   const op = "multinomial";
-  checkOptions(op, options, ["replacement"]);
+  const { replacement } = filled(op, options, { replacement: false });
   checkRank(op, checkFloat(op, p, "the weights"), [1, 2], "[C] or [N, C]", "the weights");
   checkWhole(op, "n", n, 1);
   const last = p.ndim - 1;
   const classes = p.shape[last] as number;
-  if (classes === 0)
-    throw new ShapeError(`${op}: there must be a class to draw, got weights ${formatShape(p.shape)}.`, {
-      op,
-      shapes: [p.shape],
-    });
-  const replacement = options.replacement ?? false;
+  if (classes === 0) throw shapeError`${op}: there must be a class to draw, got weights ${p.shape}.`;
   if (!replacement && n > classes) {
     throw new RangeError(
       `${op}: ${n} of ${classes} classes can't be drawn without replacement, got weights ${formatShape(p.shape)}. { replacement: true } draws classes again.`,
     );
   }
-  const range = hostRange(p);
-  if (range !== null && range[0] < 0) throw new RangeError(`${op}: weights must be ≥ 0, got ${range[0]}.`);
-  if (range !== null && range[1] === 0) throw new RangeError(`${op}: some weight must be > 0, got only 0.`);
+  const known = hostRange(p);
+  if (known !== null && known[0] < 0) throw new RangeError(`${op}: weights must be ≥ 0, got ${known[0]}.`);
+  if (known !== null && known[1] === 0) throw new RangeError(`${op}: some weight must be > 0, got only 0.`);
   return withGrad(false, () => {
     const weights = cast(p, "f32");
     if (!replacement) {
@@ -55,12 +48,7 @@ export function multinomial(p: Tensor, n: number, options: { readonly replacemen
       return n === 1 ? argmax(race, last, true) : topk(race, n, { dim: last }).indices;
     }
     const sums = cumsum(weights, last);
-    const total = strided(
-      sums,
-      p.shape.map((_, i) => (i === last ? classes - 1 : 0)),
-      p.shape.map(() => 1),
-      p.shape.map((size, i) => (i === last ? 1 : size)),
-    );
+    const total = range(sums, last, classes - 1, 1);
     // Less than the total after rounding too, so that the search ends at a class with weight.
     return searchsorted(sums, mul(rand([...p.shape.slice(0, -1), n]), total), { right: true });
   });

@@ -1,17 +1,16 @@
 // Normalization: by batch, layer, group, instance, root mean square and neighbouring channels.
 
-import { ShapeError } from "../errors.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, type Shape, sizeOf } from "../shape.ts";
-import { alongDim, checkFloat, optionalTensor } from "./arguments.ts";
+import { type Shape, shapeError, sizeOf } from "../shape.ts";
+import { alongDim, checkFloat, filled, optionalTensor, surroundedAlong } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
-import { checkNumber, checkOptions, checkWhole } from "./define.ts";
+import { checkWhole } from "./define.ts";
 import { rsqrt, square } from "./exponential.ts";
 import { pow } from "./power.ts";
 import { centered, divideByCount, meanOver } from "./reduction-ops.ts";
 import { sumOver } from "./reductions.ts";
-import { padded, reshape, windows } from "./views.ts";
+import { reshape, windows } from "./views.ts";
 
 /** Scale and shift, both optional. */
 interface Affine {
@@ -42,14 +41,11 @@ function lastDims(
   checkFloat(op, x);
   const sizes = typeof shape === "number" ? [shape] : shape;
   if (!Array.isArray(sizes) || sizes.length === 0) {
-    throw new ShapeError(`${op}: the normalized shape is a list of at least one size, got ${String(shape)}.`, { op });
+    throw shapeError`${op}: the normalized shape is a list of at least one size, got ${String(shape)}.`;
   }
   const first = x.ndim - sizes.length;
   if (first < 0 || sizes.some((n: number, i: number) => x.shape[first + i] !== n)) {
-    throw new ShapeError(`${op}: the last dims must be ${formatShape(sizes)}, got ${formatShape(x.shape)}.`, {
-      op,
-      shapes: [x.shape, sizes],
-    });
+    throw shapeError`${op}: the last dims must be ${sizes}, got ${x.shape}.`;
   }
   return { sizes, dims: sizes.map((_: number, i: number) => first + i) };
 }
@@ -58,10 +54,7 @@ function lastDims(
 function channelsOf(op: string, x: Tensor, least: number): number {
   checkFloat(op, x);
   if (x.ndim < least) {
-    throw new ShapeError(
-      `${op}: the input must be [N, C${least > 2 ? ", L, …" : ", …"}], got ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape] },
-    );
+    throw shapeError`${op}: the input must be [N, C${least > 2 ? ", L, …" : ", …"}], got ${x.shape}.`;
   }
   return x.shape[1] as number;
 }
@@ -73,15 +66,9 @@ export function layerNorm(
   options: Affine & { readonly eps?: number } = {},
 ): Tensor {
   const op = "layerNorm";
-  checkOptions(op, options, ["weight", "bias", "eps"]);
+  const { eps, ...vectors } = filled(op, options, { weight: null, bias: null, eps: 1e-5 });
   const { sizes, dims } = lastDims(op, x, shape);
-  return affine(
-    op,
-    standardized(asSingle(x), dims, checkNumber(op, "eps", options.eps ?? 1e-5)),
-    options,
-    sizes,
-    sizes,
-  );
+  return affine(op, standardized(asSingle(x), dims, eps), vectors, sizes, sizes);
 }
 
 /** x / √(mean(x²) + eps) · weight over the last dims, whose sizes are `shape` (eps: 2⁻²³, f32's). Throws a ShapeError where they differ. */
@@ -91,12 +78,11 @@ export function rmsNorm(
   options: { readonly weight?: Tensor | null; readonly eps?: number | null } = {},
 ): Tensor {
   const op = "rmsNorm";
-  checkOptions(op, options, ["weight", "eps"]);
+  const { weight, eps } = filled(op, options, { weight: null, eps: 2 ** -23 });
   const { sizes, dims } = lastDims(op, x, shape);
-  const eps = checkNumber(op, "eps", options.eps ?? 2 ** -23);
   const values = asSingle(x);
   const scaled = mul(values, rsqrt(add(meanOver(square(values), dims), eps)));
-  return affine(op, scaled, { weight: options.weight ?? null }, sizes, sizes);
+  return affine(op, scaled, { weight }, sizes, sizes);
 }
 
 /**
@@ -105,19 +91,16 @@ export function rmsNorm(
  */
 export function groupNorm(x: Tensor, numGroups: number, options: Affine & { readonly eps?: number } = {}): Tensor {
   const op = "groupNorm";
-  checkOptions(op, options, ["weight", "bias", "eps"]);
+  const { eps, ...vectors } = filled(op, options, { weight: null, bias: null, eps: 1e-5 });
   const channels = channelsOf(op, x, 2);
   checkWhole(op, "numGroups", numGroups, 1);
   if (channels % numGroups !== 0) {
-    throw new ShapeError(
-      `${op}: the channels must be a multiple of ${numGroups} groups, got ${formatShape(x.shape)}.`,
-      { op, shapes: [x.shape] },
-    );
+    throw shapeError`${op}: the channels must be a multiple of ${numGroups} groups, got ${x.shape}.`;
   }
   const batch = x.shape[0] as number;
   const grouped = reshape(asSingle(x), [batch, numGroups, (channels / numGroups) * sizeOf(x.shape.slice(2))]);
-  const normalized = reshape(standardized(grouped, [2], checkNumber(op, "eps", options.eps ?? 1e-5)), x.shape);
-  return affine(op, normalized, options, [channels], alongDim(x.ndim, 1, channels));
+  const normalized = reshape(standardized(grouped, [2], eps), x.shape);
+  return affine(op, normalized, vectors, [channels], alongDim(x.ndim, 1, channels));
 }
 
 /** What batch and instance norm know of earlier batches. */
@@ -159,13 +142,7 @@ function normalizedBy(x: Tensor, running: Running, eps: number): Tensor {
 
 function checkCount(op: string, x: Tensor, count: number): void {
   if (count > 1) return;
-  throw new ShapeError(
-    `${op}: needs more than one value per channel, got ${formatShape(x.shape)}. A larger batch or the running statistics would do.`,
-    {
-      op,
-      shapes: [x.shape],
-    },
-  );
+  throw shapeError`${op}: needs more than one value per channel, got ${x.shape}. A larger batch or the running statistics would do.`;
 }
 
 /**
@@ -180,24 +157,27 @@ export function batchNorm(
   options: Affine & { readonly training?: boolean; readonly momentum?: number; readonly eps?: number } = {},
 ): Tensor {
   const op = "batchNorm";
-  checkOptions(op, options, ["weight", "bias", "training", "momentum", "eps"]);
+  const { training, momentum, eps, ...vectors } = filled(op, options, {
+    weight: null,
+    bias: null,
+    training: false,
+    momentum: 0.1,
+    eps: 1e-5,
+  });
   // PyTorch takes an empty vector too.
   if (x.ndim === 1 && x.numel === 0) return x;
   const channels = channelsOf(op, x, 2);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
-  const momentum = checkNumber(op, "momentum", options.momentum ?? 0.1);
   const running = runningOf(op, runningMean, runningVar, channels);
   const perChannel = alongDim(x.ndim, 1, channels);
-  const training = options.training ?? false;
   if (running !== null && !training)
-    return affine(op, normalizedBy(asSingle(x), running, eps), options, [channels], perChannel);
+    return affine(op, normalizedBy(asSingle(x), running, eps), vectors, [channels], perChannel);
   const dims = [...x.shape.keys()].filter((d) => d !== 1);
   const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
   // Of nothing, PyTorch makes nothing: the running statistics stay.
   if (training && count > 0) checkCount(op, x, count);
   const { deviation, mean, variance } = centered(asSingle(x), dims);
   if (training && count > 0 && running !== null) track(running, mean, variance, count, momentum);
-  return affine(op, mul(deviation, rsqrt(add(variance, eps))), options, [channels], perChannel);
+  return affine(op, mul(deviation, rsqrt(add(variance, eps))), vectors, [channels], perChannel);
 }
 
 export interface InstanceNormOptions extends Affine {
@@ -214,14 +194,21 @@ export interface InstanceNormOptions extends Affine {
 /** [N, C, L, …]: every channel of every example normalized by itself; weight and bias [C]. Throws a ShapeError for one value per channel. */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
   const op = "instanceNorm";
-  checkOptions(op, options, ["weight", "bias", "runningMean", "runningVar", "useInputStats", "momentum", "eps"]);
+  const { runningMean, runningVar, useInputStats, momentum, eps, ...vectors } = filled(op, options, {
+    weight: null,
+    bias: null,
+    runningMean: null,
+    runningVar: null,
+    useInputStats: true,
+    momentum: 0.1,
+    eps: 1e-5,
+  });
   const channels = channelsOf(op, x, 3);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-5);
-  const running = runningOf(op, options.runningMean, options.runningVar, channels);
+  const running = runningOf(op, runningMean, runningVar, channels);
   const perChannel = alongDim(x.ndim, 1, channels);
-  if (!(options.useInputStats ?? true)) {
+  if (!useInputStats) {
     if (running === null) throw new TypeError(`${op}: useInputStats: false needs runningMean and runningVar.`);
-    return affine(op, normalizedBy(asSingle(x), running, eps), options, [channels], perChannel);
+    return affine(op, normalizedBy(asSingle(x), running, eps), vectors, [channels], perChannel);
   }
   const dims = Array.from({ length: x.ndim - 2 }, (_, i) => i + 2);
   const count = sizeOf(x.shape.slice(2));
@@ -229,9 +216,9 @@ export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tens
   const { deviation, mean, variance } = centered(asSingle(x), dims);
   if (running !== null) {
     const overBatch = (t: Tensor): Tensor => withGrad(false, () => meanOver(t, [0]));
-    track(running, overBatch(mean), overBatch(variance), count, checkNumber(op, "momentum", options.momentum ?? 0.1));
+    track(running, overBatch(mean), overBatch(variance), count, momentum);
   }
-  return affine(op, mul(deviation, rsqrt(add(variance, eps))), options, [channels], perChannel);
+  return affine(op, mul(deviation, rsqrt(add(variance, eps))), vectors, [channels], perChannel);
 }
 
 /**
@@ -244,16 +231,11 @@ export function localResponseNorm(
   options: { readonly alpha?: number; readonly beta?: number; readonly k?: number } = {},
 ): Tensor {
   const op = "localResponseNorm";
-  checkOptions(op, options, ["alpha", "beta", "k"]);
+  const { alpha, beta, k } = filled(op, options, { alpha: 1e-4, beta: 0.75, k: 1 });
   channelsOf(op, x, 3);
   checkWhole(op, "size", size, 1);
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1e-4);
-  const beta = checkNumber(op, "beta", options.beta ?? 0.75);
-  const k = checkNumber(op, "k", options.k ?? 1);
-  const zeros = x.shape.map(() => 0);
-  const low = zeros.map((_, i) => (i === 1 ? Math.floor(size / 2) : 0));
-  const high = zeros.map((_, i) => (i === 1 ? Math.floor((size - 1) / 2) : 0));
-  const neighbours = windows(padded(square(asSingle(x)), low, high, zeros, 0), 1, size, 1, 1);
+  const squares = surroundedAlong(square(asSingle(x)), 1, Math.floor(size / 2), Math.floor((size - 1) / 2), 0);
+  const neighbours = windows(squares, 1, size, 1, 1);
   const mean = divideByCount(reshape(sumOver(neighbours, [x.ndim]), x.shape), size);
   return trueDivide(asSingle(x), pow(add(mul(mean, alpha), k), beta));
 }

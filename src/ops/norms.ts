@@ -1,19 +1,19 @@
 // Norms of vectors and distances between them.
 
-import { ShapeError } from "../errors.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, normalizeDim } from "../shape.ts";
-import { type Dims, finishReduction, insertDim, reducedDims } from "./arguments.ts";
+import { broadcastShapes, normalizeDim, shapeError } from "../shape.ts";
+import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { maximum } from "./comparison.ts";
-import { checkNumber, checkOptions, expectTensor, floating, unary } from "./define.ts";
+import { expectTensor, floating, unary } from "./define.ts";
 import { square } from "./exponential.ts";
 import { checkNotEmpty } from "./extremes.ts";
 import { pow } from "./power.ts";
 import { maxOver, minOver, sumOver } from "./reductions.ts";
 import { abs } from "./rounding.ts";
+import { expand, reshape } from "./views.ts";
 
 const rootDefinition: ElementwiseDefinition = {
   kind: "elementwise",
@@ -58,20 +58,19 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
  * not 0. The gradient at 0 is 0. Throws a ShapeError where there is no largest or smallest.
  */
 export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boolean } = {}): Tensor {
-  checkOptions("norm", options, ["p", "dim", "keepdim"]);
-  const dims = reducedDims("norm", options.dim, expectTensor("norm", x).ndim);
-  const p = checkNumber("norm", "p", options.p ?? 2);
+  const { p, dim, keepdim } = filled("norm", options, { p: 2, dim: null, keepdim: false });
+  const dims = reducedDims("norm", dim, expectTensor("norm", x).ndim);
   if (Math.abs(p) === Number.POSITIVE_INFINITY) checkNotEmpty("norm", x, dims);
-  return finishReduction(normOver(asSingleFloat(x), p, dims), dims, options.keepdim ?? false);
+  return finishReduction(normOver(asSingleFloat(x), p, dims), dims, keepdim);
 }
 
 /** x / max(‖x‖ₚ, eps) along `dim` (default p 2, dim 1, eps 1e-12). */
 export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: number } = {}): Tensor {
-  checkOptions("normalize", options, ["p", "dim", "eps"]);
+  const { p, dim, eps } = filled("normalize", options, { p: 2, dim: null, eps: 1e-12 });
   const values = asSingleFloat(expectTensor("normalize", x));
-  const dims = reducedDims("normalize", options.dim ?? 1, x.ndim);
-  const length = normOver(values, checkNumber("normalize", "p", options.p ?? 2), dims);
-  return trueDivide(values, maximum(length, checkNumber("normalize", "eps", options.eps ?? 1e-12)));
+  const dims = reducedDims("normalize", dim ?? 1, x.ndim);
+  const length = normOver(values, p, dims);
+  return trueDivide(values, maximum(length, eps));
 }
 
 /**
@@ -80,29 +79,17 @@ export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: nu
  */
 export function cosineSimilarity(x: Tensor, y: Tensor, options: { dim?: number; eps?: number } = {}): Tensor {
   const op = "cosineSimilarity";
-  checkOptions(op, options, ["dim", "eps"]);
+  const { dim: given, eps } = filled(op, options, { dim: 1, eps: 1e-8 });
   expectTensor(op, x);
   expectTensor(op, y, "the second argument");
   const rank = broadcastShapes(op, x.shape, y.shape).length;
-  const dim = normalizeDim(op, options.dim ?? 1, rank);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-8);
-  const [a, b] = [x, y].map((t) => asSingleFloat(rank === t.ndim ? t : padRank(t, rank))) as [Tensor, Tensor];
-  if (rank === 0) return trueDivide(mul(a, b), mul(maximum(abs(a), eps), maximum(abs(b), eps)));
-  const [aDims, bDims] = [a, b].map((t) => (t.shape[dim] === 1 ? [] : [dim])) as [number[], number[]];
+  const dim = normalizeDim(op, given, rank);
+  const ones = new Array<number>(Math.max(rank, 1)).fill(1);
+  const [a, b] = [x, y].map((t) => reshape(asSingleFloat(t), [...ones.slice(t.ndim), ...t.shape])) as [Tensor, Tensor];
   const size = Math.max(a.shape[dim] as number, b.shape[dim] as number);
-  // A vector that is broadcast along dim has √size times the length of its one element.
-  const lengths = [normOver(a, 2, aDims), normOver(b, 2, bDims)].map((t, i) => {
-    const own = (i === 0 ? a : b).shape[dim] as number;
-    return maximum(own === size ? t : mul(t, Math.sqrt(size)), eps);
-  }) as [Tensor, Tensor];
+  const lengths = [a, b].map((t) => maximum(normOver(expand(t, withSize(t.shape, dim, size)), 2, [dim]), eps));
   const dot = sumOver(mul(a, b), [dim]);
-  return finishReduction(trueDivide(dot, mul(...lengths)), [dim], false);
-}
-
-function padRank(x: Tensor, rank: number): Tensor {
-  let result = x;
-  while (result.ndim < rank) result = insertDim(result, 0);
-  return result;
+  return finishReduction(trueDivide(dot, mul(...(lengths as [Tensor, Tensor]))), [dim], false);
 }
 
 /** ‖x - y + eps‖ₚ along the last dim (default p 2, eps 1e-6). The shapes broadcast. */
@@ -112,14 +99,12 @@ export function pairwiseDistance(
   options: { p?: number; eps?: number; keepdim?: boolean } = {},
 ): Tensor {
   const op = "pairwiseDistance";
-  checkOptions(op, options, ["p", "eps", "keepdim"]);
-  const p = checkNumber(op, "p", options.p ?? 2);
-  const eps = checkNumber(op, "eps", options.eps ?? 1e-6);
+  const { p, eps, keepdim } = filled(op, options, { p: 2, eps: 1e-6, keepdim: false });
   expectTensor(op, y, "the second argument");
   broadcastShapes(op, expectTensor(op, x).shape, y.shape);
   const difference = add(sub(asSingleFloat(x), asSingleFloat(y)), eps);
   const dims = difference.ndim === 0 ? [] : [difference.ndim - 1];
-  return finishReduction(normOver(difference, p, dims), dims, options.keepdim ?? false);
+  return finishReduction(normOver(difference, p, dims), dims, keepdim);
 }
 
 /**
@@ -127,19 +112,12 @@ export function pairwiseDistance(
  * the differences, so that near rows keep their digits. Throws a ShapeError where the row lengths differ.
  */
 export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tensor {
-  checkOptions("cdist", options, ["p"]);
-  const p = checkNumber("cdist", "p", options.p ?? 2);
+  const { p } = filled("cdist", options, { p: 2 });
   if (p < 0) throw new RangeError(`cdist: p must be ≥ 0, got ${p}.`);
   expectTensor("cdist", x);
   expectTensor("cdist", y, "the second argument");
   if (x.ndim < 2 || y.ndim < 2 || x.shape[x.ndim - 1] !== y.shape[y.ndim - 1]) {
-    throw new ShapeError(
-      `cdist: needs [..., P, M] and [..., R, M] with equal M, got ${formatShape(x.shape)} and ${formatShape(y.shape)}.`,
-      {
-        op: "cdist",
-        shapes: [x.shape, y.shape],
-      },
-    );
+    throw shapeError`cdist: needs [..., P, M] and [..., R, M] with equal M, got ${x.shape} and ${y.shape}.`;
   }
   const difference = sub(insertDim(asSingleFloat(x), x.ndim - 1), insertDim(asSingleFloat(y), y.ndim - 2));
   const dims = [difference.ndim - 1];

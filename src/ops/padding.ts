@@ -1,14 +1,14 @@
 // Padding in four modes.
 
 import { castNumber } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { checkChoice } from "./arguments.ts";
+import { formatShape, shapeError } from "../shape.ts";
+import { checkChoice, range, surrounded, withSize } from "./arguments.ts";
 import { checkOptions, checkRepresentable, expectTensor } from "./define.ts";
 import { cat } from "./joining.ts";
-import { flip, range } from "./movement.ts";
-import { expand, padded } from "./views.ts";
+import { flip } from "./movement.ts";
+import { expand } from "./views.ts";
 
 /**
  * Elements added around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones crop.
@@ -32,21 +32,12 @@ export function pad(
     );
   }
   if (pads.length / 2 > x.ndim) {
-    throw new ShapeError(`pad: more pairs of pads than dims, got ${pads.length / 2} for ${formatShape(x.shape)}.`, {
-      op: "pad",
-      shapes: [x.shape],
-    });
+    throw shapeError`pad: more pairs of pads than dims, got ${pads.length / 2} for ${x.shape}.`;
   }
   const low = x.shape.map((_, i) => pads[2 * (x.ndim - 1 - i)] ?? 0);
   const high = x.shape.map((_, i) => pads[2 * (x.ndim - 1 - i) + 1] ?? 0);
   if (mode === "constant") {
-    return padded(
-      x,
-      low,
-      high,
-      x.shape.map(() => 0),
-      castNumber(value, x.dtype),
-    );
+    return surrounded(x, low, high, castNumber(value, x.dtype));
   }
   let result = x;
   x.shape.forEach((_, dim) => {
@@ -69,10 +60,7 @@ function padDim(x: Tensor, dim: number, low: number, high: number, mode: "reflec
   }
   const before = Math.max(low, 0);
   const after = Math.max(high, 0);
-  const edge = (start: number, count: number): Tensor => {
-    const shape = x.shape.map((n, i) => (i === dim ? count : n));
-    return expand(range(x, dim, start, 1), shape);
-  };
+  const edge = (start: number, count: number): Tensor => expand(range(x, dim, start, 1), withSize(x.shape, dim, count));
   const parts: Tensor[] = [];
   if (before > 0) {
     if (mode === "reflect") parts.push(flip(range(x, dim, 1, before), [dim]));

@@ -1,9 +1,8 @@
 // Pooling: the maximum or the mean of windows.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { alongDim, checkRank, checkSizes, type Size } from "./arguments.ts";
+import { shapeError } from "../shape.ts";
+import { alongDim, checkImage, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions, constant } from "./define.ts";
@@ -12,7 +11,7 @@ import { firstMaxOver } from "./extremes.ts";
 import { iota } from "./iota.ts";
 import { divideByCount, meanOver } from "./reduction-ops.ts";
 import { asFloat, lowest, sumOver } from "./reductions.ts";
-import { padded, reshape, windows } from "./views.ts";
+import { reshape, windows } from "./views.ts";
 
 /** What a pool does per spatial dim. */
 interface Window {
@@ -48,8 +47,7 @@ export interface AvgPoolOptions {
 }
 
 function windowsOf(op: string, spatial: number, x: Tensor, kernelSize: Size, options: MaxPoolOptions): Window[] {
-  const names = spatial === 1 ? "L" : "H, W";
-  checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
+  checkImage(op, x, spatial);
   const sizes = checkSizes(op, "kernelSize", kernelSize, spatial, 1);
   // An empty list is PyTorch's way to leave the stride out.
   const given = options.stride ?? kernelSize;
@@ -71,10 +69,7 @@ function windowsOf(op: string, spatial: number, x: Tensor, kernelSize: Size, opt
       if ((count - 1) * step >= length + pad) count--;
     }
     if (count < 1) {
-      throw new ShapeError(
-        `${op}: the window must fit into the padded input, got kernel [${sizes.join(", ")}] for ${formatShape(x.shape)}.`,
-        { op, shapes: [x.shape] },
-      );
+      throw shapeError`${op}: the window must fit into the padded input, got kernel ${sizes} for ${x.shape}.`;
     }
     return { size, stride: step, dilation: apart, padding: pad, length, count };
   });
@@ -92,13 +87,7 @@ function taken(x: Tensor, dims: readonly Window[], fill: number): { taps: Tensor
     // Tiles need just what they cover; windows may leave a rest.
     return tiles ? missing : Math.max(missing, 0);
   });
-  const whole = padded(
-    x,
-    low,
-    high,
-    x.shape.map(() => 0),
-    fill,
-  );
+  const whole = surrounded(x, low, high, fill);
   const head = x.shape.slice(0, lead);
   if (tiles) {
     // Windows that don't overlap are blocks: a reshape, which also leads the gradient back without a sum.
@@ -206,8 +195,7 @@ function adaptiveSizes(
   x: Tensor,
   outputSize: number | readonly (number | null)[],
 ): number[] {
-  const names = spatial === 1 ? "L" : "H, W";
-  checkRank(op, x, [spatial + 1, spatial + 2], `[N, C, ${names}] or [C, ${names}]`);
+  checkImage(op, x, spatial);
   if (Array.isArray(outputSize) && outputSize.length === spatial) {
     const given = outputSize.map((n: number | null, i: number) => n ?? (x.shape[x.ndim - spatial + i] as number));
     return checkSizes(op, "outputSize", given, spatial, 1);

@@ -3,9 +3,9 @@
 import { type DType, isFloat } from "../dtype.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { eq, ge, logicalAnd, mul, sub, where } from "./arithmetic.ts";
-import { arithmetic, type Binary, binary, constant, convert, floating, promoteOperands } from "./define.ts";
-import { cube, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";
+import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";
+import { arithmetic, type Binary, binary, constant, convert, promoteOperands, type Unary } from "./define.ts";
+import { cube, LOG_SPLIT, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";
 
 // The logarithm of the base carries about 35 bits, in two parts, so that the power is exact to an ulp or two even where it is very
 // large. WGSL's own pow is NaN for every negative base.
@@ -14,12 +14,10 @@ const HIGH_PART = "fn high_part(x: f32) -> f32 { return bitcast<f32>(bitcast<u32
 // log2 of x > 0: x = m·2^e, s = (m - 1) / (m + 1), log2 m = 2 / ln 2 · (s + s³/3 + s⁵/5 + …). Parts of 12 bits, cut off by their
 // bits, have exact products; compilers may simplify error terms made by sums, but not these.
 const LOG2_PARTS = `fn log2_parts(x: f32) -> vec2<f32> {
-  let tiny = x < 1.17549435e-38;
-  let bits = bitcast<u32>(select(x, x * 33554432.0, tiny)) + 0x004afb0du;
-  let e = f32(i32(bits >> 23u) - 127) - select(0.0, 25.0, tiny);
-  let m = bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u);
-  let u = m - 1.0;
-  let v = m + 1.0;
+  let e = log_exponent(x);
+  let u = log_fraction(x);
+  let m = 1.0 + u;
+  let v = 1.0 + m;
   let v_high = high_part(v);
   let v_low = m - (v_high - 1.0);
   let s_high = high_part(u / v);
@@ -69,13 +67,7 @@ const INTEGER_POW = `fn pow_i32(x: i32, y: i32) -> i32 {
     if (x == -1) { return select(1, -1, (y & 1) != 0); }
     return 0;
   }
-  var r = 1;
-  var base = x;
-  for (var left = y; left > 0; left = left >> 1u) {
-    if ((left & 1) != 0) { r = r * base; }
-    base = base * base;
-  }
-  return r;
+  return bitcast<i32>(pow_u32(bitcast<u32>(x), u32(y)));
 }
 fn pow_u32(x: u32, y: u32) -> u32 {
   var r = 1u;
@@ -87,10 +79,8 @@ fn pow_u32(x: u32, y: u32) -> u32 {
   return r;
 }`;
 
-const realPower: Binary = binary("pow", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("pow_f32", x, y),
-  helpers: [SCALE, SPECIAL_VALUES, HIGH_PART, LOG2_PARTS, POW_TEXT],
+const realPower: Binary = realFunction2("pow", {
+  helpers: [SCALE, SPECIAL_VALUES, LOG_SPLIT, HIGH_PART, LOG2_PARTS, POW_TEXT],
   // As in C: 1 to any power is 1, and so is -1 to an infinite one.
   reference: (x, y) =>
     x === 1 || (x === -1 && Math.abs(y as number) === Number.POSITIVE_INFINITY) ? 1 : (x as number) ** (y as number),
@@ -138,26 +128,15 @@ function integerPower(x: number, y: number): number {
 }
 
 /** Exponents with a form of their own, cheaper and exact. */
-function specialPower(x: Tensor, exponent: number): Tensor | null {
-  switch (exponent) {
-    case 1:
-      return x;
-    case 2:
-      return square(x);
-    case 3:
-      return cube(x);
-    case 0.5:
-      return sqrt(x);
-    case -0.5:
-      return rsqrt(x);
-    case -1:
-      return reciprocal(x);
-    case -2:
-      return reciprocal(square(x));
-    default:
-      return null;
-  }
-}
+const specialPowers: ReadonlyMap<number, Unary> = new Map<number, Unary>([
+  [1, (x) => x],
+  [2, square],
+  [3, cube],
+  [0.5, sqrt],
+  [-0.5, rsqrt],
+  [-1, reciprocal],
+  [-2, (x) => reciprocal(square(x))],
+]);
 
 /**
  * xʸ. Real: NaN for a negative base unless y is whole, 0⁰ = 1. Integers stay integers, exact modulo 2³² (a negative power is 0
@@ -167,9 +146,9 @@ export function pow(x: Tensor | number, y: Tensor | number): Tensor {
   const given = promoteOperands("pow", [x, y]);
   const promoted = given === "f16" && isAutocasting() ? "f32" : given;
   if (isFloat(promoted)) {
-    if (typeof y === "number" && typeof x !== "number")
-      return specialPower(convert("pow", x, promoted), y) ?? realPower(x, y);
-    return realPower(convert("pow", x, promoted), y);
+    const base = convert("pow", x, promoted);
+    const special = typeof y === "number" && typeof x !== "number" ? specialPowers.get(y) : undefined;
+    return special === undefined ? realPower(base, y) : special(base);
   }
   if (typeof y === "number" && y < 0) {
     throw new RangeError(

@@ -1,11 +1,11 @@
 // Random tensors: functions of the element's index and of a key that is data, so that every replay draws anew.
 
 import { checkDType, type DType, isFloat } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
+
 import { nextKey } from "../graph/generator.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { checkShape, type Shape, sizeOf } from "../shape.ts";
+import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
 import { floor, lt, mul } from "./arithmetic.ts";
 import type { CreationOptions } from "./creation.ts";
 import { cast, checkOptions, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
@@ -91,10 +91,7 @@ export function counters(shape: Shape): Tensor {
 function floatDType(op: string, options: CreationOptions, fallback: DType): DType {
   const dtype = checkDType(op, options.dtype ?? fallback);
   if (!isFloat(dtype)) {
-    throw new DTypeError(
-      `${op}: random real numbers need a float dtype, got ${dtype}. { dtype: "f32" } would fit; randint makes integers.`,
-      { op },
-    );
+    throw dtypeError`${op}: random real numbers need a float dtype, got ${dtype}. { dtype: "f32" } would fit; randint makes integers.`;
   }
   return dtype;
 }
@@ -105,51 +102,48 @@ function finish(x: Tensor, dtype: DType, options: CreationOptions): Tensor {
   return result;
 }
 
-function randomReal(
-  op: string,
-  definition: ElementwiseDefinition,
-  shape: Shape,
-  dtype: DType,
-  options: CreationOptions,
-): Tensor {
-  const index = counters(checkShape(op, [...shape]));
-  return finish(record(definition, [index, nextKey()], index.shape, "f32"), dtype, options);
+/** A draw of floats, for what `rand` and its kin ask for. */
+type Draw = (op: string, shape: Shape, dtype: DType, options: CreationOptions) => Tensor;
+
+function drawOf(definition: ElementwiseDefinition): Draw {
+  return (op, shape, dtype, options) => {
+    const index = counters(checkShape(op, shape));
+    return finish(record(definition, [index, nextKey()], index.shape, "f32"), dtype, options);
+  };
 }
 
-function uniformReal(op: string, shape: Shape, dtype: DType, options: CreationOptions): Tensor {
-  if (dtype !== "f16") return randomReal(op, uniform, shape, dtype, options);
-  // Rounding to nearest could give 1: halves take 11 bits only.
-  return finish(mul(floor(mul(randomReal(op, uniform, shape, "f32", {}), 2048)), 1 / 2048), dtype, options);
+const normals: Draw = drawOf(normal);
+const uniforms: Draw = drawOf(uniform);
+
+/** Rounding to nearest could give 1: halves take 11 bits only. */
+const uniformsOf: Draw = (op, shape, dtype, options) =>
+  dtype === "f16"
+    ? finish(mul(floor(mul(uniforms(op, shape, "f32", {}), 2048)), 1 / 2048), dtype, options)
+    : uniforms(op, shape, dtype, options);
+
+function randomReal(op: string, draw: Draw, shape: Shape, options: CreationOptions, fallback: DType): Tensor {
+  checkOptions(op, options, CREATION);
+  return draw(op, checkShape(op, shape), floatDType(op, options, fallback), options);
 }
 
 /** Uniform random numbers in [0, 1). */
 export function rand(shape: Shape, options: CreationOptions = {}): Tensor {
-  checkOptions("rand", options, CREATION);
-  return uniformReal("rand", checkShape("rand", shape), floatDType("rand", options, "f32"), options);
+  return randomReal("rand", uniformsOf, shape, options, "f32");
 }
 
 /** Normal random numbers of mean 0 and variance 1. */
 export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
-  checkOptions("randn", options, CREATION);
-  return randomReal("randn", normal, checkShape("randn", shape), floatDType("randn", options, "f32"), options);
+  return randomReal("randn", normals, shape, options, "f32");
 }
 
 /** Uniform random numbers in [0, 1) in the shape and dtype of `x`. */
 export function randLike(x: Tensor, options: CreationOptions = {}): Tensor {
-  checkOptions("randLike", options, CREATION);
-  return uniformReal("randLike", expectTensor("randLike", x).shape, floatDType("randLike", options, x.dtype), options);
+  return randomReal("randLike", uniformsOf, expectTensor("randLike", x).shape, options, x.dtype);
 }
 
 /** Normal random numbers in the shape and dtype of `x`. */
 export function randnLike(x: Tensor, options: CreationOptions = {}): Tensor {
-  checkOptions("randnLike", options, CREATION);
-  return randomReal(
-    "randnLike",
-    normal,
-    expectTensor("randnLike", x).shape,
-    floatDType("randnLike", options, x.dtype),
-    options,
-  );
+  return randomReal("randnLike", normals, expectTensor("randnLike", x).shape, options, x.dtype);
 }
 
 /** Random whole numbers from low to high - 1, i32 unless told. Throws a RangeError unless low < high, both within i32. */
@@ -162,9 +156,7 @@ export function randint(low: number, high: number, shape: Shape, options: Creati
   }
   const dtype = checkDType("randint", options.dtype ?? "i32");
   if (options.requiresGrad === true && !isFloat(dtype)) {
-    throw new DTypeError(`randint: only float tensors have gradients, got ${dtype} with requiresGrad.`, {
-      op: "randint",
-    });
+    throw dtypeError`randint: only float tensors have gradients, got ${dtype} with requiresGrad.`;
   }
   const index = counters(checkShape("randint", shape));
   const operands = [index, nextKey(), constant(low >>> 0, "u32"), constant((high - low) >>> 0, "u32")];
@@ -235,13 +227,11 @@ export function randperm(n: number, options: CreationOptions = {}): Tensor {
 export function bernoulli(p: Tensor): Tensor {
   expectTensor("bernoulli", p, "the probabilities");
   if (!isFloat(p.dtype)) {
-    throw new DTypeError(`bernoulli: probabilities must be a float tensor, got ${p.dtype}. p.to("f32") converts.`, {
-      op: "bernoulli",
-    });
+    throw dtypeError`bernoulli: probabilities must be a float tensor, got ${p.dtype}. p.to("f32") converts.`;
   }
   const range = hostRange(p);
   if (range !== null && (range[0] < 0 || range[1] > 1)) {
     throw new RangeError(`bernoulli: probabilities must lie in 0 … 1, got ${range[0] < 0 ? range[0] : range[1]}.`);
   }
-  return cast(lt(randomReal("bernoulli", uniform, p.shape, "f32", {}), p), p.dtype);
+  return cast(lt(uniforms("bernoulli", p.shape, "f32", {}), p), p.dtype);
 }

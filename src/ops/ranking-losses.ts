@@ -1,15 +1,14 @@
 // Losses on pairs and triples: embeddings and rankings.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape } from "../shape.ts";
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
 import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { clamp, minimum } from "./comparison.ts";
-import { checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { expectTensor } from "./define.ts";
 import { sqrt, square } from "./exponential.ts";
-import { checkBroadcast, checkPair, type LossOptions, reduced, reductionOf } from "./loss-reduction.ts";
+import { checkBroadcast, checkPair, type LossOptions, lossOptions, reduced } from "./loss-reduction.ts";
 import { pairwiseDistance } from "./norms.ts";
 import { sum } from "./reduction-ops.ts";
 
@@ -20,9 +19,7 @@ export function hingeEmbeddingLoss(
   options: LossOptions & { readonly margin?: number } = {},
 ): Tensor {
   const op = "hingeEmbeddingLoss";
-  checkOptions(op, options, ["reduction", "margin"]);
-  const reduction = reductionOf(op, options);
-  const margin = checkNumber(op, "margin", options.margin ?? 1);
+  const { reduction, margin } = lossOptions(op, options, { margin: 1 });
   checkBroadcast(op, checkFloat(op, input), target);
   const x = asSingleFloat(input);
   const apart = where(ne(target, 1), clamp(sub(margin, x), { min: 0 }), 0);
@@ -40,20 +37,12 @@ export function cosineEmbeddingLoss(
   options: LossOptions & { readonly margin?: number } = {},
 ): Tensor {
   const op = "cosineEmbeddingLoss";
-  checkOptions(op, options, ["reduction", "margin"]);
-  const reduction = reductionOf(op, options);
-  const margin = checkNumber(op, "margin", options.margin ?? 0);
+  const { reduction, margin } = lossOptions(op, options, { margin: 0 });
   checkRank(op, input1, [1, 2], "[N, D] or [D]", "the first input");
   checkPair(op, input1, input2, ["first input", "second input"]);
   expectTensor(op, target, "the target");
   if (!sameShape(target.shape, input1.shape.slice(0, -1))) {
-    throw new ShapeError(
-      `${op}: the target must be ${formatShape(input1.shape.slice(0, -1))} for ${formatShape(input1.shape)}, got ${formatShape(target.shape)}.`,
-      {
-        op,
-        shapes: [input1.shape, target.shape],
-      },
-    );
+    throw shapeError`${op}: the target must be ${formatShape(input1.shape.slice(0, -1))} for ${input1.shape}, got ${target.shape}.`;
   }
   const [a, b] = [asSingleFloat(input1), asSingleFloat(input2)];
   const lengths = sqrt(mul(add(sum(square(a), -1), 1e-12), add(sum(square(b), -1), 1e-12)));
@@ -70,9 +59,7 @@ export function marginRankingLoss(
   options: LossOptions & { readonly margin?: number } = {},
 ): Tensor {
   const op = "marginRankingLoss";
-  checkOptions(op, options, ["reduction", "margin"]);
-  const reduction = reductionOf(op, options);
-  const margin = checkNumber(op, "margin", options.margin ?? 0);
+  const { reduction, margin } = lossOptions(op, options, { margin: 0 });
   expectTensor(op, input1, "the first input");
   expectTensor(op, input2, "the second input");
   broadcastShapes(op, input1.shape, input2.shape, expectTensor(op, target, "the target").shape);
@@ -99,16 +86,18 @@ export function tripletMarginLoss(
   options: TripletOptions = {},
 ): Tensor {
   const op = "tripletMarginLoss";
-  checkOptions(op, options, ["reduction", "margin", "p", "eps", "swap"]);
-  const reduction = reductionOf(op, options);
-  const margin = checkNumber(op, "margin", options.margin ?? 1);
-  const distance = { p: options.p ?? 2, eps: options.eps ?? 1e-6 };
+  const { reduction, margin, swap, ...distance } = lossOptions(op, options, {
+    margin: 1,
+    p: 2,
+    eps: 1e-6,
+    swap: false,
+  });
   expectTensor(op, anchor, "the anchor");
   expectTensor(op, positive, "the positive");
   expectTensor(op, negative, "the negative");
   broadcastShapes(op, anchor.shape, positive.shape, negative.shape);
   const near = pairwiseDistance(anchor, positive, distance);
   const far = pairwiseDistance(anchor, negative, distance);
-  const apart = (options.swap ?? false) ? minimum(far, pairwiseDistance(positive, negative, distance)) : far;
+  const apart = swap ? minimum(far, pairwiseDistance(positive, negative, distance)) : far;
   return reduced(clamp(add(sub(near, apart), margin), { min: 0 }), reduction);
 }

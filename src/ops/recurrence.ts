@@ -1,16 +1,16 @@
 // What the recurrent ops share: checks, the walk over time, and gates side by side.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, type Shape } from "../shape.ts";
-import { checkFloat, checkRank, insertDim, optionalTensor } from "./arguments.ts";
+import { type Shape, shapeError } from "../shape.ts";
+import { checkFloat, checkRank, dropDims, insertDim, optionalTensor, range } from "./arguments.ts";
 import { add, eq, where } from "./arithmetic.ts";
 import { cast, checkOptions } from "./define.ts";
 import { iota } from "./iota.ts";
 import { cat } from "./joining.ts";
 import { linear, matmul } from "./linear-algebra.ts";
 import { slotLength, slotsOf } from "./memory.ts";
-import { padded, permute, reshape, strided } from "./views.ts";
+import { neighbour } from "./scans.ts";
+import { permute, reshape } from "./views.ts";
 
 /** The weights of one direction of one recurrent layer, gates one below the other: G is 1 (RNN), 3 (GRU: r, z, n) or 4 (LSTM: i, f, g, o). */
 export interface RecurrentWeights {
@@ -54,10 +54,7 @@ export function checkRecurrence(
   const [same, output] = weightHh.shape as readonly [number, number];
   const hidden = rows / gates;
   if (!Number.isInteger(hidden) || same !== rows || (!projected && output !== hidden) || x.shape[rank - 1] !== inputs) {
-    throw new ShapeError(
-      `${op}: needs ${form}, weightIh [${gates}·H, I] and weightHh [${gates}·H, ${projected ? "P" : "H"}], got ${formatShape(x.shape)}, ${formatShape(weightIh.shape)} and ${formatShape(weightHh.shape)}.`,
-      { op, shapes: [x.shape, weightIh.shape, weightHh.shape] },
-    );
+    throw shapeError`${op}: needs ${form}, weightIh [${gates}·H, I] and weightHh [${gates}·H, ${projected ? "P" : "H"}], got ${x.shape}, ${weightIh.shape} and ${weightHh.shape}.`;
   }
   const bias = (name: "biasIh" | "biasHh"): Tensor | null => {
     const given = optionalTensor(op, name, weights[name], [rows]);
@@ -88,7 +85,7 @@ export function checkState(
 /** Demands at least one step. */
 export function checkLength(op: string, length: number): number {
   if (length > 0) return length;
-  throw new ShapeError(`${op}: needs at least one step, got a sequence of length 0.`, { op });
+  throw shapeError`${op}: needs at least one step, got a sequence of length 0.`;
 }
 
 /** x · weightᵀ with the biases added: the input's part of the gates, of all steps at once. */
@@ -114,12 +111,8 @@ export function overRows(a: Tensor, b: Tensor): Tensor {
 
 /** The states before each step, [T, B, N]: those after it, moved on by one step; `first` (null: zeros) comes before the first. */
 export function statesBefore(states: Tensor, first: Tensor | null, reverse: boolean): Tensor {
-  const none = [0, 0, 0];
-  const low = [reverse ? -1 : 1, 0, 0];
-  const high = [reverse ? 1 : -1, 0, 0];
-  if (first === null) return padded(states, low, high, none, 0);
-  const [length, batch, width] = states.shape as readonly [number, number, number];
-  const rest = strided(states, [reverse ? 1 : 0, 0, 0], [1, 1, 1], [length - 1, batch, width]);
+  if (first === null) return neighbour(states, 0, reverse, 0);
+  const rest = range(states, 0, reverse ? 1 : 0, (states.shape[0] as number) - 1);
   const start = insertDim(first, 0);
   return cat(reverse ? [rest, start] : [start, rest]);
 }
@@ -131,27 +124,18 @@ export function stepsOf(length: number, reverse: boolean): number[] {
 
 /** Step t of [T, B, N], as [B, N]. */
 export function stepOf(x: Tensor, t: number): Tensor {
-  const [, batch, width] = x.shape as readonly [number, number, number];
-  return reshape(strided(x, [t, 0, 0], [1, 1, 1], [1, batch, width]), [batch, width]);
+  return dropDims(range(x, 0, t, 1), [0]);
 }
 
 /** Gate k of [B, G·H], as [B, H]. */
 export function gateOf(x: Tensor, k: number, hidden: number): Tensor {
-  return strided(x, [0, k * hidden], [1, 1], [x.shape[0] as number, hidden]);
+  return range(x, 1, k * hidden, hidden);
 }
 
 /** Gates `first` … of [B, G, H] or [T, B, G, H], side by side: [B, count·H] or [T, B, count·H]. */
 export function gatesOf(x: Tensor, first: number, count: number): Tensor {
   const hidden = x.shape[x.ndim - 1] as number;
-  const lead = x.shape.slice(0, -2);
-  const starts = x.shape.map((_, i) => (i === x.ndim - 2 ? first : 0));
-  const part = strided(
-    x,
-    starts,
-    x.shape.map(() => 1),
-    [...lead, count, hidden],
-  );
-  return reshape(part, [...lead, count * hidden]);
+  return reshape(range(x, x.ndim - 2, first, count), [...x.shape.slice(0, -2), count * hidden]);
 }
 
 /**

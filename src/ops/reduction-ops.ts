@@ -1,11 +1,12 @@
 // Sums and what is made of them: sum, mean, prod, any, all, counts, variance, logsumexp.
 
+import { isFloat } from "../dtype.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { type Dims, finishReduction, reducedDims } from "./arguments.ts";
+import { type Dims, filled, finishReduction, reducedDims } from "./arguments.ts";
 import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { isinf, isnan } from "./comparison.ts";
-import { cast, checkNumber, checkOptions, expectTensor } from "./define.ts";
+import { cast, expectTensor } from "./define.ts";
 import { exp, log, sqrt, square } from "./exponential.ts";
 import { productOver } from "./product.ts";
 import { maxOver, minOver, summable, sumOver } from "./reductions.ts";
@@ -35,58 +36,51 @@ export function centered(x: Tensor, dims: readonly number[]): { deviation: Tenso
   return { deviation, mean, variance: meanOver(square(deviation), dims) };
 }
 
-/** Sum over `dim` (one, several, all); of bool in i32; of nothing 0. */
-export function sum(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const dims = reducedDims("sum", dim, expectTensor("sum", x).ndim);
-  return finishReduction(sumOver(asSingle(summable(x)), dims), dims, keepdim);
+/** What is over `dim` (one, several, all). */
+type Reducing = (x: Tensor, dim?: Dims, keepdim?: boolean) => Tensor;
+
+/** Makes a reduction of what `over` computes with the reduced dims kept. */
+function reducing(op: string, over: (x: Tensor, dims: readonly number[]) => Tensor): Reducing {
+  return (x, dim, keepdim = false) => {
+    const dims = reducedDims(op, dim, expectTensor(op, x).ndim);
+    return finishReduction(over(x, dims), dims, keepdim);
+  };
 }
+
+/** Sum over `dim` (one, several, all); of bool in i32; of nothing 0. */
+export const sum: Reducing = reducing("sum", (x, dims) => sumOver(asSingle(summable(x)), dims));
 
 /** Mean over `dim` (one, several, all); of integers in f32; of nothing NaN. */
-export function mean(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const dims = reducedDims("mean", dim, expectTensor("mean", x).ndim);
-  return finishReduction(meanOver(asSingleFloat(x), dims), dims, keepdim);
-}
+export const mean: Reducing = reducing("mean", (x, dims) => meanOver(asSingleFloat(x), dims));
 
 /** Product over `dim` (one, several, all); of bool in i32; of nothing 1. */
-export function prod(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const dims = reducedDims("prod", dim, expectTensor("prod", x).ndim);
-  return finishReduction(productOver(asSingle(summable(x)), dims), dims, keepdim);
-}
+export const prod: Reducing = reducing("prod", (x, dims) => productOver(asSingle(summable(x)), dims));
+
+/** Truth values as numbers. */
+const truth = (x: Tensor): Tensor => cast(cast(x, "bool"), "u32");
 
 /** Whether all elements over `dim` (one, several, all) are true (not 0), as bool; of nothing true. */
-export function all(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const dims = reducedDims("all", dim, expectTensor("all", x).ndim);
-  return finishReduction(cast(minOver(cast(cast(x, "bool"), "u32"), dims), "bool"), dims, keepdim);
-}
+export const all: Reducing = reducing("all", (x, dims) => cast(minOver(truth(x), dims), "bool"));
 
 /** Whether any element over `dim` (one, several, all) is true (not 0), as bool; of nothing false. */
-export function any(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const dims = reducedDims("any", dim, expectTensor("any", x).ndim);
-  return finishReduction(cast(maxOver(cast(cast(x, "bool"), "u32"), dims), "bool"), dims, keepdim);
-}
+export const any: Reducing = reducing("any", (x, dims) => cast(maxOver(truth(x), dims), "bool"));
 
 /** Number of elements that are not 0 over `dim` (one, several, all), in i32. */
-export function countNonzero(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const dims = reducedDims("countNonzero", dim, expectTensor("countNonzero", x).ndim);
-  return finishReduction(sumOver(cast(ne(x, 0), "i32"), dims), dims, keepdim);
-}
+export const countNonzero: Reducing = reducing("countNonzero", (x, dims) => sumOver(cast(ne(x, 0), "i32"), dims));
 
 /** Sum over `dim` (one, several, all) of what is not NaN. */
-export function nansum(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  expectTensor("nansum", x);
-  if (x.dtype !== "f32" && x.dtype !== "f16") return sum(x, dim, keepdim);
-  const dims = reducedDims("nansum", dim, x.ndim);
-  return finishReduction(sumOver(where(isnan(x), 0, asSingle(x)), dims), dims, keepdim);
-}
+export const nansum: Reducing = reducing("nansum", (x, dims) => {
+  const values = asSingle(summable(x));
+  return sumOver(isFloat(x.dtype) ? where(isnan(x), 0, values) : values, dims);
+});
 
 /** Mean over `dim` (one, several, all) of what is not NaN; NaN where nothing is left. */
-export function nanmean(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const values = asSingleFloat(expectTensor("nanmean", x));
-  const dims = reducedDims("nanmean", dim, x.ndim);
+export const nanmean: Reducing = reducing("nanmean", (x, dims) => {
+  const values = asSingleFloat(x);
   const missing = isnan(values);
   const count = sumOver(cast(logicalNot(missing), values.dtype), dims);
-  return finishReduction(trueDivide(sumOver(where(missing, 0, values), dims), count), dims, keepdim);
-}
+  return trueDivide(sumOver(where(missing, 0, values), dims), count);
+});
 
 /**
  * Variance over `dim` (one, several, all): Σ (x - mean)² / (n - correction), in two passes. NaN where one element is left
@@ -108,8 +102,7 @@ function varianceOf(
   keepdim: boolean,
   options: { correction?: number },
 ): Tensor {
-  checkOptions(op, options, ["correction"]);
-  const correction = checkNumber(op, "correction", options.correction ?? 1);
+  const { correction } = filled(op, options, { correction: 1 });
   const values = asSingleFloat(expectTensor(op, x));
   const dims = reducedDims(op, dim, x.ndim);
   const squares = sumOver(square(sub(values, meanOver(values, dims))), dims);
@@ -125,9 +118,8 @@ function shiftOver(x: Tensor, dims: readonly number[]): Tensor {
 }
 
 /** log Σ eˣ over `dim` (one, several, all), without overflow; of nothing -∞. */
-export function logsumexp(x: Tensor, dim?: Dims, keepdim = false): Tensor {
-  const values = asSingleFloat(expectTensor("logsumexp", x));
-  const dims = reducedDims("logsumexp", dim, x.ndim);
+export const logsumexp: Reducing = reducing("logsumexp", (x, dims) => {
+  const values = asSingleFloat(x);
   const shift = shiftOver(values, dims);
-  return finishReduction(add(log(sumOver(exp(sub(values, shift)), dims)), shift), dims, keepdim);
-}
+  return add(log(sumOver(exp(sub(values, shift)), dims)), shift);
+});

@@ -1,17 +1,17 @@
 // Resizing images: nearest and bilinear.
 
-import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { alongDim, checkChoice, checkRank, checkSizes, insertDim, type Size } from "./arguments.ts";
+import { formatShape, shapeError } from "../shape.ts";
+import { alongDim, checkChoice, checkRank, checkSizes, range, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, checkOptions } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
+import { repeatedAlong } from "./joining.ts";
 import { asFloat } from "./reductions.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { reshape } from "./views.ts";
 
 export interface InterpolateOptions {
   /** Size of the spatial dims. Either this or `scaleFactor`. */
@@ -38,8 +38,7 @@ function scalesOf(op: string, x: Tensor, spatial: number, options: InterpolateOp
     throw new RangeError(`${op}: needs either size or scaleFactor.`);
   }
   const sizes = x.shape.slice(-spatial);
-  if (sizes.includes(0))
-    throw new ShapeError(`${op}: the image must not be empty, got ${formatShape(x.shape)}.`, { op, shapes: [x.shape] });
+  if (sizes.includes(0)) throw shapeError`${op}: the image must not be empty, got ${x.shape}.`;
   if (size !== undefined && size !== null) {
     return checkSizes(op, "size", size, spatial, 1).map((to, i) => ({
       from: sizes[i] as number,
@@ -65,21 +64,10 @@ function scalesOf(op: string, x: Tensor, spatial: number, options: InterpolateOp
 function nearestDim(x: Tensor, dim: number, s: Scale): Tensor {
   if (s.to === s.from && s.exact) return x;
   if (s.exact && s.to % s.from === 0) {
-    const times = s.to / s.from;
-    const wide = [...x.shape.slice(0, dim + 1), times, ...x.shape.slice(dim + 1)];
-    return reshape(
-      expand(insertDim(x, dim + 1), wide),
-      x.shape.map((n, i) => (i === dim ? s.to : n)),
-    );
+    return repeatedAlong(x, dim, s.to / s.from);
   }
   if (s.exact && s.from % s.to === 0) {
-    const shape = x.shape.map((n, i) => (i === dim ? s.to : n));
-    return strided(
-      x,
-      shape.map(() => 0),
-      shape.map((_, i) => (i === dim ? s.from / s.to : 1)),
-      shape,
-    );
+    return range(x, dim, 0, s.to, s.from / s.to);
   }
   const index = s.exact
     ? floorDivide(mul(iota(s.to), s.from), s.to)

@@ -2,9 +2,9 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { relu } from "./activations.ts";
-import { checkChoice } from "./arguments.ts";
+import { checkChoice, filled } from "./arguments.ts";
 import { add, gt, mul, sub, where } from "./arithmetic.ts";
-import { cast, checkOptions } from "./define.ts";
+import { cast } from "./define.ts";
 import { square } from "./exponential.ts";
 import { tanh } from "./hyperbolic.ts";
 import { linear, matmul } from "./linear-algebra.ts";
@@ -25,8 +25,8 @@ import {
 /** What a simple recurrent network applies to its sums. */
 export type RecurrentNonlinearity = "tanh" | "relu";
 
-function nonlinearityOf(op: string, value: RecurrentNonlinearity | undefined): (x: Tensor) => Tensor {
-  return checkChoice(op, "nonlinearity", value ?? "tanh", ["tanh", "relu"]) === "tanh" ? tanh : relu;
+function nonlinearityOf(op: string, value: RecurrentNonlinearity): (x: Tensor) => Tensor {
+  return checkChoice(op, "nonlinearity", value, ["tanh", "relu"]) === "tanh" ? tanh : relu;
 }
 
 /** Back through time by hand, as in lstm.ts. Inputs: value, projected input, weightHh, [h0]. */
@@ -63,12 +63,12 @@ export function rnn(
   options: { readonly reverse?: boolean; readonly nonlinearity?: RecurrentNonlinearity } = {},
 ): [Tensor, Tensor] {
   const op = "rnn";
-  checkOptions(op, options, ["reverse", "nonlinearity"]);
-  const apply = nonlinearityOf(op, options.nonlinearity);
+  const { reverse, nonlinearity } = filled(op, options, { reverse: false, nonlinearity: "tanh" });
+  const apply = nonlinearityOf(op, nonlinearity);
   const { hidden, weightIh, weightHh, biasIh, biasHh } = checkRecurrence(op, x, "[T, B, I]", 3, weights, 1, false);
   const [length, batch] = x.shape as readonly [number, number, number];
   const first = checkState(op, "h0", h0, batch, hidden);
-  const order = stepsOf(checkLength(op, length), options.reverse ?? false);
+  const order = stepsOf(checkLength(op, length), reverse);
   const projected = projectInput(x, weightIh, biasIh, biasHh);
   const hs = new Slots([batch, hidden]);
   let h = first;
@@ -79,8 +79,8 @@ export function rnn(
   const buffer = withDerivative(
     overTime,
     hs.packed(),
-    [projected, weightHh, ...(first === null ? [] : [first])],
-    [options.reverse ?? false, first !== null, apply === relu].map(Number),
+    [projected, weightHh, first].filter((x) => x !== null),
+    [reverse, first !== null, apply === relu].map(Number),
   );
   const last = slotOf(buffer, 0, order[length - 1] as number, [batch, hidden]);
   return [cast(slotsOf(buffer, 0, length, [batch, hidden]), x.dtype), cast(last, x.dtype)];
@@ -94,8 +94,7 @@ export function rnnCell(
   options: { readonly nonlinearity?: RecurrentNonlinearity } = {},
 ): Tensor {
   const op = "rnnCell";
-  checkOptions(op, options, ["nonlinearity"]);
-  const apply = nonlinearityOf(op, options.nonlinearity);
+  const apply = nonlinearityOf(op, filled(op, options, { nonlinearity: "tanh" }).nonlinearity);
   const { hidden, weightIh, weightHh, biasIh, biasHh } = checkRecurrence(op, x, "[B, I]", 2, weights, 1, false);
   const state = checkState(op, "h", h, x.shape[0] as number, hidden);
   const given = projectInput(x, weightIh, biasIh, biasHh);

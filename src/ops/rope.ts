@@ -1,11 +1,10 @@
 // Rotary position embedding: positions as rotations of pairs of features (Su et al. 2021).
 
-import { ShapeError } from "../errors.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape } from "../shape.ts";
-import { alongDim, checkFloat } from "./arguments.ts";
+import { formatShape, shapeError } from "../shape.ts";
+import { alongDim, checkFloat, filled } from "./arguments.ts";
 import { add, eq, floor, lt, mul, where } from "./arithmetic.ts";
-import { cast, checkNumber, checkOptions } from "./define.ts";
+import { cast, checkNumber } from "./define.ts";
 import { exp } from "./exponential.ts";
 import { iota } from "./iota.ts";
 import { flip } from "./movement.ts";
@@ -28,24 +27,19 @@ export interface RopeOptions {
  */
 export function rope(x: Tensor, options: RopeOptions = {}): Tensor {
   const op = "rope";
-  checkOptions(op, options, ["base", "offset", "interleaved"]);
+  const { base, offset: given, interleaved } = filled(op, options, { base: 10_000, offset: null, interleaved: false });
+  const offset = given ?? 0;
   checkFloat(op, x);
   const { ndim, shape } = x;
   const size = shape[ndim - 1] as number;
   if (ndim < 2 || size % 2 !== 0) {
-    throw new ShapeError(`${op}: the input must be [..., T, D] with an even D, got ${formatShape(shape)}.`, {
-      op,
-      shapes: [shape],
-    });
+    throw shapeError`${op}: the input must be [..., T, D] with an even D, got ${shape}.`;
   }
-  const base = checkNumber(op, "base", options.base ?? 10_000);
   if (base <= 0) throw new RangeError(`${op}: base must be > 0, got ${base}.`);
-  const offset = options.offset ?? 0;
   if (offset instanceof Tensor && offset.ndim > 0) {
-    throw new ShapeError(`${op}: offset must be a number or a 0-dim tensor, got ${formatShape(offset.shape)}.`, { op });
+    throw shapeError`${op}: offset must be a number or a 0-dim tensor, got ${formatShape(offset.shape)}.`;
   }
   if (typeof offset === "number") checkNumber(op, "offset", offset);
-  const interleaved = options.interleaved ?? false;
   const half = size / 2;
   const feature = cast(iota(size), "f32");
   const pair = interleaved

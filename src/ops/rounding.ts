@@ -2,18 +2,9 @@
 
 import { isFloat } from "../dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { floor, mul, neg, trueDivide, trunc } from "./arithmetic.ts";
-import {
-  arithmetic,
-  type Binary,
-  binary,
-  checkOptions,
-  expectTensor,
-  floating,
-  keep,
-  type Unary,
-  unary,
-} from "./define.ts";
+import { filled } from "./arguments.ts";
+import { floor, mul, neg, realFunction2, trueDivide, trunc } from "./arithmetic.ts";
+import { arithmetic, type Binary, binary, expectTensor, keep, type Unary, unary } from "./define.ts";
 import { SCALE, SPECIAL_VALUES } from "./exponential.ts";
 
 /** Absolute value. Its gradient at 0 is 0. */
@@ -71,10 +62,8 @@ export function ceil(x: Tensor): Tensor {
 /** Nearest whole number, halves to the even one. Integers stay as they are. */
 export function round(x: Tensor, options: { decimals?: number } = {}): Tensor {
   if (!isFloat(expectTensor("round", x).dtype)) return x;
-  checkOptions("round", options, ["decimals"]);
-  const { decimals = 0 } = options;
-  if (!Number.isInteger(decimals))
-    throw new RangeError(`round: decimals must be a whole number, got ${String(decimals)}.`);
+  const { decimals } = filled("round", options, { decimals: 0 });
+  if (!Number.isInteger(decimals)) throw new RangeError(`round: decimals must be a whole number, got ${decimals}.`);
   const scale = 10 ** Math.abs(decimals);
   if (decimals === 0) return roundFloat(x);
   return decimals > 0 ? trueDivide(roundFloat(mul(x, scale)), scale) : mul(roundFloat(trueDivide(x, scale)), scale);
@@ -153,9 +142,7 @@ const COPYSIGN_TEXT =
   "fn copysign_f32(x: f32, y: f32) -> f32 { return bitcast<f32>((bitcast<u32>(x) & 0x7fffffffu) | (bitcast<u32>(y) & 0x80000000u)); }";
 
 /** |x| with the sign of y, that of -0 included. Its gradient at x = 0 is 0. */
-export const copysign: Binary = binary("copysign", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("copysign_f32", x, y),
+export const copysign: Binary = realFunction2("copysign", {
   helpers: [COPYSIGN_TEXT],
   reference: (x, y) => ((y as number) < 0 || Object.is(y, -0) ? -Math.abs(x as number) : Math.abs(x as number)),
   derivative: (g, out, [x]) => [mul(g, mul(sign(x as Tensor), sign(out))), null],

@@ -15,6 +15,7 @@ import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import type { DeviceTraits } from "../shaders/kernel.ts";
 import { type Shape, sizeOf } from "../shape.ts";
+import { rowStart } from "./sort-text.ts";
 
 /** What is combined along a dim: associative, with an identity, but not necessarily commutative. */
 export interface Monoid {
@@ -74,7 +75,8 @@ const EACH = 8;
 
 const COMPONENTS = ["a", "b"] as const;
 
-const wgslType: Record<DType, string> = { f32: "f32", f16: "f32", i32: "i32", u32: "u32", bool: "u32" };
+/** WGSL type that elements of a dtype are computed in. */
+export const wgslType: Record<DType, string> = { f32: "f32", f16: "f32", i32: "i32", u32: "u32", bool: "u32" };
 
 /** How a kernel sees its input: [outer, length, inner], cut in blocks along the length. */
 interface Layout {
@@ -130,7 +132,7 @@ function declarations(monoid: Monoid, dtype: DType, layout: Layout): string {
     return `select(${element}(x${k}[${before}]), ${element}(0), ${last})`;
   });
   lines.push(
-    "// Element i along the dim, at `at` in memory.",
+    // Element i along the dim, at `at` in memory.
     `fn load(at: u32, i: u32) -> State { return State(${monoid.load(values, "i").join(", ")}); }`,
   );
   if (monoid.helpers !== undefined) lines.unshift(...forLanes([monoid.helpers], 1));
@@ -141,8 +143,31 @@ function position(p: string, { length, reverse }: Layout): string {
   return reverse ? `${length - 1}u - ${p}` : p;
 }
 
-function rowBase({ length, inner }: Layout): string {
-  return inner === 1 ? `row * ${length}u` : `row / ${inner}u * ${length * inner}u + row % ${inner}u`;
+/** Which block of which row belongs to `part`, an invocation's or a workgroup's number, and what comes before it. */
+function partLines(layout: Layout, part: string, prefixes: readonly string[]): string[] {
+  const { rows, length, inner, blocks, block } = layout;
+  const cut = blocks > 1;
+  return [
+    `if (${part} >= ${rows * blocks}u) { return; }`,
+    `let row = ${cut ? `${part} / ${blocks}u` : part};`,
+    `let base = ${rowStart(length, inner)};`,
+    `let first = ${cut ? `${part} % ${blocks}u * ${block}u` : "0u"};`,
+    `let end = ${cut ? `min(first + ${block}u, ${length}u)` : `${length}u`};`,
+    "var carry = identity();",
+    ...(prefixes.length > 0 && cut
+      ? [`if (first > 0u) { carry = State(${prefixes.map((name) => `${name}[${part} - 1u]`).join(", ")}); }`]
+      : []),
+  ];
+}
+
+/** Names of what a text reads and writes per component of a state, p0, p1 or t0, t1. */
+function perComponent(monoid: Monoid, dtype: DType, letter: string): string[] {
+  return monoid.state(dtype).map((_, i) => `${letter}${i}`);
+}
+
+/** Stores the components of a state as a part's total. */
+function totalLines(totals: readonly string[], part: string, state: string): string[] {
+  return totals.map((name, i) => `${name}[${part}] = ${state}.${COMPONENTS[i]};`);
 }
 
 function storeLines(monoid: Monoid, results: readonly KernelOutput[], at: string, state: string): string[] {
@@ -157,20 +182,11 @@ const RUN = 64;
 function sequentialText(monoid: Monoid, call: KernelCall, layout: Layout, totals: boolean): KernelText {
   const { rows, length, inner, blocks, block } = layout;
   const dtype = (call.inputs[0] as ValueType).dtype;
-  const cut = blocks > 1;
-  const states = monoid.state(dtype).map((_, i) => i);
   const body = [
     "let thread = group * 64u + local;",
-    `if (thread >= ${rows * blocks}u) { return; }`,
-    `let row = ${cut ? `thread / ${blocks}u` : "thread"};`,
-    `let base = ${rowBase(layout)};`,
-    ...(cut ? [`let first = thread % ${blocks}u * ${block}u;`, `let end = min(first + ${block}u, ${length}u);`] : []),
-    "var carry = identity();",
-    ...(cut && !totals
-      ? [`if (first > 0u) { carry = State(${states.map((i) => `p${i}[thread - 1u]`).join(", ")}); }`]
-      : []),
+    ...partLines(layout, "thread", totals ? [] : perComponent(monoid, dtype, "p")),
     "var running = identity();",
-    `for (var p = ${cut ? "first" : "0u"}; p < ${cut ? "end" : `${length}u`}; p++) {`,
+    "for (var p = first; p < end; p++) {",
     `  let i = ${position("p", layout)};`,
     `  let at = base + i * ${inner}u;`,
     "  running = combine(running, load(at, i));",
@@ -180,7 +196,7 @@ function sequentialText(monoid: Monoid, call: KernelCall, layout: Layout, totals
           "  let state = combine(carry, running);",
           ...storeLines(monoid, call.outputs, "at", "state").map((line) => `  ${line}`),
         ]),
-    ...((cut ? block : length) > RUN
+    ...(block > RUN
       ? [
           `  if (p % ${RUN}u == ${RUN - 1}u) {`,
           "    carry = combine(carry, running);",
@@ -190,7 +206,7 @@ function sequentialText(monoid: Monoid, call: KernelCall, layout: Layout, totals
       : []),
     "}",
     ...(totals
-      ? ["let total = combine(carry, running);", ...states.map((i) => `t${i}[thread] = total.${COMPONENTS[i]};`)]
+      ? ["let total = combine(carry, running);", ...totalLines(perComponent(monoid, dtype, "t"), "thread", "total")]
       : []),
   ];
   return {
@@ -206,19 +222,8 @@ function workgroupText(monoid: Monoid, call: KernelCall, layout: Layout, totals:
   const dtype = (call.inputs[0] as ValueType).dtype;
   const threads = Math.min(256, 2 ** Math.ceil(Math.log2(Math.max(Math.ceil(block / EACH), 1))));
   const chunk = threads * EACH;
-  const components = monoid.state(dtype).map((_, i) => COMPONENTS[i] as string);
-  const prefixed = !totals && blocks > 1;
   const lines = [
-    `let row = group / ${blocks}u;`,
-    `if (row >= ${rows}u) { return; }`,
-    ...(blocks > 1 ? [`let block = group % ${blocks}u;`] : []),
-    `let base = ${rowBase(layout)};`,
-    `let first = ${blocks > 1 ? `block * ${block}u` : "0u"};`,
-    `let end = ${blocks > 1 ? `min(first + ${block}u, ${length}u)` : `${length}u`};`,
-    "var carry = identity();",
-    ...(prefixed
-      ? [`if (block > 0u) { carry = State(${components.map((_, i) => `p${i}[group - 1u]`).join(", ")}); }`]
-      : []),
+    ...partLines(layout, "group", totals ? [] : perComponent(monoid, dtype, "p")),
     `for (var start = first; start < end; start += ${chunk}u) {`,
     `  let begin = start + local * ${EACH}u;`,
     `  let until = min(begin + ${EACH}u, end);`,
@@ -227,7 +232,7 @@ function workgroupText(monoid: Monoid, call: KernelCall, layout: Layout, totals:
     `    let i = ${position("p", layout)};`,
     `    sum = combine(sum, load(base + i * ${inner}u, i));`,
     "  }",
-    "  // Running states of the invocations' parts.",
+    // Running states of the invocations' parts.
     "  parts[local] = sum;",
     "  workgroupBarrier();",
     ...(threads > 1
@@ -257,7 +262,7 @@ function workgroupText(monoid: Monoid, call: KernelCall, layout: Layout, totals:
     `  carry = combine(carry, parts[${threads - 1}u]);`,
     "  workgroupBarrier();",
     "}",
-    ...(totals ? ["if (local == 0u) {", ...components.map((c, i) => `  t${i}[group] = carry.${c};`), "}"] : []),
+    ...(totals ? ["if (local == 0u) {", ...totalLines(perComponent(monoid, dtype, "t"), "group", "carry"), "}"] : []),
   ];
   return {
     wgsl: `${declarations(monoid, dtype, layout)}\nvar<workgroup> parts: array<State, ${threads}>;\n\n${entryPoint(threads, lines.join("\n"))}`,

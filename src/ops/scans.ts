@@ -3,7 +3,7 @@
 import type { DType } from "../dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim } from "../shape.ts";
-import { alongDim } from "./arguments.ts";
+import { alongDim, surroundedAlong } from "./arguments.ts";
 import { eq, gt, IS_NAN, logicalAnd, mul, sub, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { cast, constant, expectTensor } from "./define.ts";
@@ -11,7 +11,7 @@ import { exp } from "./exponential.ts";
 import { iota } from "./iota.ts";
 import { highest, lowest, summable } from "./reductions.ts";
 import { type Monoid, makeScan, type Scan } from "./scan-kernels.ts";
-import { padded, reshape } from "./views.ts";
+import { reshape } from "./views.ts";
 
 const zero: Record<DType, string> = { f32: "0.0", f16: "0.0", i32: "0i", u32: "0u", bool: "0u" };
 const one: Record<DType, string> = { f32: "1.0", f16: "1.0", i32: "1i", u32: "1u", bool: "1u" };
@@ -20,10 +20,8 @@ const wide = (dtype: DType): DType => (dtype === "f16" ? "f32" : dtype);
 
 /** Each element's neighbour before it along `dim` (after it, when reversed); `fill` where there is none. */
 export function neighbour(x: Tensor, dim: number, reverse: boolean, fill: number): Tensor {
-  const zeros = x.shape.map(() => 0);
-  const [low, high] = reverse ? [-1, 1] : [1, -1];
-  const at = (n: number): number[] => zeros.map((_, i) => (i === dim ? n : 0));
-  return padded(x, at(low), at(high), zeros, fill);
+  const low = reverse ? -1 : 1;
+  return surroundedAlong(x, dim, low, -low, fill);
 }
 
 /** 0, 1, 2, … along `dim`, with sizes of 1 else. */
@@ -212,18 +210,24 @@ function scanDim(op: string, x: Tensor, dim: number): number | null {
   return x.ndim === 0 ? null : at;
 }
 
+/** The scan of what `prepare` makes of x; a tensor without dims stays as that. */
+function running(op: string, x: Tensor, dim: number, prepare: (x: Tensor) => Tensor, scan: Scan): Tensor {
+  const at = scanDim(op, x, dim);
+  const values = prepare(x);
+  return at === null ? values : (scan([values], at)[0] as Tensor);
+}
+
+/** What running sums and products are taken of. */
+const countable = (x: Tensor): Tensor => asSingle(summable(x));
+
 /** Running sums along `dim`: yᵢ = x₀ + … + xᵢ; of bool counts in i32. */
 export function cumsum(x: Tensor, dim: number): Tensor {
-  const at = scanDim("cumsum", x, dim);
-  const values = asSingle(summable(x));
-  return at === null ? values : (sums([values], at)[0] as Tensor);
+  return running("cumsum", x, dim, countable, sums);
 }
 
 /** Running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right where elements are 0, too. */
 export function cumprod(x: Tensor, dim: number): Tensor {
-  const at = scanDim("cumprod", x, dim);
-  const values = asSingle(summable(x));
-  return at === null ? values : (products([values], at)[0] as Tensor);
+  return running("cumprod", x, dim, countable, products);
 }
 
 /** The product of what comes before each element along `dim` (behind it, when reversed); of nothing 1. */
@@ -233,9 +237,7 @@ export function productsBefore(x: Tensor, dim: number, reverse: boolean): Tensor
 
 /** Running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
 export function logcumsumexp(x: Tensor, dim: number): Tensor {
-  const at = scanDim("logcumsumexp", x, dim);
-  const values = asSingleFloat(x);
-  return at === null ? values : (logSums([values], at)[0] as Tensor);
+  return running("logcumsumexp", x, dim, asSingleFloat, logSums);
 }
 
 function runningExtreme(op: string, scan: Scan, x: Tensor, dim: number): { values: Tensor; indices: Tensor } {

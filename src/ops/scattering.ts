@@ -1,63 +1,43 @@
 // Writing by index: scatter, scatterAdd, scatterReduce, indexAdd. Nothing depends on the order of invocations, so results are the same every time.
 
 import { isFloat } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sameShape } from "../shape.ts";
-import { checkChoice, checkRank, dimOf } from "./arguments.ts";
+import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
+import { checkChoice, checkRank, corner, dimOf, filled, surrounded, withSize } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkIndex, checkNumber, checkOptions, convert, expectTensor } from "./define.ts";
+import { cast, checkIndex, convert, expectTensor } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { scatterRows, scatterSum } from "./gathering.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
-import { padded, reshape, strided } from "./views.ts";
+import { reshape } from "./views.ts";
 
 /** Checks what scatter ops have in common; returns the dim and src cut to the index's shape. */
 function checkScatter(op: string, x: Tensor, dim: number, index: Tensor, src: Tensor): { at: number; part: Tensor } {
-  const at = dimOf(op, expectTensor(op, x), dim);
+  const at = dimOf(op, x, dim);
   expectTensor(op, index, "the index");
   expectTensor(op, src, "the source");
   checkIndexShape(op, x, at, index, "the input");
   checkIndex(op, index, x.shape[at] as number);
   if (src.ndim !== index.ndim || index.shape.some((n, i) => n > (src.shape[i] as number))) {
-    throw new ShapeError(
-      `${op}: the source must be at least as large as the index, got ${formatShape(src.shape)} for ${formatShape(index.shape)}.`,
-      {
-        op,
-        shapes: [src.shape, index.shape],
-      },
-    );
+    throw shapeError`${op}: the source must be at least as large as the index, got ${src.shape} for ${index.shape}.`;
   }
-  const zeros = index.shape.map(() => 0);
-  return {
-    at,
-    part: strided(
-      src,
-      zeros,
-      zeros.map(() => 1),
-      index.shape,
-    ),
-  };
+  return { at, part: corner(src, index.shape) };
 }
 
 /** Demands numbers to add or compare. */
 function checkNumeric(op: string, x: Tensor): void {
   if (expectTensor(op, x).dtype === "bool")
-    throw new DTypeError(`${op}: needs numbers, got bool. x.to("i32") makes numbers of it.`, { op });
+    throw dtypeError`${op}: needs numbers, got bool. x.to("i32") makes numbers of it.`;
 }
 
 /** `part`, which covers the first elements in each dim, filled up with `fill` to the shape of `x`. */
 function grown(part: Tensor, x: Tensor, fill: number): Tensor {
-  const zeros = x.shape.map(() => 0);
-  return padded(
-    part,
-    zeros,
-    x.shape.map((n, i) => n - (part.shape[i] as number)),
-    zeros,
-    fill,
-  );
+  const none = x.shape.map(() => 0);
+  const missing = x.shape.map((n, i) => n - (part.shape[i] as number));
+  return surrounded(part, none, missing, fill);
 }
 
 /** A scalar counts as a vector of one element: `x`, `index` and `src` as vectors for `scattered`, and its result as a scalar. */
@@ -115,13 +95,12 @@ export function scatterReduce(
   options: { includeSelf?: boolean } = {},
 ): Tensor {
   const op = "scatterReduce";
-  checkOptions(op, options, ["includeSelf"]);
+  const { includeSelf } = filled(op, options, { includeSelf: true });
   checkNumeric(op, x);
   checkChoice(op, "reduce", reduce, ["sum", "prod", "mean", "amax", "amin"]);
   if (x.ndim === 0) return asVectors(index, src, (i, s) => scatterReduce(reshape(x, [1]), dim, i, s, reduce, options));
   const { at, part } = checkScatter(op, x, dim, index, src);
   if (index.numel === 0) return x;
-  const includeSelf = options.includeSelf ?? true;
   const own = narrowTo(x, at, index);
   const size = x.shape[at] as number;
   const sources = cast(part, x.dtype);
@@ -153,23 +132,16 @@ export function scatterReduce(
 /** x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`. */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, options: { alpha?: number } = {}): Tensor {
   const op = "indexAdd";
-  checkOptions(op, options, ["alpha"]);
-  const alpha = checkNumber(op, "alpha", options.alpha ?? 1);
+  const { alpha } = filled(op, options, { alpha: 1 });
   checkNumeric(op, x);
   if (x.ndim === 0) return asVectors(index, src, (i, s) => indexAdd(reshape(x, [1]), dim, i, s, options));
   const at = dimOf(op, x, dim);
   checkRank(op, index, [0, 1], "a vector", "the index");
   expectTensor(op, src, "the source");
   checkIndex(op, index, x.shape[at] as number);
-  const wanted = x.shape.map((n, i) => (i === at ? index.numel : n));
+  const wanted = withSize(x.shape, at, index.numel);
   if (!sameShape(src.shape, wanted)) {
-    throw new ShapeError(
-      `${op}: the source must be ${formatShape(wanted)} for ${formatShape(x.shape)} and ${index.numel} indices, got ${formatShape(src.shape)}.`,
-      {
-        op,
-        shapes: [x.shape, src.shape],
-      },
-    );
+    throw shapeError`${op}: the source must be ${formatShape(wanted)} for ${x.shape} and ${index.numel} indices, got ${src.shape}.`;
   }
   const values = cast(src, x.dtype);
   const total = scatterRows(values, reshape(index, [index.numel]), at, x.shape[at] as number);

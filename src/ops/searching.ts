@@ -1,20 +1,17 @@
 // searchsorted: where values belong in sorted sequences, by bisection.
 
-import type { DType } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
 import { forLanes } from "../graph/helpers.ts";
-import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { formatShape, shapeError, sizeOf } from "../shape.ts";
 import { checkChoice, checkRank } from "./arguments.ts";
 import { IS_NAN } from "./arithmetic.ts";
 import { checkIndex, checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";
 import { gatherAlong } from "./gathering.ts";
+import { forEachInvocation } from "./index-kernels.ts";
+import { wgslType } from "./scan-kernels.ts";
 import { expand } from "./views.ts";
-
-const wgslType: Record<DType, string> = { f32: "f32", f16: "f32", i32: "i32", u32: "u32", bool: "u32" };
 
 /** Values per row of the sequences, which may be only one. */
 function layoutOf(sequence: ValueType, values: ValueType): { length: number; perRow: number } {
@@ -36,10 +33,8 @@ const searchProgram: KernelProgram = {
     // As in PyTorch, a NaN is behind everything, on both sides.
     const before = `is_nan(f32(found)) || is_nan(f32(value)) || found ${attributes[0] === 1 ? "<=" : "<"} value`;
     const body = `
-let thread = group * 64u + local;
-if (thread >= ${count}u) { return; }
-let value = ${type}(values[thread]);
-let row = thread / ${perRow}u * ${length}u;
+let value = ${type}(values[i]);
+let row = i / ${perRow}u * ${length}u;
 var low = 0u;
 var high = ${length}u;
 while (low < high) {
@@ -47,9 +42,9 @@ while (low < high) {
   let found = ${type}(sequence[row + middle]);
   if (${before}) { low = middle + 1u; } else { high = middle; }
 }
-places[thread] = i32(low);`;
-    const flops = count * Math.ceil(Math.log2(length + 1));
-    return { wgsl: `${forLanes([IS_NAN], 1)}\n\n${entryPoint(64, body)}`, workgroups: Math.ceil(count / 64), flops };
+places[i] = i32(low);`;
+    const text = forEachInvocation(count, body, forLanes([IS_NAN], 1).join("\n"));
+    return { ...text, flops: count * Math.ceil(Math.log2(length + 1)) };
   },
   reference: ([sequence, values], { inputs, attributes }) => {
     const { length, perRow } = layoutOf(inputs[0] as ValueType, inputs[1] as ValueType);
@@ -99,20 +94,14 @@ export function searchsorted(sequence: Tensor, values: Tensor | number, options:
   const given = convert(op, values, dtype);
   const lead = sequence.shape.slice(0, -1);
   if (lead.length > 0 && (given.ndim !== sequence.ndim || lead.some((n, i) => n !== given.shape[i]))) {
-    throw new ShapeError(
-      `${op}: values must have the sequence's dims but for the last, got ${formatShape(given.shape)} for ${formatShape(sequence.shape)}.`,
-      { op, shapes: [sequence.shape, given.shape] },
-    );
+    throw shapeError`${op}: values must have the sequence's dims but for the last, got ${given.shape} for ${sequence.shape}.`;
   }
   return withGrad(false, () => {
     let row = convert(op, sequence, dtype);
     if (sorter !== null) {
       checkIndex(op, expectTensor(op, sorter, "the sorter"), row.shape[row.ndim - 1] as number);
       if (formatShape(sorter.shape) !== formatShape(row.shape)) {
-        throw new ShapeError(
-          `${op}: the sorter must have the sequence's shape, got ${formatShape(sorter.shape)} for ${formatShape(row.shape)}.`,
-          { op, shapes: [row.shape, sorter.shape] },
-        );
+        throw shapeError`${op}: the sorter must have the sequence's shape, got ${sorter.shape} for ${row.shape}.`;
       }
       row = gatherAlong(row, row.ndim - 1, sorter);
     }

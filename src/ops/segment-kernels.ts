@@ -7,7 +7,7 @@ import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
 import { IS_NAN } from "./arithmetic.ts";
-import { forEachInvocation, lowerBound, type SortedIndices, startsOf, workgroupsFor } from "./index-kernels.ts";
+import { forEachInvocation, lowerBound, type SortedIndices, startsOf } from "./index-kernels.ts";
 import { highest, lowest } from "./reductions.ts";
 
 export type SegmentKind = "sum" | "prod" | "amax" | "amin";
@@ -106,10 +106,8 @@ let o = i / ${size * inner}u;
 ${bounds}
 var total = identity();${walk}
 out[i] = ${stored === type ? "total" : `${stored}(total)`};`;
-  const search = hasStarts === 1 ? "" : `${lowerBound(count)}\n`;
   return {
-    wgsl: `${text}\n${search}\n${forEachInvocation(threads, body)}`,
-    workgroups: workgroupsFor(threads),
+    ...forEachInvocation(threads, body, hasStarts === 1 ? text : `${text}\n${lowerBound(count)}`),
     types: { source: `array<${stored}>`, totals: `array<${type}>`, out: `array<${stored}>` },
     flops: outer * count * inner,
   };
@@ -181,8 +179,7 @@ for (var k = first; k < first + ${CHUNK}u; k++) {
 }
 totals[i] = total;`;
       return {
-        wgsl: `${text}\n\n${forEachInvocation(threads, body)}`,
-        workgroups: workgroupsFor(threads),
+        ...forEachInvocation(threads, body, text),
         types: { source: `array<${stored}>`, totals: `array<${type}>` },
       };
     },

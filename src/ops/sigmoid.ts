@@ -1,8 +1,9 @@
 // The logistic function and its logarithms.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { gt, mul, neg, sub, where } from "./arithmetic.ts";
-import { checkNumber, checkOptions, elementwise, expectTensor, floating, type Unary, unary } from "./define.ts";
+import { filled } from "./arguments.ts";
+import { gt, mul, neg, realFunction, sub, where } from "./arithmetic.ts";
+import { elementwise, expectTensor, floating, type Unary, unary } from "./define.ts";
 import { EXP, EXP_BOUNDED, LOG1P } from "./exponential.ts";
 
 // e^-|x| cannot overflow, and 1 + e^-|x| loses nothing.
@@ -35,9 +36,7 @@ export function softplusReference(x: number): number {
 }
 
 /** Logistic function, 1 / (1 + e^-x). */
-export const sigmoid: Unary = unary("sigmoid", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("sigmoid_f32", x),
+export const sigmoid: Unary = realFunction("sigmoid", {
   helpers: SIGMOID,
   reference: (x) => sigmoidReference(x as number),
   derivative: (g, out) => [mul(g, mul(out, sub(1, out)))],
@@ -76,8 +75,7 @@ const scaledSoftplus = elementwise("softplus", {
 /** log(1 + e^(βx)) / β, and x itself where βx > threshold; β is 1 and the threshold 20 unless told. */
 export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
   expectTensor("softplus", x);
-  checkOptions("softplus", options, ["beta", "threshold"]);
-  const beta = checkNumber("softplus", "beta", options.beta ?? 1);
+  const { beta, threshold } = filled("softplus", options, { beta: 1, threshold: 20 });
   if (beta === 0) throw new RangeError("softplus: beta must not be 0.");
-  return scaledSoftplus(x, beta, checkNumber("softplus", "threshold", options.threshold ?? 20));
+  return scaledSoftplus(x, beta, threshold);
 }

@@ -1,16 +1,17 @@
 // Stable sorting along a dim: blocks are sorted in workgroup memory; those of longer rows are merged in pairs, or only their first kept.
 
 import type { DType } from "../dtype.ts";
-import { entryPoint } from "../graph/kernel-text.ts";
 import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { type Shape, sizeOf } from "../shape.ts";
+import { range, withSize } from "./arguments.ts";
 import { cast } from "./define.ts";
 import { pickDistinct, spread } from "./distinct.ts";
+import { forEachInvocation } from "./index-kernels.ts";
 import { bitsOf, boundTypes, keyOf, keyText } from "./sort-keys.ts";
-import { BLOCK, blockText, EACH, mergeLines, type Rows, rowStart } from "./sort-text.ts";
-import { permute, reshape, strided } from "./views.ts";
+import { BLOCK, type BlockSort, blockText, EACH, mergeLines, type Rows, rowStart } from "./sort-text.ts";
+import { permute, reshape } from "./views.ts";
 
 /** So many per row are found by sorting blocks and keeping the first of each, instead of sorting all. */
 const MOST_KEPT = BLOCK / 4;
@@ -18,10 +19,6 @@ const MOST_KEPT = BLOCK / 4;
 function rowsOf(shape: Shape, dim: number): Rows {
   const inner = sizeOf(shape.slice(dim + 1));
   return { rows: inner * sizeOf(shape.slice(0, dim)), length: shape[dim] as number, inner };
-}
-
-function withSize(shape: Shape, dim: number, size: number): number[] {
-  return shape.map((n, i) => (i === dim ? size : n));
 }
 
 /** Elements per row that are left when each block keeps its first. */
@@ -57,6 +54,22 @@ function startOf(row: number, length: number, inner: number): number {
 /** Attributes of what reads a tensor: dim, descending, elements to keep per block. */
 type FromTensor = readonly [dim: number, descending: number, keep: number];
 
+/** What sorting the blocks of a tensor needs. */
+function blocksOf({
+  inputs,
+  attributes,
+}: KernelCall): Pick<BlockSort, "rows" | "keep" | "key" | "order" | "declarations"> {
+  const { shape, dtype } = inputs[0] as ValueType;
+  const [dim, descending, keep] = attributes as unknown as FromTensor;
+  return {
+    rows: rowsOf(shape, dim),
+    keep,
+    key: `key_of(${bitsOf(dtype, "x[at]")})`,
+    order: "p",
+    declarations: keyText(dtype, descending === 1),
+  };
+}
+
 /** Rows of at most one block: their first elements in order, and where they were. */
 const rowProgram: KernelProgram = {
   name: "sort",
@@ -70,25 +83,17 @@ const rowProgram: KernelProgram = {
       { name: "indices", shape: kept, dtype: "i32" },
     ];
   },
-  write: ({ inputs, attributes }) => {
-    const { shape, dtype } = inputs[0] as ValueType;
-    const [dim, descending, keep] = attributes as unknown as FromTensor;
-    const rows = rowsOf(shape, dim);
+  write: (call) => {
+    const blocks = blocksOf(call);
+    const { length, inner } = blocks.rows;
     return {
       ...blockText({
-        rows,
-        keep,
-        key: `key_of(${bitsOf(dtype, "x[at]")})`,
-        order: "p",
-        store: [
-          `y[to] = x[${rowStart(rows.length, rows.inner)} + order * ${rows.inner}u];`,
-          "indices[to] = i32(order);",
-        ],
-        kept: keep,
-        inner: rows.inner,
-        declarations: keyText(dtype, descending === 1),
+        ...blocks,
+        store: [`y[to] = x[${rowStart(length, inner)} + order * ${inner}u];`, "indices[to] = i32(order);"],
+        kept: blocks.keep,
+        inner,
       }),
-      types: boundTypes(dtype, "x", "y"),
+      types: boundTypes((call.inputs[0] as ValueType).dtype, "x", "y"),
     };
   },
   reference: (inputs, call) => {
@@ -123,7 +128,16 @@ function pairOutputs(rows: number, count: number): { name: string; shape: number
   ];
 }
 
-const STORE_PAIR = ["keys_out[to] = key;", "order_out[to] = order;"];
+/** How blocks are stored as such outputs. */
+function pairStore({ rows, length }: Rows, keep: number): Pick<BlockSort, "store" | "kept" | "inner" | "last"> {
+  const kept = keptOf(length, keep);
+  return {
+    store: ["keys_out[to] = key;", "order_out[to] = order;"],
+    kept,
+    inner: 1,
+    last: `order_out[${rows * kept}u] = ${BLOCK}u;`,
+  };
+}
 
 const blocksProgram: KernelProgram = {
   name: "sort blocks",
@@ -133,24 +147,11 @@ const blocksProgram: KernelProgram = {
     const { rows, length } = rowsOf((x as ValueType).shape, dim);
     return pairOutputs(rows, keptOf(length, keep));
   },
-  write: ({ inputs, attributes }) => {
-    const { shape, dtype } = inputs[0] as ValueType;
-    const [dim, descending, keep] = attributes as unknown as FromTensor;
-    const rows = rowsOf(shape, dim);
-    const kept = keptOf(rows.length, keep);
+  write: (call) => {
+    const blocks = blocksOf(call);
     return {
-      ...blockText({
-        rows,
-        keep,
-        key: `key_of(${bitsOf(dtype, "x[at]")})`,
-        order: "p",
-        store: STORE_PAIR,
-        kept,
-        inner: 1,
-        declarations: keyText(dtype, descending === 1),
-        last: `order_out[${rows.rows * kept}u] = ${BLOCK}u;`,
-      }),
-      types: boundTypes(dtype, "x"),
+      ...blockText({ ...blocks, ...pairStore(blocks.rows, blocks.keep) }),
+      types: boundTypes((call.inputs[0] as ValueType).dtype, "x"),
     };
   },
   reference: (inputs, call) => {
@@ -176,17 +177,7 @@ const againProgram: KernelProgram = {
   write: ({ inputs, attributes }) => {
     const rows = rowsOf((inputs[0] as ValueType).shape, 1);
     const [keep] = attributes as [number];
-    const kept = keptOf(rows.length, keep);
-    return blockText({
-      rows,
-      keep,
-      key: "keys_in[at]",
-      order: "order_in[at]",
-      store: STORE_PAIR,
-      kept,
-      inner: 1,
-      last: `order_out[${rows.rows * kept}u] = ${BLOCK}u;`,
-    });
+    return blockText({ rows, keep, key: "keys_in[at]", order: "order_in[at]", ...pairStore(rows, keep) });
   },
   reference: ([keys, order], call) => {
     const rows = rowsOf((call.inputs[0] as ValueType).shape, 1);
@@ -230,12 +221,10 @@ const mergeProgram: KernelProgram = {
     const [rows, length] = (inputs[0] as ValueType).shape as [number, number];
     const parts = Math.ceil(length / EACH);
     const body = [
-      "let thread = group * 64u + local;",
-      `if (thread >= ${rows * parts}u) { return; }`,
       `let run = order_in[${rows * length}u];`,
-      `if (thread == 0u) { order_out[${rows * length}u] = 2u * run; }`,
-      `let row = thread / ${parts}u * ${length}u;`,
-      `let first = thread % ${parts}u * ${EACH}u;`,
+      `if (i == 0u) { order_out[${rows * length}u] = 2u * run; }`,
+      `let row = i / ${parts}u * ${length}u;`,
+      `let first = i % ${parts}u * ${EACH}u;`,
       "let start = first / (2u * run) * (2u * run);",
       `let middle = min(start + run, ${length}u);`,
       `let end = min(middle + run, ${length}u);`,
@@ -249,8 +238,7 @@ const mergeProgram: KernelProgram = {
         target: "row",
       }),
     ];
-    const text = entryPoint(64, body.join("\n"));
-    return { wgsl: text, workgroups: Math.ceil((rows * parts) / 64), flops: 4 * rows * length };
+    return { ...forEachInvocation(rows * parts, body.join("\n")), flops: 4 * rows * length };
   },
   reference: ([keys, order], call) => {
     const [rows, length] = (call.inputs[0] as ValueType).shape as [number, number];
@@ -303,8 +291,8 @@ export function sortAlong(
   } else {
     for (let run = BLOCK; run < length; run *= 2) pair = recordKernel(mergeDefinition, pair) as typeof pair;
   }
-  const order = reshape(strided(pair[1], [0], [1], [rows * count]), [rows / inner, inner, count]);
-  const kept = strided(order, [0, 0, 0], [1, 1, 1], [rows / inner, inner, keep]);
+  const order = reshape(range(pair[1], 0, 0, rows * count), [rows / inner, inner, count]);
+  const kept = range(order, 2, 0, keep);
   const indices = cast(reshape(permute(kept, [0, 2, 1]), withSize(shape, dim, keep)), "i32");
   return { values: pickDistinct(x, dim, indices), indices };
 }

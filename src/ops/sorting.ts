@@ -1,18 +1,18 @@
 // Sorting and what is made of it: sort, argsort, topk, kthvalue, median.
 
 import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, normalizeDim } from "../shape.ts";
-import { dropDims } from "./arguments.ts";
+import { normalizeDim, shapeError } from "../shape.ts";
+import { dropDims, filled, range } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor } from "./define.ts";
 import { pickDistinct } from "./distinct.ts";
 import { derivativeOf, detach, withDerivative } from "./memory.ts";
 import { sumOver } from "./reductions.ts";
 import { sortAlong } from "./sort-kernels.ts";
-import { expand, reshape, strided } from "./views.ts";
+import { expand, reshape } from "./views.ts";
 
 /** Elements and where they were found (i32). */
 export interface Found {
@@ -22,16 +22,9 @@ export interface Found {
 
 /** The first `keep` of a dim in order, where there may be nothing to sort. */
 function sorted(x: Tensor, dim: number, descending: boolean, keep: number): Found {
-  const shape = x.shape.map((n, i) => (i === dim ? keep : n));
   if (x.ndim > 0 && (x.shape[dim] as number) > 1 && keep > 0 && x.numel > 0) return sortAlong(x, dim, descending, keep);
-  const zeros = shape.map(() => 0);
-  const values = strided(
-    x,
-    zeros,
-    shape.map(() => 1),
-    shape,
-  );
-  return { values, indices: expand(constant(0, "i32"), shape) };
+  const values = range(x, dim, 0, keep);
+  return { values, indices: expand(constant(0, "i32"), values.shape) };
 }
 
 /** Options of `sort` and `argsort`. */
@@ -44,9 +37,9 @@ export interface SortOptions {
 }
 
 function sortOf(op: string, x: Tensor, options: SortOptions): Found {
-  checkOptions(op, options, ["dim", "descending", "stable"]);
-  const dim = normalizeDim(op, options.dim ?? -1, expectTensor(op, x).ndim);
-  return sorted(x, dim, options.descending ?? false, x.ndim === 0 ? 1 : (x.shape[dim] as number));
+  const { dim: given, descending } = filled(op, options, { dim: -1, descending: false, stable: true });
+  const dim = normalizeDim(op, given, expectTensor(op, x).ndim);
+  return sorted(x, dim, descending, x.ndim === 0 ? 1 : (x.shape[dim] as number));
 }
 
 /**
@@ -78,10 +71,10 @@ export function topk(
   options: { readonly dim?: number; readonly largest?: boolean; readonly sorted?: boolean } = {},
 ): Found {
   const op = "topk";
-  checkOptions(op, options, ["dim", "largest", "sorted"]);
-  const dim = normalizeDim(op, options.dim ?? -1, expectTensor(op, x).ndim);
+  const { dim: given, largest } = filled(op, options, { dim: -1, largest: true, sorted: true });
+  const dim = normalizeDim(op, given, expectTensor(op, x).ndim);
   checkCount(op, x, dim, checkWhole(op, "k", k, 0));
-  return sorted(x, dim, options.largest ?? true, k);
+  return sorted(x, dim, largest, k);
 }
 
 function checkCount(op: string, x: Tensor, dim: number, k: number): void {
@@ -93,15 +86,7 @@ function checkCount(op: string, x: Tensor, dim: number, k: number): void {
 function pickSorted(x: Tensor, indices: Tensor, dim: number, position: number | Tensor, keepdim: boolean): Found {
   const finish = (found: Tensor): Tensor => (keepdim || x.ndim === 0 ? found : dropDims(found, [dim]));
   if (x.ndim === 0) return { values: x, indices };
-  const at =
-    typeof position === "number"
-      ? strided(
-          indices,
-          indices.shape.map((_, i) => (i === dim ? position : 0)),
-          indices.shape.map(() => 1),
-          indices.shape.map((n, i) => (i === dim ? 1 : n)),
-        )
-      : pickDistinct(indices, dim, position);
+  const at = typeof position === "number" ? range(indices, dim, position, 1) : pickDistinct(indices, dim, position);
   return { values: finish(pickDistinct(x, dim, at)), indices: finish(at) };
 }
 
@@ -120,20 +105,17 @@ export function kthvalue(
   options: { readonly dim?: number; readonly keepdim?: boolean } = {},
 ): Found {
   const op = "kthvalue";
-  checkOptions(op, options, ["dim", "keepdim"]);
-  const dim = normalizeDim(op, options.dim ?? -1, expectTensor(op, x).ndim);
+  const { dim: given, keepdim } = filled(op, options, { dim: -1, keepdim: false });
+  const dim = normalizeDim(op, given, expectTensor(op, x).ndim);
   checkCount(op, x, dim, checkWhole(op, "k", k, 1));
-  return pickSorted(x, orderOf(x, dim, k), dim, k - 1, options.keepdim ?? false);
+  return pickSorted(x, orderOf(x, dim, k), dim, k - 1, keepdim);
 }
 
 /** Median along a dim: the middle one in order, of two the lower; NaN where there is one. */
 function medianAlong(x: Tensor, dim: number, keepdim: boolean): Found {
   const size = x.ndim === 0 ? 1 : (x.shape[dim] as number);
   if (size === 0) {
-    throw new ShapeError(`median: nothing to choose from where the dim has size 0, got ${formatShape(x.shape)}.`, {
-      op: "median",
-      shapes: [x.shape],
-    });
+    throw shapeError`median: nothing to choose from where the dim has size 0, got ${x.shape}.`;
   }
   const middle = (size - 1) >> 1;
   const given = detach(x);

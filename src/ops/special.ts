@@ -1,8 +1,8 @@
 // Special functions: error functions, gamma functions, sinc, logit and sums of logarithms.
 
-import { WgradError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { eq, IS_NAN, le, logicalAnd, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
+import { opError } from "../shape.ts";
+import { eq, IS_NAN, le, logicalAnd, mul, neg, realFunction, sub, trueDivide, where } from "./arithmetic.ts";
 import { clamp } from "./comparison.ts";
 import {
   type Binary,
@@ -58,6 +58,7 @@ const ERFINV_TEXT = `fn erfinv_f32(x: f32) -> f32 {
 }`;
 
 // On 1 … 2 a polynomial times (x - 1)(x - 2), which keeps both zeros exact; elsewhere recurrence, Stirling's series or reflection.
+// u = r - 1 and v = r - 2 for the r in 1 … 2 that differs from a by a whole number. Two logarithms in the end: a·sin πa could underflow.
 const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
   let a = abs(x);
   if (is_nan(x)) { return x; }
@@ -68,7 +69,6 @@ const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
     let z = s * s;
     y = (a - 0.5) * (log_f32(a) - 1.0) + (((7.9365079e-4 * z - 2.7777778e-3) * z + 8.3333333e-2) * s + 0.418938533);
   } else {
-    // u = r - 1 and v = r - 2 for the r in 1 … 2 that differs from a by a whole number.
     var u = a;
     var factor = 1.0;
     if (a < 1.0) { factor = 1.0 / a; }
@@ -86,7 +86,6 @@ const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
     y = u * v * p + log_f32(factor);
   }
   if (x > 0.0) { return y; }
-  // Apart: the product a·sin πa could underflow.
   return log_f32(3.14159265 / abs(sin_pi(a))) - log_f32(a) - y;
 }`;
 
@@ -147,9 +146,7 @@ const TETRAGAMMA_TEXT = `fn tetragamma_f32(x: f32) -> f32 {
 const GAMMA: readonly string[] = [...LOG, ...SIN_PI];
 
 /** Error function, 2 / √π · ∫₀ˣ e^(-t²) dt. */
-export const erf: Unary = unary("erf", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("erf_f32", x),
+export const erf: Unary = realFunction("erf", {
   helpers: ERF,
   reference: (x) => erfReference(x as number),
   derivative: (g, _out, [x]) => [mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(square(x as Tensor))))],
@@ -157,9 +154,7 @@ export const erf: Unary = unary("erf", {
 });
 
 /** 1 - erf(x), exact where that is tiny. */
-export const erfc: Unary = unary("erfc", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("erfc_f32", x),
+export const erfc: Unary = realFunction("erfc", {
   helpers: [...EXP, IS_NAN, ERFC_TEXT],
   reference: (x) => erfcReference(x as number),
   derivative: (g, _out, [x]) => [mul(mul(g, -2 / Math.sqrt(Math.PI)), exp(neg(square(x as Tensor))))],
@@ -167,9 +162,7 @@ export const erfc: Unary = unary("erfc", {
 });
 
 /** Inverse of erf on -1 … 1; ±∞ at the ends, NaN beyond. */
-export const erfinv: Unary = unary("erfinv", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("erfinv_f32", x),
+export const erfinv: Unary = realFunction("erfinv", {
   helpers: [...LOG1P, ERFINV_TEXT],
   reference: (x) => erfinvReference(x as number),
   derivative: (g, out) => [mul(mul(g, Math.sqrt(Math.PI) / 2), exp(square(out)))],
@@ -177,9 +170,7 @@ export const erfinv: Unary = unary("erfinv", {
 });
 
 /** Logarithm of |Γ(x)|; ∞ at 0 and the negative whole numbers. */
-export const lgamma: Unary = unary("lgamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("lgamma_f32", x),
+export const lgamma: Unary = realFunction("lgamma", {
   helpers: [...GAMMA, IS_NAN, LGAMMA_TEXT],
   reference: (x) => lgammaReference(x as number),
   derivative: (g, _out, [x]) => [mul(g, digamma(x as Tensor))],
@@ -187,31 +178,25 @@ export const lgamma: Unary = unary("lgamma", {
 });
 
 /** ψ(x), the derivative of ln Γ; ∓∞ at ±0, NaN at the negative whole numbers. It can be differentiated twice. */
-export const digamma: Unary = unary("digamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("digamma_f32", x),
+export const digamma: Unary = realFunction("digamma", {
   helpers: [...GAMMA, DIGAMMA_TEXT],
   reference: (x) => digammaReference(x as number),
   derivative: (g, _out, [x]) => [mul(g, trigamma(x as Tensor))],
   cost: 70,
 });
 
-const trigamma: Unary = unary("trigamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("trigamma_f32", x),
+const trigamma: Unary = realFunction("trigamma", {
   helpers: [SPECIAL_VALUES, ...SIN_PI, TRIGAMMA_TEXT],
   reference: (x) => trigammaReference(x as number),
   derivative: (g, _out, [x]) => [mul(g, tetragamma(x as Tensor))],
   cost: 60,
 });
 
-const tetragamma: Unary = unary("tetragamma", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("tetragamma_f32", x),
+const tetragamma: Unary = realFunction("tetragamma", {
   helpers: [SPECIAL_VALUES, ...SIN_PI, TETRAGAMMA_TEXT],
   reference: (x) => tetragammaReference(x as number),
   derivative: () => {
-    throw new WgradError("digamma: only two derivatives of digamma (three of lgamma) are known.", { op: "digamma" });
+    throw opError`digamma: only two derivatives of digamma (three of lgamma) are known.`;
   },
   cost: 60,
 });
@@ -232,9 +217,7 @@ const turns = (x: number): number => x - 2 * Math.round(x / 2);
 const sinPi = (x: number): number => (Number.isInteger(x) ? 0 : Math.sin(Math.PI * turns(x)));
 
 /** sin(πx) / (πx), 1 at 0. */
-export const sinc: Unary = unary("sinc", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("sinc_f32", x),
+export const sinc: Unary = realFunction("sinc", {
   helpers: [...SIN_PI, SINC_TEXT],
   reference: (x) => (x === 0 ? 1 : sinPi(x as number) / (Math.PI * (x as number))),
   derivative: (g, _out, [x]) => [mul(g, sincSlope(x as Tensor))],
@@ -265,9 +248,7 @@ const LOGIT_TEXT = `fn logit_f32(x: F) -> F {
   return select(log_f32(x / (1.0 - x)), log1p_f32((2.0 * x - 1.0) / (1.0 - x)), abs(x - 0.5) < F(0.1));
 }`;
 
-const logOdds: Unary = unary("logit", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("logit_f32", x),
+const logOdds: Unary = realFunction("logit", {
   helpers: [...LOG1P, LOGIT_TEXT],
   reference: (x) => {
     const p = x as number;
@@ -287,51 +268,36 @@ export function logit(x: Tensor, options: { eps?: number | null } = {}): Tensor 
   return logOdds(clamp(x, { min: eps, max: 1 - eps }));
 }
 
-const LOGADDEXP_TEXT = `fn logaddexp_f32(x: F, y: F) -> F {
+const LOG_SUM_TEXT = `fn log_sum(x: F, y: F, rate: F) -> F {
   let difference = select(abs(x - y), F(0.0), x == y);
-  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference));
+  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference * rate)) / rate;
 }`;
+
+/** log(e^(rate·x) + e^(rate·y)) / rate. */
+function logSum(name: string, rate: number): Binary {
+  return binary(name, {
+    dtype: floating,
+    wgsl: (t, x, y) => t.call("log_sum", x, y, t.float(rate)),
+    helpers: [...EXP, ...LOG1P, IS_NAN, LOG_SUM_TEXT],
+    reference: (x, y) => {
+      const difference = x === y ? 0 : Math.abs((x as number) - (y as number));
+      return Math.max(x as number, y as number) + Math.log1p(Math.exp(-difference * rate)) / rate;
+    },
+    derivative: (g, _out, inputs) => {
+      const apart = sub(inputs[0] as Tensor, inputs[1] as Tensor);
+      const difference = rate === 1 ? apart : mul(apart, rate);
+      return inputs.map((operand, i) =>
+        operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
+      );
+    },
+    cost: 48,
+  });
+}
 
 /** log(eˣ + eʸ), without overflow. */
-export const logaddexp: Binary = binary("logaddexp", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("logaddexp_f32", x, y),
-  helpers: [...EXP, ...LOG1P, IS_NAN, LOGADDEXP_TEXT],
-  reference: (x, y) =>
-    x === y
-      ? (x as number) + Math.LN2
-      : Math.max(x as number, y as number) + Math.log1p(Math.exp(-Math.abs((x as number) - (y as number)))),
-  derivative: (g, _out, inputs) => {
-    const difference = sub(inputs[0] as Tensor, inputs[1] as Tensor);
-    return inputs.map((operand, i) =>
-      operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
-    );
-  },
-  cost: 46,
-});
-
-const LOGADDEXP2_TEXT = `fn logaddexp2_f32(x: F, y: F) -> F {
-  let difference = select(abs(x - y), F(0.0), x == y);
-  return select(select(x, y, x < y), x, is_nan(x)) + log1p_f32(exp_f32(-difference * 0.693147181)) * 1.44269504;
-}`;
-
+export const logaddexp: Binary = logSum("logaddexp", 1);
 /** log₂(2ˣ + 2ʸ), without overflow. */
-export const logaddexp2: Binary = binary("logaddexp2", {
-  dtype: floating,
-  wgsl: (t, x, y) => t.call("logaddexp2_f32", x, y),
-  helpers: [...EXP, ...LOG1P, IS_NAN, LOGADDEXP2_TEXT],
-  reference: (x, y) =>
-    x === y
-      ? (x as number) + 1
-      : Math.max(x as number, y as number) + Math.log1p(2 ** -Math.abs((x as number) - (y as number))) * Math.LOG2E,
-  derivative: (g, _out, inputs) => {
-    const difference = mul(sub(inputs[0] as Tensor, inputs[1] as Tensor), Math.LN2);
-    return inputs.map((operand, i) =>
-      operand.requiresGrad ? mul(g, sigmoid(i === 0 ? difference : neg(difference))) : null,
-    );
-  },
-  cost: 48,
-});
+export const logaddexp2: Binary = logSum("logaddexp2", Math.LN2);
 
 const XLOGY_TEXT =
   "fn xlogy_f32(x: F, y: F) -> F { return select(x * log_f32(y), F(0.0), (x == F(0.0)) & !is_nan(y)); }";

@@ -1,8 +1,8 @@
 // Circular functions and their inverses, exact over the whole range of f32.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { add, IS_NAN, mul, neg, sub, trueDivide } from "./arithmetic.ts";
-import { type Binary, binary, expectTensor, floating, type Unary, unary } from "./define.ts";
+import { add, IS_NAN, mul, neg, realFunction, realFunction2, sub, trueDivide } from "./arithmetic.ts";
+import { type Binary, expectTensor, type Unary } from "./define.ts";
 import { rsqrt, SPECIAL_VALUES, square } from "./exponential.ts";
 
 // WGSL grants sin and cos an error of 2^-11 and that only up to π, atan one of 4096 ulp. Polynomials: S. L. Moshier, Cephes (single
@@ -155,9 +155,7 @@ const ATAN2_TEXT = `fn atan2_f32(y: f32, x: f32) -> f32 {
 }`;
 
 /** Sine; x in radians. */
-export const sin: Unary = unary("sin", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("sin_f32", x),
+export const sin: Unary = realFunction("sin", {
   helpers: [...REDUCTION, CORES, SIN_TEXT],
   reference: (x) => Math.sin(x as number),
   derivative: (g, _out, [x]) => [mul(g, cos(x as Tensor))],
@@ -165,9 +163,7 @@ export const sin: Unary = unary("sin", {
 });
 
 /** Cosine; x in radians. */
-export const cos: Unary = unary("cos", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("cos_f32", x),
+export const cos: Unary = realFunction("cos", {
   helpers: [...REDUCTION, CORES, COS_TEXT],
   reference: (x) => Math.cos(x as number),
   derivative: (g, _out, [x]) => [neg(mul(g, sin(x as Tensor)))],
@@ -175,9 +171,7 @@ export const cos: Unary = unary("cos", {
 });
 
 /** Tangent; x in radians. */
-export const tan: Unary = unary("tan", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("tan_f32", x),
+export const tan: Unary = realFunction("tan", {
   helpers: [...REDUCTION, TAN_TEXT],
   reference: (x) => Math.tan(x as number),
   derivative: (g, out) => [mul(g, add(square(out), 1))],
@@ -185,9 +179,7 @@ export const tan: Unary = unary("tan", {
 });
 
 /** Inverse sine, in -π/2 … π/2; NaN beyond ±1. */
-export const asin: Unary = unary("asin", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("asin_f32", x),
+export const asin: Unary = realFunction("asin", {
   helpers: [SPECIAL_VALUES, ASIN_TEXT],
   reference: (x) => Math.asin(x as number),
   derivative: (g, _out, [x]) => [mul(g, rsqrt(sub(1, square(x as Tensor))))],
@@ -195,9 +187,7 @@ export const asin: Unary = unary("asin", {
 });
 
 /** Inverse cosine, in 0 … π; NaN beyond ±1. */
-export const acos: Unary = unary("acos", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("acos_f32", x),
+export const acos: Unary = realFunction("acos", {
   helpers: [SPECIAL_VALUES, ASIN_TEXT],
   reference: (x) => Math.acos(x as number),
   derivative: (g, _out, [x]) => [neg(mul(g, rsqrt(sub(1, square(x as Tensor)))))],
@@ -205,9 +195,7 @@ export const acos: Unary = unary("acos", {
 });
 
 /** Inverse tangent, in -π/2 … π/2. */
-export const atan: Unary = unary("atan", {
-  dtype: floating,
-  wgsl: (t, x) => t.call("atan_f32", x),
+export const atan: Unary = realFunction("atan", {
   helpers: [ATAN_TEXT],
   reference: (x) => Math.atan(x as number),
   derivative: (g, _out, [x]) => [trueDivide(g, add(square(x as Tensor), 1))],
@@ -215,9 +203,7 @@ export const atan: Unary = unary("atan", {
 });
 
 /** Angle of the point (x, y), in -π … π: `atan2(y, x)`. */
-export const atan2: Binary = binary("atan2", {
-  dtype: floating,
-  wgsl: (t, y, x) => t.call("atan2_f32", y, x),
+export const atan2: Binary = realFunction2("atan2", {
   helpers: [SPECIAL_VALUES, IS_NAN, ATAN_TEXT, ATAN2_TEXT],
   reference: (y, x) => Math.atan2(y as number, x as number),
   derivative: (g, _out, [y, x]) => {
