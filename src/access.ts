@@ -3,7 +3,6 @@
 import { leafGradients } from "./autograd/backward.ts";
 import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
 import { checkDevice, dataBytes, flush, openDevice, readBytes, submit, synchronize } from "./engine.ts";
-import { ShapeError, WgradError } from "./errors.ts";
 import { Storage } from "./graph/storage.ts";
 import type { Tensor } from "./graph/tensor.ts";
 import { withGrad } from "./graph/tensor.ts";
@@ -12,7 +11,7 @@ import { cast, convert, expectTensor } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
 import { expand } from "./ops/views.ts";
 import { addGradients, keepLoss, markAssigned, noteGradients } from "./pending.ts";
-import { formatShape, sameShape, sizeOf } from "./shape.ts";
+import { opError, sameShape, shapeError, sizeOf } from "./shape.ts";
 
 /** Nested arrays of numbers, as deep as the tensor has dims. */
 export type Nested = number | boolean | Nested[];
@@ -26,10 +25,7 @@ export async function data(x: Tensor): Promise<DataArray> {
 /** The one element of `x` (1 or 0 for bool). Rejects with a ShapeError where there is not just one. */
 export async function item(x: Tensor): Promise<number> {
   if (x.numel !== 1) {
-    throw new ShapeError(`item: the tensor must have one element, got ${formatShape(x.shape)}. x.data() reads all.`, {
-      op: "item",
-      shapes: [x.shape],
-    });
+    throw shapeError`item: the tensor must have one element, got ${x.shape}. x.data() reads all.`;
   }
   return (await data(x))[0] as number;
 }
@@ -97,21 +93,13 @@ export function assign(x: Tensor, value: Tensor | number): Tensor {
   expectTensor("assign", x);
   const old = x.node;
   if (old.leaf === null && old.requiresGrad) {
-    throw new WgradError("assign: only leaves have a value of their own, this tensor is the result of an op.", {
-      op: "assign",
-    });
+    throw opError`assign: only leaves have a value of their own, this tensor is the result of an op.`;
   }
   withGrad(false, () => {
     const given =
       typeof value === "number" ? convert("assign", value, x.dtype) : expectTensor("assign", value, "the value");
     if (given.ndim > x.ndim || !given.shape.every((n, i) => n === 1 || n === x.shape[x.ndim - given.ndim + i])) {
-      throw new ShapeError(
-        `assign: the value must broadcast to the tensor's shape, got ${formatShape(given.shape)} for ${formatShape(x.shape)}.`,
-        {
-          op: "assign",
-          shapes: [given.shape, x.shape],
-        },
-      );
+      throw shapeError`assign: the value must broadcast to the tensor's shape, got ${given.shape} for ${x.shape}.`;
     }
     let next = cast(given, x.dtype);
     if (!sameShape(next.shape, x.shape)) next = expand(next, x.shape);

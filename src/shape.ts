@@ -58,21 +58,14 @@ export const opError: ErrorTag<WgradError> = tagOf(WgradError);
 
 /** Checks that `shape` is a list of whole sizes ≥ 0 and returns it. */
 export function checkShape(op: string, shape: Shape): Shape {
-  if (!Array.isArray(shape))
-    throw new ShapeError(`${op}: a shape is an array of sizes, got ${String(shape ?? "nothing")}.`, { op });
+  if (!Array.isArray(shape)) throw shapeError`${op}: a shape is an array of sizes, got ${String(shape ?? "nothing")}.`;
   for (const n of shape) {
     if (!Number.isInteger(n) || n < 0) {
-      throw new ShapeError(`${op}: sizes must be whole numbers ≥ 0, got ${formatShape(shape)}.`, {
-        op,
-        shapes: [shape],
-      });
+      throw shapeError`${op}: sizes must be whole numbers ≥ 0, got ${shape}.`;
     }
   }
   if (sizeOf(shape) > 0x7fff_ffff) {
-    throw new ShapeError(`${op}: a tensor holds at most 2^31 - 1 elements, got ${formatShape(shape)}.`, {
-      op,
-      shapes: [shape],
-    });
+    throw shapeError`${op}: a tensor holds at most 2^31 - 1 elements, got ${shape}.`;
   }
   return shape;
 }
@@ -135,10 +128,7 @@ export function inferShape(op: string, from: Shape, to: Shape): Shape {
   if (unknown < 0) {
     checkShape(op, to);
     if (sizeOf(to) !== size) {
-      throw new ShapeError(
-        `${op}: the number of elements must stay, got ${formatShape(from)} (${size}) → ${formatShape(to)} (${sizeOf(to)}).`,
-        { op, shapes: [from, to] },
-      );
+      throw shapeError`${op}: the number of elements must stay, got ${from} (${size}) → ${to} (${sizeOf(to)}).`;
     }
     return to;
   }
@@ -146,10 +136,7 @@ export function inferShape(op: string, from: Shape, to: Shape): Shape {
   checkShape(op, known);
   const rest = sizeOf(known);
   if (rest === 0 || size % rest !== 0) {
-    throw new ShapeError(
-      `${op}: -1 in ${formatShape(to)} cannot be inferred from ${formatShape(from)} (${size} elements).`,
-      { op, shapes: [from, to] },
-    );
+    throw shapeError`${op}: -1 cannot be inferred, got ${from} (${size} elements) → ${to}.`;
   }
   return to.map((n, i) => (i === unknown ? size / rest : n));
 }

@@ -1,13 +1,12 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
-import { DTypeError, ShapeError, WgradError } from "../errors.ts";
 import type { Node, OutputGradients, Recomputer } from "../graph/node.ts";
 import { isRealized } from "../graph/program.ts";
 import { handleOn, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
-import { formatShape, sameShape, sizeOf } from "../shape.ts";
+import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../shape.ts";
 
 /** From a node to the tensor that a derivative reads for it. */
 type Sight = (node: Node) => Tensor;
@@ -48,32 +47,23 @@ function shapeToSum(gradient: Tensor, node: Node): number[] {
 /** Checks or makes the gradient that `output` starts from. */
 export function seedGradient(op: string, output: Tensor, gradient: Tensor | undefined): Tensor {
   if (output.dtype !== "f32" && output.dtype !== "f16") {
-    throw new DTypeError(`${op}: only float tensors have gradients, got ${output.dtype}.`, { op });
+    throw dtypeError`${op}: only float tensors have gradients, got ${output.dtype}.`;
   }
   if (!output.requiresGrad) {
-    throw new WgradError(
-      `${op}: the tensor depends on nothing with requiresGrad (or comes from noGrad or a compiled function, whose results carry no graph). Give the leaves requiresGrad: true.`,
-      { op },
-    );
+    throw opError`${op}: the tensor depends on nothing with requiresGrad (or comes from noGrad or a compiled function, whose results carry no graph). Give the leaves requiresGrad: true.`;
   }
   if (gradient === undefined) {
     if (output.numel !== 1) {
-      throw new ShapeError(
-        `${op}: only a scalar has a gradient of its own, got ${formatShape(output.shape)}. Reduce it (sum, mean) or pass a gradient of its shape.`,
-        { op, shapes: [output.shape] },
-      );
+      throw shapeError`${op}: only a scalar has a gradient of its own, got ${output.shape}. Reduce it (sum, mean) or pass a gradient of its shape.`;
     }
     return expand(constant(1, output.dtype), output.shape);
   }
   expectTensor(op, gradient, "the gradient");
   if (gradient.dtype !== "f32" && gradient.dtype !== "f16") {
-    throw new DTypeError(`${op}: the gradient must be f32 or f16, got ${gradient.dtype}.`, { op });
+    throw dtypeError`${op}: the gradient must be f32 or f16, got ${gradient.dtype}.`;
   }
   if (!sameShape(gradient.shape, output.shape)) {
-    throw new ShapeError(
-      `${op}: the gradient must have the output's shape, got ${formatShape(gradient.shape)} for ${formatShape(output.shape)}.`,
-      { op, shapes: [gradient.shape, output.shape] },
-    );
+    throw shapeError`${op}: the gradient must have the output's shape, got ${gradient.shape} for ${output.shape}.`;
   }
   return gradient;
 }
@@ -168,10 +158,7 @@ export function gradients(
     throw new TypeError(`grad: the inputs must be a tensor or a list, got ${printed(inputs)}.`);
   const weights = gradOutputs instanceof Tensor ? [gradOutputs] : (gradOutputs ?? []);
   if (gradOutputs !== undefined && weights.length !== list.length) {
-    throw new WgradError(
-      `grad: gradOutputs must hold one gradient per output, got ${weights.length} for ${list.length}. null stands for a scalar's 1.`,
-      { op: "grad" },
-    );
+    throw opError`grad: gradOutputs must hold one gradient per output, got ${weights.length} for ${list.length}. null stands for a scalar's 1.`;
   }
   const seeds = list.map((output, i) =>
     seedGradient("grad", expectTensor("grad", output, `output ${i}`), weights[i] ?? undefined),
@@ -179,10 +166,7 @@ export function gradients(
   const nodes = inputs.map((x, i) => {
     if (!(x instanceof Tensor)) throw new TypeError(`grad: input ${i} must be a tensor.`);
     if (!x.requiresGrad)
-      throw new WgradError(
-        `grad: input ${i} of shape ${formatShape(x.shape)} has no requiresGrad. tensor(…, { requiresGrad: true }) gives it.`,
-        { op: "grad" },
-      );
+      throw opError`grad: input ${i} of shape ${x.shape} has no requiresGrad. tensor(…, { requiresGrad: true }) gives it.`;
     return identity(x.node);
   });
   const wanted = new Set(nodes);
@@ -196,10 +180,7 @@ export function gradients(
   return inputs.map((x, i) => {
     const gradient = found.get(nodes[i] as Tensor | Node);
     if (gradient === undefined && !allowUnused) {
-      throw new WgradError(
-        `grad: no output depends on input ${i} of shape ${formatShape(x.shape)}. allowUnused: true gives zeros.`,
-        { op: "grad" },
-      );
+      throw opError`grad: no output depends on input ${i} of shape ${x.shape}. allowUnused: true gives zeros.`;
     }
     return gradient ?? expand(constant(0, x.dtype), x.shape);
   });

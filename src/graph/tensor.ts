@@ -2,9 +2,9 @@
 
 import type * as access from "../access.ts";
 import { type DType, isFloat } from "../dtype.ts";
-import { DisposedTensorError, DTypeError, WgradError } from "../errors.ts";
+import { DisposedTensorError } from "../errors.ts";
 import type { Shape } from "../shape.ts";
-import { sizeOf } from "../shape.ts";
+import { dtypeError, opError, sizeOf } from "../shape.ts";
 import { type Definition, type KernelDefinition, Node, RESULT, type Segment, sourceNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
 import { currentTrace } from "./trace.ts";
@@ -99,17 +99,10 @@ export class Tensor {
     const node = this.node;
     if (value === this.requiresGrad) return;
     if (value && node.dtype !== "f32" && node.dtype !== "f16") {
-      throw new DTypeError(`requiresGrad: only float tensors have gradients, got ${node.dtype}.`, {
-        op: "requiresGrad",
-      });
+      throw dtypeError`requiresGrad: only float tensors have gradients, got ${node.dtype}.`;
     }
     if (!value && node.leaf === null) {
-      throw new WgradError(
-        "requiresGrad: only leaves can stop requiring gradients. x.detach() gives a tensor that does not.",
-        {
-          op: "requiresGrad",
-        },
-      );
+      throw opError`requiresGrad: only leaves can stop requiring gradients. x.detach() gives a tensor that does not.`;
     }
     this.#requiresGrad = value;
     node.requiresGrad = value;

@@ -1,11 +1,11 @@
 // Tensors from nothing: from host values (copied at once), and from constants and ranges (lazy, no memory until needed).
 
 import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../dtype.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import { constantNode, sourceNode } from "../graph/node.ts";
 import { Storage } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, type Shape, sizeOf } from "../shape.ts";
+import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../shape.ts";
 import { add, eq, mul, trueDivide } from "./arithmetic.ts";
 import {
   cast,
@@ -43,10 +43,7 @@ function isTypedArray(x: unknown): x is TypedArray {
 function withRequiresGrad(op: string, x: Tensor, requiresGrad: boolean | undefined): Tensor {
   if (requiresGrad !== true) return x;
   if (!isFloat(x.dtype)) {
-    throw new DTypeError(
-      `${op}: only float tensors have gradients, got ${x.dtype} with requiresGrad. dtype: "f32" would fit.`,
-      { op },
-    );
+    throw dtypeError`${op}: only float tensors have gradients, got ${x.dtype} with requiresGrad. dtype: "f32" would fit.`;
   }
   x.requiresGrad = true;
   return x;
@@ -130,10 +127,7 @@ function ragged(shape: Shape, path: readonly number[], found: string, expected: 
 
 function checkCount(op: string, count: number, shape: Shape): void {
   if (count === sizeOf(shape)) return;
-  throw new ShapeError(`${op}: ${count} values don't fill shape ${formatShape(shape)} (${sizeOf(shape)} elements).`, {
-    op,
-    shapes: [shape],
-  });
+  throw shapeError`${op}: ${count} values don't fill shape ${shape} (${sizeOf(shape)} elements).`;
 }
 
 /** Whether `bytes` shares memory with what the user gave. */

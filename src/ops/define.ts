@@ -1,7 +1,6 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
 import { castNumber, type DType, isFloat, numberDType, promote } from "../dtype.ts";
-import { DTypeError, WgradError } from "../errors.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import {
   constantNode,
@@ -12,7 +11,7 @@ import {
   type ViewDefinition,
 } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, dtypeError, opError, type Shape, sameShape, sizeOf } from "../shape.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Operand) => Tensor;
@@ -38,8 +37,7 @@ export const logical: DTypeRule = () => ({ operand: "bool", result: "bool" });
 export const floatQuestion: DTypeRule = (_op, d) => ({ operand: isFloat(d) ? d : "f32", result: "bool" });
 /** Integers and bool only. */
 export const integral: DTypeRule = (op, d) => {
-  if (isFloat(d))
-    throw new DTypeError(`${op}: operands must be integer or bool tensors, got ${d}. x.to("i32") converts.`, { op });
+  if (isFloat(d)) throw dtypeError`${op}: operands must be integer or bool tensors, got ${d}. x.to("i32") converts.`;
   return { operand: d, result: d };
 };
 
@@ -285,7 +283,7 @@ export function hostRange(x: Tensor): readonly [number, number] | null {
 export function checkIndex(op: string, index: Tensor, size: number, least: number = 0): void {
   expectTensor(op, index, "the index");
   if (index.dtype !== "i32" && index.dtype !== "u32") {
-    throw new DTypeError(`${op}: indices must be i32 or u32, got ${index.dtype}. index.to("i32") converts.`, { op });
+    throw dtypeError`${op}: indices must be i32 or u32, got ${index.dtype}. index.to("i32") converts.`;
   }
   const range = hostRange(index);
   if (range !== null && range[0] <= range[1] && (range[0] < least || range[1] >= size)) {
@@ -325,7 +323,7 @@ export function checkOptions(op: string, options: object | undefined, known: rea
   }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
-      throw new WgradError(`${op}: unknown option "${name}". It takes { ${known.join(", ")} }.`, { op });
+      throw opError`${op}: unknown option "${name}". It takes { ${known.join(", ")} }.`;
     }
   }
 }

@@ -1,6 +1,5 @@
 // The views: index functions that move no data. Every movement op is a composition of these.
 
-import { ShapeError } from "../errors.ts";
 import {
   addIndex,
   type Condition,
@@ -13,7 +12,7 @@ import {
 } from "../graph/index-expression.ts";
 import { PartSums } from "../graph/parts.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { formatShape, inferShape, normalizeDim, type Shape, sameShape, stridesOf } from "../shape.ts";
+import { inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../shape.ts";
 import { expectTensor, printed, view } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 
@@ -60,11 +59,8 @@ const reshapeView = view("reshape", {
 export function reshape(x: Tensor, shape: Shape): Tensor {
   expectTensor("reshape", x);
   if (!Array.isArray(shape))
-    throw new ShapeError(`reshape: the shape is an array, got ${String(shape)}. x.reshape([2, -1]) is the form.`, {
-      op: "reshape",
-    });
-  if (shape.filter((n) => n === -1).length > 1)
-    throw new ShapeError(`reshape: one size can be -1 at most, got ${formatShape(shape)}.`, { op: "reshape" });
+    throw shapeError`reshape: the shape is an array, got ${String(shape)}. x.reshape([2, -1]) is the form.`;
+  if (shape.filter((n) => n === -1).length > 1) throw shapeError`reshape: one size can be -1 at most, got ${shape}.`;
   const target = inferShape("reshape", x.shape, shape);
   return sameShape(target, x.shape) ? x : record(reshapeView, [x], target, x.dtype);
 }
@@ -90,18 +86,10 @@ const permuteView = view("permute", {
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   expectTensor("permute", x);
   if (!Array.isArray(dims))
-    throw new ShapeError(`permute: the dims are an array, got ${printed(dims)}. x.permute([1, 0]) is the form.`, {
-      op: "permute",
-    });
+    throw shapeError`permute: the dims are an array, got ${printed(dims)}. x.permute([1, 0]) is the form.`;
   const permutation = dims.map((d) => normalizeDim("permute", d, x.ndim));
   if (permutation.length !== x.ndim || new Set(permutation).size !== x.ndim) {
-    throw new ShapeError(
-      `permute: dims must name each of the ${x.ndim} dims once, got [${dims.join(", ")}] for ${formatShape(x.shape)}.`,
-      {
-        op: "permute",
-        shapes: [x.shape],
-      },
-    );
+    throw shapeError`permute: dims must name each of the ${x.ndim} dims once, got [${dims.join(", ")}] for ${x.shape}.`;
   }
   if (permutation.every((d, i) => d === i)) return x;
   const shape = permutation.map((d) => x.shape[d] as number);
@@ -128,7 +116,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 export function expandTo(op: string, x: Tensor, shape: Shape): Tensor {
   expectTensor(op, x);
   if (!Array.isArray(shape))
-    throw new ShapeError(`${op}: the shape is an array, got ${printed(shape)}. x.${op}([2, 3]) is the form.`, { op });
+    throw shapeError`${op}: the shape is an array, got ${printed(shape)}. x.${op}([2, 3]) is the form.`;
   const offset = shape.length - x.ndim;
   const target = shape.map((n, i) => (n === -1 && i >= offset ? (x.shape[i - offset] as number) : n));
   const fits =
@@ -136,10 +124,7 @@ export function expandTo(op: string, x: Tensor, shape: Shape): Tensor {
     x.shape.every((n, i) => n === 1 || n === target[offset + i]) &&
     target.every((n) => Number.isInteger(n) && n >= 0);
   if (!fits) {
-    throw new ShapeError(`${op}: only sizes of 1 can grow, got ${formatShape(x.shape)} → ${formatShape(shape)}.`, {
-      op,
-      shapes: [x.shape, shape],
-    });
+    throw shapeError`${op}: only sizes of 1 can grow, got ${x.shape} → ${shape}.`;
   }
   return sameShape(target, x.shape) ? x : record(expandView, [x], target, x.dtype);
 }
@@ -253,10 +238,7 @@ export function padded(
     (n, i) => n + Math.max(n - 1, 0) * (interior[i] as number) + (low[i] as number) + (high[i] as number),
   );
   if (shape.some((n) => n < 0)) {
-    throw new ShapeError(
-      `pad: negative pads crop more than there is, got ${formatShape(x.shape)} → ${formatShape(shape)}.`,
-      { op: "pad", shapes: [x.shape] },
-    );
+    throw shapeError`pad: negative pads crop more than there is, got ${x.shape} → ${shape}.`;
   }
   return record(padView, [x], shape, x.dtype, [...low, ...high, ...interior, fill]);
 }
