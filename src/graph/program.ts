@@ -492,6 +492,33 @@ export function inputCoordinates(
   }
 }
 
+/** An element of a value. */
+export interface Place {
+  readonly value: Value;
+  readonly coordinates: readonly Index[];
+}
+
+/** The same text for the same place. */
+export function placeKey({ value, coordinates }: Place): string {
+  return `${value.id}:${coordinates.map((c) => c.key).join()}`;
+}
+
+/** Goes through what elements are computed of, each place once; `enter` says whether to go on to what lies behind one. */
+export function walkInline(places: readonly Place[], enter: (place: Place) => boolean): void {
+  const seen = new Set<string>();
+  const visit = (place: Place): void => {
+    const key = placeKey(place);
+    if (seen.has(key)) return;
+    seen.add(key);
+    if (!enter(place)) return;
+    const inner = inputCoordinates(place.value, place.coordinates);
+    inner.coordinates.forEach((coordinates, i) => {
+      visit({ value: place.value.inputs[i] as Value, coordinates });
+    });
+  };
+  places.forEach(visit);
+}
+
 /** A whole number that is read from `value`, below its views that are nowhere stored. */
 function readThroughViews(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Index {
   let [from, at] = [value, coordinates];

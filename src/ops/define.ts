@@ -1,7 +1,7 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
 import { castNumber, type DType, isFloat, numberDType, promote } from "../dtype.ts";
-import { isAutocasting } from "../graph/autocast.ts";
+import { isWide } from "../graph/autocast.ts";
 import {
   constantNode,
   type Derivative,
@@ -205,18 +205,13 @@ export function binary(name: string, options: ElementwiseOptions): Binary {
   return (x, y) => apply(x, y);
 }
 
-/** Functions that leave f16's range or lose its digits: f32 under autocast. */
-const WIDE: ReadonlySet<string> = new Set(
-  "acos asin cosh erfinv exp exp2 expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus square tan".split(" "),
-);
-
 function recordElementwise(
   definition: ElementwiseDefinition,
   options: ElementwiseOptions,
   operands: Operand[],
 ): Tensor {
   let promoted = promoteOperands(definition.name, operands);
-  if (promoted === "f16" && isAutocasting() && WIDE.has(definition.name)) promoted = "f32";
+  if (promoted === "f16" && isWide(definition.name)) promoted = "f32";
   const { operand, result } = options.dtype(definition.name, promoted);
   const inputs = operands.map((x) => convert(definition.name, x, operand, options.modular));
   return record(definition, inputs, broadcast(definition.name, inputs), result);

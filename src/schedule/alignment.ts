@@ -1,7 +1,7 @@
 // Alignment: whether a value reads a kernel's results at the very elements that the kernel is working on.
 
 import { type Index, variable } from "../graph/index-expression.ts";
-import { inputCoordinates, type Value } from "../graph/program.ts";
+import { type Value, walkInline } from "../graph/program.ts";
 import type { Group, Home } from "./group.ts";
 import type { Reductions } from "./reductions.ts";
 
@@ -24,27 +24,22 @@ export class Alignment {
 
   /** Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. */
   isAligned(value: Value, coordinates: readonly Index[], group: Group, side = false): boolean {
-    const seen = new Set<string>();
-    const check = (v: Value, at: readonly Index[]): boolean => {
-      if (v.leaf !== null || !this.#reaches.get(v)?.has(group)) return true;
-      const key = `${v.id}:${at.map((c) => c.key).join()}`;
-      if (seen.has(key)) return true;
-      seen.add(key);
+    let aligned = true;
+    walkInline([{ value, coordinates }], ({ value: v, coordinates: at }) => {
+      if (v === value) return true;
+      if (!aligned || v.leaf !== null || !this.#reaches.get(v)?.has(group)) return false;
       const reduction = this.#reductions.get(v);
       const home = this.#homes.get(v);
-      if (home !== undefined && (home.domain === "side") !== side) return false;
-      if (reduction !== undefined) return home?.group === group && sameIndices(at, reduction.result);
-      if (home !== undefined) {
-        if (home.group !== group) return false;
-        return sameIndices(at, home.coordinates);
+      if (home !== undefined || reduction !== undefined) {
+        const own = reduction?.result ?? home?.coordinates ?? [];
+        aligned = home?.group === group && (home.domain === "side") === side && sameIndices(at, own);
+        return false;
       }
       // Only what is computed inline is read element by element.
-      if (v.definition.kind === "pack") return false;
-      const inner = inputCoordinates(v, at);
-      return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
-    };
-    const inner = inputCoordinates(value, coordinates);
-    return value.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
+      aligned = v.definition.kind !== "pack";
+      return aligned;
+    });
+    return aligned;
   }
 
   /** Coordinates of `value` in the group's variables where it reads the group's results with dims in another order. */
@@ -52,25 +47,17 @@ export class Alignment {
     const own = value.shape.map((n, i) => variable(`x${i}`, n));
     const found = new Map<string, Index>();
     const seen = new Set<Value>();
-    const visit = (v: Value, at: readonly Index[]): void => {
-      if (v.leaf !== null || v.definition.kind === "pack" || seen.has(v) || !this.#reaches.get(v)?.has(group)) return;
+    walkInline([{ value, coordinates: own }], ({ value: v, coordinates: at }) => {
+      if (v === value) return true;
+      if (v.leaf !== null || v.definition.kind === "pack" || seen.has(v) || !this.#reaches.get(v)?.has(group))
+        return false;
       seen.add(v);
       const home = this.#homes.get(v);
-      if (home !== undefined) {
-        home.coordinates.forEach((c, i) => {
-          const [from, to] = [soleVariable(at[i] as Index), soleVariable(c)];
-          if (from !== null && to !== null) found.set(from, c);
-        });
-        return;
-      }
-      const inner = inputCoordinates(v, at);
-      v.inputs.forEach((input, i) => {
-        visit(input, inner.coordinates[i] as Index[]);
+      home?.coordinates.forEach((c, i) => {
+        const [from, to] = [soleVariable(at[i] as Index), soleVariable(c)];
+        if (from !== null && to !== null) found.set(from, c);
       });
-    };
-    const inner = inputCoordinates(value, own);
-    value.inputs.forEach((input, i) => {
-      visit(input, inner.coordinates[i] as Index[]);
+      return home === undefined;
     });
     const coordinates = own.map((x) => (x.isConstant ? x : found.get(soleVariable(x) ?? "")));
     return coordinates.every((c) => c !== undefined) ? (coordinates as Index[]) : null;

@@ -11,14 +11,14 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import { inputCoordinates, type Value } from "../graph/program.ts";
+import { inputCoordinates, type Place, type Value, walkInline } from "../graph/program.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
-import type { Contraction, Factor, Group, Home, Reduction } from "./group.ts";
+import type { Contraction, Group, Home, Reduction } from "./group.ts";
 
 /** Finds in a sum of a product two factors with free variables of their own: a contraction. */
 export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, Home>): Contraction | null {
   if (reduction.definition.name !== "sum" || !isFloat(reduction.value.dtype)) return null;
-  const factors: Factor[] = [];
+  const factors: Place[] = [];
   const collect = (value: Value, coordinates: readonly Index[]) => {
     // A product that another kernel computes on the way is read as it is: its own factors may not be stored.
     const product = value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul";
@@ -32,8 +32,7 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
   collect(reduction.body, reduction.coordinates);
   if (factors.length < 2) return null;
   const described = factors.map((factor) => {
-    const found = new Set<string>();
-    dependencies(factor.value, factor.coordinates, homes, found, new Set());
+    const found = dependencies(factor, homes);
     return { factor, outer: reduction.outer.flatMap((_, i) => (found.has(`o${i}`) ? [i] : [])) };
   });
   described.sort((x, y) => y.outer.length - x.outer.length);
@@ -78,37 +77,29 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
   };
 }
 
-/** The outer and inner variables that the value of an inline expression depends on. */
-function dependencies(
-  value: Value,
-  coordinates: readonly Index[],
-  homes: ReadonlyMap<Value, Home>,
-  found: Set<string>,
-  seen: Set<string>,
-): void {
-  const key = `${value.id}:${coordinates.map((c) => c.key).join()}`;
-  if (seen.has(key)) return;
-  seen.add(key);
+/** The outer and inner variables that a factor depends on. */
+function dependencies(factor: Place, homes: ReadonlyMap<Value, Home>): Set<string> {
+  const found = new Set<string>();
   const note = (index: Index) => visitVariables(index, (name) => found.add(name));
-  const { kind } = value.definition;
-  // What another kernel computes need not be looked into: a loop over time would be, at every step, back to its start.
-  const known = value.leaf !== null || homes.has(value);
-  if (known || kind === "reduce" || kind === "pack" || kind === "iota" || kind === "result") {
-    for (const c of coordinates) note(c);
-    return;
-  }
-  const inner = inputCoordinates(value, coordinates);
-  for (const c of inner.conditions) note(c.index);
-  value.inputs.forEach((input, i) => {
-    dependencies(input, inner.coordinates[i] as Index[], homes, found, seen);
+  walkInline([factor], ({ value, coordinates }) => {
+    const { kind } = value.definition;
+    // What another kernel computes need not be looked into: a loop over time would be, at every step, back to its start.
+    const known = value.leaf !== null || homes.has(value);
+    if (known || kind === "reduce" || kind === "pack" || kind === "iota" || kind === "result") {
+      coordinates.forEach(note);
+      return false;
+    }
+    for (const condition of inputCoordinates(value, coordinates).conditions) note(condition.index);
+    return true;
   });
+  return found;
 }
 
 /** `reduction` in the variables of `group` where it sums `factor`, which has the outer variables `dims`; null where it sums something else. */
 export function alongFactor(
   reduction: Reduction,
   group: Group,
-  factor: Factor,
+  factor: Place,
   dims: readonly number[],
 ): Reduction | null {
   if (sizeOf(reduction.outer) !== sizeOf(dims.map((i) => group.outer[i] as number))) return null;

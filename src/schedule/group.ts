@@ -10,7 +10,7 @@ import {
   variablesOf,
 } from "../graph/index-expression.ts";
 import type { ReduceDefinition } from "../graph/node.ts";
-import type { Value } from "../graph/program.ts";
+import type { Place, Value } from "../graph/program.ts";
 import type { HandWritten } from "../shaders/hand-written.ts";
 import { type Shape, sizeOf, stridesOf } from "../shape.ts";
 
@@ -44,19 +44,14 @@ export interface Home {
 
 /** A contraction's factors: a reads the M variables, b the N variables, both the rest. */
 export interface Contraction {
-  readonly a: readonly Factor[];
-  readonly b: readonly Factor[];
+  readonly a: readonly Place[];
+  readonly b: readonly Place[];
   /** Where these fail, a (b) counts as 0. */
   readonly aConditions: readonly Condition[];
   readonly bConditions: readonly Condition[];
   readonly m: readonly number[];
   readonly n: readonly number[];
   readonly batch: readonly number[];
-}
-
-export interface Factor {
-  readonly value: Value;
-  readonly coordinates: readonly Index[];
 }
 
 export class Group {

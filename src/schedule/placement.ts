@@ -2,7 +2,7 @@
 
 import { internal } from "../errors.ts";
 import { type Index, linearIndex } from "../graph/index-expression.ts";
-import { inputCoordinates, type Output, type Program, type Value } from "../graph/program.ts";
+import { type Place as Element, type Output, type Program, type Value, walkInline } from "../graph/program.ts";
 import type { Place } from "../runtime/executable.ts";
 import { formatShape, sizeOf, stridesOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
@@ -150,23 +150,17 @@ export class Placement {
     if (home === undefined || (group.kind === "contraction" && home.domain !== "outer")) return false;
     const linear = (shape: readonly number[], at: readonly Index[]) => linearIndex(at, stridesOf(shape)).key;
     const own = linear(value.shape, home.coordinates);
-    const seen = new Set<string>();
-    const check = (v: Value, at: readonly Index[]): boolean => {
-      const key = `${v.id}:${at.map((c) => c.key).join()}`;
-      if (seen.has(key)) return true;
-      seen.add(key);
-      if (v === leaf) return linear(v.shape, at) === own;
-      if (v.leaf !== null || (this.flow.isStored(v) && !group.stored.includes(v)) || v.definition.kind === "reduce")
-        return true;
-      const inner = inputCoordinates(v, at);
-      return v.inputs.every((input, i) => check(input, inner.coordinates[i] as Index[]));
-    };
     // What the sums read is read by other invocations too.
     if (group.reductions.some((r) => this.#readsLeaf(r.body, leaf))) return false;
-    return group.stored.every((v) => {
-      const h = this.#homes.get(v);
-      return h !== undefined && check(v, h.coordinates);
+    const homes = group.stored.map((v) => ({ value: v, coordinates: this.#homes.get(v)?.coordinates }));
+    if (!homes.every((place): place is Element => place.coordinates !== undefined)) return false;
+    let fits = true;
+    walkInline(homes, ({ value: v, coordinates }) => {
+      if (v === leaf && linear(v.shape, coordinates) !== own) fits = false;
+      const known = v.leaf !== null || v.definition.kind === "reduce";
+      return fits && !known && (!this.flow.isStored(v) || group.stored.includes(v));
     });
+    return fits;
   }
 
   #readsLeaf(value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {

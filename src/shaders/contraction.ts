@@ -13,8 +13,8 @@ import {
   variable,
   variablesOf,
 } from "../graph/index-expression.ts";
-import { inputCoordinates, type Value } from "../graph/program.ts";
-import type { Contraction, Factor, Group, Reduction } from "../schedule/group.ts";
+import { type Place, type Value, walkInline } from "../graph/program.ts";
+import type { Contraction, Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
@@ -50,25 +50,24 @@ export function orient(contraction: Contraction, stored: Stored): Contraction {
 }
 
 /** Where a factor reads stored values: their linear indices. */
-function reads({ value, coordinates }: Factor, isStored: (value: Value) => boolean): Index[] {
-  const visit = (value: Value, coordinates: readonly Index[]): Index[] => {
-    if (value.leaf !== null || isStored(value) || value.inputs.length === 0) {
-      return coordinates.length === value.shape.length ? [linearIndex(coordinates, stridesOf(value.shape))] : [];
-    }
-    const inner = inputCoordinates(value, coordinates);
-    return value.inputs.flatMap((input, i) => visit(input, inner.coordinates[i] as Index[]));
-  };
-  return visit(value, coordinates);
+function reads(factor: Place, isStored: (value: Value) => boolean): Index[] {
+  const found: Index[] = [];
+  walkInline([factor], ({ value, coordinates }) => {
+    if (value.leaf === null && !isStored(value) && value.inputs.length > 0) return true;
+    if (coordinates.length === value.shape.length) found.push(linearIndex(coordinates, stridesOf(value.shape)));
+    return false;
+  });
+  return found;
 }
 
 /** How many of the factors are read contiguously along a summed axis. */
-function contiguous(factors: readonly Factor[], axis: number, isStored: (value: Value) => boolean): number {
+function contiguous(factors: readonly Place[], axis: number, isStored: (value: Value) => boolean): number {
   const along = ({ terms }: Index) => terms.some((t) => t.factor === 1 && t.atom.key === `r${axis}`);
   return factors.filter((factor) => reads(factor, isStored).some(along)).length;
 }
 
 /** Whether four steps of the axis, outer (`o0`) or summed (`r0`), are one vec4 of a factor's, wherever they begin. */
-function inVectors(factors: readonly Factor[], axis: string, isStored: (value: Value) => boolean): boolean {
+function inVectors(factors: readonly Place[], axis: string, isStored: (value: Value) => boolean): boolean {
   const own = ({ atom }: Index["terms"][number]) => atom.key === axis;
   return factors.some((factor) =>
     reads(factor, isStored).some(
@@ -236,12 +235,7 @@ export function writeContraction(
   }
   writer.declare("column");
   writer.declare("row");
-  if (chunk > 0) {
-    writer.line(`let first = tile % ${groupsN};`);
-    writer.line(`let top = tile / ${groupsN} % ${groupsM};`);
-    writer.declare("first");
-    writer.declare("top");
-  }
+  writer.declare("tile");
   if (batch > 1) {
     writer.line(`let batch = min(tile / ${groupsN * groupsM}, ${batch - 1});`);
     writer.declare("batch");
@@ -286,7 +280,7 @@ export function writeContraction(
   const [besideRows, besideColumns] = (["rows", "columns"] as const).map((a) => sides.filter((s) => s.along === a));
 
   const factor = (
-    factors: readonly Factor[],
+    factors: readonly Place[],
     conditions: readonly Condition[],
     values: ReadonlyMap<string, Index>,
   ): Operand => {
@@ -356,27 +350,13 @@ export function writeContraction(
   if (chunk > 0) {
     const tile = device.schedules?.throughWorkgroup;
     if (tile === undefined) throw internal("a schedule without its book");
-    const [top, first] = [variable("top", groupsM), variable("first", groupsN)];
     tile(writer, {
       schedule,
-      contiguous: [contraction.a, contraction.b].map((side) => contiguous(side, axis, isStored) > 0),
+      contraction,
+      groups: [groupsM, groupsN],
       rounds: rounds(chunk, device),
-      loadRow: (i, step) =>
-        factor(
-          contraction.a,
-          contraction.aConditions,
-          place(addIndex(scaleIndex(top, height * rows), i), null, innerAt(step)),
-        ),
-      loadColumns: (j, step) =>
-        factor(
-          contraction.b,
-          contraction.bConditions,
-          place(
-            null,
-            addIndex(addIndex(scaleIndex(first, 4 * width * columns), scaleIndex(j, 4)), lane),
-            innerAt(step),
-          ),
-        ),
+      contiguous: (factors) => contiguous(factors, axis, isStored) > 0,
+      load: (factors, conditions, row, column, step) => factor(factors, conditions, place(row, column, innerAt(step))),
       multiply: (left, right) => {
         for (const { sums } of besideRows ?? [])
           for (let i = 0; i < rows; i++) writer.line(`${sums[i]} += ${left(i)};`);

@@ -11,7 +11,7 @@ import {
   variable,
 } from "../graph/index-expression.ts";
 import type { Value } from "../graph/program.ts";
-import { inputCoordinates } from "../graph/program.ts";
+import { walkInline } from "../graph/program.ts";
 import type { Group, Reduction } from "../schedule/group.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import { type DeviceTraits, FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
@@ -33,27 +33,16 @@ function contiguity(group: Group, isStored: (value: Value) => boolean): "row" | 
   const lastInner = [...group.inner.keys()].reverse().find((i) => (group.inner[i] as number) > 1);
   const lastOuter = [...group.outer.keys()].reverse().find((i) => (group.outer[i] as number) > 1);
   const votes = { row: 0, column: 0, scalar: 0 };
-  const seen = new Set<string>();
-  const visit = (value: Value, coordinates: readonly Index[]) => {
-    const key = `${value.id}:${coordinates.map((c) => c.key).join()}`;
-    if (seen.has(key)) return;
-    seen.add(key);
-    if (value.leaf?.kind === "buffer" || isStored(value)) {
-      const linear = linearIndex(coordinates, stridesOf(value.shape));
-      const factor = (name: string) =>
-        linear.terms.find((t) => t.atom.kind === "variable" && t.atom.key === name)?.factor;
-      if (factor(`r${lastInner}`) === 1) votes.row++;
-      else if (factor(`o${lastOuter}`) === 1 && factor(`r${lastInner}`) !== undefined) votes.column++;
-      return;
-    }
-    if (value.definition.kind === "reduce") return;
-    const inner = inputCoordinates(value, coordinates);
-    value.inputs.forEach((input, i) => {
-      const at = inner.coordinates[i];
-      if (at !== undefined) visit(input, at);
-    });
-  };
-  for (const r of group.reductions) visit(r.body, r.coordinates);
+  const bodies = group.reductions.map(({ body, coordinates }) => ({ value: body, coordinates }));
+  walkInline(bodies, ({ value, coordinates }) => {
+    if (value.leaf?.kind !== "buffer" && !isStored(value)) return value.definition.kind !== "reduce";
+    const linear = linearIndex(coordinates, stridesOf(value.shape));
+    const factor = (name: string) =>
+      linear.terms.find((t) => t.atom.kind === "variable" && t.atom.key === name)?.factor;
+    if (factor(`r${lastInner}`) === 1) votes.row++;
+    else if (factor(`o${lastOuter}`) === 1 && factor(`r${lastInner}`) !== undefined) votes.column++;
+    return false;
+  });
   if (votes.column > votes.row) return "column";
   return votes.row > 0 ? "row" : "scalar";
 }

@@ -1,20 +1,39 @@
 // Contractions through workgroup memory: a workgroup loads a chunk of both factors once for all its rows and columns.
 
 import { internal } from "../errors.ts";
-import { addIndex, delinearize, type Index, scaleIndex, variable } from "../graph/index-expression.ts";
+import {
+  addIndex,
+  type Condition,
+  delinearize,
+  type Index,
+  quotientIndex,
+  remainderIndex,
+  scaleIndex,
+  variable,
+} from "../graph/index-expression.ts";
+import type { Place } from "../graph/program.ts";
+import type { Contraction } from "../schedule/group.ts";
 import type { ContractionSchedule } from "./contraction.ts";
-import type { Operand, Writer } from "./writer.ts";
+import { lane, type Operand, type Writer } from "./writer.ts";
 
 /** What a workgroup multiplies together. */
 export interface WorkgroupTile {
   readonly schedule: ContractionSchedule;
-  /** Whether the left and the right factor are read contiguously along the summed axis. */
-  readonly contiguous: readonly boolean[];
+  readonly contraction: Contraction;
+  /** Workgroups along M and N; the writer knows `tile`, the number of this one. */
+  readonly groups: readonly [number, number];
   /** Steps of a chunk, as a loop's bound. */
   readonly rounds: string;
-  /** The left factor in row i of the workgroup's, at a step of the chunk; the right one in four columns. */
-  readonly loadRow: (i: Index, step: Index) => Operand;
-  readonly loadColumns: (j: Index, step: Index) => Operand;
+  /** Whether factors are read contiguously along the summed axis. */
+  readonly contiguous: (factors: readonly Place[]) => boolean;
+  /** The product of a side's factors in a row or in four columns, at a step of the chunk. */
+  readonly load: (
+    factors: readonly Place[],
+    conditions: readonly Condition[],
+    row: Index | null,
+    column: Index | null,
+    step: Index,
+  ) => Operand;
   /** Adds the products of one step. */
   readonly multiply: (left: (i: number) => string, right: (j: number) => string) => void;
 }
@@ -22,8 +41,9 @@ export interface WorkgroupTile {
 /** One chunk: all invocations load a part of both factors into the workgroup's memory, then each multiplies its own rows and columns. */
 export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
   const { rows, columns, chunk, width, height } = tile.schedule;
+  const { a, aConditions, b, bConditions } = tile.contraction;
   const threads = width * height;
-  const load = (name: string, type: string, size: number, along: boolean, from: WorkgroupTile["loadRow"]): void => {
+  const load = (name: string, type: string, size: number, along: boolean, from: (i: Index, step: Index) => Operand) => {
     const count = size * chunk;
     if (count % threads !== 0) throw internal("a workgroup loads its tile with a rest");
     writer.global(`var<workgroup> ${name}: array<${type}, ${count}>;`);
@@ -40,9 +60,18 @@ export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
     writer.line(`${name}[${writer.index(addIndex(scaleIndex(step, size), i))}] = ${code};`);
     writer.close(`for (var p = 0; p < ${count / threads}; p++)`);
   };
-  const [alongRows = false, alongColumns = false] = tile.contiguous;
-  load("tile_rows", "f32", height * rows, alongRows, tile.loadRow);
-  load("tile_columns", "vec4<f32>", width * columns, alongColumns, tile.loadColumns);
+  const [groupsM, groupsN] = tile.groups;
+  // The last workgroups of a folded grid have no tile: what they compute is not stored.
+  const number = variable("tile", 2 ** 31);
+  const first = remainderIndex(number, groupsN);
+  const top = remainderIndex(quotientIndex(number, groupsN), groupsM);
+  load("tile_rows", "f32", height * rows, tile.contiguous(a), (i, step) =>
+    tile.load(a, aConditions, addIndex(scaleIndex(top, height * rows), i), null, step),
+  );
+  load("tile_columns", "vec4<f32>", width * columns, tile.contiguous(b), (j, step) => {
+    const column = addIndex(addIndex(scaleIndex(first, 4 * width * columns), scaleIndex(j, 4)), lane);
+    return tile.load(b, bConditions, null, column, step);
+  });
   writer.line("workgroupBarrier();");
   writer.open();
   for (let i = 0; i < rows; i++)

@@ -16,7 +16,7 @@ import {
   visitVariables,
 } from "../graph/index-expression.ts";
 import type { ElementwiseDefinition, WgslContext } from "../graph/node.ts";
-import { inputCoordinates, type Value } from "../graph/program.ts";
+import { inputCoordinates, placeKey, type Value } from "../graph/program.ts";
 import { stridesOf } from "../shape.ts";
 import { type Element, elementOf, hidden, literal, SPECIAL_BITS, storedElement, wgslContext } from "./wgsl.ts";
 
@@ -133,12 +133,16 @@ export class Writer {
   /** Says what `value` is at `coordinates` from here on: the result of a loop, say. */
   define(value: Value, coordinates: readonly Index[], operand: Operand): void {
     const { memo } = this.#scope(this.depth);
-    memo.set(memoKey(value, coordinates), operand);
+    memo.set(placeKey({ value, coordinates }), operand);
     if (operand.width === 1) return;
     // Whoever needs the lanes one by one (to index with them) takes them from the vector.
     components.forEach((component, i) => {
       const at = coordinates.map((c) => atLane(c, i));
-      memo.set(memoKey(value, at), { code: `${operand.code}.${component}`, width: 1, depth: operand.depth });
+      memo.set(placeKey({ value, coordinates: at }), {
+        code: `${operand.code}.${component}`,
+        width: 1,
+        depth: operand.depth,
+      });
     });
   }
 
@@ -264,7 +268,7 @@ export class Writer {
 
   /** The value of a node's element at `coordinates`; four elements where the coordinates contain the lane. */
   value(value: Value, coordinates: readonly Index[]): Operand {
-    const key = memoKey(value, coordinates);
+    const key = placeKey({ value, coordinates });
     const known = this.#recall(key);
     if (known !== undefined) return known;
     return this.#remember(key, this.#compute(value, coordinates));
@@ -558,10 +562,6 @@ function mayFail(number: number, known: boolean, { cost, absorbing }: Elementwis
   if (known) return cost > 0;
   const size = Math.abs(number);
   return cost < 4 ? number === absorbing : size < 1e-37 || size > 1e37;
-}
-
-function memoKey(value: Value, coordinates: readonly Index[]): string {
-  return `${value.id}:${coordinates.map((c) => c.key).join(",")}`;
 }
 
 /** Whether the index differs between the lanes of a vec4. */
