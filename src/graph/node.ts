@@ -5,7 +5,7 @@ import type { HandWritten } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import type { Shape } from "../shape.ts";
 import type { Condition, Index } from "./index-expression.ts";
-import type { Make, Value } from "./program.ts";
+import type { Make, Reads, Value } from "./program.ts";
 import type { Storage } from "./storage.ts";
 import type { Strided } from "./strided.ts";
 import type { Tensor } from "./tensor.ts";
@@ -200,14 +200,28 @@ export interface KernelDefinition {
     | null;
 }
 
+/** Elements read by an index that is data: see `defineGather`. */
+export interface GatherDefinition {
+  readonly kind: "gather";
+  readonly name: string;
+  readonly derivative: Derivative;
+  readonly read: (value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean) => Reads;
+}
+
 /** The kinds that need nothing but their name. */
 export interface PlainDefinition {
-  readonly kind: "source" | "constant" | "iota" | "gather" | "pack" | "alias" | "result";
+  readonly kind: "source" | "constant" | "iota" | "pack" | "alias" | "result";
   readonly name: string;
   readonly derivative: Derivative | null;
 }
 
-export type Definition = ElementwiseDefinition | ViewDefinition | ReduceDefinition | KernelDefinition | PlainDefinition;
+export type Definition =
+  | ElementwiseDefinition
+  | ViewDefinition
+  | ReduceDefinition
+  | GatherDefinition
+  | KernelDefinition
+  | PlainDefinition;
 
 export const SOURCE: PlainDefinition = { kind: "source", name: "source", derivative: null };
 export const CONSTANT: PlainDefinition = { kind: "constant", name: "constant", derivative: null };

@@ -4,7 +4,7 @@ import type { DType } from "../dtype.ts";
 import { bytesOf, castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
-import { type Condition, constantIndex, decideCondition, type Index, valueIndex } from "./index-expression.ts";
+import { type Condition, constantIndex, type Index } from "./index-expression.ts";
 import {
   CONSTANT,
   COPY,
@@ -449,15 +449,19 @@ export function broadcastCoordinates(coordinates: readonly Index[], shape: Shape
   return shape.map((n, i) => (n === 1 ? constantIndex(0) : (coordinates[offset + i] as Index)));
 }
 
-/**
- * Where the inputs of an inline value are read for one of its elements, with the conditions of a view. What `isStored` does not hold of is
- * computed inline itself: a gather's index is then found behind its views, where equal indices look equal.
- */
+/** Where the inputs of an inline value are read, for one of its elements: `fill` where a condition fails. */
+export interface Reads {
+  readonly coordinates: Index[][];
+  readonly conditions: Condition[];
+  readonly fill: number;
+}
+
+/** What one element of an inline value is computed of. What `isStored` does not hold of is computed inline itself. */
 export function inputCoordinates(
   value: Value,
   coordinates: readonly Index[],
   isStored: (value: Value) => boolean = () => true,
-): { coordinates: Index[][]; conditions: Condition[]; fill: number } {
+): Reads {
   const { definition, inputs } = value;
   switch (definition.kind) {
     case "view": {
@@ -465,20 +469,8 @@ export function inputCoordinates(
       const source = definition.index(coordinates, value.attributes, input.shape, value.shape);
       return { coordinates: [source.coordinates], conditions: source.conditions ?? [], fill: source.fill ?? 0 };
     }
-    case "gather": {
-      const [data, index] = inputs as [Value, Value];
-      const dim = value.attributes[0] as number;
-      const at = [...coordinates];
-      const read = readThroughViews(index, coordinates, isStored);
-      at[dim] = read;
-      const size = data.shape[dim] as number;
-      // An index out of range reads NaN (0 for integers), never another element.
-      return {
-        coordinates: [at, [...coordinates]],
-        conditions: [{ kind: "range", index: read, low: 0, high: size }],
-        fill: isFloat(value.dtype) ? Number.NaN : 0,
-      };
-    }
+    case "gather":
+      return definition.read(value, coordinates, isStored);
     case "alias":
       return { coordinates: [[...coordinates]], conditions: [], fill: 0 };
     case "elementwise":
@@ -517,19 +509,4 @@ export function walkInline(places: readonly Place[], enter: (place: Place) => bo
     });
   };
   places.forEach(visit);
-}
-
-/** A whole number that is read from `value`, below its views that are nowhere stored. */
-function readThroughViews(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Index {
-  let [from, at] = [value, coordinates];
-  while (
-    from.leaf === null &&
-    !isStored(from) &&
-    (from.definition.kind === "view" || from.definition.kind === "alias")
-  ) {
-    const inner = inputCoordinates(from, at);
-    if (inner.conditions.some((condition) => decideCondition(condition) !== true)) break;
-    [from, at] = [from.inputs[0] as Value, inner.coordinates[0] as Index[]];
-  }
-  return valueIndex(from, at);
 }

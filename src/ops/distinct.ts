@@ -1,6 +1,7 @@
 // Reading and writing by indices that are all different along their dim: what sorting gives. Gradients need no sums then.
 
-import type { KernelProgram, PlainDefinition, ValueType } from "../graph/node.ts";
+import { defineGather } from "../graph/gather.ts";
+import type { KernelProgram, ValueType } from "../graph/node.ts";
 import { record, recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { sizeOf } from "../shape.ts";
@@ -52,14 +53,10 @@ places[(outer * ${size}u + u32(index[i])) * ${inner}u + i % ${inner}u] = i32(num
 
 const placesDefinition = defineKernel(placesProgram);
 
-const pickDefinition: PlainDefinition = {
-  kind: "gather",
-  name: "gather",
-  derivative: (g, _out, [x, index], [dim]) => [
-    spread(g, dim as number, index as Tensor, (x as Tensor).shape[dim as number] as number),
-    null,
-  ],
-};
+const pickDefinition = defineGather((g, _out, [x, index], [dim]) => [
+  spread(g, dim as number, index as Tensor, (x as Tensor).shape[dim as number] as number),
+  null,
+]);
 
 const spreadDerivative = derivativeOf("spread", (g, _out, [, , index], [dim]) => [
   null,

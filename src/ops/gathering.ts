@@ -1,6 +1,6 @@
 // Reading by index and its transpose: the primitives beneath gather, embedding, scatter and their derivatives.
 
-import type { PlainDefinition } from "../graph/node.ts";
+import { defineGather } from "../graph/gather.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
 import { alongDim, corner, insertDim, withSize } from "./arguments.ts";
@@ -19,26 +19,18 @@ const FEW = 4;
 const MASKED = 1 << 19;
 const MULTIPLIED = 1 << 20;
 
-const gatherDefinition: PlainDefinition = {
-  kind: "gather",
-  name: "gather",
-  derivative: (g, _out, [x, index], [dim]) => [
-    scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
-    null,
-  ],
-};
+const gatherDefinition = defineGather((g, _out, [x, index], [dim]) => [
+  scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
+  null,
+]);
 
 // The index differs along dim only: one row of it says all.
-const gatherRowsDefinition: PlainDefinition = {
-  kind: "gather",
-  name: "gather",
-  derivative: (g, _out, [x, index], [dim]) => {
-    const whole = index as Tensor;
-    const count = whole.shape[dim as number] as number;
-    const row = corner(whole, alongDim(whole.ndim, dim as number, count));
-    return [scatterRows(g, reshape(row, [count]), dim as number, (x as Tensor).shape[dim as number] as number), null];
-  },
-};
+const gatherRowsDefinition = defineGather((g, _out, [x, index], [dim]) => {
+  const whole = index as Tensor;
+  const count = whole.shape[dim as number] as number;
+  const row = corner(whole, alongDim(whole.ndim, dim as number, count));
+  return [scatterRows(g, reshape(row, [count]), dim as number, (x as Tensor).shape[dim as number] as number), null];
+});
 
 /** Row-wise reading: [..., n, ...] by an index list [T] → [..., T, ...]; the index has been checked. */
 export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {

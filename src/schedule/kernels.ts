@@ -5,7 +5,6 @@ import { internal } from "../errors.ts";
 import type { KernelSchedule } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
 import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
-import { handWrittenSchedules } from "../shaders/hand-written.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
@@ -49,8 +48,9 @@ export class KernelWriter {
     const { handWritten } = group;
     if (handWritten !== null) {
       const own = given as KernelSchedule | null;
-      const schedule = own ?? handWrittenSchedules(handWritten, device)[0] ?? null;
-      return { schedule, kernel: handWritten.definition.complete(handWritten, device, own) };
+      const { complete, program } = handWritten.definition;
+      const schedule = own ?? (program.schedules === undefined ? null : {});
+      return { schedule, kernel: complete(handWritten, device, own) };
     }
     const homeOf = (value: Value): Home => this.#homes.get(value) ?? this.#flow.partials.get(value) ?? fail(value);
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {

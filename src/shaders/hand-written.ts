@@ -38,15 +38,6 @@ export function defineKernel(
   };
 }
 
-/** The schedules of a kernel, the default one in front; none where it has no choice. */
-export function handWrittenSchedules(
-  { definition, attributes, inputs }: HandWritten,
-  device: DeviceTraits,
-): readonly KernelSchedule[] {
-  const { program } = definition;
-  return program.schedules?.({ inputs, outputs: program.outputs(inputs, attributes), attributes }, device) ?? [];
-}
-
 /** Throws a WgradError where the kernel needs more bindings or workgroups than the device has. */
 function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: KernelSchedule | null): Kernel {
   const { definition, attributes, inputs, sources } = call;

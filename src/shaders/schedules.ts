@@ -3,7 +3,7 @@
 import type { KernelSchedule } from "../graph/node.ts";
 import type { Group } from "../schedule/group.ts";
 import { type ContractionSchedule, contractionSchedules } from "./contraction.ts";
-import { handWrittenSchedules } from "./hand-written.ts";
+import type { HandWritten } from "./hand-written.ts";
 import type { DeviceTraits, Kernel } from "./kernel.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
 import { type RowSchedule, rowSchedules } from "./row.ts";
@@ -71,4 +71,14 @@ function schedulesOf(group: Group, standard: Schedule, device: DeviceTraits): re
     default:
       return group.kind satisfies never;
   }
+}
+
+/** A hand-written kernel's schedules, but for the first: that is its default. */
+function handWrittenSchedules(
+  { definition, attributes, inputs }: HandWritten,
+  device: DeviceTraits,
+): readonly KernelSchedule[] {
+  const { program } = definition;
+  const all = program.schedules?.({ inputs, outputs: program.outputs(inputs, attributes), attributes }, device);
+  return all?.slice(1) ?? [];
 }

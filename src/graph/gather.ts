@@ -1,0 +1,40 @@
+// Gathers: elements read by an index that is data. The attribute is the dim that it is an index of.
+
+import { isFloat } from "../dtype.ts";
+import { decideCondition, type Index, valueIndex } from "./index-expression.ts";
+import type { Derivative, GatherDefinition } from "./node.ts";
+import { inputCoordinates, type Reads, type Value } from "./program.ts";
+
+/** A gather of that derivative: its inputs are the data and the index. */
+export function defineGather(derivative: Derivative): GatherDefinition {
+  return { kind: "gather", name: "gather", derivative, read };
+}
+
+function read(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Reads {
+  const [data, index] = value.inputs as [Value, Value];
+  const dim = value.attributes[0] as number;
+  const at = [...coordinates];
+  const place = behindViews(index, coordinates, isStored);
+  at[dim] = place;
+  // An index out of range reads NaN (0 for integers), never another element.
+  return {
+    coordinates: [at, [...coordinates]],
+    conditions: [{ kind: "range", index: place, low: 0, high: data.shape[dim] as number }],
+    fill: isFloat(value.dtype) ? Number.NaN : 0,
+  };
+}
+
+/** A whole number that is read from `value`, below its views that are nowhere stored: equal indices look equal there. */
+function behindViews(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Index {
+  let [from, at] = [value, coordinates];
+  while (
+    from.leaf === null &&
+    !isStored(from) &&
+    (from.definition.kind === "view" || from.definition.kind === "alias")
+  ) {
+    const inner = inputCoordinates(from, at);
+    if (inner.conditions.some((condition) => decideCondition(condition) !== true)) break;
+    [from, at] = [from.inputs[0] as Value, inner.coordinates[0] as Index[]];
+  }
+  return valueIndex(from, at);
+}
