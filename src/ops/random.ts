@@ -6,7 +6,7 @@ import { nextKey } from "../graph/generator.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
-import { floor, lt, mul } from "./arithmetic.ts";
+import { lt, mul } from "./arithmetic.ts";
 import type { CreationOptions } from "./creation.ts";
 import { cast, checkOptions, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
 import { LOG } from "./exponential.ts";
@@ -118,7 +118,7 @@ const uniforms: Draw = drawOf(uniform);
 /** Rounding to nearest could give 1: halves take 11 bits only. */
 const uniformsOf: Draw = (op, shape, dtype, options) =>
   dtype === "f16"
-    ? finish(mul(floor(mul(uniforms(op, shape, "f32", {}), 2048)), 1 / 2048), dtype, options)
+    ? finish(mul(cast(mul(uniforms(op, shape, "f32", {}), 2048), "u32"), 1 / 2048), dtype, options)
     : uniforms(op, shape, dtype, options);
 
 function randomReal(op: string, draw: Draw, shape: Shape, options: CreationOptions, fallback: DType): Tensor {
