@@ -39,10 +39,10 @@ const uniform: ElementwiseDefinition = {
 };
 
 // Box and Muller (1958). The radius takes all 32 bits, so that the tails reach 6.7 deviations.
-const NORMAL_TEXT = `fn random_normal(counter: u32, key: u32) -> f32 {
+const NORMAL_TEXT = `fn random_normal(counter: U, key: U) -> F {
   let bits = threefry(counter, key);
-  let radius = sqrt(-2.0 * log_f32((f32(bits.x) + 0.5) * 2.3283064365386963e-10));
-  return radius * cos_pi(f32(bits.y >> 8u) * 1.1920928955078125e-7);
+  let radius = sqrt(-2.0 * log_f32((F(bits.x) + 0.5) * 2.3283064365386963e-10));
+  return radius * cos_pi(F(bits.y >> U(8u)) * 1.1920928955078125e-7);
 }`;
 
 const normal: ElementwiseDefinition = {
@@ -68,7 +68,7 @@ const whole: ElementwiseDefinition = {
   helpers: [
     ...THREEFRY,
     ...WIDE_PRODUCT,
-    "fn random_below(counter: u32, key: u32, range: u32) -> u32 { return multiply_wide(threefry(counter, key).x, range).y; }",
+    "fn random_below(counter: U, key: U, range: U) -> U { return multiply_wide(threefry(counter, key).x, range).high; }",
   ],
   reference: (...operands) => {
     const [index, key, low, range] = operands as [number, number, number, number];
@@ -177,7 +177,7 @@ fn random_place(index: u32, key: u32, size: u32) -> u32 {
   var x = index;
   for (var round = 0u; round < rounds; round = round + 1u) {
     let word = hash_bits(key + round * 0x9e3779b9u);
-    let k = multiply_wide(word, size).y;
+    let k = multiply_wide(word, size).high;
     let partner = select(k + (size - x), k - x, k >= x);
     let coin = hash_bits(hash_bits(word ^ 0x5bd1e995u) + max(x, partner));
     x = select(x, partner, (coin & 1u) != 0u);

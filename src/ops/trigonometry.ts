@@ -8,105 +8,115 @@ import { rsqrt, SPECIAL_VALUES, square } from "./exponential.ts";
 // WGSL grants sin and cos an error of 2^-11 and that only up to π, atan one of 4096 ulp. Polynomials: S. L. Moshier, Cephes (single
 // precision). Range reduction: Cody and Waite below 8192, above it Payne and Hanek with 192 bits of 2/π.
 
-const MULTIPLY_WIDE = `fn multiply_wide(a: u32, b: u32) -> vec2<u32> {
-  let low = (a & 0xffffu) * (b & 0xffffu);
-  let cross = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
-  let other = (a & 0xffffu) * (b >> 16u) + (cross & 0xffffu);
-  return vec2<u32>((other << 16u) | (low & 0xffffu), (a >> 16u) * (b >> 16u) + (cross >> 16u) + (other >> 16u));
+const MULTIPLY_WIDE = `struct Wide { low: U, high: U }
+fn multiply_wide(a: U, b: U) -> Wide {
+  let low = (a & U(0xffffu)) * (b & U(0xffffu));
+  let cross = (a >> U(16u)) * (b & U(0xffffu)) + (low >> U(16u));
+  let other = (a & U(0xffffu)) * (b >> U(16u)) + (cross & U(0xffffu));
+  return Wide((other << U(16u)) | (low & U(0xffffu)), (a >> U(16u)) * (b >> U(16u)) + (cross >> U(16u)) + (other >> U(16u)));
 }`;
 
-/** WGSL: the 64-bit product of two u32, as (low, high) word. */
+/** WGSL: the 64-bit product of two u32, as its low and high word. */
 export const WIDE_PRODUCT: readonly string[] = [MULTIPLY_WIDE];
 
 // |x| ≥ 8192: x·2/π in fixed point, with just the words of 2/π that matter for this exponent.
-const REDUCE_LARGE = `fn reduce_large_angle(x: f32) -> vec2<f32> {
-  var two_over_pi = array<u32, 8>(0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau);
-  let bits = bitcast<u32>(x);
-  let mantissa = ((bits & 0x007fffffu) << 8u) | 0x80000000u;
-  let exponent = ((bits >> 23u) & 0xffu) - 126u;
-  let word = exponent >> 5u;
-  let shift = exponent & 31u;
-  var high = two_over_pi[word];
-  var middle = two_over_pi[word + 1u];
-  var low = two_over_pi[word + 2u];
-  if (shift > 0u) {
-    high = (high << shift) | (middle >> (32u - shift));
-    middle = (middle << shift) | (low >> (32u - shift));
-    low = (low << shift) | (two_over_pi[word + 3u] >> (32u - shift));
-  }
+const REDUCE_LARGE = `struct Angle { r: F, quadrant: I }
+fn word_of(i: U, a: u32, b: u32, c: u32, d: u32, e: u32) -> U {
+  let low = select(select(U(a), U(b), i == U(1u)), U(c), i == U(2u));
+  return select(select(low, U(d), i == U(3u)), U(e), i == U(4u));
+}
+fn reduce_large_angle(x: F) -> Angle {
+  let bits = bitcast<U>(x);
+  let mantissa = ((bits & U(0x007fffffu)) << U(8u)) | U(0x80000000u);
+  let exponent = ((bits >> U(23u)) & U(0xffu)) - U(126u);
+  let word = exponent >> U(5u);
+  let shift = exponent & U(31u);
+  let back = U(32u) - shift;
+  let whole = shift == U(0u);
+  let first = word_of(word, 0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u);
+  let second = word_of(word, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u);
+  let third = word_of(word, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u);
+  let fourth = word_of(word, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau);
+  let high = (first << shift) | select(second >> back, U(0u), whole);
+  let middle = (second << shift) | select(third >> back, U(0u), whole);
+  let low = (third << shift) | select(fourth >> back, U(0u), whole);
   let product = multiply_wide(mantissa, middle);
-  let carry = product.x + multiply_wide(mantissa, low).y;
-  var upper = mantissa * high + product.y + select(0u, 1u, carry < product.x);
-  var lower = carry;
-  var quadrant = upper >> 30u;
-  upper = upper & 0x3fffffffu;
-  var sign = 1.0;
-  if ((upper & 0x20000000u) != 0u) {
-    quadrant = quadrant + 1u;
-    sign = -1.0;
-    upper = (0x40000000u - upper) - select(0u, 1u, lower != 0u);
-    lower = 0u - lower;
-  }
-  var scale = 1.5707963268 / 1073741824.0;
-  var zeros = countLeadingZeros(upper);
-  if (zeros >= 32u) {
-    upper = lower;
-    lower = 0u;
-    scale = scale / 65536.0 / 65536.0;
-    zeros = countLeadingZeros(upper);
-  }
-  if (zeros > 0u && zeros < 32u) { upper = (upper << zeros) | (lower >> (32u - zeros)); }
-  let r = sign * f32(upper) * (scale / f32(1u << (zeros & 31u)));
-  return select(vec2<f32>(r, f32(quadrant & 3u)), vec2<f32>(-r, f32((4u - (quadrant & 3u)) & 3u)), x < 0.0);
+  var lower = product.low + multiply_wide(mantissa, low).high;
+  let sum = mantissa * high + product.high + select(U(0u), U(1u), lower < product.low);
+  var upper = sum & U(0x3fffffffu);
+  let odd = (upper & U(0x20000000u)) != U(0u);
+  let quadrant = I((sum >> U(30u)) + select(U(0u), U(1u), odd));
+  upper = select(upper, U(0x40000000u) - upper - select(U(0u), U(1u), lower != U(0u)), odd);
+  lower = select(lower, U(0u) - lower, odd);
+  let tiny = upper == U(0u);
+  upper = select(upper, lower, tiny);
+  lower = select(lower, U(0u), tiny);
+  let zeros = countLeadingZeros(upper);
+  upper = select((upper << zeros) | (lower >> (U(32u) - zeros)), upper, (zeros == U(0u)) | (zeros == U(32u)));
+  let scale = select(F(1.5707963268 / 1073741824.0), F(1.5707963268 / 1073741824.0 / 4294967296.0), tiny);
+  let r = F(upper) * (scale / F(U(1u) << (zeros & U(31u))));
+  let below = x < F(0.0);
+  return Angle(select(r, -r, odd != below), select(quadrant, -quadrant, below));
 }`;
 
-// (r, quadrant): x = r + quadrant·π/2 (mod 2π) with |r| ≤ π/4.
-const REDUCE = `fn reduce_angle(x: f32) -> vec2<f32> {
-  if ((bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u) { return vec2<f32>(not_a_number(), 0.0); }
-  if (abs(x) > 8192.0) { return reduce_large_angle(x); }
+// x = r + quadrant·π/2 (mod 2π) with |r| ≤ π/4. Only the low two bits of a quadrant count, which adding 3·2²² brings out.
+const REDUCE = `fn reduce_angle(x: F) -> Angle {
   let n = round(x * 0.636619772);
-  let r = ((x - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.549533620476722717e-8;
-  return vec2<f32>(r - n * 2.56334415159e-12, f32(i32(n) & 3));
+  let near = ((x - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.549533620476722717e-8;
+  var angle = Angle(near - n * 2.56334415159e-12, bitcast<I>(n + 12582912.0));
+  let large = abs(x) > F(8192.0);
+  if (any(large)) {
+    let far = reduce_large_angle(x);
+    angle = Angle(select(angle.r, far.r, large), select(angle.quadrant, far.quadrant, large));
+  }
+  angle.r = select(angle.r, not_a_number(), (bitcast<U>(x) & U(0x7fffffffu)) >= U(0x7f800000u));
+  return angle;
 }`;
 
-const CORES = `fn sin_core(r: f32) -> f32 {
+const CORES = `fn sin_core(r: F) -> F {
   let z = r * r;
   return ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
 }
-fn cos_core(r: f32) -> f32 {
+fn cos_core(r: F) -> F {
   let z = r * r;
   return ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
 }
-fn sin_quadrant(r: f32, quadrant: i32) -> f32 {
-  let y = select(sin_core(r), cos_core(r), (quadrant & 1) != 0);
-  return select(y, -y, (quadrant & 2) != 0);
+fn sin_quadrant(r: F, quadrant: I) -> F {
+  let y = select(sin_core(r), cos_core(r), (quadrant & I(1)) != I(0));
+  return select(y, -y, (quadrant & I(2)) != I(0));
 }`;
 
 const REDUCTION: readonly string[] = [SPECIAL_VALUES, MULTIPLY_WIDE, REDUCE_LARGE, REDUCE];
-const SIN_TEXT =
-  "fn sin_f32(x: f32) -> f32 { let s = reduce_angle(x); return select(sin_quadrant(s.x, i32(s.y)), x, x == 0.0); }";
-const COS_TEXT = "fn cos_f32(x: f32) -> f32 { let s = reduce_angle(x); return sin_quadrant(s.x, i32(s.y) + 1); }";
+const SIN_TEXT = `fn sin_f32(x: F) -> F {
+  let s = reduce_angle(x);
+  return select(sin_quadrant(s.r, s.quadrant), x, x == F(0.0));
+}`;
+const COS_TEXT = `fn cos_f32(x: F) -> F {
+  let s = reduce_angle(x);
+  return sin_quadrant(s.r, s.quadrant + 1);
+}`;
 
-const PI_TEXT = `fn reduce_turns(x: f32) -> vec2<f32> {
-  if (abs(x) >= 8388608.0) {
-    if (abs(x) > 3.4028234e38) { return vec2<f32>(not_a_number(), 0.0); }
-    return vec2<f32>(0.0, 2.0 * (x - 2.0 * floor(x * 0.5)));
-  }
+// Beyond 2²³ every x is whole. 2x modulo 4 is exact.
+const PI_TEXT = `struct Turns { r: F, quadrant: I }
+fn reduce_turns(x: F) -> Turns {
   let n = round(x + x);
-  return vec2<f32>((x - 0.5 * n) * 3.14159265, n - 4.0 * floor(n * 0.25));
+  let large = abs(x) >= F(8388608.0);
+  let r = select((x - 0.5 * n) * 3.14159265, F(0.0), large);
+  let quadrant = select(n - 4.0 * floor(n * 0.25), 2.0 * (x - 2.0 * floor(x * 0.5)), large);
+  return Turns(select(r, not_a_number(), abs(x) > F(3.4028234e38)), bitcast<I>(quadrant + 12582912.0));
 }
-fn sin_pi(x: f32) -> f32 { let s = reduce_turns(x); return sin_quadrant(s.x, i32(s.y)); }
-fn cos_pi(x: f32) -> f32 { let s = reduce_turns(x); return sin_quadrant(s.x, i32(s.y) + 1); }`;
+fn sin_pi(x: F) -> F { let s = reduce_turns(x); return sin_quadrant(s.r, s.quadrant); }
+fn cos_pi(x: F) -> F { let s = reduce_turns(x); return sin_quadrant(s.r, s.quadrant + 1); }`;
 
 /** WGSL: sin_pi(x) = sin(πx) and cos_pi(x) = cos(πx). */
 export const SIN_PI: readonly string[] = [SPECIAL_VALUES, CORES, PI_TEXT];
 
-const TAN_TEXT = `fn tan_f32(x: f32) -> f32 {
+const TAN_TEXT = `fn tan_f32(x: F) -> F {
   let s = reduce_angle(x);
-  let z = s.x * s.x;
+  let z = s.r * s.r;
   let p = ((((9.38540185543e-3 * z + 3.11992232697e-3) * z + 2.44301354525e-2) * z + 5.34112807005e-2) * z + 1.33387994085e-1) * z + 3.33331568548e-1;
-  let y = p * z * s.x + s.x;
-  return select(select(y, -1.0 / y, (i32(s.y) & 1) != 0), x, x == 0.0);
+  let y = p * z * s.r + s.r;
+  return select(select(y, -1.0 / y, (s.quadrant & I(1)) != I(0)), x, x == F(0.0));
 }`;
 
 const ASIN_TEXT = `fn asin_core(x: f32) -> f32 {
