@@ -18,6 +18,12 @@ export function reducedDims(op: string, dim: Dims | undefined, rank: number): nu
   return normalizeDims(op, Array.isArray(dim) && dim.length === 0 ? null : dim, rank);
 }
 
+/** Throws a TypeError unless a reduction's `keepdim` is a boolean: it is an argument of its own, not an option. */
+export function checkKeepdim(op: string, keepdim: unknown): void {
+  if (typeof keepdim === "boolean") return;
+  throw new TypeError(`${op}: keepdim must be true or false, got ${printed(keepdim)}. x.${op}(1, true) keeps the dim.`);
+}
+
 /** Removes the reduced `dims`, which have size 1, unless they are to be kept. */
 export function finishReduction(x: Tensor, dims: readonly number[], keepdim: boolean): Tensor {
   return keepdim || dims.length === 0 ? x : dropDims(x, dims);

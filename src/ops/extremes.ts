@@ -5,7 +5,7 @@ import { isFloat } from "../dtype.ts";
 import type { Derivative, ReduceDefinition } from "../graph/node.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { shapeError, sizeOf } from "../shape.ts";
-import { type Dims, dimOf, finishReduction, reducedDims } from "./arguments.ts";
+import { checkKeepdim, type Dims, dimOf, finishReduction, reducedDims } from "./arguments.ts";
 import { eq, logicalOr, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
 import { cast, constant, expectTensor } from "./define.ts";
@@ -59,6 +59,7 @@ function extreme(
   keepdim: boolean,
 ): Tensor {
   const dims = reducedDims(op, dim, expectTensor(op, x).ndim);
+  checkKeepdim(op, keepdim);
   checkNotEmpty(op, x, dims);
   return finishReduction(cast(over(orderable(x), dims), x.dtype), dims, keepdim);
 }
@@ -116,6 +117,7 @@ function argExtreme(
       : x.ndim === 0
         ? reducedDims(op, dim, 0)
         : [dimOf(op, x, dim)];
+  checkKeepdim(op, keepdim);
   checkNotEmpty(op, x, dims);
   return withGrad(false, () => {
     if (dims.length === 0) return constant(0, "i32");

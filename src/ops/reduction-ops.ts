@@ -2,7 +2,7 @@
 
 import { isFloat } from "../dtype.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { type Dims, filled, finishReduction, reducedDims } from "./arguments.ts";
+import { checkKeepdim, type Dims, filled, finishReduction, reducedDims } from "./arguments.ts";
 import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { isinf, isnan } from "./comparison.ts";
@@ -43,6 +43,7 @@ type Reducing = (x: Tensor, dim?: Dims, keepdim?: boolean) => Tensor;
 function reducing(op: string, over: (x: Tensor, dims: readonly number[]) => Tensor): Reducing {
   return (x, dim, keepdim = false) => {
     const dims = reducedDims(op, dim, expectTensor(op, x).ndim);
+    checkKeepdim(op, keepdim);
     return finishReduction(over(x, dims), dims, keepdim);
   };
 }
@@ -105,6 +106,7 @@ function varianceOf(
   const { correction } = filled(op, options, { correction: 1 });
   const values = asSingleFloat(expectTensor(op, x));
   const dims = reducedDims(op, dim, x.ndim);
+  checkKeepdim(op, keepdim);
   const squares = sumOver(square(sub(values, meanOver(values, dims))), dims);
   return finishReduction(divideByCount(squares, Math.max(0, countOf(x, dims) - correction)), dims, keepdim);
 }

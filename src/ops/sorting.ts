@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
-import { dropDims, filled, range } from "./arguments.ts";
+import { checkKeepdim, dropDims, filled, range } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
 import { cast, checkWhole, constant, expectTensor } from "./define.ts";
@@ -144,6 +144,7 @@ export function median(x: Tensor): Tensor;
 export function median(x: Tensor, dim?: number | null, keepdim?: boolean): Tensor | Found;
 export function median(x: Tensor, dim?: number | null, keepdim = false): Tensor | Found {
   expectTensor("median", x);
+  checkKeepdim("median", keepdim);
   if (dim !== undefined && dim !== null) return medianAlong(x, normalizeDim("median", dim, x.ndim), keepdim);
   const flat = reshape(x, [x.numel]);
   const { values } = withGrad(false, () => medianAlong(flat, 0, true));

@@ -500,6 +500,13 @@ const options: Row[] = [
     /^conv2d: .*options object.*stride/,
   ],
   [
+    "keepdim as an option",
+    () => ones([2, 3]).sum(1, untyped({ keepdim: true })),
+    TypeError,
+    /^sum: keepdim must be true or false, got an object/,
+  ],
+  ["keepdim of median", () => ones([2, 3]).median(1, untyped("yes")), TypeError, /^median: keepdim .*got "yes"/],
+  [
     "a word that is none",
     () => ones([2]).mseLoss(ones([2]), { reduction: untyped("avg") }),
     RangeError,
