@@ -136,7 +136,7 @@ export function inferShape(op: string, from: Shape, to: Shape): Shape {
   checkShape(op, known);
   const rest = sizeOf(known);
   if (rest === 0 || size % rest !== 0) {
-    throw shapeError`${op}: -1 cannot be inferred, got ${from} (${size} elements) → ${to}.`;
+    throw shapeError`${op}: -1 in ${to} cannot be inferred from ${from} (${size} elements).`;
   }
   return to.map((n, i) => (i === unknown ? size / rest : n));
 }

@@ -15,11 +15,15 @@ import { inputCoordinates, type Place, type Value, walkInline } from "../graph/p
 import { sizeOf, stridesOf } from "../shape.ts";
 import type { Contraction, Group, Home, Reduction } from "./group.ts";
 
+/** Factors of a product that is looked through: what is multiplied with itself again and again would have no end of them. */
+const MOST_FACTORS = 32;
+
 /** Finds in a sum of a product two factors with free variables of their own: a contraction. */
 export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, Home>): Contraction | null {
   if (reduction.definition.name !== "sum" || !isFloat(reduction.value.dtype)) return null;
   const factors: Place[] = [];
   const collect = (value: Value, coordinates: readonly Index[]) => {
+    if (factors.length > MOST_FACTORS) return;
     // A product that another kernel computes on the way is read as it is: its own factors may not be stored.
     const product = value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul";
     if (product && !homes.has(value)) {
@@ -30,7 +34,7 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
     } else factors.push({ value, coordinates });
   };
   collect(reduction.body, reduction.coordinates);
-  if (factors.length < 2) return null;
+  if (factors.length < 2 || factors.length > MOST_FACTORS) return null;
   const described = factors.map((factor) => {
     const found = dependencies(factor, homes);
     return { factor, outer: reduction.outer.flatMap((_, i) => (found.has(`o${i}`) ? [i] : [])) };

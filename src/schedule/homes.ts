@@ -242,7 +242,7 @@ export class Homes {
       if (readers.some((r) => r instanceof Group && needs.some((group) => group.dependsOn(r)))) return;
       this.#requirements.add(value);
       this.#settle(value, readers.length > 0 ? this.#newMapHome(value) : this.#mapHome(value, this.reach(value)));
-      if (readers.length > 0) this.#tellReaders(value);
+      this.#tellReaders(value);
     }
   }
 

@@ -210,6 +210,12 @@ test("long chains are cut into kernels of bounded size, whatever they are made o
   }
 });
 
+test("what is multiplied with itself again and again can be summed", () => {
+  let y = input(4, 8);
+  for (let i = 0; i < 60; i++) y = y.mul(y);
+  assert.is(kernels(y.sum(1)), 1);
+});
+
 test("gradients through long chains are cut into kernels that bind no more than they may", () => {
   const gradients = (length: number, link: (y: Tensor, x: Tensor) => Tensor): number => {
     const x = parameter(8, 64);
