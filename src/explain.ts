@@ -26,6 +26,8 @@ export interface KernelReport {
 
 export interface PlanReport {
   readonly kernels: readonly KernelReport[];
+  /** Whether ops share kernels: false under `setOptimize(false)`, and where the planner found no other way. */
+  readonly fused: boolean;
   /** Bytes of scratch memory, and the lower bound for them. */
   readonly workspaceBytes: number;
   readonly liveBytes: number;
@@ -38,7 +40,7 @@ export function explain(...tensors: Tensor[]): PlanReport {
     expectTensor("explain", t, `argument ${i}`);
   });
   const nodes = [...new Set(tensors.map((t) => t.node))].filter((n) => !isRealized(n));
-  if (nodes.length === 0) return report([], 0, 0);
+  if (nodes.length === 0) return report([], true, 0, 0);
   const captured = capture(nodes.map((node) => ({ node, slot: null })));
   const plan = planOf(
     captured,
@@ -46,7 +48,7 @@ export function explain(...tensors: Tensor[]): PlanReport {
     currentTraits(),
   );
   const kernels = plan.steps.map(kernelReport);
-  return report(kernels, plan.workspace, liveBytes(plan));
+  return report(kernels, plan.fused, plan.workspace, liveBytes(plan));
 }
 
 /** What there is to say of a plan's step. */
@@ -67,11 +69,17 @@ export function liveBytes({ blocks }: Plan): number {
   return liveBytesOf(blocks, SLOT_ALIGNMENT);
 }
 
-function report(kernels: readonly KernelReport[], workspaceBytes: number, liveBytes: number): PlanReport {
+function report(
+  kernels: readonly KernelReport[],
+  fused: boolean,
+  workspaceBytes: number,
+  liveBytes: number,
+): PlanReport {
   const lines = kernels.map(
     (k, i) => `${i} ${k.family.padEnd(11)} ${k.name}  [${k.workgroups.join("×")}]  ${k.bytes} bytes  ${k.flops} flops`,
   );
-  return { kernels, workspaceBytes, liveBytes, toString: () => lines.join("\n") };
+  if (!fused) lines.push("not fused: every op is a kernel of its own");
+  return { kernels, fused, workspaceBytes, liveBytes, toString: () => lines.join("\n") };
 }
 
 /** Number of kernels that computing `tensors` takes. */

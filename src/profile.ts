@@ -106,6 +106,7 @@ function report(runs: readonly (readonly StepTime[])[], plans: readonly Plan[]):
   const workspaceBytes = Math.max(0, ...plans.map((plan) => plan.workspace));
   return {
     kernels,
+    fused: plans.every((plan) => plan.fused),
     workspaceBytes,
     liveBytes: Math.max(0, ...plans.map(liveBytes)),
     microseconds,

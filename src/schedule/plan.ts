@@ -23,6 +23,8 @@ export interface PlanStep extends ExecutableStep {
 /** An executable with what reports need. */
 export interface Plan extends Executable {
   readonly steps: readonly PlanStep[];
+  /** Whether ops share kernels: else every op is a kernel of its own, because that was asked for or because nothing else was found. */
+  readonly fused: boolean;
   /** What lies in the workspace when. */
   readonly blocks: readonly Interval[];
   /** The block of scalars: what goes where. */
@@ -80,10 +82,9 @@ function plans(program: Program, { device, fuse: fused }: PlanOptions): { plan: 
   for (let attempt = 0; fused && attempt < ATTEMPTS; attempt++) {
     const fusion = fuse(program, { bindings, strict: attempt > 0, fuse: true, pieces, stored });
     const flow = new Dataflow(program, fusion, bindings);
-    if (flow.wide.size === 0 && !flow.circular) return assemble(program, fusion.homes, flow, device);
-    // What is tried because a kernel was too wide may fail in other ways; the first attempt may not.
-    if (flow.circular && attempt === 0) throw internal("kernels depend on each other in a circle");
-    if (flow.circular) break;
+    if (flow.wide.size === 0 && !flow.circular) return assemble(program, fusion.homes, flow, device, true);
+    // With nothing to cut, the next attempt would be the same.
+    if (flow.circular && attempt > 0) break;
     for (const group of fusion.groups) if (group.kind !== "kernel") for (const value of group.stored) stored.add(value);
     if (attempt > 0) cutWide(flow.wide, fusion.homes, pieces, bindings);
   }
@@ -91,7 +92,7 @@ function plans(program: Program, { device, fuse: fused }: PlanOptions): { plan: 
   const fusion = fuse(program, { bindings, strict: true, fuse: false });
   const flow = new Dataflow(program, fusion, bindings);
   if (flow.wide.size > 0 || flow.circular) throw internal("no plan fits the device's storage buffer limit");
-  return assemble(program, fusion.homes, flow, device);
+  return assemble(program, fusion.homes, flow, device, false);
 }
 
 /** Cuts what wide kernels compute into pieces, as many as their buffers would fill: for each value the number of the one that it is in. */
@@ -122,6 +123,7 @@ function assemble(
   homes: Fusion["homes"],
   flow: Dataflow,
   device: DeviceTraits,
+  fused: boolean,
 ): { plan: Plan; placement: Placement } {
   const placement = new Placement(program, homes, flow);
   const writer = new KernelWriter(homes, flow, placement, device);
@@ -150,6 +152,7 @@ function assemble(
     });
   const plan: Plan = {
     steps,
+    fused,
     copies: placement.copies(),
     workspace: placement.workspace,
     blocks: placement.blocks,

@@ -16,6 +16,7 @@ for (const [length, count] of [
       for (const bindings of [5, 8, 16]) {
         const kind = (seed + bindings) % 2 === 0 ? "gpu" : "software";
         const plan = planStep(() => targets, { bindings, kind, subgroupSize: 8 });
+        assert.ok(plan.fused, `program ${seed} is not fused for ${bindings} buffers`);
         for (const { kernel, bindings: bound } of plan.steps) {
           const most = kernel.family === "kernel" ? 8 : bindings;
           assert.ok(bound.length <= most, `program ${seed}: "${kernel.name}" binds ${bound.length} of ${bindings}`);
