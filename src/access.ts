@@ -104,14 +104,13 @@ export function assign(x: Tensor, value: Tensor | number): Tensor {
     let next = cast(given, x.dtype);
     if (!sameShape(next.shape, x.shape)) next = expand(next, x.shape);
     if (next.node === old) return;
-    if (next.node.requiresGrad) next = detached(next);
     if (x.slot === null) {
       x.slot = { storage: new Storage(dataBytes(x), null), offset: 0, shape: x.shape };
       const trace = currentTrace();
       if (trace !== null) trace.unsettled = true;
     }
-    // A parameter's mark as leaf must not reach a node that others hold.
-    x.replaceNode(x.requiresGrad || next.node.storage !== null ? detached(next).node : next.node);
+    // A node of its own: neither a parameter's mark as leaf nor its place in the slot may reach one that others hold.
+    x.replaceNode(detached(next).node);
     markAssigned(x);
     const { shared, byteLength } = x.slot.storage;
     if (shared === null) return;

@@ -2,7 +2,7 @@
 
 import { checkFunction } from "./check.ts";
 import { dataBytes, flush, type Job, makeJob, start, submit } from "./engine.ts";
-import { internal, StaleTensorError, WgradError } from "./errors.ts";
+import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
@@ -247,8 +247,7 @@ function run(compiled: Compiled, job: Job, nodes: readonly Node[]): unknown {
   start(bound);
   compiled.first.plan = bound.plan;
   const outputs = compiled.results.map(({ node, request }) => {
-    const storage = job.outputs[request];
-    if (storage === null || storage === undefined) throw internal("a result without memory");
+    const storage = must(job.outputs[request], "a result without memory");
     return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));
   });
   return compiled.rebuild(outputs);

@@ -156,10 +156,7 @@ export function flush(targets: readonly Node[], read: Node | null, only = false)
   );
   captured.requests.forEach(({ node }, i) => {
     const storage = outputs[i];
-    if (storage === null || storage === undefined) return;
-    node.storage = storage;
-    node.offset = 0;
-    node.version = 0;
+    if (storage) node.put(storage, 0);
   });
   settleAssigned(assigned);
   start(job);

@@ -55,3 +55,9 @@ export class DisposedTensorError extends WgradError {}
 export function internal(message: string): WgradError {
   return new WgradError(`internal: ${message}`);
 }
+
+/** What must be there; its absence is a bug of wgrad itself. */
+export function must<T>(value: T | null | undefined, absence: string): T {
+  if (value === null || value === undefined) throw internal(absence);
+  return value;
+}

@@ -1,6 +1,6 @@
 // What the next submit has to compute: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
 
-import { internal, StaleTensorError } from "./errors.ts";
+import { must, StaleTensorError } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { capture, isRealized, type Request } from "./graph/program.ts";
 import type { Storage } from "./graph/storage.ts";
@@ -70,9 +70,7 @@ export function isPending(): boolean {
 export function gatherRequests(targets: readonly Node[], only = false): { requests: Request[]; assigned: Tensor[] } {
   const assigned = only ? [] : [...pending];
   const requests: Request[] = assigned.map((tensor, i) => {
-    const slot = tensor.slot;
-    if (slot === null) throw internal("an assignment without a slot");
-    return { node: ownNode(tensor, i), slot };
+    return { node: ownNode(tensor, i), slot: must(tensor.slot, "an assignment without a slot") };
   });
   const behind = losses.size === 0 ? [] : lossesBehind([...requests.map(({ node }) => node), ...targets]);
   for (const node of behind) losses.delete(node);
@@ -101,8 +99,8 @@ export function settleAssigned(assigned: readonly Tensor[]): void {
     storage.host = null;
     storage.range = null;
   }
-  for (const tensor of assigned) if (!tensor.disposed) tensor.rebind();
-  for (const { shared } of storages) for (const tensor of shared?.tensors ?? []) if (!tensor.disposed) tensor.rebind();
+  for (const tensor of assigned) tensor.settle();
+  for (const { shared } of storages) for (const tensor of shared?.tensors ?? []) tensor.settle();
 }
 
 /** Gives assignments up that cannot be computed: slots keep the values that they have. */

@@ -301,6 +301,13 @@ export class Node {
     this.attributes = attributes;
     this.requiresGrad = requiresGrad;
   }
+
+  /** The node's value lies in `storage` now. */
+  put(storage: Storage, offset: number): void {
+    this.storage = storage;
+    this.offset = offset;
+    this.version = storage.version;
+  }
 }
 
 /** The number of the node made last. */
@@ -313,9 +320,7 @@ const none: readonly never[] = [];
 /** A node whose value lies in `storage`. */
 export function sourceNode(storage: Storage, offset: number, shape: Shape, dtype: DType): Node {
   const node = new Node(SOURCE, none, shape, dtype, none, false);
-  node.storage = storage;
-  node.offset = offset;
-  node.version = storage.version;
+  node.put(storage, offset);
   return node;
 }
 

@@ -137,6 +137,11 @@ export function isRealized(node: Node): boolean {
   }
   if (storage.missing.size > 0) storage.check(node.offset, sizeOf(node.shape) * bytesOf(node.dtype));
   if (storage.version !== node.version) {
+    // What was assigned can be computed from what it was made of, if that is still there.
+    if (node.definition.kind !== "source") {
+      node.storage = null;
+      return false;
+    }
     throw new StaleTensorError(
       `this tensor depends on an old value of shape ${formatShape(node.shape)} that a later step has overwritten. ` +
         "Read or realize it before optimizer.step(), or return it from a compiled step.",

@@ -62,6 +62,15 @@ export class Tensor {
     this.#node = node;
   }
 
+  /** The slot has been given a new value: what was recorded from it finds it there, as long as it stays. */
+  settle(): void {
+    const { slot, disposed } = this;
+    const node = this.#node;
+    if (slot === null || disposed) return;
+    if (node.storage === null) node.put(slot.storage, slot.offset);
+    this.rebind();
+  }
+
   /** Points at the present content of the slot. */
   rebind(): void {
     const slot = this.slot;

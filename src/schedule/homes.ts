@@ -1,8 +1,8 @@
 // Homes: for each value the kernel that could compute it on the way, or one of its own.
 
-import { internal } from "../errors.ts";
+import { must } from "../errors.ts";
 import { variable } from "../graph/index-expression.ts";
-import { RESULT } from "../graph/node.ts";
+import { type KernelDefinition, RESULT } from "../graph/node.ts";
 import { inputCoordinates, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
@@ -131,7 +131,8 @@ export class Homes {
 
   /** Gives a value its home: the kernel that could compute it on the way. */
   #place(value: Value): void {
-    const kind = value.definition.kind;
+    const { definition } = value;
+    const { kind } = definition;
     if (value.leaf !== null || kind === "constant" || kind === "iota") {
       this.#leaves.set(value, value.leaf?.kind === "buffer" ? new Set([value]) : new Set());
       // Asked for alone: somebody must write it.
@@ -141,8 +142,8 @@ export class Homes {
     } else if (kind === "pack") {
       this.#reaches.set(value, union(value.inputs.map((v) => this.reach(this.#requirements.producers.get(v) ?? v))));
       this.#leaves.set(value, new Set([value]));
-    } else if (kind === "kernel") {
-      this.#placeKernel(value);
+    } else if (definition.kind === "kernel") {
+      this.#placeKernel(value, definition);
     } else if (kind === "result") {
       this.#placeResult(value);
     } else {
@@ -158,10 +159,9 @@ export class Homes {
   }
 
   /** A hand-written kernel is a group of its own: what it reads has bytes. */
-  #placeKernel(value: Value): void {
-    const { definition, inputs, attributes } = value;
-    if (definition.kind !== "kernel") throw internal("not a kernel");
-    const sources = this.#requirements.boundBy(value);
+  #placeKernel(value: Value, definition: KernelDefinition): void {
+    const { inputs, attributes } = value;
+    const sources = this.#requirements.boundBy(value, definition);
     const bound = sources.map(({ base }) => base);
     const group = this.#newGroup("kernel", [1], [], null, 1);
     const outputs = definition.program
@@ -182,8 +182,7 @@ export class Homes {
   }
 
   #placeResult(value: Value): void {
-    const group = this.#kernels.get(value.inputs[0] as Value);
-    if (group === undefined) throw internal("a result without its kernel");
+    const group = must(this.#kernels.get(value.inputs[0] as Value), "a result without its kernel");
     // Variables that no other kernel has: nothing is computed on the way.
     this.#homes.set(value, { group, domain: "outer", coordinates: value.shape.map((n, i) => variable(`k${i}`, n)) });
     this.#reaches.set(value, new Set([group]));

@@ -1,7 +1,7 @@
 // Kernels: a group's text, written by the family that it belongs to under a schedule.
 
 import { bytesOf } from "../dtype.ts";
-import { internal } from "../errors.ts";
+import { must } from "../errors.ts";
 import type { KernelSchedule } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
 import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
@@ -10,7 +10,7 @@ import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
 import type { Schedule } from "../shaders/schedules.ts";
 import { Writer } from "../shaders/writer.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
 import type { Group, Home } from "./group.ts";
 import { SLOT_ALIGNMENT } from "./memory.ts";
@@ -52,7 +52,8 @@ export class KernelWriter {
       const schedule = own ?? (program.schedules === undefined ? null : {});
       return { schedule, kernel: complete(handWritten, device, own) };
     }
-    const homeOf = (value: Value): Home => this.#homes.get(value) ?? this.#flow.partials.get(value) ?? fail(value);
+    const homeOf = (value: Value): Home =>
+      must(this.#homes.get(value) ?? this.#flow.partials.get(value), "a stored value without a home");
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
       const home = homeOf(value);
       return { value, domain: home.domain, coordinates: home.coordinates };
@@ -79,7 +80,10 @@ export class KernelWriter {
         schedule = own;
       } else {
         const main = outputs.find((o) => o.domain !== "side");
-        const contraction = orient(group.contraction ?? failContraction(), main ?? failContraction());
+        const contraction = orient(
+          must(group.contraction, "no contraction"),
+          must(main, "a contraction without results"),
+        );
         const own = (given as ContractionSchedule | null) ?? contractionSchedule(group, contraction, isStored, device);
         shape = writeContraction(writer, group, contraction, outputs, own, isStored, device);
         schedule = own;
@@ -125,12 +129,4 @@ export class KernelWriter {
 /** Whether there is anything to compute. */
 export function hasElements(value: Value): boolean {
   return sizeOf(value.shape) > 0;
-}
-
-function fail(value: Value): never {
-  throw internal(`${value.definition.name} ${formatShape(value.shape)} has no home`);
-}
-
-function failContraction(): never {
-  throw internal("a contraction without factors or results");
 }

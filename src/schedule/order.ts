@@ -1,6 +1,6 @@
 // The order of kernels: what frees memory runs as soon as it can, everything else as recorded.
 
-import { internal } from "../errors.ts";
+import { must } from "../errors.ts";
 
 /** A stretch of planned memory. */
 export interface Block {
@@ -23,8 +23,7 @@ const CHAIN = 4;
 
 /** An order that respects `after`, whose largest sum of live bytes is the least of those tried. `kept` are blocks that live to the end. */
 export function orderTasks(tasks: readonly Task[], blocks: readonly Block[], kept: ReadonlySet<number>): number[] {
-  const recorded = recordedOrder(tasks);
-  if (recorded === null) throw internal("kernels depend on each other in a circle");
+  const recorded = must(recordedOrder(tasks), "kernels depend on each other in a circle");
   const eager = eagerOrder(tasks, blocks, kept, recorded);
   return peakBytes(tasks, blocks, kept, eager) <= peakBytes(tasks, blocks, kept, recorded) ? eager : recorded;
 }

@@ -1,10 +1,10 @@
 // Placement: where values' bytes lie (outputs, slots overwritten in place, the workspace), and the order of kernels that this asks for.
 
-import { internal } from "../errors.ts";
+import { internal, must } from "../errors.ts";
 import { type Index, linearIndex } from "../graph/index-expression.ts";
 import { type Place as Element, type Output, type Program, type Value, walkInline } from "../graph/program.ts";
 import type { Place } from "../runtime/executable.ts";
-import { formatShape, sizeOf, stridesOf } from "../shape.ts";
+import { sizeOf, stridesOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
 import type { Group, Home } from "./group.ts";
 import { bytesFor, type Interval, layOut, SLOT_ALIGNMENT } from "./memory.ts";
@@ -56,9 +56,7 @@ export class Placement {
     const region = this.#regions.get(value);
     if (region !== undefined) return offsetPlace(this.placeOf(region.pack), region.offset);
     if (value.leaf?.kind === "buffer") return { kind: "leaf", index: value.leaf.index };
-    const place = this.#places.get(value);
-    if (place === undefined) throw internal(`no place for ${value.definition.name} ${formatShape(value.shape)}`);
-    return place;
+    return must(this.#places.get(value), "a value without a place");
   }
 
   /** What is copied behind the last kernel. */

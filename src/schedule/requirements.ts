@@ -1,7 +1,6 @@
 // Requirements: which values must have bytes of their own, whatever it costs, and whose bytes a hand-written kernel binds.
 
-import { internal } from "../errors.ts";
-import { COPY } from "../graph/node.ts";
+import { COPY, type KernelDefinition } from "../graph/node.ts";
 import { sameBytes, type Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import { stridesOf } from "../shape.ts";
@@ -20,13 +19,15 @@ export class Requirements {
     this.#outputs = new Set([...uses.outputs].map(sameBytes));
     for (const value of uses.outputs) this.#require(value);
     for (const value of uses.order) {
-      if (value.definition.kind === "pack")
+      const { definition } = value;
+      if (definition.kind === "pack")
         for (const input of value.inputs) {
           const own = this.#takenOver(input);
           if (own === null) this.#require(input);
           else this.#producers.set(input, own);
         }
-      if (value.definition.kind === "kernel") for (const { base } of this.boundBy(value)) this.#requireBytes(base);
+      if (definition.kind === "kernel")
+        for (const { base } of this.boundBy(value, definition)) this.#requireBytes(base);
     }
   }
 
@@ -46,10 +47,8 @@ export class Requirements {
   }
 
   /** The values whose bytes a hand-written kernel's inputs are. */
-  boundBy({ definition, inputs, attributes }: Value): Strided<Value>[] {
-    if (definition.kind !== "kernel") throw internal("not a kernel");
-    const { program } = definition;
-    const initial = new Set(program.outputs(inputs, attributes).map((output) => output.initial));
+  boundBy({ inputs, attributes }: Value, definition: KernelDefinition): Strided<Value>[] {
+    const initial = new Set(definition.program.outputs(inputs, attributes).map((output) => output.initial));
     return inputs.map((input, i) => {
       const own = initial.has(i) ? this.#takenOver(input) : null;
       return own === null ? definition.source(input) : { base: own, offset: 0, strides: stridesOf(own.shape) };

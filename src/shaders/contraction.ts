@@ -1,6 +1,6 @@
 // Contractions: sums of products whose factors have free axes of their own (matmul, convolutions, all their gradients).
 
-import { internal } from "../errors.ts";
+import { must } from "../errors.ts";
 import {
   addIndex,
   type Condition,
@@ -213,8 +213,7 @@ export function writeContraction(
   isStored: (value: Value) => boolean,
   device: DeviceTraits,
 ): { workgroups: [number, number, number]; workgroupSize: number } {
-  const reduction = group.reductions[0];
-  if (reduction === undefined) throw internal("not a contraction");
+  const reduction = must(group.reductions[0], "not a contraction");
   const { rows, columns, axis, unroll, spread, chunk, width, height } = schedule;
   const sizes = (dims: readonly number[]) => dims.map((i) => group.outer[i] as number);
   const [m, n, batch] = [sizeOf(sizes(contraction.m)), sizeOf(sizes(contraction.n)), sizeOf(sizes(contraction.batch))];
@@ -284,15 +283,13 @@ export function writeContraction(
     conditions: readonly Condition[],
     values: ReadonlyMap<string, Index>,
   ): Operand => {
-    let product: Operand | null = null;
-    for (const f of factors) {
-      const operand = writer.value(
+    const operands = factors.map((f) =>
+      writer.value(
         f.value,
         f.coordinates.map((c) => substitute(c, values)),
-      );
-      product = product === null ? operand : multiply(writer, product, operand);
-    }
-    if (product === null) throw internal("a contraction without factors");
+      ),
+    );
+    const product = operands.reduce((x, y) => multiply(writer, x, y));
     const condition = writer.condition(conditions.map((c) => ({ ...c, index: substitute(c.index, values) })));
     if (condition === null) return product;
     const wide = product.width === 4 || condition.width === 4;
@@ -348,8 +345,7 @@ export function writeContraction(
     }
   };
   if (chunk > 0) {
-    const tile = device.schedules?.throughWorkgroup;
-    if (tile === undefined) throw internal("a schedule without its book");
+    const tile = must(device.schedules?.throughWorkgroup, "a schedule without its book");
     tile(writer, {
       schedule,
       contraction,

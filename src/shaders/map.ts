@@ -1,6 +1,6 @@
 // Map kernels: every element of some outputs as a function of its index.
 
-import { internal } from "../errors.ts";
+import { must } from "../errors.ts";
 import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
 import { stridesOf } from "../shape.ts";
 import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
@@ -30,10 +30,6 @@ export function mapSchedules(standard: MapSchedule, elements: number): MapSchedu
     .map((perThread) => ({ ...standard, perThread }));
 }
 
-function failOutput(): never {
-  throw internal("a map kernel without outputs");
-}
-
 /** Writes the kernel's body and returns its workgroups. */
 export function writeMap(
   writer: Writer,
@@ -58,7 +54,7 @@ export function writeMap(
   });
   for (const { value, at, operand } of results) writer.store(value, at, operand);
   // Asking the buffer for its length keeps sizes out of the text, so that equal work on other sizes shares a pipeline.
-  const first = outputs[0]?.value ?? failOutput();
+  const first = must(outputs[0], "a map kernel without outputs").value;
   const length = `i32(arrayLength(&${writer.bind(first)}))`;
   // In vectors of the schedule, whatever the buffer is an array of: what is written beyond its end may land in its last element.
   const width = writer.isVector(first) ? 4 : 1;

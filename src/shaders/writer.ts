@@ -1,7 +1,7 @@
 // Writes WGSL: scopes, names, bindings, and the value of any inline expression at given coordinates.
 
 import type { DType } from "../dtype.ts";
-import { internal } from "../errors.ts";
+import { internal, must } from "../errors.ts";
 import { forLanes, takeLanes } from "../graph/helpers.ts";
 import {
   addIndex,
@@ -106,8 +106,7 @@ export class Writer {
 
   /** Closes the innermost scope and writes it as `head { … }` into the one around it. */
   close(head: string): void {
-    const scope = this.#scopes.pop();
-    if (scope === undefined) throw internal("no scope to close");
+    const scope = must(this.#scopes.pop(), "no scope to close");
     this.line(`${head} {`);
     for (const text of scope.lines) this.line(`  ${text}`);
     this.line("}");
@@ -147,9 +146,7 @@ export class Writer {
   }
 
   #scope(depth: number): Scope {
-    const scope = this.#scopes[depth];
-    if (scope === undefined) throw internal(`no scope ${depth}`);
-    return scope;
+    return must(this.#scopes[depth], "no such scope");
   }
 
   #recall(key: string): Operand | undefined {

@@ -229,6 +229,26 @@ test("what depends on an overwritten parameter is stale; the loss and what was r
   assert.ok(Number.isFinite(await step(again.x, again.y).loss.item()), "and training goes on");
 });
 
+test("what follows from an assigned value can be read piece by piece, as long as the value is there", async () => {
+  const x = tensor([1, 2, 3]);
+  const w = tensor([1, 1, 1]);
+  const given = x.mul(2);
+  w.assign(given);
+  const [total, mean, next] = [w.sum(), w.mean(), w.add(1)];
+  assert.is(await total.item(), 12);
+  given.dispose();
+  assert.is(await mean.item(), 4);
+  assert.equal([...(await w.data())], [2, 4, 6]);
+  w.assign(w.mul(10));
+  assert.equal([...(await w.data())], [20, 40, 60]);
+  // Overwritten, but what it was made of is still there.
+  assert.equal([...(await next.data())], [3, 5, 7]);
+  const last = w.sub(1);
+  w.assign(0);
+  await realize(w);
+  assert.instance(await failure(() => last.data()), StaleTensorError);
+});
+
 test("a loss is computed with the gradients that are read of it, and forgotten then", async () => {
   const weight = tensor([2, 3], { requiresGrad: true });
   for (let i = 0; i < 3; i++) {

@@ -15,7 +15,7 @@ import {
 } from "../../src/index.ts";
 
 /** xorshift32: the same program for the same seed. */
-class Dice {
+export class Dice {
   #state: number;
 
   constructor(seed: number) {
