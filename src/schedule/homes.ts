@@ -236,30 +236,30 @@ export class Homes {
       this.#reaches.set(value, this.reach(input));
     } else if (!this.#homes.has(value) && value.leaf === null) {
       // Who has been placed already, reading it inline, has to wait for its kernel: that must not wait for theirs.
-      const readers = [...this.outsideReaders(value, null).keys()];
-      const needs = [...this.reach(value)];
-      if (readers.some((r) => r instanceof Group && needs.some((group) => group.dependsOn(r)))) return;
+      const { groups, inline } = this.#readersOf(value);
+      const needs = this.reach(value);
+      if (groups.some((reader) => [...needs].some((group) => group.dependsOn(reader)))) return;
       this.#requirements.add(value);
-      this.#settle(value, readers.length > 0 ? this.#newMapHome(value) : this.#mapHome(value, this.reach(value)));
-      this.#tellReaders(value);
+      const home = groups.length > 0 ? this.#newMapHome(value) : this.#mapHome(value, needs);
+      this.#settle(value, home);
+      for (const reader of groups) reader.runAfter(home.group);
+      for (const reader of inline) this.#reaches.set(reader, new Set([...this.reach(reader), home.group]));
     }
   }
 
-  /** What has been placed as a reader of `value` inline learns that it is read from a kernel's buffer. */
-  #tellReaders(value: Value): void {
-    const group = this.#homes.get(value)?.group as Group;
+  /** What has been placed already that reads `value` inline: groups, and values that are computed inline themselves. */
+  #readersOf(value: Value): { groups: Group[]; inline: Value[] } {
+    const groups = new Set<Group>();
     const seen = new Set<Value>([value]);
     for (const v of seen) {
       for (const user of this.#uses.of(v)) {
         const home = this.#homes.get(user);
-        if (home !== undefined) home.group.runAfter(group);
-        else if (this.#reductions.isAbsorbed(user)) seen.add(user);
-        else if (this.#reaches.has(user)) {
-          this.#reaches.set(user, new Set([...this.reach(user), group]));
-          seen.add(user);
-        }
+        if (home !== undefined) groups.add(home.group);
+        else if (this.#reductions.isAbsorbed(user) || this.#reaches.has(user)) seen.add(user);
       }
     }
+    seen.delete(value);
+    return { groups: [...groups], inline: [...seen].filter((v) => this.#reaches.has(v)) };
   }
 
   /** A group among those reached in which `value` can be computed at the same element. */
