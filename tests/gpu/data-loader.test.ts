@@ -320,6 +320,8 @@ own("samples that do not fit together are refused", async () => {
     collect(new DataLoader({ length: samples.length, get: (i) => [samples[i]] }, { batchSize: samples.length }));
   assert.match(await rejection(of([[1], [1, 2]]), ShapeError), /equal shapes, got \[1\] and \[2\] in field 0/);
   assert.match(await rejection(of([[[1], [1, 2]]]), ShapeError), /ragged/);
+  // As many numbers as a regular array would have.
+  assert.match(await rejection(of([[[1, 2], [3], [4, 5, 6]]]), ShapeError), /ragged/);
   assert.match(await rejection(of([1, [1]]), WgradError), /of one kind/);
   assert.match(await rejection(of(["a"]), WgradError), /field 0 must be a number.*got string.*collate/);
 });
