@@ -14,11 +14,6 @@ import { reciprocal } from "./ops/exponential.ts";
 import { any } from "./ops/reduction-ops.ts";
 import { keepLoss } from "./pending.ts";
 
-/** After PyTorch's list of ops for float32, as far as they are functions of single elements. */
-const WIDE: ReadonlySet<string> = new Set(
-  "acos asin cosh erfinv exp exp2 expm1 log log10 log1p log2 pow reciprocal rsqrt sinh softplus square tan".split(" "),
-);
-
 /**
  * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products
  * take f16 operands (their sums are f32 inside), losses, norms, softmax, sums, exponentials and logarithms f32; all else takes what comes.
@@ -38,7 +33,7 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
       { op: "autocast" },
     );
   }
-  const result = withAutocast(dtype === "f16" ? WIDE : null, fn);
+  const result = withAutocast(dtype === "f16", fn);
   if (result instanceof Promise)
     throw new TypeError("autocast: the function must be synchronous; await what it returns instead.");
   return result;

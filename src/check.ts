@@ -1,10 +1,10 @@
 // Checks of arguments and options, with errors that name who was called: what layers, optimizers, data and all else share with the ops.
 
 import { ShapeError } from "./errors.ts";
-import { checkOptions, printed } from "./ops/define.ts";
+import { printed } from "./ops/define.ts";
 import type { Shape } from "./shape.ts";
 
-export { checkChoice } from "./ops/arguments.ts";
+export { checkChoice, withDefaults } from "./ops/arguments.ts";
 export { checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
 export { sameShape, sizeOf } from "./shape.ts";
 
@@ -22,22 +22,6 @@ export function checkFinite(op: string, name: string, value: number): number {
 /** Demands a function. */
 export function checkFunction(op: string, name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(`${op}: ${name} must be a function, got ${printed(value)}.`);
-}
-
-/** Options as given or, where they are left out, by default. */
-type Complete<Given, Defaults> = {
-  [K in keyof Defaults]: Defaults[K] | (K extends keyof Given ? NonNullable<Given[K]> : never);
-};
-
-/** The options that have `defaults`; throws where one is given that is neither among these nor named in `others`. */
-export function withDefaults<
-  Given extends object,
-  Defaults extends { readonly [K in keyof Given]?: Given[K] | null | undefined },
->(op: string, options: Given | undefined, defaults: Defaults, ...others: string[]): Complete<Given, Defaults> {
-  checkOptions(op, options, [...Object.keys(defaults), ...others]);
-  const given = (options ?? {}) as Defaults;
-  const entries = Object.entries(defaults).map(([name, value]) => [name, given[name as keyof Defaults] ?? value]);
-  return Object.fromEntries(entries) as Complete<Given, Defaults>;
 }
 
 /** An error about the shapes of tensors. */

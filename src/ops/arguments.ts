@@ -90,25 +90,35 @@ export function checkSizes(op: string, name: string, value: Size, count: number,
   return value.map((n: number) => checkWhole(op, name, n, least));
 }
 
+/** Options as given or, where they are left out, by default. */
+export type Complete<Given, Defaults> = {
+  [K in keyof Defaults]: Defaults[K] | (K extends keyof Given ? NonNullable<Given[K]> : never);
+};
+
+/** The options that have `defaults`; throws where one is given that is neither among these nor named in `others`. */
+export function withDefaults<
+  Given extends object,
+  Defaults extends { readonly [K in keyof Given]?: Given[K] | null | undefined },
+>(op: string, options: Given | undefined, defaults: Defaults, ...others: string[]): Complete<Given, Defaults> {
+  checkOptions(op, options, [...Object.keys(defaults), ...others]);
+  const given = (options ?? {}) as Defaults;
+  const entries = Object.entries(defaults).map(([name, value]) => [name, given[name as keyof Defaults] ?? value]);
+  return Object.fromEntries(entries) as Complete<Given, Defaults>;
+}
+
 /** What an op's options are once `defaults` stand in for those left out. */
 export type Filled<Options, Defaults> = {
   readonly [Name in keyof Options]-?: Exclude<Options[Name], null | undefined> | Defaults[Name & keyof Defaults];
 };
 
-/**
- * The options of an op, with `defaults` for those that are left out. Throws for one that has no default there, and where the default is a number and
- * the option is none.
- */
+/** The same of an op, whose options all have defaults. Throws also where the default is a number and the option is none. */
 export function filled<
   Options extends object,
   const Defaults extends { readonly [Name in keyof Options]-?: Options[Name] | null },
 >(op: string, options: Options, defaults: Defaults): Filled<Options, Defaults> {
-  checkOptions(op, options, Object.keys(defaults));
-  const all: Record<string, unknown> = { ...defaults };
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || value === null) continue;
-    all[name] = typeof all[name] === "number" ? checkNumber(op, name, value) : value;
-  }
+  const all = withDefaults(op, options as Readonly<Record<string, unknown>>, defaults as Record<string, unknown>);
+  for (const [name, value] of Object.entries(defaults))
+    if (typeof value === "number") checkNumber(op, name, all[name] as number);
   return all as Filled<Options, Defaults>;
 }
 

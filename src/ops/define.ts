@@ -1,7 +1,7 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
 import { castNumber, type DType, isFloat, numberDType, promote } from "../dtype.ts";
-import { isWide } from "../graph/autocast.ts";
+import { isAutocasting } from "../graph/autocast.ts";
 import {
   constantNode,
   type Derivative,
@@ -174,6 +174,8 @@ interface ElementwiseOptions {
   readonly cost?: number;
   /** Of integers, whether the result depends on the operands modulo 2^32 alone. */
   readonly modular?: boolean;
+  /** It leaves f16's range or loses its digits, and takes f32 under autocast. After PyTorch's list of ops. */
+  readonly wide?: true;
   /** See `ElementwiseDefinition`. */
   readonly absorbing?: number;
 }
@@ -211,7 +213,7 @@ function recordElementwise(
   operands: Operand[],
 ): Tensor {
   let promoted = promoteOperands(definition.name, operands);
-  if (promoted === "f16" && isWide(definition.name)) promoted = "f32";
+  if (promoted === "f16" && options.wide === true && isAutocasting()) promoted = "f32";
   const { operand, result } = options.dtype(definition.name, promoted);
   const inputs = operands.map((x) => convert(definition.name, x, operand, options.modular));
   return record(definition, inputs, broadcast(definition.name, inputs), result);

@@ -118,6 +118,7 @@ export const LOG1P: readonly string[] = [...LOG, LOG1P_TEXT];
 
 /** Natural exponential, eˣ. */
 export const exp: Unary = realFunction("exp", {
+  wide: true,
   helpers: EXP,
   reference: (x) => Math.exp(x as number),
   derivative: (g, out) => [mul(g, out)],
@@ -126,6 +127,7 @@ export const exp: Unary = realFunction("exp", {
 
 /** 2ˣ; exact for whole x. */
 export const exp2: Unary = realFunction("exp2", {
+  wide: true,
   helpers: [SCALE, EXP_CORE, EXP2_TEXT],
   reference: (x) => 2 ** (x as number),
   derivative: (g, out) => [mul(g, mul(out, Math.LN2))],
@@ -134,6 +136,7 @@ export const exp2: Unary = realFunction("exp2", {
 
 /** eˣ - 1, exact for small x. */
 export const expm1: Unary = realFunction("expm1", {
+  wide: true,
   helpers: EXPM1,
   reference: (x) => Math.expm1(x as number),
   // Not out + 1, which has lost its digits where out is near -1.
@@ -143,6 +146,7 @@ export const expm1: Unary = realFunction("expm1", {
 
 /** Natural logarithm; -∞ at 0, NaN below. */
 export const log: Unary = realFunction("log", {
+  wide: true,
   helpers: LOG,
   reference: (x) => Math.log(x as number),
   derivative: (g, _out, [x]) => [trueDivide(g, x as Tensor)],
@@ -151,6 +155,7 @@ export const log: Unary = realFunction("log", {
 
 /** Binary logarithm; exact for powers of two. */
 export const log2: Unary = realFunction("log2", {
+  wide: true,
   helpers: [...LOG_PARTS, LOG2_TEXT],
   reference: (x) => Math.log2(x as number),
   derivative: (g, _out, [x]) => [trueDivide(mul(g, Math.LOG2E), x as Tensor)],
@@ -159,6 +164,7 @@ export const log2: Unary = realFunction("log2", {
 
 /** Decimal logarithm. */
 export const log10: Unary = realFunction("log10", {
+  wide: true,
   helpers: [...LOG_PARTS, LOG10_TEXT],
   reference: (x) => Math.log10(x as number),
   derivative: (g, _out, [x]) => [trueDivide(mul(g, Math.LOG10E), x as Tensor)],
@@ -167,6 +173,7 @@ export const log10: Unary = realFunction("log10", {
 
 /** log(1 + x), exact for small x. */
 export const log1p: Unary = realFunction("log1p", {
+  wide: true,
   helpers: LOG1P,
   reference: (x) => Math.log1p(x as number),
   derivative: (g, _out, [x]) => [trueDivide(g, add(x as Tensor, 1))],
@@ -184,6 +191,7 @@ export const sqrt: Unary = unary("sqrt", {
 
 /** 1 / √x. */
 export const rsqrt: Unary = unary("rsqrt", {
+  wide: true,
   dtype: floating,
   wgsl: (_t, x) => `inverseSqrt(${x})`,
   reference: (x) => 1 / Math.sqrt(x as number),
@@ -193,6 +201,7 @@ export const rsqrt: Unary = unary("rsqrt", {
 
 /** x². Integers stay integers. */
 export const square: Unary = unary("square", {
+  wide: true,
   dtype: arithmetic,
   wgsl: (_t, x) => `${x} * ${x}`,
   reference: (x) => (x as number) * (x as number),
@@ -210,6 +219,7 @@ export const cube: Unary = unary("cube", {
 
 /** 1 / x. */
 export const reciprocal: Unary = unary("reciprocal", {
+  wide: true,
   dtype: floating,
   wgsl: (t, x) => `${t.float(1)} / ${x}`,
   reference: (x) => 1 / (x as number),

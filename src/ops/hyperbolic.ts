@@ -62,6 +62,7 @@ const ATANH_TEXT = `fn atanh_f32(x: f32) -> f32 {
 
 /** Hyperbolic sine. */
 export const sinh: Unary = realFunction("sinh", {
+  wide: true,
   helpers: [...EXP, SINH_TEXT],
   reference: (x) => Math.sinh(x as number),
   derivative: (g, _out, [x]) => [mul(g, cosh(x as Tensor))],
@@ -70,6 +71,7 @@ export const sinh: Unary = realFunction("sinh", {
 
 /** Hyperbolic cosine. */
 export const cosh: Unary = realFunction("cosh", {
+  wide: true,
   helpers: [...EXP, COSH_TEXT],
   reference: (x) => Math.cosh(x as number),
   derivative: (g, _out, [x]) => [mul(g, sinh(x as Tensor))],

@@ -54,6 +54,7 @@ export const logSigmoid: Unary = unary("logSigmoid", {
 });
 
 const scaledSoftplus = elementwise("softplus", {
+  wide: true,
   dtype: floating,
   wgsl: (t, x, beta, threshold) => t.call("softplus_scaled", x as string, beta as string, threshold as string),
   helpers: SOFTPLUS,

@@ -163,6 +163,7 @@ export const erfc: Unary = realFunction("erfc", {
 
 /** Inverse of erf on -1 … 1; ±∞ at the ends, NaN beyond. */
 export const erfinv: Unary = realFunction("erfinv", {
+  wide: true,
   helpers: [...LOG1P, ERFINV_TEXT],
   reference: (x) => erfinvReference(x as number),
   derivative: (g, out) => [mul(mul(g, Math.sqrt(Math.PI) / 2), exp(square(out)))],

@@ -182,6 +182,7 @@ export const cos: Unary = realFunction("cos", {
 
 /** Tangent; x in radians. */
 export const tan: Unary = realFunction("tan", {
+  wide: true,
   helpers: [...REDUCTION, TAN_TEXT],
   reference: (x) => Math.tan(x as number),
   derivative: (g, out) => [mul(g, add(square(out), 1))],
@@ -190,6 +191,7 @@ export const tan: Unary = realFunction("tan", {
 
 /** Inverse sine, in -π/2 … π/2; NaN beyond ±1. */
 export const asin: Unary = realFunction("asin", {
+  wide: true,
   helpers: [SPECIAL_VALUES, ASIN_TEXT],
   reference: (x) => Math.asin(x as number),
   derivative: (g, _out, [x]) => [mul(g, rsqrt(sub(1, square(x as Tensor))))],
@@ -198,6 +200,7 @@ export const asin: Unary = realFunction("asin", {
 
 /** Inverse cosine, in 0 … π; NaN beyond ±1. */
 export const acos: Unary = realFunction("acos", {
+  wide: true,
   helpers: [SPECIAL_VALUES, ASIN_TEXT],
   reference: (x) => Math.acos(x as number),
   derivative: (g, _out, [x]) => [neg(mul(g, rsqrt(sub(1, square(x as Tensor)))))],
