@@ -244,6 +244,14 @@ test("gradients through long chains are cut into kernels that bind no more than 
     ],
   ];
   for (const [name, count, most] of cases) assert.ok(count <= most, `${name}: ${count} kernels`);
+  // States that are read inline before they are stored: what has read them must wait for their kernels.
+  for (const steps of [5, 8, 12]) {
+    const rate = parameter(2);
+    let y = input(2);
+    for (let i = 0; i < steps; i++) y = rate.mul(y).mul(input(2).sub(y));
+    const count = kernels(...grad(y.sum(), [rate]));
+    assert.ok(count <= 4 * steps, `the logistic map with a tensor for each of ${steps} steps: ${count} kernels`);
+  }
   // Three numbers that depend on each other, with few buffers for each kernel.
   const rho = parameter(2);
   let [a, b, c] = [input(2), input(2), input(2)];
