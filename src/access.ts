@@ -2,24 +2,23 @@
 
 import { leafGradients } from "./autograd/backward.ts";
 import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
-import { checkDevice, dataBytes, flush, openDevice, readBytes, submit, synchronize } from "./engine.ts";
-import { Storage } from "./graph/storage.ts";
-import type { Tensor } from "./graph/tensor.ts";
-import { withGrad } from "./graph/tensor.ts";
+import { checkDevice, dataBytes, flush, openDevice, readBytes, synchronize } from "./engine.ts";
+import type { Node } from "./graph/node.ts";
+import { Cell } from "./graph/storage.ts";
+import { internally, type Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { cast, convert, expectTensor } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
 import { expand } from "./ops/views.ts";
-import { addGradients, keepLoss, markAssigned, noteGradients } from "./pending.ts";
-import { opError, sameShape, shapeError, sizeOf } from "./shape.ts";
+import { addGradients, isAssigned, keepLoss, markAssigned, noteGradients, unmarkAssigned } from "./pending.ts";
+import { opError, sameShape, shapeError } from "./shape.ts";
 
 /** Nested arrays of numbers, as deep as the tensor has dims. */
 export type Nested = number | boolean | Nested[];
 
 /** The elements in row-major order: f16 as Float32Array, bool as Uint8Array. */
 export async function data(x: Tensor): Promise<DataArray> {
-  const { node } = x;
-  return decode(await readBytes(node), node.dtype, sizeOf(node.shape));
+  return decode(await readBytes(x), x.dtype, x.numel);
 }
 
 /** The one element of `x` (1 or 0 for bool). Rejects with a ShapeError where there is not just one. */
@@ -72,22 +71,24 @@ export function detach(x: Tensor): Tensor {
 
 /**
  * Adds d(x)/d(leaf) into `.grad` of every leaf with requiresGrad. `x` must be a scalar, or `gradient` has its shape.
- * The value of `x` stays readable after the next `optimizer.step()`.
+ * The value of `x` is computed with the next `optimizer.step()`.
  */
 export function backward(x: Tensor, gradient?: Tensor): void {
   expectTensor("backward", x);
-  const found = leafGradients(x, gradient);
-  withGrad(false, () => addGradients(found));
-  noteGradients(found.keys());
-  keepLoss(
-    x.node,
-    [...found.values()].map((g) => g.node),
-  );
+  internally(() => {
+    const found = leafGradients(x, gradient);
+    withGrad(false, () => addGradients(found));
+    noteGradients(found.keys());
+    keepLoss(
+      x.node,
+      [...found.values()].map((g) => g.node),
+    );
+  });
 }
 
 /**
- * Gives a state tensor (parameter, buffer, optimizer state) a new value from here on; lazily, in place at the next submit.
- * Tensors computed from the old value go stale with it. Throws a ShapeError where `value` doesn't broadcast to `x`.
+ * Gives a tensor a new value from here on; lazily, at the next submit. Tensors computed from the old value keep it.
+ * Throws a ShapeError where `value` doesn't broadcast to `x`.
  */
 export function assign(x: Tensor, value: Tensor | number): Tensor {
   expectTensor("assign", x);
@@ -95,32 +96,39 @@ export function assign(x: Tensor, value: Tensor | number): Tensor {
   if (old.leaf === null && old.requiresGrad) {
     throw opError`assign: only leaves have a value of their own, this tensor is the result of an op.`;
   }
-  withGrad(false, () => {
-    const given =
-      typeof value === "number" ? convert("assign", value, x.dtype) : expectTensor("assign", value, "the value");
-    if (given.ndim > x.ndim || !given.shape.every((n, i) => n === 1 || n === x.shape[x.ndim - given.ndim + i])) {
-      throw shapeError`assign: the value must broadcast to the tensor's shape, got ${given.shape} for ${x.shape}.`;
-    }
-    let next = cast(given, x.dtype);
-    if (!sameShape(next.shape, x.shape)) next = expand(next, x.shape);
-    if (next.node === old) return;
-    if (x.slot === null) {
-      x.slot = { storage: new Storage(dataBytes(x), null), offset: 0, shape: x.shape };
-      const trace = currentTrace();
-      if (trace !== null) trace.unsettled = true;
-    }
-    // A node of its own: neither a parameter's mark as leaf nor its place in the slot may reach one that others hold.
-    x.replaceNode(detached(next).node);
-    markAssigned(x);
-    const { shared, byteLength } = x.slot.storage;
-    if (shared === null) return;
-    if (dataBytes(x) === byteLength)
-      shared.parts(x).forEach((part, i) => {
-        shared.tensors[i]?.replaceNode(detached(part).node);
-      });
-    else if (currentTrace() === null) submit();
-  });
+  internally(() => withGrad(false, () => assignTo(x, old, value)));
   return x;
+}
+
+function assignTo(x: Tensor, old: Node, value: Tensor | number): void {
+  const given =
+    typeof value === "number" ? convert("assign", value, x.dtype) : expectTensor("assign", value, "the value");
+  if (given.ndim > x.ndim || !given.shape.every((n, i) => n === 1 || n === x.shape[x.ndim - given.ndim + i])) {
+    throw shapeError`assign: the value must broadcast to the tensor's shape, got ${given.shape} for ${x.shape}.`;
+  }
+  let next = cast(given, x.dtype);
+  if (!sameShape(next.shape, x.shape)) next = expand(next, x.shape);
+  if (next.node === old) return;
+  if (x.slot === null) {
+    x.slot = { cell: new Cell(dataBytes(x), x.dtype), offset: 0, shape: x.shape };
+    const trace = currentTrace();
+    if (trace !== null) trace.unsettled = true;
+  }
+  const { shared } = x.slot.cell;
+  if (shared !== null && x !== shared.whole && isAssigned(shared.whole)) {
+    // From here on each tensor has a value of its own.
+    unmarkAssigned(shared.whole);
+    for (const part of shared.tensors) markAssigned(part, part.lastNode);
+  }
+  // A node of its own: neither a parameter's mark as leaf nor its place in the slot may reach one that others hold.
+  x.replaceNode(detached(next).node);
+  markAssigned(x, old);
+  if (x !== shared?.whole) return;
+  shared.parts(x).forEach((part, i) => {
+    const tensor = shared.tensors[i] as Tensor;
+    unmarkAssigned(tensor);
+    tensor.replaceNode(detached(part).node);
+  });
 }
 
 /**

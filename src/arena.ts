@@ -3,20 +3,21 @@
 import { flush } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
-import { type Shared, type Slot, Storage } from "./graph/storage.ts";
-import { outsideScopes, Tensor } from "./graph/tensor.ts";
+import { Cell, type Shared, type Slot, Storage } from "./graph/storage.ts";
+import { handleOn, outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
 import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
-import { pack, slotLength } from "./ops/memory.ts";
+import { detach, pack, slotLength } from "./ops/memory.ts";
 import { reshape, strided } from "./ops/views.ts";
-import { markAssigned, unmarkAssigned } from "./pending.ts";
+import { isAssigned, markAssigned, unmarkAssigned } from "./pending.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */
 export function stateTensor(shape: Shape, initial: number): Tensor {
-  const storage = new Storage(sizeOf(shape) * 4, initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial));
-  storage.blank = initial === 0;
-  return outsideScopes(() => new Tensor(sourceNode(storage, 0, shape, "f32"), { storage, offset: 0, shape }));
+  const host = initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial);
+  const cell = new Cell(sizeOf(shape) * 4, "f32", host);
+  cell.storage.blank = initial === 0;
+  return outsideScopes(() => new Tensor(sourceNode(cell.storage, 0, shape, "f32"), { cell, offset: 0, shape }));
 }
 
 /** The vectors that `parts` has cut up, by the parts' nodes. */
@@ -27,8 +28,7 @@ const BLOCK = 64;
 
 /** A buffer that holds several f32 leaves; `flat` is the vector over all of it. */
 export class Arena implements Shared {
-  /** All elements in one dimension; assigning to it updates every tensor. Elements between the slots mean nothing. */
-  readonly flat: Tensor;
+  readonly #flat: Tensor;
   readonly #tensors: readonly Tensor[];
   readonly #offsets: readonly number[];
   readonly #length: number;
@@ -48,24 +48,41 @@ export class Arena implements Shared {
     });
     this.#tensors = tensors;
     this.#length = length;
-    this.flat = stateTensor([length], initial ?? 0);
-    const { storage } = this.flat.slot as Slot;
-    storage.shared = this;
-    if (initial === null) storage.blank = false;
+    this.#flat = stateTensor([length], initial ?? 0);
+    const { cell } = this.#flat.slot as Slot;
+    cell.shared = this;
+    if (initial === null) cell.storage.blank = false;
     tensors.forEach((t, i) => {
       const offset = 4 * (this.#offsets[i] as number);
-      const value = initial === null ? t.node : sourceNode(storage, offset, t.shape, "f32");
+      const { node } = t;
       unmarkAssigned(t);
-      t.slot = { storage, offset, shape: t.shape };
-      t.replaceNode(value);
-      if (initial === null) markAssigned(t);
+      t.slot = { cell, offset, shape: t.shape };
+      if (initial !== null) t.rebind();
+      else {
+        // A node of its own, which the slot will hold.
+        t.replaceNode(detach(handleOn(node)).lastNode);
+        markAssigned(t, node);
+      }
     });
     if (initial === null) flush([], null);
   }
 
+  /** The vector, which does not follow what single tensors have been assigned. */
+  get whole(): Tensor {
+    return this.#flat;
+  }
+
+  /** All elements in one dimension; assigning to it updates every tensor. Elements between the slots mean nothing. */
+  get flat(): Tensor {
+    // Values that single tensors have been given are not in the buffer yet.
+    if (this.#tensors.some(isAssigned) && !isAssigned(this.#flat))
+      withGrad(false, () => this.#flat.replaceNode(this.collect(this.#tensors).node));
+    return this.#flat;
+  }
+
   /** The arena that `tensor` lives in, if it does. */
   static of(tensor: Tensor): Arena | null {
-    const shared = tensor.slot?.storage.shared;
+    const shared = tensor.slot?.cell.shared;
     return shared instanceof Arena ? shared : null;
   }
 

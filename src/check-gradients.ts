@@ -43,7 +43,7 @@ export async function checkGradients(
         op: "checkGradients",
       });
   }
-  const values = await Promise.all(inputs.map(async (x) => new Float32Array(await readBytes(x.node))));
+  const values = await Promise.all(inputs.map(async (x) => new Float32Array(await readBytes(x))));
   const leaf = (array: Float32Array, shape: readonly number[]) => {
     const tensor = new Tensor(sourceNode(new Storage(array.byteLength, array), 0, shape, "f32"));
     tensor.requiresGrad = true;
@@ -59,7 +59,7 @@ export async function checkGradients(
     });
   // What depends on no input has the gradient zero.
   const analytic = output.requiresGrad
-    ? await Promise.all(gradients(output, leaves).map(async (g) => new Float32Array(await readBytes(g.node))))
+    ? await Promise.all(gradients(output, leaves).map(async (g) => new Float32Array(await readBytes(g))))
     : values.map((list) => new Float32Array(list.length));
   const reports: GradientReport["inputs"][number][] = [];
   for (const [i, original] of values.entries()) {
@@ -70,7 +70,7 @@ export async function checkGradients(
         const moved = original.slice();
         moved[k] = (moved[k] as number) + delta;
         const exact = moved[k] as number;
-        return { x: exact, y: new Float32Array(await readBytes(fn(...at(i, moved)).node))[0] as number };
+        return { x: exact, y: new Float32Array(await readBytes(fn(...at(i, moved))))[0] as number };
       };
       const [high, low] = [await evaluate(epsilon), await evaluate(-epsilon)];
       const numeric = (high.y - low.y) / (high.x - low.x);

@@ -1,12 +1,12 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
 import { checkFunction } from "./check.ts";
-import { dataBytes, flush, type Job, makeJob, start, submit } from "./engine.ts";
+import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit } from "./engine.ts";
 import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
-import { Storage } from "./graph/storage.ts";
-import { handleOn, Tensor } from "./graph/tensor.ts";
+import { type Cell, Storage } from "./graph/storage.ts";
+import { collectTensors, handleOn, Tensor } from "./graph/tensor.ts";
 import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
 import { copy } from "./ops/memory.ts";
 import { abandonAssigned, gatherRequests, isPending, settleAssigned, takeLosses } from "./pending.ts";
@@ -22,10 +22,10 @@ export type Nested =
   | readonly Nested[]
   | { readonly [name: string]: Nested };
 
-/** A tensor from outside as it was when the step was traced: the place of its state, or its value where it has none. */
+/** A tensor from outside as it was when the step was traced: where its state lives, or its value where it has none. */
 interface State {
   readonly tensor: Tensor;
-  readonly storage: Storage | null;
+  readonly cell: Cell | null;
   readonly node: Node;
   readonly requiresGrad: boolean;
 }
@@ -88,25 +88,40 @@ export function compile<Arguments extends readonly unknown[], Result>(
     // What is pending belongs before the step, not into it.
     if (isPending()) submit();
     const nodes = inputs.map((t) => t.node);
-    if (nodes.some((n) => !isRealized(n))) flush(nodes, null);
-    const known = compiled.get(signature);
-    if (known !== undefined && isValid(known)) return replay(known, nodes) as Result;
-    const { made, result } = traceStep(step, rebuild, inputs, nodes);
-    if (!made.trace.unsettled) compiled.set(signature, made);
-    return result as Result;
+    const unknown = nodes.filter((node) => !isRealized(node));
+    // An argument that is computed for one call alone need not be kept beyond it.
+    const passing = new Set(unknown.filter((node) => !node.seen));
+    if (unknown.length > 0) {
+      flush(nodes, null, { remember: true });
+      for (const node of unknown) if (!passing.has(node)) node.forget();
+    }
+    try {
+      const known = compiled.get(signature);
+      if (known !== undefined && isValid(known)) return replay(known, nodes) as Result;
+      const { made, result } = traceStep(step, rebuild, inputs, nodes);
+      if (!made.trace.unsettled) compiled.set(signature, made);
+      return result as Result;
+    } finally {
+      for (const node of passing) {
+        const { storage } = node;
+        node.put(null, 0);
+        if (storage?.holders === 0) storage.free();
+      }
+    }
   };
 }
 
 /** Whether everything is as it was found when the step was traced. */
-function isValid({ state, trace, captured }: Compiled): boolean {
+function isValid({ state, trace, captured, argumentOf }: Compiled): boolean {
   return (
     state.every(
-      ({ tensor, storage, node, requiresGrad }) =>
+      ({ tensor, cell, node, requiresGrad }) =>
         !tensor.disposed &&
-        (storage === null ? tensor.slot === null && tensor.node === node : tensor.slot?.storage === storage) &&
+        (cell === null ? tensor.slot === null && tensor.node === node : tensor.slot?.cell === cell) &&
         tensor.requiresGrad === requiresGrad,
     ) &&
-    captured.scalars.every(({ storage }) => storage?.host !== null) &&
+    captured.buffers.every(({ storage }, i) => argumentOf[i] !== -1 || present(storage).freed === false) &&
+    captured.scalars.every(({ storage }) => storage !== null && present(storage).host !== null) &&
     trace.guards.every((holds) => holds())
   );
 }
@@ -118,6 +133,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   nodes: readonly Node[],
 ): { made: Compiled; result: unknown } {
   const trace = newTrace(lastNode());
+  const made: Tensor[] = [];
   const placeholders = inputs.map((t) => {
     const storage = new Storage(Math.max(dataBytes(t), 8), null);
     const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype));
@@ -125,18 +141,23 @@ function traceStep<Arguments extends readonly unknown[], Result>(
     return { storage, placeholder };
   });
   try {
-    const returned = withTrace(trace, () =>
-      step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
+    const returned = collectTensors(made, () =>
+      withTrace(trace, () =>
+        step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
+      ),
     );
-    if (returned instanceof Promise)
+    if (returned instanceof Promise) {
+      returned.catch(() => undefined);
       throw new WgradError("compile: the function must be synchronous; await what it returns instead.", {
         op: "compile",
       });
+    }
     return firstRun(
       trace,
       returned,
       placeholders.map(({ storage }) => storage),
       nodes,
+      made,
     );
   } catch (error) {
     // What was recorded must not be left for the next submit.
@@ -144,7 +165,8 @@ function traceStep<Arguments extends readonly unknown[], Result>(
     throw error;
   } finally {
     takeLosses();
-    // What was made of the placeholders has a value in the step alone.
+    // Nobody may ask for what was made meanwhile: it has a value in the step alone.
+    for (const tensor of made) tensor.letGo();
     for (const { storage } of placeholders) storage.lose(ONLY_TRACED);
   }
 }
@@ -155,13 +177,14 @@ function firstRun(
   returned: unknown,
   placeholders: readonly Storage[],
   nodes: readonly Node[],
+  traced: readonly Tensor[],
 ): { made: Compiled; result: unknown } {
   takeLosses();
   // What was recorded before the step is not part of it.
   flush(
     [...trace.inputs].flatMap(({ disposed, node }) => (disposed || node.id > trace.start ? [] : [node])),
     null,
-    true,
+    { only: true },
   );
   const outputs: Tensor[] = [];
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
@@ -177,9 +200,9 @@ function firstRun(
   const state = [...outside].flatMap((tensor): State[] => {
     if (tensor.disposed) return [];
     const { node, slot, requiresGrad } = tensor;
-    return [{ tensor, storage: slot?.storage ?? null, node, requiresGrad }];
+    return [{ tensor, cell: slot?.cell ?? null, node, requiresGrad }];
   });
-  const job = jobOf(captured);
+  const job = jobOf(captured, gathered.assigned);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
     return { node, request: requests.findIndex((r) => r.slot === null && r.node === node), tensor };
@@ -195,7 +218,7 @@ function firstRun(
     results,
   };
   const own = apartFrom(gathered.assigned, nodes);
-  settleAssigned(gathered.assigned);
+  for (const tensor of traced) tensor.letGo();
   return { made, result: run(made, job, own) };
 }
 
@@ -205,27 +228,27 @@ const ONLY_TRACED = new StaleTensorError(
 
 /** The arguments, copied where the step overwrites what they lie in. */
 function apartFrom(assigned: readonly Tensor[], nodes: readonly Node[]): readonly Node[] {
-  const written = new Set(assigned.map(({ slot }) => slot?.storage));
-  const own = nodes.map((node, i) => (written.has(node.storage as Storage) ? copy(handleOn(node), i).node : node));
-  if (own.some((node, i) => node !== nodes[i])) flush(own, null, true);
+  const written = new Set(assigned.map(({ slot }) => slot?.cell.storage));
+  const own = nodes.map((node, i) => (written.has(node.storage as Storage) ? copy(handleOn(node), i).lastNode : node));
+  if (own.some((node, i) => node !== nodes[i])) flush(own, null, { only: true });
   return own;
 }
 
 /** A job for one call, with memory of its own for what it returns. */
-function jobOf(captured: Capture): Job {
+function jobOf(captured: Capture, assigned: readonly Tensor[]): Job {
   const nothing = (): void => undefined;
-  const outputs = captured.requests.map(({ node, slot }) =>
-    slot === null ? new Storage(dataBytes(node), null) : null,
-  );
-  return makeJob(captured, outputs, [], nothing, nothing);
+  return makeJob(captured, outputsOf(captured), { assigned, realized: [], reads: [], settle: nothing, fail: nothing });
+}
+
+/** What a storage that a step was traced with is now: state has gone on to other values. */
+function present(storage: Storage): Storage {
+  return storage.cell?.storage ?? storage;
 }
 
 function replay(compiled: Compiled, nodes: readonly Node[]): unknown {
   for (const effect of compiled.trace.effects) effect();
-  const job = jobOf(compiled.captured);
-  const own = apartFrom(compiled.assigned, nodes);
-  settleAssigned(compiled.assigned);
-  return run(compiled, job, own);
+  const job = jobOf(compiled.captured, compiled.assigned);
+  return run(compiled, job, apartFrom(compiled.assigned, nodes));
 }
 
 /** Runs the step's job on these arguments and returns what the function returns. */
@@ -234,14 +257,14 @@ function run(compiled: Compiled, job: Job, nodes: readonly Node[]): unknown {
     const argument = compiled.argumentOf[i] as number;
     return argument < 0 ? null : (nodes[argument] as Node);
   };
+  const storages = job.storages.map((s, i) => given(i)?.storage ?? present(s));
   const bound: Job = {
     ...job,
-    storages: job.storages.map((s, i) => given(i)?.storage ?? s),
+    storages,
     offsets: job.offsets.map((o, i) => given(i)?.offset ?? o),
-    hosts: job.hosts.map((h, i) => {
-      const node = given(i);
-      return node === null ? h : (node.storage?.host ?? null);
-    }),
+    hosts: storages.map(({ host }) => host),
+    scalars: compiled.captured.scalars.map(({ storage, dtype }) => numberIn(present(storage as Storage), dtype)),
+    advances: settleAssigned(compiled.assigned),
     plan: compiled.first.plan,
   };
   start(bound);

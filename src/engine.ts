@@ -1,15 +1,36 @@
 // The engine: opens the device, records what is asked for as jobs, and runs these there.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, internal, WgradError } from "./errors.ts";
+import { DeviceLostError, internal, must, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
-import { type Capture, capture, isRealized, type Request } from "./graph/program.ts";
+import { type Capture, capture, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
-import { abandonAssigned, gatherRequests, settleAssigned, takeGradients, takeLosses } from "./pending.ts";
+import { neededAgain } from "./needed-again.ts";
+import { type OldValues, saveOldValues } from "./old-values.ts";
+import {
+  type Advance,
+  abandonAssigned,
+  gatherRequests,
+  settleAssigned,
+  takeGradients,
+  takeLosses,
+  takeSmallResults,
+  undoAssigned,
+} from "./pending.ts";
 import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
-import { adopt, beginRun, dropIdle, forgetResident, leafRange, memoryOn, moveToHost } from "./residency.ts";
+import {
+  adopt,
+  arrivals,
+  beginRun,
+  dropIdle,
+  forgetResident,
+  handOver,
+  leafRange,
+  memoryOn,
+  moveToHost,
+} from "./residency.ts";
 import { deferred } from "./runtime/deferred.ts";
 import { Device } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
@@ -29,6 +50,11 @@ export interface Job {
   readonly scalars: readonly number[];
   /** Storage of each request that gets memory of its own, else null. */
   readonly outputs: readonly (Storage | null)[];
+  /** The tensors that are given new values, and what these values are in their cells. */
+  readonly assigned: readonly Tensor[];
+  readonly advances: readonly Advance[];
+  /** Nodes that have values from here on, and need no history once there is a plan. */
+  readonly realized: readonly Node[];
   /** Which requests to read back in the same submit. */
   readonly reads: readonly number[];
   readonly settle: (reads: Promise<ArrayBuffer>[]) => void;
@@ -40,8 +66,10 @@ export interface Job {
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let room: ((on: Device, job: Job) => number) | null = null;
-/** What was recorded while there was no device. */
+/** What was recorded while there was no device, or while values that left it are on their way to the host. */
 const jobs: Job[] = [];
+/** Settles when what the first job waits for is on the host. */
+let holding: Promise<void> | null = null;
 
 /**
  * The open device, or the default one, opened. With `open` given, what that returns, which is to close the device before it: openings
@@ -49,6 +77,7 @@ const jobs: Job[] = [];
  */
 export async function openDevice(open?: () => Device | Promise<Device>): Promise<Device> {
   if (open === undefined) {
+    while (holding !== null) await holding;
     if (device?.failure === null && jobs.length === 0) return device;
     if (opening !== null) return opening;
   }
@@ -72,29 +101,45 @@ export async function openDevice(open?: () => Device | Promise<Device>): Promise
   return promise;
 }
 
+/** Runs the jobs that wait, up to one whose operands are on their way. */
 function runWaiting(on: Device): void {
   const after: (() => void)[] = [];
-  for (const job of jobs.splice(0)) {
+  for (let job = jobs[0]; job !== undefined && !isHeld(job); job = jobs[0]) {
+    jobs.shift();
     const error = execute(on, job, after);
-    // What is read tells of it, what should have been overwritten has nobody who would.
-    if (error !== null && overwritten(job).length > 0) on.tell(error);
+    // Outputs report this error when they are read. Updates of state have no reader, so the device keeps it for the next one.
+    if (error !== null && job.advances.length > 0) on.tell(error);
   }
   for (const release of after) release();
 }
 
-/** No device has taken the jobs: those that give storages their first value go on waiting, the others will never run. */
+/** Whether the job has to wait for bytes on their way to the host; what waits goes on when they are there. */
+function isHeld(job: Job): boolean {
+  const missing = arrivals(job.storages, job.hosts);
+  if (missing.length === 0) return false;
+  const arrived = Promise.all(missing).then(() => {
+    if (holding === arrived) holding = null;
+    if (device?.failure === null && opening === null) runWaiting(device);
+  });
+  holding = arrived;
+  return true;
+}
+
+/** No device has taken the jobs: those that give cells their first value go on waiting, the others will never run. */
 function postpone(error: unknown): void {
-  const waiting = new Set<Storage>();
+  /** Values that these jobs would have made. */
+  const made = new Set<Storage>();
+  const failed: Job[] = [];
   for (const job of jobs.splice(0)) {
     job.fail(error);
-    const slots = overwritten(job);
-    if (slots.some(({ storage, host }) => storage.empty && host === null && !waiting.has(storage))) {
-      for (const { storage } of slots) waiting.add(storage);
-      jobs.push({ ...job, reads: [] });
-    } else {
-      failOutputs(job, error);
-      undo(slots);
-    }
+    if (job.advances.some(({ before }) => before.empty && !made.has(before))) jobs.push({ ...job, reads: [] });
+    else failed.push(job);
+    for (const { after } of job.advances) made.add(after);
+  }
+  // The last first: each goes back to the value before.
+  for (const job of failed.reverse()) {
+    failOutputs(job, error);
+    undoAssigned(job.assigned, job.advances, error);
   }
 }
 
@@ -118,13 +163,28 @@ export function useSchedules(book: ScheduleBook | null): void {
   replaceSchedules(book, device);
 }
 
-/** Number that a host-backed one-element leaf holds. */
-function hostNumber(node: Node): number {
-  return ((node.storage as Storage).host as Float32Array)[0] as number;
+/** The number that the host has in a storage of one element. */
+export function numberIn(storage: Storage, dtype: DType): number {
+  const { buffer, byteOffset } = must(storage.host, "a number without bytes");
+  const bytes = new DataView(buffer, byteOffset);
+  if (dtype === "f32") return bytes.getFloat32(0, true);
+  return dtype === "i32" ? bytes.getInt32(0, true) : bytes.getUint32(0, true);
 }
 
-/** Computes `targets`, and the assignments unless `only` these are asked for; the bytes of `read` come back. */
-export function flush(targets: readonly Node[], read: Node | null, only = false): Promise<ArrayBuffer> | null {
+/** How a flush differs from the usual one. */
+interface FlushOptions {
+  /** Leaves assignments for later. */
+  readonly only?: boolean;
+  /** Lets `targets` remember what they are made of, so that their values can be given up and computed again. */
+  readonly remember?: boolean;
+}
+
+/** Computes `targets`, and the assignments; the bytes of `read` come back. */
+export function flush(
+  targets: readonly Node[],
+  read: Node | null,
+  { only = false, remember = false }: FlushOptions = {},
+): Promise<ArrayBuffer> | null {
   if (currentTrace() !== null) {
     throw new WgradError(
       "compile: values cannot be read or realized while a step is traced. Return them from the compiled function.",
@@ -137,30 +197,39 @@ export function flush(targets: readonly Node[], read: Node | null, only = false)
     const gathered = gatherRequests(targets, only);
     if (gathered.requests.length === 0) return null;
     assigned = gathered.assigned;
-    captured = capture(gathered.requests);
+    const again = neededAgain(gathered.requests.map(({ node }) => node));
+    captured = capture([...gathered.requests, ...again.map((node) => ({ node, slot: null }))]);
   } catch (error) {
     dropImpossible(error);
     throw error;
   }
-  const outputs = captured.requests.map(({ node, slot }) =>
-    slot === null ? new Storage(dataBytes(node), null) : null,
-  );
+  const outputs = outputsOf(captured);
   const readIndex = read === null ? -1 : captured.requests.findIndex((r) => r.slot === null && r.node === read);
   const waiter = readIndex < 0 ? null : deferred<ArrayBuffer>();
-  const job = makeJob(
-    captured,
-    outputs,
-    readIndex < 0 ? [] : [readIndex],
-    (reads) => waiter?.resolve(reads[0] as Promise<ArrayBuffer>),
-    (error) => waiter?.reject(error),
-  );
+  const computed = captured.requests.map(({ node }) => node).filter((node) => !remember || !targets.includes(node));
+  const realized = [...computed, ...assigned.map(({ lastNode }) => lastNode)];
+  const job = makeJob(captured, outputs, {
+    assigned,
+    realized,
+    reads: readIndex < 0 ? [] : [readIndex],
+    settle: (reads) => waiter?.resolve(reads[0] as Promise<ArrayBuffer>),
+    fail: (error) => waiter?.reject(error),
+  });
   captured.requests.forEach(({ node }, i) => {
     const storage = outputs[i];
     if (storage) node.put(storage, 0);
   });
-  settleAssigned(assigned);
-  start(job);
+  for (const node of captured.nodes) {
+    node.seen = true;
+    if (node.sharesBytes()) realized.push(node);
+  }
+  start({ ...job, advances: settleAssigned(assigned) });
   return waiter?.promise ?? null;
+}
+
+/** Storages for the requests that get memory of their own. */
+export function outputsOf(captured: Capture): (Storage | null)[] {
+  return captured.requests.map(({ node, slot }) => (slot === null ? new Storage(dataBytes(node), null) : null));
 }
 
 /** Gives assignments up where they cannot be computed themselves: they must not poison what comes later. */
@@ -172,7 +241,7 @@ function dropImpossible(error: unknown): void {
     capture(gathered.requests);
   } catch {
     // A tensor that was never written has no old value to go back to.
-    for (const { slot } of assigned) if (slot?.storage.empty) slot.storage.lose(error);
+    for (const { slot } of assigned) if (slot?.cell.storage.empty) slot.cell.storage.lose(error);
     abandonAssigned();
   }
 }
@@ -181,17 +250,18 @@ function dropImpossible(error: unknown): void {
 export function makeJob(
   captured: Capture,
   outputs: readonly (Storage | null)[],
-  reads: readonly number[],
-  settle: Job["settle"],
-  fail: Job["fail"],
+  { assigned, realized, reads, settle, fail }: Pick<Job, "assigned" | "realized" | "reads" | "settle" | "fail">,
 ): Job {
   return {
     captured,
     hosts: captured.buffers.map((b) => b.storage.host),
     storages: captured.buffers.map((b) => b.storage),
     offsets: captured.buffers.map((b) => b.offset),
-    scalars: captured.scalars.map(hostNumber),
+    scalars: captured.scalars.map(({ storage, dtype }) => numberIn(storage as Storage, dtype)),
     outputs,
+    assigned,
+    advances: [],
+    realized,
     reads,
     settle,
     fail,
@@ -202,14 +272,14 @@ export function makeJob(
 /** Runs a job, or queues it until the device is open. Throws where it can't run and nobody reads from it. */
 export function start(job: Job): void {
   let error: unknown = null;
-  if (device?.failure === null && jobs.length === 0) {
+  if (device?.failure === null && jobs.length === 0 && !isHeld(job)) {
     const after: (() => void)[] = [];
     error = execute(device, job, after);
     for (const release of after) release();
   } else {
     jobs.push(job);
     if (device === null || opening !== null) void openDevice().catch(() => undefined);
-    else {
+    else if (device.failure !== null) {
       error = device.failure;
       postpone(error);
     }
@@ -222,35 +292,17 @@ export function dataBytes(node: { readonly shape: Shape; readonly dtype: DType }
   return sizeOf(node.shape) * bytesOf(node.dtype);
 }
 
-/** Where a job overwrites what a storage holds. */
-interface Overwritten {
-  readonly storage: Storage;
-  readonly host: ArrayBufferView | null;
-  readonly offset: number;
-  readonly bytes: number;
-}
-
-function overwritten({ captured, storages, hosts, offsets }: Job): Overwritten[] {
-  return captured.destinations.flatMap((d, i) => {
-    if (d.kind !== "slot") return [];
-    return {
-      storage: storages[d.index] as Storage,
-      host: hosts[d.index] ?? null,
-      offset: offsets[d.index] as number,
-      bytes: dataBytes((captured.requests[i] as Request).node),
-    };
-  });
-}
-
 /** Runs a job. Returns why it can't run, after everybody who reads from it was told. What `after` collects is to be done when nobody else waits. */
 function execute(on: Device, job: Job, after: (() => void)[]): unknown {
-  const { captured, storages } = job;
-  const slots = overwritten(job);
+  const { captured, storages, advances } = job;
+  let saving: OldValues | null = null;
   const empty = new Set<Storage>();
   const fail = (error: unknown): void => {
     failOutputs(job, error);
     // What was lost with the device is found out when it is asked for on another one, where it may have got values since.
-    if (on.failure === null) for (const storage of empty) storage.lose(error);
+    if (on.failure !== null) return;
+    for (const storage of empty) storage.lose(error);
+    for (const { before, after } of advances) if (empty.has(before)) after.lose(error);
   };
   const checkRead = (): void => {
     captured.buffers.forEach(({ node }, i) => {
@@ -273,7 +325,8 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
         ? job.plan
         : findPlan(on, captured, () => room?.(on, job) ?? Number.POSITIVE_INFINITY);
     job.plan = plan;
-    const targets = new Set(slots.map(({ storage }) => storage));
+    for (const node of job.realized) node.forget();
+    const targets = new Set(advances.map(({ before }) => before));
     const shared = new Map<Storage, Range>();
     const leaves = storages.map((storage, i): Range => {
       const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
@@ -285,6 +338,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
       adopt(storage, memory, after);
       return memory;
     });
+    saving = saveOldValues(on, advances);
     const reads = on.run({
       executable: plan,
       leaves,
@@ -294,24 +348,39 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
         from: { kind: "output", index: i },
         bytes: dataBytes((captured.requests[i] as Request).node),
       })),
+      before: saving,
       verify: checkRead,
-      fail,
+      fail: (error) => {
+        saving?.fail(error);
+        fail(error);
+      },
     });
-    for (const { storage, offset, bytes } of slots) storage.written(offset, bytes);
+    const written = writtenRanges(job);
+    for (const { before, after: next } of advances) handOver(before, next, written.get(before) ?? [], after);
+    saving?.keep(after);
     dropIdle();
     job.settle(reads);
     return null;
   } catch (error) {
-    undo(slots);
+    saving?.drop();
+    undoAssigned(job.assigned, advances, error);
     fail(error);
     job.fail(error);
     return error;
   }
 }
 
-/** A job has not run: what it would have overwritten keeps its old content. */
-function undo(slots: readonly Overwritten[]): void {
-  for (const { storage, host } of slots) if (storage.device === null) storage.host ??= host;
+/** The bytes that a job overwrites of each value. */
+function writtenRanges({ captured, storages, offsets }: Job): Map<Storage, { offset: number; bytes: number }[]> {
+  const ranges = new Map<Storage, { offset: number; bytes: number }[]>();
+  captured.destinations.forEach((d, i) => {
+    if (d.kind !== "slot") return;
+    const storage = storages[d.index] as Storage;
+    const known = ranges.get(storage) ?? [];
+    ranges.set(storage, known);
+    known.push({ offset: offsets[d.index] as number, bytes: dataBytes((captured.requests[i] as Request).node) });
+  });
+  return ranges;
 }
 
 /** What a run that failed should have computed has no value: whoever reads it later must hear why. */
@@ -322,7 +391,7 @@ function failOutputs(job: Job, error: unknown): void {
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
 export function submit(updated: Iterable<Tensor> = []): void {
   if (currentTrace() !== null) return;
-  flush([...takeLosses(), ...takeGradients(updated)], null);
+  flush([...takeLosses(), ...takeSmallResults(), ...takeGradients(updated)], null);
 }
 
 /** Resolves when at most `ahead` submitted plans are unfinished. */
@@ -331,10 +400,13 @@ export async function synchronize(ahead = 2): Promise<void> {
   if (on !== null) await on.synchronize(ahead);
 }
 
-/** The bytes of a node's value. */
-export async function readBytes(node: Node): Promise<ArrayBuffer> {
-  const together = flush([node], node);
-  const storage = node.storage as Storage;
+/** The bytes of a tensor's value. */
+export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
+  const target = x.node;
+  const together = flush([target], target);
+  // What is submitted with it may have moved the tensor's value.
+  const node = together === null ? x.node : target;
+  const storage = must(node.storage, "a value that was not computed");
   const bytes = dataBytes(node);
   if (together !== null) {
     const result = await together;
@@ -342,23 +414,29 @@ export async function readBytes(node: Node): Promise<ArrayBuffer> {
     moveToHost(storage, result, node.dtype);
     return result;
   }
-  if (storage.host === null) {
-    // At once where that is possible: the tensor may be disposed of right after.
-    const on = device?.failure === null && jobs.length === 0 ? device : await openDevice();
-    on.check();
-    if (storage.disposed && !isRealized(node)) return readBytes(node);
-    const memory = memoryOn(on, storage);
-    storage.check(node.offset, bytes);
-    if (memory !== null) {
-      const result = await on.read({ buffer: memory.buffer, offset: memory.offset + node.offset }, bytes);
+  // Whoever disposes of the tensor right after still gets this value.
+  node.retain();
+  try {
+    while (storage.host === null) {
+      // At once where that is possible.
+      const on = device?.failure === null && jobs.length === 0 ? device : await openDevice();
+      on.check();
+      const memory = memoryOn(on, storage);
       storage.check(node.offset, bytes);
-      return result;
+      if (memory !== null) {
+        const result = await on.read({ buffer: memory.buffer, offset: memory.offset + node.offset }, bytes);
+        storage.check(node.offset, bytes);
+        return result;
+      }
+      if (storage.blank) return new ArrayBuffer(bytes);
+      if (storage.arriving === null) throw internal("a value that was not computed");
+      await storage.arriving;
     }
-    if (storage.blank) return new ArrayBuffer(bytes);
+    const { buffer, byteOffset } = storage.host;
+    return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);
+  } finally {
+    node.release();
   }
-  if (storage.host === null) throw internal("a value that was not computed");
-  const { buffer, byteOffset } = storage.host;
-  return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);
 }
 
 /**

@@ -1,7 +1,7 @@
 // The gradients of many parameters as few vectors: what looks at all of them takes few kernels, whatever their number.
 
 import { Arena } from "./arena.ts";
-import { Tensor, withGrad } from "./graph/tensor.ts";
+import { outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
 
 interface Part {
   readonly arena: Arena | null;
@@ -21,16 +21,16 @@ export class Gradients {
     for (const parameter of list) {
       if (!(parameter instanceof Tensor))
         throw new TypeError(`${op}: parameters must be tensors, got ${typeof parameter}.`);
-      if (parameter.grad !== null) left.add(parameter);
+      if (parameter.gradient !== null) left.add(parameter);
     }
     const parts: Part[] = [];
     withGrad(false, () => {
       for (const parameter of left) {
         const arena = Arena.of(parameter);
-        const together = arena?.tensors.every((t) => left.has(t) && t.grad?.dtype === "f32") ?? false;
+        const together = arena?.tensors.every((t) => left.has(t) && t.gradient?.dtype === "f32") ?? false;
         const members = arena !== null && together ? arena.tensors : [parameter];
         for (const member of members) left.delete(member);
-        const gradients = members.map((member) => member.grad as Tensor);
+        const gradients = members.map((member) => member.gradient as Tensor);
         const gradient = arena !== null && together ? arena.collect(gradients) : (gradients[0] as Tensor);
         parts.push({ arena: together ? arena : null, parameters: members, gradient });
       }
@@ -50,7 +50,9 @@ export class Gradients {
         const changed = change(gradient);
         const gradients = arena === null ? [changed] : arena.parts(changed);
         parameters.forEach((parameter, i) => {
-          parameter.grad = gradients[i] as Tensor;
+          const { node } = gradients[i] as Tensor;
+          // It outlives the scope that it is made in, as the parameter does.
+          parameter.gradient = outsideScopes(() => new Tensor(node));
         });
       }
     });

@@ -1,32 +1,30 @@
 // What the next submit has to compute: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
 
-import { must, StaleTensorError } from "./errors.ts";
+import { must } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
-import { capture, isRealized, type Request } from "./graph/program.ts";
-import type { Storage } from "./graph/storage.ts";
-import { handleOn, type Tensor } from "./graph/tensor.ts";
+import { isRealized, type Request } from "./graph/program.ts";
+import type { Cell, Storage } from "./graph/storage.ts";
+import { handleOn, outsideScopes, Tensor, takeRecent } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
 import { copy } from "./ops/memory.ts";
-import { formatShape } from "./shape.ts";
 
-/** Tensors with a slot whose new value has not been submitted yet. */
-const pending = new Set<Tensor>();
-/** Counts the submits that have overwritten something: what was recorded before may be stale. */
-let overwrites = 0;
-/** Nodes on which backward was called, the gradients that leaves got of it, and the count at that time. */
-const losses = new Map<Node, { readonly gradients: readonly Node[]; readonly at: number }>();
-/** The count at which a leaf's gradient was last added to, and gradients that are stale for good. */
-const recorded = new WeakMap<Tensor, number>();
-const stale = new WeakSet<Tensor>();
+/**
+ * Tensors with a slot whose new value has not been submitted yet, with the nodes of the values before. Of a cell that several share, these are
+ * either the whole or single ones.
+ */
+const pending = new Map<Tensor, Node>();
+/** Nodes on which backward was called, with the gradients that leaves got of them: computed with the step, or with what is read before. */
+const losses = new Map<Node, readonly Node[]>();
+/** Losses that wait at most: a program that never steps and never reads must not keep them all. */
+const MOST_LOSSES = 64;
 /** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
 const optimized = new WeakSet<Tensor>();
 const graded = new Set<Tensor>();
-const computed = new WeakSet<Tensor>();
 
-/** Marks that `tensor` (with a slot) has a new value to be written at the next submit. */
-export function markAssigned(tensor: Tensor): void {
-  pending.add(tensor);
+/** Marks that `tensor` (with a slot) has a new value to be written at the next submit; `before` is the node of the old one. */
+export function markAssigned(tensor: Tensor, before: Node): void {
+  if (!pending.has(tensor)) pending.set(tensor, before);
 }
 
 /** Takes back what `markAssigned` said. */
@@ -34,19 +32,26 @@ export function unmarkAssigned(tensor: Tensor): void {
   pending.delete(tensor);
 }
 
+/** Whether the tensor has a new value that has not been submitted yet. */
+export function isAssigned(tensor: Tensor): boolean {
+  return pending.has(tensor);
+}
+
 /**
- * Keeps the value of `node` readable beyond the next step: it is computed with the step, or with what is read of the gradients that leaves
- * got of it before.
+ * Lets the value of `node` be computed with the next step, or with what is read before of the gradients that leaves got of it: later it would
+ * have to be computed once more.
  */
 export function keepLoss(node: Node, gradients: readonly Node[] = []): void {
   for (const known of losses.keys()) if (known.storage !== null) losses.delete(known);
-  losses.set(node, { gradients, at: overwrites });
+  losses.set(node, gradients);
+  const [oldest] = losses.keys();
+  if (oldest !== undefined && losses.size > MOST_LOSSES) losses.delete(oldest);
 }
 
 /** The losses whose gradients `targets` are made of. */
 function lossesBehind(targets: readonly Node[]): Node[] {
   const lossOf = new Map<Node, Node>();
-  for (const [loss, { gradients }] of losses) for (const gradient of gradients) lossOf.set(gradient, loss);
+  for (const [loss, gradients] of losses) for (const gradient of gradients) lossOf.set(gradient, loss);
   if (lossOf.size === 0) return [];
   const found = new Set<Node>();
   const seen = new Set<Node>();
@@ -68,88 +73,113 @@ export function isPending(): boolean {
 
 /** Everything that is to be computed now: assignments, unless only `targets` are asked for, and `targets` that have no value yet. */
 export function gatherRequests(targets: readonly Node[], only = false): { requests: Request[]; assigned: Tensor[] } {
-  const assigned = only ? [] : [...pending];
+  // What was disposed of has no reader, unless it is a part of something.
+  for (const tensor of pending.keys()) if (tensor.disposed && !tensor.slot?.cell.shared) pending.delete(tensor);
+  const assigned = only ? [] : [...pending.keys()];
   const requests: Request[] = assigned.map((tensor, i) => {
-    return { node: ownNode(tensor, i), slot: must(tensor.slot, "an assignment without a slot") };
+    const { cell, offset } = must(tensor.slot, "an assignment without a slot");
+    return { node: ownNode(tensor.lastNode, i), slot: { storage: cell.storage, offset } };
   });
   const behind = losses.size === 0 ? [] : lossesBehind([...requests.map(({ node }) => node), ...targets]);
   for (const node of behind) losses.delete(node);
-  for (const node of new Set([...targets, ...behind])) if (!isRealized(node)) requests.push({ node, slot: null });
+  for (const node of new Set([...targets, ...behind.filter(({ inUse }) => inUse)]))
+    if (!isRealized(node)) requests.push({ node, slot: null });
   return { requests, assigned };
 }
 
-/** A node that is computed for this tensor, assignment `i`, alone: values that exist already are copied. */
-function ownNode(tensor: Tensor, i: number): Node {
-  const { node } = tensor;
+/** A node that is computed for assignment `i` alone: values that exist already are copied. */
+function ownNode(node: Node, i: number): Node {
   const kind = node.definition.kind;
   const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
-  return plain && node.storage === null ? node : copy(handleOn(node), i).node;
+  return plain && node.storage === null ? node : copy(handleOn(node), i).lastNode;
 }
 
-/** After the assignments have been recorded: slots hold their new values from here on. */
-export function settleAssigned(assigned: readonly Tensor[]): void {
-  const storages = new Set<Storage>();
-  if (assigned.length > 0) overwrites++;
+/** A cell that gets a new value: the storages of the value before and of the one after. */
+export interface Advance {
+  readonly before: Storage;
+  readonly after: Storage;
+}
+
+/** Lets the assigned tensors' cells go on to their next values: from here on tensors and what was recorded from them find these there. */
+export function settleAssigned(assigned: readonly Tensor[]): Advance[] {
+  const cells = new Set<Cell>();
   for (const tensor of assigned) {
     pending.delete(tensor);
-    if (tensor.slot !== null) storages.add(tensor.slot.storage);
+    if (tensor.slot !== null) cells.add(tensor.slot.cell);
   }
-  for (const storage of storages) {
-    storage.version++;
-    storage.host = null;
-    storage.range = null;
-  }
-  for (const tensor of assigned) tensor.settle();
-  for (const { shared } of storages) for (const tensor of shared?.tensors ?? []) tensor.settle();
+  const advances = [...cells].map((cell) => ({ before: cell.advance(), after: cell.storage }));
+  for (const tensor of assigned) settleCell(tensor);
+  return advances;
 }
 
-/** Gives assignments up that cannot be computed: slots keep the values that they have. */
+/** Points a tensor and those that share its cell at the present value. */
+function settleCell(tensor: Tensor): void {
+  for (const part of livingWith(tensor)) part.settle();
+}
+
+/** Goes back to the values before: the new ones could not be computed, and whoever has read them meanwhile hears why. */
+export function undoAssigned(assigned: readonly Tensor[], advances: readonly Advance[], error: unknown): void {
+  for (const { before, after } of advances) {
+    const { cell } = after;
+    // Where the cell has gone on already, what comes next is made of this one, and fails in its turn.
+    if (cell?.storage === after) cell.storage = before;
+    after.lose(error);
+  }
+  for (const tensor of assigned) if (!pending.has(tensor)) rebindCell(tensor);
+}
+
+/** Gives assignments up that cannot be computed: tensors keep the values that they have. */
 export function abandonAssigned(): void {
-  for (const tensor of [...pending]) {
+  for (const [tensor, before] of pending) {
     pending.delete(tensor);
-    if (!tensor.disposed) tensor.rebind();
+    tensor.replaceNode(before);
+    if (tensor.slot?.cell.shared) rebindCell(tensor);
   }
 }
 
-/** The losses to be kept; they are forgotten here. */
+/** Points a tensor and those that share its cell at the present value again. */
+function rebindCell(tensor: Tensor): void {
+  for (const part of livingWith(tensor)) if (!pending.has(part)) part.rebind();
+}
+
+/** The tensors that share a tensor's cell, this one among them. */
+function livingWith(tensor: Tensor): readonly Tensor[] {
+  const shared = tensor.slot?.cell.shared;
+  return shared ? [shared.whole, ...shared.tensors] : [tensor];
+}
+
+/** The losses to be computed; they are forgotten here. */
 export function takeLosses(): Node[] {
-  const kept = [...losses].filter(([node, { at }]) => at === overwrites || isComputable(node));
+  const kept = [...losses.keys()].filter((node) => node.inUse);
   losses.clear();
-  return kept.map(([node]) => node);
+  return kept;
 }
 
-/**
- * Adds gradients to what leaves have. Throws a StaleTensorError, and adds none, where a parameter still has the gradient that a step has used:
- * its value is gone. Another leaf's gradient stays as stale as a step has left it.
- */
-export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
-  const kept = [...found].filter(([leaf]) => leaf.grad === null || !isStale(leaf.grad));
-  if (kept.length < found.size) {
-    for (const [leaf] of found) {
-      if (leaf.grad === null || !stale.has(leaf.grad) || !optimized.has(leaf)) continue;
-      throw new StaleTensorError(
-        `backward: a parameter of shape ${formatShape(leaf.shape)} still has the gradient that the last step used, to which nothing can be added any more. ` +
-          "Call optimizer.zeroGrad() before backward(); a gradient that is read before the step stays.",
-        { op: "backward" },
-      );
+/** Small results, such as an accuracy, that follow from values which the next submit overwrites. */
+export function takeSmallResults(): Node[] {
+  const overwritten = new Set([...pending.keys()].map(({ slot }) => slot?.cell));
+  return takeRecent().filter((root) => {
+    const seen = new Set<Node>();
+    const open = [root];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      if (seen.has(node)) continue;
+      seen.add(node);
+      if (node.storage === null) open.push(...node.inputs);
+      else if (node.storage.cell !== null && overwritten.has(node.storage.cell)) return true;
     }
-  }
-  for (const [leaf, gradient] of kept) {
-    leaf.grad = leaf.grad === null ? gradient : add(leaf.grad, gradient);
-    recorded.set(leaf.grad, overwrites);
-  }
+    return false;
+  });
 }
 
-/** Whether a step has overwritten what the gradient was to be computed from. */
-function isStale(gradient: Tensor): boolean {
-  if (stale.has(gradient)) return true;
-  if (gradient.disposed || gradient.node.storage !== null || recorded.get(gradient) === overwrites) return false;
-  if (isComputable(gradient.node)) {
-    recorded.set(gradient, overwrites);
-    return false;
-  }
-  stale.add(gradient);
-  return true;
+/** Adds gradients to what leaves have. */
+export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
+  // They outlive the scope that they are made in, as their leaves do.
+  outsideScopes(() => {
+    for (const [leaf, gradient] of found) {
+      const before = leaf.gradient;
+      leaf.gradient = before === null ? new Tensor(gradient.node) : add(before, gradient);
+    }
+  });
 }
 
 /** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */
@@ -164,34 +194,18 @@ export function noteGradients(leaves: Iterable<Tensor>): void {
   for (const leaf of leaves) if (optimized.has(leaf)) graded.add(leaf);
 }
 
-/** Forgets a parameter's gradient, and frees it where it has memory of its own. */
+/** Forgets a parameter's gradient. */
 export function dropGradient(parameter: Tensor): void {
-  const { grad } = parameter;
-  if (grad === null) return;
-  parameter.grad = null;
   graded.delete(parameter);
-  if (computed.has(grad)) grad.dispose();
+  parameter.dropGradient();
 }
 
-/** The gradients that outlive a step which has updated `updated`, as far as they have no value yet. */
+/** The gradients that outlive a step which has updated `updated`, as far as they have no value yet: computed with it, they cost least. */
 export function takeGradients(updated: Iterable<Tensor>): Node[] {
-  const kept: Node[] = [];
   for (const parameter of updated) graded.delete(parameter);
-  for (const { grad, disposed } of graded) {
-    if (disposed || grad === null || grad.disposed || grad.node.storage !== null || !isComputable(grad.node)) continue;
-    kept.push(grad.node);
-    computed.add(grad);
-  }
+  const kept = [...graded].flatMap(({ gradient, disposed }) =>
+    disposed || gradient === null || gradient.disposed || gradient.node.storage !== null ? [] : [gradient.node],
+  );
   graded.clear();
   return kept;
-}
-
-/** Whether nothing that the node is made of was overwritten or disposed of. */
-function isComputable(node: Node): boolean {
-  try {
-    capture([{ node, slot: null }]);
-    return true;
-  } catch {
-    return false;
-  }
 }

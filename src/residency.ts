@@ -26,7 +26,7 @@ export function beginRun(): void {
 /** Gives a storage its device memory, which is freed with it: where it has been disposed of already, by what is put on `after`. */
 export function adopt(storage: Storage, memory: DeviceMemory, after: (() => void)[]): void {
   storage.device = memory;
-  if (storage.disposed) {
+  if (storage.freed) {
     after.push(() => {
       storage.device = null;
       memory.release();
@@ -35,7 +35,34 @@ export function adopt(storage: Storage, memory: DeviceMemory, after: (() => void
   registry ??= new FinalizationRegistry((lost) => {
     lost.release();
   });
-  registry.register(storage, memory);
+  registry.register(storage, memory, storage);
+}
+
+/** Takes a storage's memory away, for another storage. */
+export function disown(storage: Storage): DeviceMemory | null {
+  const memory = storage.device as DeviceMemory | null;
+  registry?.unregister(storage);
+  storage.device = null;
+  return memory;
+}
+
+/** Lets the next value of a cell take over the memory that a run has written it to. */
+export function handOver(
+  before: Storage,
+  next: Storage,
+  written: readonly { readonly offset: number; readonly bytes: number }[],
+  after: (() => void)[],
+): void {
+  next.inherit(before, written);
+  const memory = disown(before);
+  if (memory !== null) adopt(next, memory, after);
+}
+
+/** What bytes that are nowhere but on their way to the host are waited for. */
+export function arrivals(storages: readonly Storage[], hosts: readonly (ArrayBufferView | null)[]): Promise<void>[] {
+  return storages.flatMap(({ device, host, arriving }, i) =>
+    arriving === null || device !== null || host !== null || hosts[i] ? [] : [arriving],
+  );
 }
 
 /** The storage's memory on this device; null where it has none yet. What went with another device is missing from then on. */
@@ -102,9 +129,7 @@ export function forgetResident(): void {
 
 /** Moves a small result that has just been read to the host. */
 export function moveToHost(storage: Storage, bytes: ArrayBuffer, dtype: DType): void {
-  if (bytes.byteLength > HOST_RESULT || storage.device === null || storage.disposed || storage.version !== 0) return;
-  const memory = storage.device;
-  storage.device = null;
-  memory.release();
+  if (bytes.byteLength > HOST_RESULT || storage.device === null || storage.freed || storage.cell !== null) return;
+  disown(storage)?.release();
   storage.host = viewOf(bytes.slice(0), dtype);
 }

@@ -4,11 +4,10 @@ import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
 import { checkFunction, demand } from "./check.ts";
 import { isFloat } from "./dtype.ts";
-import { flush, limitRoom, openDevice, openedDevice } from "./engine.ts";
+import { limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
-import { currentTrace } from "./graph/trace.ts";
 import { install } from "./install.ts";
 import { tensorsIn } from "./nested.ts";
 import { checkOptions, printed } from "./ops/define.ts";
@@ -29,7 +28,7 @@ export { explain, kernels } from "./explain.ts";
 export { Gradients } from "./gradients.ts";
 export type { RngState } from "./graph/generator.ts";
 export { getRngState, initialSeed, manualSeed, setRngState } from "./graph/generator.ts";
-export { isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
+export { internally, isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
 export { hostEffect, isReadAnew, traceGuard } from "./graph/trace.ts";
 export type {
   CustomInputs,
@@ -166,21 +165,23 @@ export function valueAndGrad<Arguments extends readonly unknown[]>(
   };
 }
 
-/** Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). */
+/**
+ * Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). What outlives it stays: values that were
+ * assigned, gradients of leaves, running statistics, the state of optimizers. Frees them also where `fn` throws.
+ */
 export function scope<T>(fn: () => T): T {
-  const { result, made } = collectTensors(expectFunction("scope", fn));
-  if (result instanceof Promise) {
-    result.catch(() => undefined);
-    throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
+  expectFunction("scope", fn);
+  const made: Tensor[] = [];
+  let kept: ReadonlySet<Tensor> = new Set();
+  try {
+    const result = collectTensors(made, fn);
+    if (result instanceof Promise) {
+      result.catch(() => undefined);
+      throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
+    }
+    kept = tensorsIn(result);
+    return result;
+  } finally {
+    for (const tensor of made) if (!kept.has(tensor)) tensor.dispose();
   }
-  const kept = tensorsIn(result);
-  for (const tensor of kept) made.delete(tensor);
-  if (currentTrace() !== null) return result;
-  // What is returned must be computed before what it is made of goes.
-  flush(
-    [...kept].filter((t) => !t.disposed).map((t) => t.node),
-    null,
-  );
-  for (const tensor of made) tensor.dispose();
-  return result;
 }

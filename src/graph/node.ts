@@ -263,12 +263,13 @@ export interface Recomputation {
 }
 
 let nextNode = 1;
+const none: readonly never[] = [];
 
-/** One recorded op: immutable, save for the value that a run may leave in it. */
+/** One recorded op: immutable, save that a run may leave its value in it, which then needs no history. */
 export class Node {
   readonly id: number = nextNode++;
-  readonly definition: Definition;
-  readonly inputs: readonly Node[];
+  #definition: Definition;
+  #inputs: readonly Node[];
   readonly shape: Shape;
   readonly dtype: DType;
   /** The op's static arguments as numbers (axes, pads, …): part of every cache key. */
@@ -277,10 +278,10 @@ export class Node {
   requiresGrad: boolean;
   /** The tensor that collects this leaf's gradient. */
   leaf: Tensor | null = null;
-  /** The node's value, once it has one. */
-  storage: Storage | null = null;
+  #storage: Storage | null = null;
   offset = 0;
-  version = 0;
+  /** Handles that are held, and nodes in use that are made of this one: see `retain`. */
+  #uses = 0;
   /** The innermost segment that the node was recorded in. */
   segment: Segment | null = null;
   /** Set where the node computes again what another has computed. */
@@ -293,20 +294,92 @@ export class Node {
     dtype: DType,
     attributes: readonly number[],
     requiresGrad: boolean,
+    internal = false,
   ) {
-    this.definition = definition;
-    this.inputs = inputs;
+    this.internal = internal;
+    this.#definition = definition;
+    this.#inputs = inputs;
     this.shape = shape;
     this.dtype = dtype;
     this.attributes = attributes;
     this.requiresGrad = requiresGrad;
   }
 
-  /** The node's value lies in `storage` now. */
-  put(storage: Storage, offset: number): void {
-    this.storage = storage;
+  get definition(): Definition {
+    return this.#definition;
+  }
+
+  get inputs(): readonly Node[] {
+    return this.#inputs;
+  }
+
+  /** Where the node's value lies, once it has one. */
+  get storage(): Storage | null {
+    return this.#storage;
+  }
+
+  /** Whether the value has been computed for something already. */
+  seen = false;
+  /** Whether another node has been recorded that reads this one. */
+  consumed = false;
+  /** Recorded by the library for its own purposes, such as a derivative. */
+  readonly internal: boolean;
+
+  /** Whether anybody may ask for the value, or for one that is made of it. */
+  get inUse(): boolean {
+    return this.#uses > 0;
+  }
+
+  /** The node's value lies in `storage` from here on, or in none. */
+  put(storage: Storage | null, offset: number): void {
+    if (this.#uses > 0) {
+      if (this.#storage !== null) this.#storage.holders--;
+      if (storage !== null) storage.holders++;
+    }
+    this.#storage = storage;
     this.offset = offset;
-    this.version = storage.version;
+  }
+
+  /** Takes over the bytes of what the node is an alias of, where these are at hand and no gradient flows through here. */
+  sharesBytes(): boolean {
+    const source = this.#inputs[0];
+    if (this.#storage !== null || this.#definition.kind !== "alias" || this.requiresGrad) return false;
+    if (source === undefined || source.#storage === null) return false;
+    this.put(source.#storage, source.offset);
+    return true;
+  }
+
+  /** Forgets what the value was made of: it has bytes, and no gradient flows through here. */
+  forget(): void {
+    if (this.#definition === SOURCE || (this.requiresGrad && this.leaf === null)) return;
+    const { inputs } = this;
+    this.#definition = SOURCE;
+    this.#inputs = none;
+    if (this.#uses > 0) for (const input of inputs) input.release();
+  }
+
+  /** Counts one who may ask for the value. */
+  retain(): void {
+    // A stack of its own: graphs may be deeper than JavaScript's.
+    const open: Node[] = [this];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      if (node.#uses++ > 0) continue;
+      if (node.#storage !== null) node.#storage.holders++;
+      for (const input of node.#inputs) {
+        if (input.#uses > 0) input.#uses++;
+        else open.push(input);
+      }
+    }
+  }
+
+  /** Counts one less. */
+  release(): void {
+    const open: Node[] = [this];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      if (--node.#uses > 0) continue;
+      if (node.#storage !== null) node.#storage.holders--;
+      open.push(...node.#inputs);
+    }
   }
 }
 
@@ -314,8 +387,6 @@ export class Node {
 export function lastNode(): number {
   return nextNode - 1;
 }
-
-const none: readonly never[] = [];
 
 /** A node whose value lies in `storage`. */
 export function sourceNode(storage: Storage, offset: number, shape: Shape, dtype: DType): Node {

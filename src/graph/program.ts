@@ -2,7 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { bytesOf, castNumber, isFloat } from "../dtype.ts";
-import { DisposedTensorError, internal, StaleTensorError } from "../errors.ts";
+import { DisposedTensorError, internal } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
 import { type Condition, constantIndex, type Index } from "./index-expression.ts";
 import {
@@ -125,28 +125,16 @@ const dtypeIds: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3, bool: 
 
 let keyBuffer = new Float64Array(1 << 12);
 
-/** Whether the node's value is at hand. Throws where it was overwritten, disposed of, or could not be computed. */
+/** Whether the node's value is at hand. Throws where it could not be computed, or was given up. */
 export function isRealized(node: Node): boolean {
   const { storage } = node;
   if (storage === null) return false;
-  if (storage.disposed) {
-    if (node.definition.kind !== "source") return false;
+  if (storage.freed) {
     throw new DisposedTensorError(
       `a tensor of shape ${formatShape(node.shape)} that this result depends on was disposed of.`,
     );
   }
   if (storage.missing.size > 0) storage.check(node.offset, sizeOf(node.shape) * bytesOf(node.dtype));
-  if (storage.version !== node.version) {
-    // What was assigned can be computed from what it was made of, if that is still there.
-    if (node.definition.kind !== "source") {
-      node.storage = null;
-      return false;
-    }
-    throw new StaleTensorError(
-      `this tensor depends on an old value of shape ${formatShape(node.shape)} that a later step has overwritten. ` +
-        "Read or realize it before optimizer.step(), or return it from a compiled step.",
-    );
-  }
   return true;
 }
 

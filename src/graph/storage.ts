@@ -1,5 +1,6 @@
-// The memory behind a tensor: host values, a device buffer, or both, with a version that counts overwrites.
+// The memory behind values: host bytes, a device buffer, or both. A storage holds one value for good; a cell is a variable that changes storages.
 
+import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -14,51 +15,58 @@ let nextStorage = 1;
 /** Nothing is missing. */
 const NOTHING: Map<number, unknown> = new Map();
 
-/** Tensors that live in one storage (an Arena). */
+/** Tensors that live in one cell (an Arena). */
 export interface Shared {
   readonly tensors: readonly Tensor[];
-  /** A vector over the whole storage as one tensor for each of them. */
+  /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
+  readonly whole: Tensor;
+  /** A vector over the whole cell as one tensor for each of them. */
   parts(flat: Tensor): readonly Tensor[];
 }
 
+/** Bytes that hold a value. The value never changes: an update makes another storage, which may take over the memory. */
 export class Storage {
   readonly id: number = nextStorage++;
   readonly byteLength: number;
-  /** Bytes in the device's layout. Kept as long as the storage lives when they came from the host. */
+  /** Bytes in the device's layout. */
   host: ArrayBufferView | null;
   device: DeviceBuffer | null = null;
-  /** Counts in-place overwrites: a node that remembers another version is stale. */
-  version = 0;
-  disposed = false;
+  /** Set while bytes that left the device are on their way to `host`. */
+  arriving: Promise<void> | null = null;
+  /** Nodes in use whose value lies here (`retain`): while there are none, nobody can ask for the bytes. */
+  holders = 0;
+  /** Set when somebody has said that the value is not needed any more. */
+  freed = false;
   /** Nobody has written to it yet: all bytes are 0. */
   blank = false;
   /** Why values are not there, by the offsets at which they begin: 0, or those of an arena's tensors. */
   missing: Map<number, unknown> = NOTHING;
-  /** Set where several tensors live here: no single one may free it. */
-  shared: Shared | null = null;
+  /** The cell whose value this is or was. */
+  readonly cell: Cell | null;
   /** The run that last read this storage; idle device copies of host data are dropped. */
   lastRun = -1;
   /** Smallest and largest element, once somebody asked (checks of index tensors). */
   range: readonly [number, number] | null = null;
 
-  constructor(byteLength: number, host: ArrayBufferView | null) {
+  constructor(byteLength: number, host: ArrayBufferView | null, cell: Cell | null = null) {
     this.byteLength = byteLength;
     this.host = host;
+    this.cell = cell;
   }
 
   /** Why the value is not there. In an arena that is a matter of its tensors. */
   get failure(): unknown {
-    return (this.shared === null && this.missing.get(0)) || null;
+    return (!this.cell?.shared && this.missing.get(0)) || null;
   }
 
   /** Whether there are no bytes anywhere. */
   get empty(): boolean {
-    return this.device === null && this.host === null && !this.blank;
+    return this.device === null && this.host === null && !this.blank && this.arriving === null;
   }
 
   /** Says why all values are lost or could not be computed. */
   lose(reason: unknown): void {
-    const offsets = this.shared?.tensors.map(({ slot }) => slot?.offset ?? 0) ?? [0];
+    const offsets = this.cell?.shared?.tensors.map(({ slot }) => slot?.offset ?? 0) ?? [0];
     this.missing = new Map(offsets.map((offset) => [offset, reason]));
   }
 
@@ -67,15 +75,16 @@ export class Storage {
     for (const [at, reason] of this.missing) if (covers(offset, bytes, at)) throw reason;
   }
 
-  /** A range of bytes has been given new values. */
-  written(offset: number, bytes: number): void {
-    this.blank = false;
-    for (const at of this.missing.keys()) if (covers(offset, bytes, at)) this.missing.delete(at);
+  /** Takes over what is missing of the value before, save a range of bytes that is written anew. */
+  inherit(before: Storage, written: readonly { readonly offset: number; readonly bytes: number }[]): void {
+    const left = [...before.missing].filter(([at]) => !written.some(({ offset, bytes }) => covers(offset, bytes, at)));
+    this.missing = left.length === 0 ? NOTHING : new Map(left);
   }
 
-  dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
+  /** Gives the bytes up: nobody needs the value. */
+  free(): void {
+    if (this.freed) return;
+    this.freed = true;
     this.host = null;
     this.device?.release();
     this.device = null;
@@ -87,9 +96,34 @@ function covers(offset: number, bytes: number, at: number): boolean {
   return at >= offset && at < offset + Math.max(bytes, 1);
 }
 
-/** Where a tensor with state of its own lives: a part of a storage that `assign` overwrites. */
+/** A variable: what `assign` and `optimizer.step()` give new values, each a storage of its own. */
+export class Cell {
+  readonly byteLength: number;
+  readonly dtype: DType;
+  /** The present value. */
+  storage: Storage;
+  /** Set where several tensors live here: no single one may free it. */
+  shared: Shared | null = null;
+  /** The last value that was overwritten while somebody might still need it, if it is kept on the device. */
+  previous: WeakRef<Storage> | null = null;
+
+  constructor(byteLength: number, dtype: DType, host: ArrayBufferView | null = null) {
+    this.byteLength = byteLength;
+    this.dtype = dtype;
+    this.storage = new Storage(byteLength, host, this);
+  }
+
+  /** Begins the next value; returns the one before. */
+  advance(): Storage {
+    const before = this.storage;
+    this.storage = new Storage(this.byteLength, null, this);
+    return before;
+  }
+}
+
+/** Where a tensor with state of its own lives: a part of a cell that `assign` overwrites. */
 export interface Slot {
-  readonly storage: Storage;
+  readonly cell: Cell;
   /** Offset in bytes; a multiple of 256, so that it can be bound. */
   readonly offset: number;
   readonly shape: Shape;

@@ -28,16 +28,22 @@ export class Tensor {
   #node: Node;
   #requiresGrad: boolean;
   #disposed = false;
+  /** Whether the handle counts among those who may ask for the value. */
+  #held: boolean;
   /** Where the tensor's state lives, once it has state of its own. */
   slot: Slot | null;
-  /** What `backward()` has collected for this leaf. */
-  grad: Tensor | null = null;
+  #gradient: Tensor | null = null;
+  /** Whether somebody may hold the tensor that `#gradient` is. */
+  #shown = false;
 
-  constructor(node: Node, slot: Slot | null = null) {
+  constructor(node: Node, slot: Slot | null = null, held = true) {
     this.#node = node;
     this.#requiresGrad = node.requiresGrad;
+    this.#held = held;
     this.slot = slot;
-    for (const scope of scopes) scope.add(this);
+    if (!held) return;
+    node.retain();
+    for (const scope of scopes) scope.push(this);
   }
 
   /** The graph node that computes the current value. Throws a DisposedTensorError after `dispose()`. */
@@ -47,10 +53,40 @@ export class Tensor {
         `this tensor of shape [${this.shape.join(", ")}] was disposed of and has no value any more.`,
       );
     }
-    const node = this.#node;
-    if (this.slot !== null && node.storage === this.slot.storage && node.version !== node.storage.version)
-      this.rebind();
     return this.#node;
+  }
+
+  /** The node, also of a tensor that was disposed of: for what goes on without it. */
+  get lastNode(): Node {
+    return this.#node;
+  }
+
+  /** What `backward()` has collected for this leaf. */
+  get grad(): Tensor | null {
+    this.#shown = true;
+    return this.#gradient;
+  }
+
+  set grad(value: Tensor | null) {
+    this.#shown = true;
+    this.#gradient = value;
+  }
+
+  /** The same for the library itself, which does not hold on to it. */
+  get gradient(): Tensor | null {
+    return this.#gradient;
+  }
+
+  set gradient(value: Tensor | null) {
+    if (this.#gradient === null) this.#shown = false;
+    this.#gradient = value;
+  }
+
+  /** Forgets the gradient; frees it where nobody has seen it. */
+  dropGradient(): void {
+    const gradient = this.#gradient;
+    this.#gradient = null;
+    if (gradient !== null && !this.#shown) gradient.dispose();
   }
 
   /** Takes the value of `node` from here on. */
@@ -59,22 +95,27 @@ export class Tensor {
       node.requiresGrad = true;
       node.leaf = this;
     }
+    if (this.#held) {
+      node.retain();
+      this.#node.release();
+    }
     this.#node = node;
-  }
-
-  /** The slot has been given a new value: what was recorded from it finds it there, as long as it stays. */
-  settle(): void {
-    const { slot, disposed } = this;
-    const node = this.#node;
-    if (slot === null || disposed) return;
-    if (node.storage === null) node.put(slot.storage, slot.offset);
-    this.rebind();
   }
 
   /** Points at the present content of the slot. */
   rebind(): void {
     const slot = this.slot;
-    if (slot !== null) this.replaceNode(sourceNode(slot.storage, slot.offset, slot.shape, this.#node.dtype));
+    if (slot !== null) this.replaceNode(sourceNode(slot.cell.storage, slot.offset, slot.shape, this.#node.dtype));
+  }
+
+  /** Points at the present content of the slot; what was recorded from a value that was assigned finds it there, too. */
+  settle(): void {
+    const slot = this.slot;
+    if (slot === null) return;
+    const { storage } = slot.cell;
+    const node = this.#node;
+    if (node.storage === null) node.put(storage, slot.offset);
+    if (node.storage !== storage) this.rebind();
   }
 
   get shape(): Shape {
@@ -118,12 +159,25 @@ export class Tensor {
     node.leaf = value ? this : null;
   }
 
-  /** Frees the tensor's memory; reading or using it afterwards throws. */
+  /**
+   * Gives the handle up: using it afterwards throws. The memory is freed unless others share it or what was recorded from the tensor
+   * still needs it.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const storage = this.#node.storage;
-    if (storage !== null && storage.shared === null) storage.dispose();
+    this.letGo();
+    const { cell } = this.slot ?? {};
+    if (cell?.shared) return;
+    for (const storage of [this.#node.storage, cell?.storage])
+      if (storage && storage.holders === 0 && !storage.cell?.shared) storage.free();
+  }
+
+  /** Stops counting among those who may ask for the value; the handle stays usable. */
+  letGo(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#node.release();
   }
 
   [Symbol.dispose](): void {
@@ -135,33 +189,62 @@ export class Tensor {
   }
 }
 
-let scopes: Set<Tensor>[] = [];
+let scopes: Tensor[][] = [];
+/** Whether what is recorded at present is the library's own affair. */
+let internal = false;
+/** Small results that were recorded last and that nothing has been made of yet, with what has been, up to a number. */
+let recent: Node[] = [];
+/** Elements of a small result: losses, accuracies. */
+const SMALL = 16;
+const MOST_RECENT = 256;
+
+/** Takes the small results that somebody may ask for and that nothing has been made of: computing them later would cost more. */
+export function takeRecent(): Node[] {
+  const taken = recent.filter((node) => !node.consumed && node.inUse && node.storage === null);
+  recent = [];
+  return taken;
+}
 
 /** Runs `run`, whose tensors outlive the scopes that are open: state that belongs to somebody. */
 export function outsideScopes<T>(run: () => T): T {
   const open = scopes;
+  const before = internal;
   scopes = [];
+  internal = false;
   try {
     return run();
   } finally {
     scopes = open;
+    internal = before;
   }
 }
 
-/** Runs `run` and tells which tensors were made meanwhile. */
-export function collectTensors<T>(run: () => T): { result: T; made: Set<Tensor> } {
-  const made = new Set<Tensor>();
+/** Runs `run`; `made` collects the tensors that are made meanwhile. */
+export function collectTensors<T>(made: Tensor[], run: () => T): T {
   scopes.push(made);
   try {
-    return { result: run(), made };
+    return run();
   } finally {
     scopes.pop();
   }
 }
 
-/** A handle on a node that others hold: it frees nothing of theirs when a scope ends. */
+/** A handle on a node that others hold: it is nobody's, and frees nothing when a scope ends. */
 export function handleOn(node: Node): Tensor {
-  return outsideScopes(() => new Tensor(node));
+  return new Tensor(node, null, false);
+}
+
+/** Runs `run`, which shows nobody the tensors that it makes: what they were made of may be overwritten in place. */
+export function internally(run: () => void): void {
+  const made: Tensor[] = [];
+  const before = internal;
+  internal = true;
+  try {
+    collectTensors(made, run);
+  } finally {
+    internal = before;
+    for (const tensor of made) tensor.letGo();
+  }
 }
 
 let gradEnabled = true;
@@ -219,12 +302,19 @@ export function record(
   for (let i = 0; i < inputs.length; i++) {
     const node = (inputs[i] as Tensor).node;
     nodes[i] = node;
+    node.consumed = true;
     if (node.requiresGrad) requiresGrad = true;
   }
   if (!gradEnabled || definition.derivative === null) requiresGrad = false;
-  const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad);
+  const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad, internal);
   node.segment = segment;
+  if (!internal && sizeOf(shape) <= SMALL && currentTrace() === null) noteRecent(node);
   return new Tensor(node);
+}
+
+function noteRecent(node: Node): void {
+  if (recent.length === MOST_RECENT) recent = recent.slice(MOST_RECENT / 2);
+  recent.push(node);
 }
 
 /** Records a kernel and returns its outputs. Shapes and dtypes have been checked by the caller. */
@@ -234,9 +324,10 @@ export function recordKernel(
   attributes: readonly number[] = none,
 ): Tensor[] {
   noteInputs(inputs);
-  const nodes = inputs.map((x) => x.node);
+  const nodes = inputs.map(({ node }) => node);
+  for (const node of nodes) node.consumed = true;
   const requiresGrad = gradEnabled && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
-  const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad);
+  const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad, internal);
   kernel.segment = segment;
   return definition.program
     .outputs(nodes, attributes)
@@ -245,7 +336,7 @@ export function recordKernel(
 
 /** Output `i` of a kernel's node. */
 export function resultNode(kernel: Node, i: number, shape: Shape, dtype: DType): Node {
-  const node = new Node(RESULT, [kernel], shape, dtype, [i], kernel.requiresGrad && isFloat(dtype));
+  const node = new Node(RESULT, [kernel], shape, dtype, [i], kernel.requiresGrad && isFloat(dtype), kernel.internal);
   node.segment = kernel.segment;
   return node;
 }

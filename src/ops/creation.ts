@@ -3,7 +3,7 @@
 import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
 import { constantNode, sourceNode } from "../graph/node.ts";
-import { Storage } from "../graph/storage.ts";
+import { Cell } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../shape.ts";
 import { add, eq, mul, trueDivide } from "./arithmetic.ts";
@@ -58,8 +58,8 @@ function fromBytes(bytes: Float32Array | Int32Array | Uint32Array | Uint16Array,
     host = new Uint16Array(length / 2);
     host.set(bytes);
   }
-  const storage = new Storage(length, host);
-  return new Tensor(sourceNode(storage, 0, shape, dtype), { storage, offset: 0, shape });
+  const cell = new Cell(length, dtype, host);
+  return new Tensor(sourceNode(cell.storage, 0, shape, dtype), { cell, offset: 0, shape });
 }
 
 /** Collects the leaves of nested arrays; says where a row has another length or a value is no number. */

@@ -27,7 +27,7 @@ export class FlatGroup<S extends string> {
   /** The parameters' vector. Another optimizer may have moved them since: then they are moved back. */
   parameters(): Flat {
     const home = this.#parameters.flat.slot;
-    if (this.params.length > 1 && this.params.some(({ slot }) => slot?.storage !== home?.storage)) {
+    if (this.params.length > 1 && this.params.some(({ slot }) => slot?.cell !== home?.cell)) {
       this.#parameters = flatten(this.params);
       this.#cohorts = null;
     }

@@ -7,6 +7,7 @@ import {
   dropGradient,
   ge,
   hostEffect,
+  internally,
   isReadAnew,
   ne,
   noGrad,
@@ -143,17 +144,20 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
    * without waiting for it. Where `skip` (0-dim) is not 0, parameters and state stay as they are, as if the step had not been taken.
    */
   step(options: { skip?: Tensor } = {}): void {
-    const skip = options.skip === undefined ? null : ne(options.skip, 0);
-    noGrad(() => {
-      if (skip !== null) this.#skipped ??= stateTensor([], 0);
-      const { length } = this.paramGroups;
-      traceGuard(() => this.paramGroups.length === length);
-      for (const group of this.paramGroups) {
-        for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat, skip);
-      }
-      if (skip !== null) this.#skipped?.assign(add(this.#skipped, skip));
-    });
+    internally(() => noGrad(() => this.#update(options.skip)));
     submit(this.paramGroups.flatMap((group) => group.params));
+  }
+
+  /** Records the update of all groups. */
+  #update(skipped: Tensor | undefined): void {
+    const skip = skipped === undefined ? null : ne(skipped, 0);
+    if (skip !== null) this.#skipped ??= stateTensor([], 0);
+    const { length } = this.paramGroups;
+    traceGuard(() => this.paramGroups.length === length);
+    for (const group of this.paramGroups) {
+      for (const flat of this.#flat.get(group) ?? []) this.#updateFlat(group, flat, skip);
+    }
+    if (skip !== null) this.#skipped?.assign(add(this.#skipped, skip));
   }
 
   /**
@@ -266,7 +270,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** Records the update of those parameters that have a gradient. */
   #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>, skip: Tensor | null): void {
     const { params } = flat;
-    const gradients = params.map(({ grad }) => grad);
+    const gradients = params.map(({ gradient }) => gradient);
     if (gradients.every((gradient) => gradient === null)) return;
     const slots = this.#slotsOf(group);
     const counters = params.map((parameter) => this.#countersOf(parameter));
@@ -279,13 +283,14 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
       }
     });
     const parameters = flat.parameters();
+    const whole = parameters.flat;
     const cohorts = new Cohorts(flat, steps, counters);
     // Parameters of a cohort go on together, or a compiled step is another one.
     traceGuard(() => cohorts.areTogether(counters));
     const old = Object.fromEntries(slots.map((slot) => [slot, flat.state(slot)])) as Record<S, Tensor>;
     const watched = watch(group);
     const updated = this.update({
-      parameter: parameters.flat,
+      parameter: whole,
       gradient: parameters.collect(gradients.map((gradient, i) => gradient ?? zeros((params[i] as Tensor).shape))),
       state: old,
       group: watched.group,
@@ -297,11 +302,11 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
       return skip === null ? selected : where(skip, before, selected);
     };
     const next = slots.map((slot) => select(updated.state?.[slot] ?? old[slot], old[slot]));
-    const parameter = select(updated.parameter, parameters.flat);
+    const parameter = select(updated.parameter, whole);
     slots.forEach((slot, i) => {
       flat.state(slot).assign(next[i] as Tensor);
     });
-    parameters.flat.assign(parameter);
+    whole.assign(parameter);
   }
 
   /** A number that follows from the counters of the steps that were not skipped. Which these are the device knows: it gets all candidates. */

@@ -54,10 +54,21 @@ interface Fate {
   untold: unknown;
 }
 
+/** Copies that a run begins with. */
+export interface Saving {
+  /** What goes to the host, behind one another. */
+  readonly reads: readonly { readonly from: Range; readonly bytes: number }[];
+  readonly copies: readonly { readonly from: Range; readonly to: Range; readonly bytes: number }[];
+  /** Told what the reads have brought. */
+  readonly arrive: (bytes: Promise<ArrayBuffer>) => void;
+}
+
 export interface Run extends Operands {
   readonly executable: Executable;
   /** Outputs to read back in the same submit. */
   readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
+  /** What is copied before the first kernel: to the host, then on the device. */
+  readonly before?: Saving | null;
   /** Throws where what the run reads could not be computed. */
   readonly verify?: () => void;
   /** Told when the run turns out to be impossible after all. */
@@ -279,7 +290,7 @@ export class Device {
         try {
           this.check();
           const encoder = this.gpu.createCommandEncoder();
-          const staging = this.#staging.copy(encoder, from, bytes);
+          const staging = this.#staging.copy(encoder, [{ from, bytes }]);
           this.#submitEncoder(encoder);
           const verdict = this.#verdict ?? Promise.resolve();
           verdict.then(() => this.#download(staging, bytes)).then(resolve, reject);
@@ -346,12 +357,27 @@ export class Device {
     const workspace = this.memory.workspace(executable.workspace);
     const encoder = this.gpu.createCommandEncoder();
     const profiler = this.#profiler;
+    if (run.before) this.#save(encoder, run.before);
     const rangeOf = prepared.encode(encoder, run, workspace, profiler);
     this.#dispatches += executable.steps.length;
-    const stagings = run.reads.map((read) => this.#staging.copy(encoder, rangeOf(read.from), read.bytes));
+    const stagings = run.reads.map((read) =>
+      this.#staging.copy(encoder, [{ from: rangeOf(read.from), bytes: read.bytes }]),
+    );
     profiler?.resolve(encoder, executable);
     this.#submitEncoder(encoder);
     return stagings;
+  }
+
+  /** Encodes the copies that a run begins with. */
+  #save(encoder: GPUCommandEncoder, { reads, copies, arrive }: Saving): void {
+    const total = reads.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (total > 0) {
+      const staging = this.#staging.copy(encoder, reads);
+      // Mapped behind the submit, which this call comes before.
+      arrive(Promise.resolve().then(() => this.#download(staging, total)));
+    }
+    for (const { from, to, bytes } of copies)
+      encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, to.buffer.gpu, to.offset, bytes);
   }
 
   #submitEncoder(encoder: GPUCommandEncoder): void {

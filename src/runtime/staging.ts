@@ -19,13 +19,17 @@ export class StagingBuffers {
     this.#gpu = gpu;
   }
 
-  /** Encodes a copy of device memory into a staging buffer. */
-  copy(encoder: GPUCommandEncoder, from: Range, bytes: number): GPUBuffer {
-    const size = roundSize(bytes);
+  /** Encodes copies of device memory into a staging buffer, one behind the other. All but the last have whole words of 4 bytes. */
+  copy(encoder: GPUCommandEncoder, parts: readonly { readonly from: Range; readonly bytes: number }[]): GPUBuffer {
+    const size = roundSize(parts.reduce((sum, { bytes }) => sum + bytes, 0));
     const free = this.#free.get(size)?.pop();
     if (free !== undefined) this.#room += size;
     const staging = free ?? this.#gpu.createBuffer({ size, usage: BUFFER_MAP_READ | BUFFER_COPY_DST });
-    encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, 0, pad4(bytes));
+    let at = 0;
+    for (const { from, bytes } of parts) {
+      encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, staging, at, pad4(bytes));
+      at += bytes;
+    }
     return staging;
   }
 

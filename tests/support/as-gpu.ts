@@ -20,7 +20,8 @@ export async function dataAsGpu(...tensors: Tensor[]): Promise<ArrayLike<number>
   const bytes = await new Promise<ArrayBuffer[]>((resolve, reject) => {
     const outputs = tensors.map(({ node }) => new Storage(dataBytes(node), null));
     const reads = tensors.map((_, i) => i);
-    const job = makeJob(captured, outputs, reads, (found) => void Promise.all(found).then(resolve, reject), reject);
+    const settle = (found: Promise<ArrayBuffer>[]): void => void Promise.all(found).then(resolve, reject);
+    const job = makeJob(captured, outputs, { assigned: [], realized: [], reads, settle, fail: reject });
     start({ ...job, plan });
   });
   return tensors.map(({ dtype, shape }, i) => decode(bytes[i] as ArrayBuffer, dtype, sizeOf(shape)));
