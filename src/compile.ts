@@ -6,9 +6,9 @@ import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { type Cell, Storage } from "./graph/storage.ts";
-import { collectTensors, handleOn, Tensor } from "./graph/tensor.ts";
+import { collectTensors, Tensor } from "./graph/tensor.ts";
 import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
-import { copy } from "./ops/memory.ts";
+import { copyOf } from "./ops/memory.ts";
 import { abandonAssigned, gatherRequests, isPending, settleAssigned, takeLosses } from "./pending.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
@@ -189,7 +189,7 @@ function firstRun(
   const outputs: Tensor[] = [];
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
   // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
-  const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copy(t, i).node : t.node));
+  const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copyOf(t.node, i) : t.node));
   const gathered = gatherRequests(outputNodes);
   const requests = gathered.requests;
   const captured = capture(requests);
@@ -229,7 +229,7 @@ const ONLY_TRACED = new StaleTensorError(
 /** The arguments, copied where the step overwrites what they lie in. */
 function apartFrom(assigned: readonly Tensor[], nodes: readonly Node[]): readonly Node[] {
   const written = new Set(assigned.map(({ slot }) => slot?.cell.storage));
-  const own = nodes.map((node, i) => (written.has(node.storage as Storage) ? copy(handleOn(node), i).lastNode : node));
+  const own = nodes.map((node, i) => (written.has(node.storage as Storage) ? copyOf(node, i) : node));
   if (own.some((node, i) => node !== nodes[i])) flush(own, null, { only: true });
   return own;
 }

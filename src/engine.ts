@@ -8,7 +8,7 @@ import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
 import { neededAgain } from "./needed-again.ts";
-import { type OldValues, saveOldValues } from "./old-values.ts";
+import { forgetMade, makeAgain, missingBehind, type OldValues, saveOldValues } from "./old-values.ts";
 import {
   type Advance,
   abandonAssigned,
@@ -20,17 +20,7 @@ import {
   undoAssigned,
 } from "./pending.ts";
 import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
-import {
-  adopt,
-  arrivals,
-  beginRun,
-  dropIdle,
-  forgetResident,
-  handOver,
-  leafRange,
-  memoryOn,
-  moveToHost,
-} from "./residency.ts";
+import { adopt, beginRun, dropIdle, forgetResident, handOver, leafRange, memoryOn, moveToHost } from "./residency.ts";
 import { deferred } from "./runtime/deferred.ts";
 import { Device } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
@@ -115,9 +105,9 @@ function runWaiting(on: Device): void {
 
 /** Whether the job has to wait for bytes on their way to the host; what waits goes on when they are there. */
 function isHeld(job: Job): boolean {
-  const missing = arrivals(job.storages, job.hosts);
-  if (missing.length === 0) return false;
-  const arrived = Promise.all(missing).then(() => {
+  const { arrivals } = missingBehind(job.storages);
+  if (arrivals.length === 0) return false;
+  const arrived = Promise.all(arrivals).then(() => {
     if (holding === arrived) holding = null;
     if (device?.failure === null && opening === null) runWaiting(device);
   });
@@ -312,6 +302,8 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   try {
     if (on.failure !== null) throw on.failure;
     beginRun();
+    if (advances.length > 0) forgetMade();
+    makeAgain(on, storages, after);
     storages.forEach((storage, i) => {
       // What there was may have been lost with another device.
       memoryOn(on, storage);
@@ -338,17 +330,19 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
       adopt(storage, memory, after);
       return memory;
     });
-    saving = saveOldValues(on, advances);
+    const scalars = scalarBlock(plan, captured, job.scalars);
+    const { hosts, offsets } = job;
+    saving = saveOldValues(on, { executable: plan, storages, hosts, offsets, scalars, advances });
     const reads = on.run({
       executable: plan,
       leaves,
-      scalars: scalarBlock(plan, captured, job.scalars),
+      scalars,
       outputs,
       reads: job.reads.map((i) => ({
         from: { kind: "output", index: i },
         bytes: dataBytes((captured.requests[i] as Request).node),
       })),
-      before: saving,
+      before: saving.copies,
       verify: checkRead,
       fail: (error) => {
         saving?.fail(error);
@@ -357,7 +351,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     });
     const written = writtenRanges(job);
     for (const { before, after: next } of advances) handOver(before, next, written.get(before) ?? [], after);
-    saving?.keep(after);
+    saving.keep(after);
     dropIdle();
     job.settle(reads);
     return null;
@@ -386,6 +380,13 @@ function writtenRanges({ captured, storages, offsets }: Job): Map<Storage, { off
 /** What a run that failed should have computed has no value: whoever reads it later must hear why. */
 function failOutputs(job: Job, error: unknown): void {
   for (const storage of job.outputs) storage?.lose(error);
+}
+
+/** Makes a value that was given up again. */
+function runAgain(on: Device, storage: Storage): void {
+  const after: (() => void)[] = [];
+  makeAgain(on, [storage], after);
+  for (const release of after) release();
 }
 
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
@@ -429,8 +430,10 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
         return result;
       }
       if (storage.blank) return new ArrayBuffer(bytes);
-      if (storage.arriving === null) throw internal("a value that was not computed");
-      await storage.arriving;
+      const { origins, arrivals } = missingBehind([storage]);
+      if (origins.length + arrivals.length === 0) throw internal("a value that was not computed");
+      if (arrivals.length > 0) await Promise.all(arrivals);
+      else runAgain(on, storage);
     }
     const { buffer, byteOffset } = storage.host;
     return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);

@@ -2,15 +2,35 @@
 
 import { viewOf } from "./dtype.ts";
 import { OutOfMemoryError } from "./errors.ts";
-import type { Storage } from "./graph/storage.ts";
+import type { Origin, Storage } from "./graph/storage.ts";
 import type { Advance } from "./pending.ts";
-import { adopt, disown, memoryOn } from "./residency.ts";
+import { adopt, disown, leafRange, memoryOn } from "./residency.ts";
 import { deferred } from "./runtime/deferred.ts";
-import type { Device, Saving } from "./runtime/device.ts";
+import type { Device, Run, Saving } from "./runtime/device.ts";
+import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
 
+/** After so many runs in a row, values move to the host, so that none has to be computed again by more runs than that. */
+const LONGEST = 64;
+
+/** A run of a step, with everything that repeating it takes. */
+export interface Step {
+  readonly executable: Run["executable"];
+  readonly storages: readonly Storage[];
+  readonly hosts: readonly (ArrayBufferView | null)[];
+  readonly offsets: readonly number[];
+  readonly scalars: ArrayBuffer | null;
+  readonly advances: readonly Advance[];
+}
+
+/** The run that has made some values. */
+interface Made extends Origin {
+  readonly step: Step;
+}
+
 /** Copies that save old values, and what is to be done when they are under way or can't be made. */
-export interface OldValues extends Saving {
+export interface OldValues {
+  readonly copies: Saving | null;
   /** Gives the values the memory that they were copied to. */
   keep(after: (() => void)[]): void;
   /** Gives that memory back: the run could not begin. */
@@ -18,59 +38,114 @@ export interface OldValues extends Saving {
   fail(error: unknown): void;
 }
 
+interface Placed {
+  readonly storage: Storage;
+  readonly memory: DeviceMemory;
+}
+
 /**
  * Saves the values that a run overwrites and that somebody may still ask for. The last old value of a cell is copied on the device, so that what was
- * recorded from it can be computed quickly; the one before that moves to the host. So state takes at most twice its memory on the device.
- * Null where nothing needs to be saved.
+ * recorded from it can be computed quickly. An older one is given up, as the runs that have made it can be repeated, or moves to the host.
+ * So state takes at most twice its memory on the device.
  */
-export function saveOldValues(on: Device, advances: readonly Advance[]): OldValues | null {
-  const leaving: { storage: Storage; memory: DeviceMemory }[] = [];
-  const kept: { storage: Storage; memory: DeviceMemory }[] = [];
+export function saveOldValues(on: Device, step: Step): OldValues {
+  const leaving: Placed[] = [];
+  const kept: Placed[] = [];
   const copies: Saving["copies"][number][] = [];
-  for (const { before } of advances) {
-    const present = memoryOn(on, before);
-    if (before.holders === 0 || before.host !== null || before.blank || present === null) continue;
-    const previous = before.cell?.previous?.deref() ?? null;
-    if (previous !== null) leave(on, previous, leaving);
-    const bytes = wholeWords(before);
-    try {
-      const memory = on.allocate(bytes);
-      copies.push({ from: present, to: memory, bytes });
-      kept.push({ storage: before, memory });
-    } catch (error) {
-      if (!(error instanceof OutOfMemoryError)) throw error;
-      leaving.push({ storage: before, memory: present });
+  const wanted = step.advances.filter(({ before }) => before.holders > 0 && !isOnHost(before));
+  const origin = wanted.length > 0 ? originOf(on, step) : null;
+  for (const { before } of step.advances) {
+    const memory = memoryOn(on, before);
+    if (isOnHost(before) || memory === null) continue;
+    if (before.holders > 0) {
+      const previous = before.cell?.previous?.deref();
+      if (previous !== undefined) giveUp(on, previous, leaving);
+      const bytes = wholeWords(before);
+      const copy = tryAllocate(on, bytes);
+      if (copy !== null) {
+        copies.push({ from: memory, to: copy, bytes });
+        kept.push({ storage: before, memory: copy });
+        continue;
+      }
     }
+    // What repeats this run, or has read the value before, has to find it again.
+    const needed = before.holders > 0 || before.pinned || origin !== null;
+    if (needed && before.origin === null) leaving.push({ storage: before, memory });
   }
-  if (leaving.length + kept.length === 0) return null;
-  const reads = leaving.map(({ storage, memory }) => ({ from: memory, bytes: wholeWords(storage) }));
-  const { arrive, fail } = receive(leaving.map(({ storage }) => storage));
+  const incoming = receive(leaving.map(({ storage }) => storage));
   return {
-    copies,
-    reads,
-    arrive,
+    copies:
+      leaving.length + kept.length === 0
+        ? null
+        : {
+            copies,
+            reads: leaving.map(({ storage, memory }) => ({ from: memory, bytes: wholeWords(storage) })),
+            arrive: incoming.arrive,
+          },
     keep: (after) => {
       for (const { storage, memory } of kept) {
         adopt(storage, memory, after);
         if (storage.cell !== null) storage.cell.previous = new WeakRef(storage);
       }
+      for (const { after: next } of step.advances) next.origin = origin;
+      if (origin !== null) for (const storage of step.storages) storage.pinned = true;
     },
     drop: () => {
       for (const { memory } of kept) memory.release();
     },
     fail: (error) => {
-      fail(error);
+      incoming.fail(error);
       for (const { storage } of kept) storage.lose(error);
     },
   };
+}
+
+/** Whether the value needs no device memory to stay. */
+function isOnHost({ host, blank, arriving }: Storage): boolean {
+  return host !== null || blank || arriving !== null;
 }
 
 function wholeWords({ byteLength }: Storage): number {
   return Math.ceil(byteLength / 4) * 4;
 }
 
+function tryAllocate(on: Device, bytes: number): DeviceMemory | null {
+  try {
+    return on.allocate(bytes);
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) return null;
+    throw error;
+  }
+}
+
+/** What makes the values of a run again; null where values move to the host instead. */
+function originOf(on: Device, step: Step): Made | null {
+  // What a repeated run reads stays, which a limit may not allow.
+  if (on.memory.pool.room !== Number.POSITIVE_INFINITY) return null;
+  let depth = 0;
+  let held = 0;
+  for (const { origin, device, host, cell, byteLength } of step.storages) {
+    depth = Math.max(depth, origin?.depth ?? 0);
+    held = Math.max(held, origin?.held ?? 0);
+    if (cell === null && host === null && device !== null) held += byteLength;
+  }
+  const own = step.advances.reduce((sum, { after }) => sum + after.byteLength, 0);
+  return depth < LONGEST && held <= own / 4 ? { depth: depth + 1, held, storages: step.storages, step } : null;
+}
+
+/** Takes an older value off the device. */
+function giveUp(on: Device, storage: Storage, leaving: Placed[]): void {
+  const memory = memoryOn(on, storage);
+  if (memory === null) return;
+  disown(storage);
+  // In the queue's order: the copy to the host comes before whoever is given the memory next.
+  memory.release();
+  if ((storage.holders > 0 || storage.pinned) && !isOnHost(storage) && storage.origin === null)
+    leaving.push({ storage, memory });
+}
+
 /** Lets storages wait for their bytes, which come behind one another. */
-function receive(storages: readonly Storage[]): Pick<OldValues, "arrive" | "fail"> {
+function receive(storages: readonly Storage[]): { arrive: Saving["arrive"]; fail: (error: unknown) => void } {
   const coming = deferred<ArrayBuffer>();
   const arrived = coming.promise.then(
     (bytes) => {
@@ -92,12 +167,98 @@ function receive(storages: readonly Storage[]): Pick<OldValues, "arrive" | "fail
   return { arrive: (bytes) => coming.resolve(bytes), fail: coming.reject };
 }
 
-/** Takes an older value off the device: to the host, where somebody may still ask for it. */
-function leave(on: Device, storage: Storage, leaving: { storage: Storage; memory: DeviceMemory }[]): void {
-  const memory = memoryOn(on, storage);
-  if (memory === null) return;
-  disown(storage);
-  // In the queue's order: the copy to the host comes before whoever is given the memory next.
-  memory.release();
-  if (storage.holders > 0 && storage.host === null) leaving.push({ storage, memory });
+/** The runs that must be repeated for the values of some storages, the first one first, and what these wait for. */
+export function missingBehind(storages: readonly Storage[]): { origins: Origin[]; arrivals: Promise<void>[] } {
+  const origins: Origin[] = [];
+  const arrivals = new Set<Promise<void>>();
+  const seen = new Set<Origin>();
+  const open: { readonly storages: readonly Storage[]; next: number; readonly origin: Origin | null }[] = [
+    { storages, next: 0, origin: null },
+  ];
+  for (let top = open[open.length - 1]; top !== undefined; top = open[open.length - 1]) {
+    const storage = top.storages[top.next++];
+    if (storage === undefined) {
+      if (top.origin !== null) origins.push(top.origin);
+      open.pop();
+    } else if (storage.device === null && storage.host === null && !storage.blank && storage.missing.size === 0) {
+      const { arriving, origin } = storage;
+      if (arriving !== null) arrivals.add(arriving);
+      else if (origin !== null && !seen.has(origin)) {
+        seen.add(origin);
+        open.push({ storages: origin.storages, next: 0, origin });
+      }
+    }
+  }
+  return { origins, arrivals: [...arrivals] };
+}
+
+/** The values that were made again last: reading what follows from the next ones begins there. */
+let made: ReadonlySet<Storage> = new Set();
+
+/** Makes the values of storages again, where those were given up. */
+export function makeAgain(on: Device, storages: readonly Storage[], after: (() => void)[]): void {
+  const { origins } = missingBehind(storages);
+  if (origins.length === 0) return;
+  const lastUse = new Map<Storage, number>();
+  origins.forEach((origin, i) => {
+    for (const storage of origin.storages) lastUse.set(storage, i);
+  });
+  for (const storage of storages) lastUse.set(storage, origins.length);
+  const alive = new Set(made);
+  origins.forEach((origin, i) => {
+    for (const value of repeat(on, (origin as Made).step, after)) alive.add(value);
+    for (const value of alive) {
+      if ((lastUse.get(value) ?? -1) > i || i === origins.length - 1) continue;
+      alive.delete(value);
+      dropMade(value);
+    }
+  });
+  made = alive;
+}
+
+/** Gives up what was made again. */
+export function forgetMade(): void {
+  for (const storage of made) dropMade(storage);
+  made = new Set();
+}
+
+function dropMade(storage: Storage): void {
+  if (storage.origin !== null) disown(storage)?.release();
+}
+
+/** Runs a step once more, into memory of its own; returns the values that it makes. */
+function repeat(on: Device, step: Step, after: (() => void)[]): Storage[] {
+  const { executable, advances } = step;
+  const copies: Saving["copies"][number][] = [];
+  const shared = new Map<Storage, Range>();
+  const values: Storage[] = [];
+  for (const { before, after: next } of advances) {
+    const memory = on.allocate(Math.max(before.byteLength, 272));
+    const old = memoryOn(on, before);
+    if (old !== null) copies.push({ from: old, to: memory, bytes: wholeWords(before) });
+    else on.write(memory, before.host ?? new Uint8Array(wholeWords(before)));
+    shared.set(before, memory);
+    if (next.device === null) {
+      adopt(next, memory, after);
+      values.push(next);
+    } else after.push(() => memory.release());
+  }
+  const leaves = step.storages.map((storage, i): Range => {
+    const { buffer, offset } = leafRange(on, storage, step.hosts[i] ?? storage.host, false, shared, after);
+    return { buffer, offset: offset + (step.offsets[i] as number) };
+  });
+  const outputs = executable.outputs.map((bytes) => (bytes < 0 ? null : on.allocate(bytes)));
+  on.run({
+    executable,
+    leaves,
+    scalars: step.scalars,
+    outputs,
+    reads: [],
+    before: { copies, reads: [], arrive: () => undefined },
+    fail: (error) => {
+      for (const value of values) value.lose(error);
+    },
+  });
+  for (const memory of outputs) memory?.release();
+  return values;
 }

@@ -4,10 +4,10 @@ import { must } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { isRealized, type Request } from "./graph/program.ts";
 import type { Cell, Storage } from "./graph/storage.ts";
-import { handleOn, outsideScopes, Tensor, takeRecent } from "./graph/tensor.ts";
+import { outsideScopes, Tensor, takeRecent } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
-import { copy } from "./ops/memory.ts";
+import { copyOf } from "./ops/memory.ts";
 
 /**
  * Tensors with a slot whose new value has not been submitted yet, with the nodes of the values before. Of a cell that several share, these are
@@ -91,7 +91,7 @@ export function gatherRequests(targets: readonly Node[], only = false): { reques
 function ownNode(node: Node, i: number): Node {
   const kind = node.definition.kind;
   const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
-  return plain && node.storage === null ? node : copy(handleOn(node), i).lastNode;
+  return plain && node.storage === null ? node : copyOf(node, i);
 }
 
 /** A cell that gets a new value: the storages of the value before and of the one after. */

@@ -58,13 +58,6 @@ export function handOver(
   if (memory !== null) adopt(next, memory, after);
 }
 
-/** What bytes that are nowhere but on their way to the host are waited for. */
-export function arrivals(storages: readonly Storage[], hosts: readonly (ArrayBufferView | null)[]): Promise<void>[] {
-  return storages.flatMap(({ device, host, arriving }, i) =>
-    arriving === null || device !== null || host !== null || hosts[i] ? [] : [arriving],
-  );
-}
-
 /** The storage's memory on this device; null where it has none yet. What went with another device is missing from then on. */
 export function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
   const memory = storage.device as DeviceMemory | null;

@@ -24,6 +24,16 @@ export interface Shared {
   parts(flat: Tensor): readonly Tensor[];
 }
 
+/** A run that can be repeated. */
+export interface Origin {
+  /** How many runs must be repeated at most to make its values again, this one included. */
+  readonly depth: number;
+  /** Bytes of device memory that stay for these runs alone. */
+  readonly held: number;
+  /** What it reads, and what it writes over. */
+  readonly storages: readonly Storage[];
+}
+
 /** Bytes that hold a value. The value never changes: an update makes another storage, which may take over the memory. */
 export class Storage {
   readonly id: number = nextStorage++;
@@ -35,6 +45,10 @@ export class Storage {
   arriving: Promise<void> | null = null;
   /** Nodes in use whose value lies here (`retain`): while there are none, nobody can ask for the bytes. */
   holders = 0;
+  /** The run that has made the value and can make it again. */
+  origin: Origin | null = null;
+  /** Whether a run that may be repeated reads the value. */
+  pinned = false;
   /** Set when somebody has said that the value is not needed any more. */
   freed = false;
   /** Nobody has written to it yet: all bytes are 0. */
@@ -83,9 +97,12 @@ export class Storage {
 
   /** Gives the bytes up: nobody needs the value. */
   free(): void {
-    if (this.freed) return;
-    this.freed = true;
-    this.host = null;
+    // A run that may be repeated needs the bytes: they go with it.
+    if (this.freed || (this.pinned && this.host === null)) return;
+    if (!this.pinned) {
+      this.freed = true;
+      this.host = null;
+    }
     this.device?.release();
     this.device = null;
   }

@@ -1,6 +1,6 @@
 // Ops about where values lie, not what they are: copies, packing, and leaving the gradient behind.
 
-import { COPY, type Derivative, type PlainDefinition } from "../graph/node.ts";
+import { COPY, type Derivative, Node, type PlainDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import { reshape, strided } from "./views.ts";
@@ -8,6 +8,11 @@ import { reshape, strided } from "./views.ts";
 /** `x` in memory of its own; copies with different numbers are never merged. */
 export function copy(x: Tensor, number: number): Tensor {
   return record(COPY, [x], x.shape, x.dtype, [number]);
+}
+
+/** A node that copies another one, with no handle on it. */
+export function copyOf(node: Node, number: number): Node {
+  return new Node(COPY, [node], node.shape, node.dtype, [number], false, true);
 }
 
 const aliasDefinition: PlainDefinition = { kind: "alias", name: "detach", derivative: null };
