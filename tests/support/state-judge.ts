@@ -34,14 +34,14 @@ const SECONDS = 120;
 export const HELPERS = {
   host: `/** Numbers in -1 … 1, nested as a tensor of that shape. */
 function host(seed, ...shape) {
-  let at = 0;
-  const nest = ([n, ...rest]) => n === undefined ? Math.round(100 * Math.sin(seed * 12.9 + 7.3 * ++at)) / 100 : Array.from({ length: n }, () => nest(rest));
+  const nest = ([n, ...rest]) => n === undefined ? Math.round(100 * Math.sin(13 * seed++)) / 100 : Array.from({ length: n }, () => nest(rest));
   return nest(shape);
 }`,
   fill: `/** Gives a module's parameters numbers that depend on the seed alone. */
 function fill(module, seed) {
   const entries = Object.entries(module.stateDict()).map(([key, x], i) => [key, x.requiresGrad ? tensor(host(seed + i, ...x.shape)) : x.detach()]);
   module.loadStateDict(Object.fromEntries(entries));
+  return module;
 }`,
   left: `function left() {
   return Object.assign(new Error("left"), { name: "Left" });

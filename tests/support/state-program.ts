@@ -10,10 +10,10 @@ type Action = (w: Writer) => void;
 /** How often a program is begun anew. */
 const ATTEMPTS = 40;
 
-/** A program of about `length` lines. The same for the same seed. */
-export function stateProgram(seed: number, length = 18): Line[] {
+/** A program of about `length` lines, `without` the actions of these names. The same for the same seed. */
+export function stateProgram(seed: number, length = 18, without: readonly string[] = []): Line[] {
   for (let attempt = 0; ; attempt++) {
-    const w = new Writer(seed * 1000 + attempt);
+    const w = new Writer(seed * 1000 + attempt, new Set(without));
     try {
       write(w, length);
       return w.lines;
@@ -28,7 +28,7 @@ function write(w: Writer, length: number): void {
   newTensor(w);
   if (w.chance(0.7)) newModel(w);
   if (w.chance(0.4)) newParameters(w);
-  if (w.chance(0.8)) newOptimizer(w);
+  if (w.chance(0.8) && !w.without.has(newOptimizer.name)) newOptimizer(w);
   for (let i = 0; i < length; i++) {
     anyAction(w);
     if (!w.isModest()) break;
@@ -79,7 +79,8 @@ function anyAction(w: Writer): void {
     : w.top
       ? [...EVERYWHERE, ...OUTSIDE_OF_STEPS, ...AT_THE_TOP]
       : [...EVERYWHERE, ...OUTSIDE_OF_STEPS];
-  choosing(w, actions)(w);
+  const action = choosing(w, actions);
+  if (!w.without.has(action.name)) action(w);
 }
 
 function newTensor(w: Writer): void {
@@ -97,7 +98,7 @@ function newParameters(w: Writer): void {
   const count = w.dice.pick([2, 3, 9]);
   const name = w.name("p");
   const shape = w.dice.pick(["3", "3, 3", "4, 3"]);
-  w.define(name, `Array.from({ length: ${count} }, (_, i) => nn.parameter(tensor(host(i, ${shape}))))`);
+  w.define(name, `Array.from({ length: ${count} }, (_, i) => nn.parameter(tensor(host(10 * i, ${shape}))))`);
 }
 
 function newModel(w: Writer): void {
@@ -111,8 +112,7 @@ function newModel(w: Writer): void {
     ["new nn.Sequential(new nn.BatchNorm1d(3), new nn.Linear(3, 3))", false],
     ["new nn.Embedding(4, 3)", true],
   ] as const);
-  const module = w.define(name, text) as { parameters(): EagerTensor[] };
-  w.act(`fill(${name}, ${w.seed()});`);
+  const module = w.define(name, `fill(${text}, ${w.seed()})`) as { parameters(): EagerTensor[] };
   const parameters = module.parameters();
   for (const x of parameters) w.needed.add(x);
   w.models.push({ name, kind: text, embeds, parameters: () => parameters });
@@ -417,11 +417,14 @@ function using(w: Writer): void {
   w.execute(dispose);
 }
 
-/** An argument for a compiled step: from the host, computed, or known. */
-function argument(w: Writer, labels: boolean): string {
-  if (labels) return "tensor(Int32Array.of(0, 1, 1, 0))";
+/** An argument for a compiled step: from the host, computed, or known, unless the step might overwrite it while it runs. */
+function argument(w: Writer, { labels, assigns }: Pick<Step, "labels" | "assigns">, first: boolean): string {
+  if (labels && !first) return "tensor(Int32Array.of(0, 1, 1, 0))";
   const known = w.pick(({ x }) => isShape(x, 4, 3) && !x.requiresGrad);
-  if (known !== null && w.chance(0.6)) return w.chance(0.5) ? known.text : `${known.text}.mul(${w.number()})`;
+  if (known !== null && w.chance(0.6)) {
+    const form = w.dice.pick(["", `.mul(${w.number()})`, ".detach()"]);
+    return form === "" && assigns ? `${known.text}.add(1)` : `${known.text}${form}`;
+  }
   return `tensor(host(${w.seed()}, 4, 3))`;
 }
 
@@ -436,7 +439,8 @@ function compiling(w: Writer): void {
       ? undefined
       : w.optimizers.find(({ params }) => model.parameters().every((x) => params.includes(x)));
   const trains = model !== undefined && optimizer !== undefined && w.chance(0.7);
-  const given = [argument(w, false), argument(w, trains)];
+  const step: Step = { name: w.name("step"), labels: trains, assigns: trains || w.chance(0.6), after: "" };
+  const given = [argument(w, step, true), argument(w, step, false)];
   const [x, y] = given.map((text) => w.evaluate(text));
   // What the step refers to must stay.
   for (const seen of w.items()) w.needed.add(seen.x);
@@ -450,7 +454,10 @@ function compiling(w: Writer): void {
       try {
         if (trains) trainingStep(w, model, optimizer.name);
         const times = w.dice.below(4);
-        for (let i = 0; i < times; i++) anyAction(w);
+        for (let i = 0; i < times; i++) {
+          if (step.assigns) anyAction(w);
+          else operations(w);
+        }
         const parts = [w.pick(), w.pick(({ own }) => own)].flatMap((item) => (item === null ? [] : [item.text]));
         const text = parts.length === 0 ? "{ out: x }" : `{ ${parts.map((part, i) => `r${i}: ${part}`).join(", ")} }`;
         w.look(`return ${text};`);
@@ -462,12 +469,11 @@ function compiling(w: Writer): void {
       }
     },
   );
-  const name = w.name("step");
+  const { name } = step;
   const after = trains ? ` ${optimizer.name}.zeroGrad();` : "";
-  const step: Step = { name, labels: trains, after };
   w.block(`const ${name} = compile((x, y) => {`, lines, "});");
   w.bind(name, w.evaluate(`compile((x, y) => {\n${textOf(lines)}\n})`));
-  w.steps.push(step);
+  w.steps.push({ ...step, after });
   const r = w.name("r");
   w.lines.push(`const ${r} = ${name}(${given.join(", ")});${after}`);
   if (after !== "") w.execute(after);
@@ -492,8 +498,9 @@ function trainingStep(w: Writer, model: Model, optimizer: string): void {
 
 function calling(w: Writer): void {
   if (w.steps.length === 0 || w.quiet) return;
-  const { name, labels, after } = w.dice.pick(w.steps);
-  const text = `${name}(${argument(w, false)}, ${argument(w, labels)})`;
+  const step = w.dice.pick(w.steps);
+  const { name, after } = step;
+  const text = `${name}(${argument(w, step, true)}, ${argument(w, step, false)})`;
   const r = w.name("r");
   const result = w.evaluate(text);
   w.lines.push(`const ${r} = ${text};${after}`);

@@ -25,7 +25,10 @@ export interface Model {
 
 export interface Step {
   readonly name: string;
+  /** Whether its second argument holds classes. */
   readonly labels: boolean;
+  /** Whether it may give tensors new values. */
+  readonly assigns: boolean;
   /** What clears gradients after a call; "" where no gradient is taken. */
   readonly after: string;
 }
@@ -65,8 +68,12 @@ export class Writer {
   #kept = 0;
   #count = 0;
 
-  constructor(seed: number) {
+  /** Names of actions that are not taken. */
+  readonly without: ReadonlySet<string>;
+
+  constructor(seed: number, without: ReadonlySet<string>) {
     this.dice = new Dice(seed);
+    this.without = without;
   }
 
   name(prefix: string): string {
