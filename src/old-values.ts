@@ -51,6 +51,9 @@ interface Placed {
 export function saveOldValues(on: Device, step: Step): OldValues {
   const leaving: Placed[] = [];
   const kept: Placed[] = [];
+  const readHere = new Set(step.storages);
+  /** Memory that this run still reads. */
+  const given: DeviceMemory[] = [];
   const copies: Saving["copies"][number][] = [];
   const wanted = step.advances.filter(({ before }) => before.holders > 0 && !isOnHost(before));
   const origin = wanted.length > 0 ? originOf(on, step) : null;
@@ -59,7 +62,10 @@ export function saveOldValues(on: Device, step: Step): OldValues {
     if (isOnHost(before) || memory === null) continue;
     if (before.holders > 0) {
       const previous = before.cell?.previous?.deref();
-      if (previous !== undefined) giveUp(on, previous, leaving);
+      const freed = previous === undefined ? null : giveUp(on, previous, leaving);
+      // In the queue's order: copies to the host come before whoever is given the memory next, but kernels do not.
+      if (freed !== null && previous !== undefined && readHere.has(previous)) given.push(freed);
+      else freed?.release();
       const bytes = wholeWords(before);
       const copy = tryAllocate(on, bytes);
       if (copy !== null) {
@@ -87,11 +93,13 @@ export function saveOldValues(on: Device, step: Step): OldValues {
         adopt(storage, memory, after);
         if (storage.cell !== null) storage.cell.previous = new WeakRef(storage);
       }
+      for (const memory of given) memory.release();
       for (const { after: next } of step.advances) next.origin = origin;
       if (origin !== null) for (const storage of step.storages) storage.pinned = true;
     },
     drop: () => {
       for (const { memory } of kept) memory.release();
+      for (const memory of given) memory.release();
     },
     fail: (error) => {
       incoming.fail(error);
@@ -133,15 +141,14 @@ function originOf(on: Device, step: Step): Made | null {
   return depth < LONGEST && held <= own / 4 ? { depth: depth + 1, held, storages: step.storages, step } : null;
 }
 
-/** Takes an older value off the device. */
-function giveUp(on: Device, storage: Storage, leaving: Placed[]): void {
+/** Takes an older value off the device; returns its memory. */
+function giveUp(on: Device, storage: Storage, leaving: Placed[]): DeviceMemory | null {
   const memory = memoryOn(on, storage);
-  if (memory === null) return;
+  if (memory === null) return null;
   disown(storage);
-  // In the queue's order: the copy to the host comes before whoever is given the memory next.
-  memory.release();
   if ((storage.holders > 0 || storage.pinned) && !isOnHost(storage) && storage.origin === null)
     leaving.push({ storage, memory });
+  return memory;
 }
 
 /** Lets storages wait for their bytes, which come behind one another. */
