@@ -7,7 +7,7 @@ import type { Node } from "./graph/node.ts";
 import { Cell } from "./graph/storage.ts";
 import { internally, type Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
-import { cast, convert, expectTensor } from "./ops/define.ts";
+import { cast, convert, expectTensor, same } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
 import { expand } from "./ops/views.ts";
 import { addGradients, isAssigned, keepLoss, markAssigned, noteGradients, unmarkAssigned } from "./pending.ts";
@@ -136,5 +136,6 @@ function assignTo(x: Tensor, old: Node, value: Tensor | number): void {
  * beyond their range becomes the nearest f32 within it (negative numbers in u32 count modulo 2^32).
  */
 export function to(x: Tensor, dtype: DType): Tensor {
-  return cast(expectTensor("to", x), checkDType("to", dtype));
+  const result = cast(expectTensor("to", x), checkDType("to", dtype));
+  return result === x ? same(x) : result;
 }

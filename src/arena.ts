@@ -5,6 +5,7 @@ import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { Cell, type Shared, type Slot, Storage } from "./graph/storage.ts";
 import { handleOn, outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
+import { currentTrace } from "./graph/trace.ts";
 import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
 import { detach, pack, slotLength } from "./ops/memory.ts";
@@ -64,7 +65,11 @@ export class Arena implements Shared {
         markAssigned(t, node);
       }
     });
-    if (initial === null) flush([], null);
+    if (initial !== null) return;
+    const trace = currentTrace();
+    // A step that is traced moves them itself, once.
+    if (trace !== null) trace.unsettled = true;
+    else flush([], null);
   }
 
   /** The vector, which does not follow what single tensors have been assigned. */

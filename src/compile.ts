@@ -1,15 +1,24 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
+import { assign } from "./access.ts";
 import { checkFunction } from "./check.ts";
 import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit } from "./engine.ts";
 import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
-import { type Cell, Storage } from "./graph/storage.ts";
+import { Cell, type Storage } from "./graph/storage.ts";
 import { collectTensors, Tensor } from "./graph/tensor.ts";
 import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
 import { copyOf } from "./ops/memory.ts";
-import { abandonAssigned, gatherRequests, isPending, settleAssigned, takeLosses } from "./pending.ts";
+import {
+  abandonAssigned,
+  gatherRequests,
+  isAssigned,
+  isPending,
+  settleAssigned,
+  takeLosses,
+  unmarkAssigned,
+} from "./pending.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
 export type Nested =
@@ -43,6 +52,8 @@ interface Compiled {
   readonly rebuild: (outputs: readonly Tensor[]) => unknown;
   /** Requests that the function returned, in the order of `rebuild`. */
   readonly results: readonly { readonly node: Node; readonly request: number }[];
+  /** Arguments that the step assigns to, and which of the results they get. */
+  readonly written: readonly { readonly argument: number; readonly output: number }[];
 }
 
 /** Calls `visit` for every tensor inside and returns a function that puts others in their places. */
@@ -97,7 +108,7 @@ export function compile<Arguments extends readonly unknown[], Result>(
     }
     try {
       const known = compiled.get(signature);
-      if (known !== undefined && isValid(known)) return replay(known, nodes) as Result;
+      if (known !== undefined && isValid(known)) return replay(known, inputs, nodes) as Result;
       const { made, result } = traceStep(step, rebuild, inputs, nodes);
       if (!made.trace.unsettled) compiled.set(signature, made);
       return result as Result;
@@ -135,8 +146,10 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   const trace = newTrace(lastNode());
   const made: Tensor[] = [];
   const placeholders = inputs.map((t) => {
-    const storage = new Storage(Math.max(dataBytes(t), 8), null);
-    const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype));
+    const cell = new Cell(Math.max(dataBytes(t), 8), t.dtype);
+    const { storage } = cell;
+    const slot = { cell, offset: 0, shape: t.shape };
+    const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype), slot);
     if (t.requiresGrad) placeholder.requiresGrad = true;
     return { storage, placeholder };
   });
@@ -152,13 +165,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
         op: "compile",
       });
     }
-    return firstRun(
-      trace,
-      returned,
-      placeholders.map(({ storage }) => storage),
-      nodes,
-      made,
-    );
+    return firstRun(trace, returned, placeholders, inputs, nodes, made);
   } catch (error) {
     // What was recorded must not be left for the next submit.
     abandonAssigned();
@@ -175,7 +182,8 @@ function traceStep<Arguments extends readonly unknown[], Result>(
 function firstRun(
   trace: Trace,
   returned: unknown,
-  placeholders: readonly Storage[],
+  placeholders: readonly { readonly storage: Storage; readonly placeholder: Tensor }[],
+  inputs: readonly Tensor[],
   nodes: readonly Node[],
   traced: readonly Tensor[],
 ): { made: Compiled; result: unknown } {
@@ -188,12 +196,18 @@ function firstRun(
   );
   const outputs: Tensor[] = [];
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
+  // An argument that is assigned inside is given its new value after each call.
+  const written = placeholders.flatMap(({ placeholder }, argument) => {
+    if (!isAssigned(placeholder)) return [];
+    unmarkAssigned(placeholder);
+    return [{ argument, output: outputs.push(placeholder) - 1 }];
+  });
   // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
   const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copyOf(t.node, i) : t.node));
   const gathered = gatherRequests(outputNodes);
   const requests = gathered.requests;
   const captured = capture(requests);
-  const placeholderOf = new Map(placeholders.map((storage, i) => [storage, i]));
+  const placeholderOf = new Map(placeholders.map(({ storage }, i) => [storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
   const outside = new Set([...trace.inputs, ...gathered.assigned]);
   for (const { node } of captured.buffers) if (node?.leaf) outside.add(node.leaf);
@@ -216,10 +230,11 @@ function firstRun(
     state,
     rebuild,
     results,
+    written,
   };
   const own = apartFrom(gathered.assigned, nodes);
   for (const tensor of traced) tensor.letGo();
-  return { made, result: run(made, job, own) };
+  return { made, result: run(made, job, inputs, own) };
 }
 
 const ONLY_TRACED = new StaleTensorError(
@@ -245,14 +260,14 @@ function present(storage: Storage): Storage {
   return storage.cell?.storage ?? storage;
 }
 
-function replay(compiled: Compiled, nodes: readonly Node[]): unknown {
+function replay(compiled: Compiled, inputs: readonly Tensor[], nodes: readonly Node[]): unknown {
   for (const effect of compiled.trace.effects) effect();
   const job = jobOf(compiled.captured, compiled.assigned);
-  return run(compiled, job, apartFrom(compiled.assigned, nodes));
+  return run(compiled, job, inputs, apartFrom(compiled.assigned, nodes));
 }
 
 /** Runs the step's job on these arguments and returns what the function returns. */
-function run(compiled: Compiled, job: Job, nodes: readonly Node[]): unknown {
+function run(compiled: Compiled, job: Job, inputs: readonly Tensor[], nodes: readonly Node[]): unknown {
   const given = (i: number): Node | null => {
     const argument = compiled.argumentOf[i] as number;
     return argument < 0 ? null : (nodes[argument] as Node);
@@ -273,5 +288,6 @@ function run(compiled: Compiled, job: Job, nodes: readonly Node[]): unknown {
     const storage = must(job.outputs[request], "a result without memory");
     return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));
   });
+  for (const { argument, output } of compiled.written) assign(inputs[argument] as Tensor, outputs[output] as Tensor);
   return compiled.rebuild(outputs);
 }

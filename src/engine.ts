@@ -332,7 +332,6 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     });
     const scalars = scalarBlock(plan, captured, job.scalars);
     const { hosts, offsets } = job;
-    if (process.env.DUMP) console.error(plan.steps.map((s) => s.kernel.name + " :: " + s.bindings.map((b) => `${b.access} ${JSON.stringify(b.place)}`).join(" ; ")).join("\n"), "\nLEAVES", storages.map((s) => s.id).join(), "COPIES", JSON.stringify(plan.copies), "ADV", advances.map((a) => [a.before.id, a.before.holders, a.after.id].join("/")).join(" "));
     saving = saveOldValues(on, { executable: plan, storages, hosts, offsets, scalars, advances });
     const reads = on.run({
       executable: plan,

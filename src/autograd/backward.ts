@@ -190,5 +190,12 @@ export function gradients(
 export function leafGradients(output: Tensor, gradient?: Tensor): Map<Tensor, Tensor> {
   const seed = seedGradient("backward", output, gradient);
   const found = propagate([output], [seed], (node) => node.leaf !== null, false);
-  return new Map([...found].flatMap(([{ leaf }, g]) => (leaf === null ? [] : [[leaf, g]])));
+  const gradients = new Map<Tensor, Tensor>();
+  // A leaf that was given new values has been several nodes.
+  for (const [{ leaf }, gradient] of found) {
+    if (leaf === null) continue;
+    const known = gradients.get(leaf);
+    gradients.set(leaf, known === undefined ? gradient : withGrad(false, () => add(known, gradient)));
+  }
+  return gradients;
 }

@@ -20,6 +20,7 @@ import {
   logical,
   type Operand,
   promoteOperands,
+  same,
   type Unary,
   unary,
 } from "./define.ts";
@@ -117,12 +118,12 @@ const truncFloat: Unary = unary("trunc", {
 
 /** Largest whole number ≤ x. Integers stay as they are. */
 export function floor(x: Tensor): Tensor {
-  return isWhole(expectTensor("floor", x)) ? x : floorFloat(x);
+  return isWhole(expectTensor("floor", x)) ? same(x) : floorFloat(x);
 }
 
 /** x without its fraction. Integers stay as they are. */
 export function trunc(x: Tensor): Tensor {
-  return isWhole(expectTensor("trunc", x)) ? x : truncFloat(x);
+  return isWhole(expectTensor("trunc", x)) ? same(x) : truncFloat(x);
 }
 
 function isWhole(x: Tensor): boolean {

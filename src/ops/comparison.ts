@@ -16,6 +16,7 @@ import {
   floatQuestion,
   keep,
   promoteOperands,
+  same,
   type Unary,
   unary,
 } from "./define.ts";
@@ -246,7 +247,7 @@ export function nanToNum(
 ): Tensor {
   expectTensor("nanToNum", x);
   checkOptions("nanToNum", options, ["nan", "posinf", "neginf"]);
-  if (!isFloat(x.dtype)) return x;
+  if (!isFloat(x.dtype)) return same(x);
   const largest = x.dtype === "f16" ? 65504 : 3.4028234663852886e38;
   return replaceSpecial(x, options.nan ?? 0, options.posinf ?? largest, options.neginf ?? -largest);
 }

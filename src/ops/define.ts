@@ -7,6 +7,7 @@ import {
   type Derivative,
   type ElementwiseDefinition,
   type Node,
+  type PlainDefinition,
   type ReduceDefinition,
   type ViewDefinition,
 } from "../graph/node.ts";
@@ -157,6 +158,13 @@ const castsOfReal: Record<DType, ElementwiseDefinition> = {
   i32: castDefinition("i32", true),
   u32: castDefinition("u32", true),
 };
+
+const sameDefinition: PlainDefinition = { kind: "alias", name: "same", derivative: (g) => [g] };
+
+/** `x` as a tensor of its own: what an op returns that changes nothing. */
+export function same(x: Tensor): Tensor {
+  return record(sameDefinition, [x], x.shape, x.dtype);
+}
 
 /** `x` converted to `dtype`; `x` itself when it has it already. */
 export function cast(x: Tensor, dtype: DType): Tensor {

@@ -8,7 +8,7 @@ import { Storage } from "../graph/storage.ts";
 import { record, Tensor } from "../graph/tensor.ts";
 import { dtypeError, type Shape, shapeError } from "../shape.ts";
 import { add, ge, mul, sub, where } from "./arithmetic.ts";
-import { cast, checkOptions, expectTensor } from "./define.ts";
+import { cast, checkOptions, expectTensor, same } from "./define.ts";
 import { rsqrt } from "./exponential.ts";
 import { counters, randLike, UNIFORM, uniformReference } from "./random.ts";
 
@@ -71,7 +71,7 @@ export function dropFactors(shape: Shape, key: Tensor, p: Tensor): Tensor {
  */
 export function dropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
   const drop = dropProbability("dropout", x, p, options);
-  return drop === null ? x : mul(x, cast(dropFactors(x.shape, nextKey(), drop), x.dtype));
+  return drop === null ? same(x) : mul(x, cast(dropFactors(x.shape, nextKey(), drop), x.dtype));
 }
 
 /** Dropout of whole channels: of [N, C, H, W] or [N, C, L] each [n, c] is zeroed or scaled as one. */
@@ -80,7 +80,7 @@ export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptio
   if (x.ndim !== 3 && x.ndim !== 4) {
     throw shapeError`dropout2d: the input must be [N, C, H, W] or [N, C, L], got ${x.shape}.`;
   }
-  if (drop === null) return x;
+  if (drop === null) return same(x);
   const shape = x.shape.map((n, i) => (i < 2 ? n : 1));
   return mul(x, cast(dropFactors(shape, nextKey(), drop), x.dtype));
 }
@@ -94,7 +94,7 @@ const SATURATION = -1.7580993408473766;
  */
 export function alphaDropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
   const drop = dropProbability("alphaDropout", x, p, options);
-  if (drop === null) return x;
+  if (drop === null) return same(x);
   if (p === 1) return mul(x, 0);
   // a = ((1 - p)·(1 + p·s²))^-½ and b = -a·p·s.
   const a = rsqrt(mul(sub(1, drop), add(mul(drop, SATURATION ** 2), 1)));

@@ -17,7 +17,7 @@ import {
   withSize,
 } from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
-import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
+import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed, same } from "./define.ts";
 import { iota } from "./iota.ts";
 import { flatten } from "./movement.ts";
 import { expand, permute, reshape } from "./views.ts";
@@ -39,7 +39,7 @@ const FIRST = { dim: 0 };
 const GROUP = 6;
 
 function join(parts: readonly Tensor[], dim: number): Tensor {
-  if (parts.length === 1) return parts[0] as Tensor;
+  if (parts.length === 1) return same(parts[0] as Tensor);
   if (parts.length > GROUP) {
     const groups = Math.ceil(parts.length / GROUP);
     const size = Math.ceil(parts.length / Math.min(groups, GROUP));
@@ -91,7 +91,7 @@ export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}):
     }
   });
   const parts = counted.filter((x) => x.shape[dim] !== 0).map((x) => cast(x, dtype));
-  return parts.length === 0 ? cast(first, dtype) : join(parts, dim);
+  return join(parts.length === 0 ? [cast(first, dtype)] : parts, dim);
 }
 
 /** Tensors of one shape side by side along a new dim (default 0). Throws a ShapeError where shapes differ. */
@@ -141,7 +141,7 @@ export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {})
   const dim = dimOf("chunk", x, filled("chunk", options, FIRST).dim);
   checkWhole("chunk", "chunks", chunks, 1);
   const total = x.shape[dim] as number;
-  if (total === 0) return Array.from({ length: chunks }, () => x);
+  if (total === 0) return Array.from({ length: chunks }, () => same(x));
   return split(x, Math.ceil(total / chunks), { dim });
 }
 

@@ -5,7 +5,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
 import { filled, insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
-import { cast, checkIndex, checkWhole, constant, expectTensor, hostIntegers } from "./define.ts";
+import { cast, checkIndex, checkWhole, constant, expectTensor, hostIntegers, same } from "./define.ts";
 import { iota } from "./iota.ts";
 import { flip, movedim, transpose } from "./movement.ts";
 import { diagonalOf, embedDiagonal, permute, reshape } from "./views.ts";
@@ -98,7 +98,7 @@ export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number,
     case 3:
       return flip(transpose(x, a, b), [b]);
     default:
-      return x;
+      return same(x);
   }
 }
 

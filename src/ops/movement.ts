@@ -4,7 +4,7 @@ import { Tensor } from "../graph/tensor.ts";
 import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { dimOf, dropDims, filled, insertDim, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
-import { checkIndex, checkOptions, checkWhole, expectTensor } from "./define.ts";
+import { checkIndex, checkOptions, checkWhole, expectTensor, same } from "./define.ts";
 import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
 import { expandTo, permute, reshape, rolled, strided, windows } from "./views.ts";
@@ -53,7 +53,7 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
   expectTensor("transpose", x);
   const [from, to] = [normalizeDim("transpose", a, x.ndim), normalizeDim("transpose", b, x.ndim)];
   const order = [...x.shape.keys()];
-  if (x.ndim === 0 || from === to) return x;
+  if (x.ndim === 0 || from === to) return same(x);
   order[from] = to;
   order[to] = from;
   return permute(x, order);
@@ -65,7 +65,7 @@ export function t(x: Tensor): Tensor {
   if (x.ndim > 2) {
     throw shapeError`t: the tensor must have at most 2 dims, got ${x.shape}. x.transpose(-2, -1) exchanges the last two.`;
   }
-  return x.ndim === 2 ? permute(x, [1, 0]) : x;
+  return x.ndim === 2 ? permute(x, [1, 0]) : same(x);
 }
 
 /** The dims `source` moved to the places `destination`; the others keep their order. */
@@ -84,7 +84,7 @@ export function movedim(
   if (from.length !== to.length) {
     throw new RangeError(`movedim: source and destination must be equally many, got ${from.length} and ${to.length}.`);
   }
-  if (x.ndim === 0) return x;
+  if (x.ndim === 0) return same(x);
   const order = new Array<number>(x.ndim).fill(-1);
   from.forEach((d, i) => {
     order[to[i] as number] = d;
@@ -135,7 +135,7 @@ export function roll(
   if (dims.length !== amounts.length)
     throw new RangeError(`roll: shifts and dims must be equally many, got ${amounts.length} and ${dims.length}.`);
   const total = x.shape.map(() => 0);
-  if (x.numel === 0 || x.ndim === 0) return x;
+  if (x.numel === 0 || x.ndim === 0) return same(x);
   dims.forEach((d, i) => {
     const size = x.shape[d] as number;
     total[d] = ((((total[d] as number) + (amounts[i] as number)) % size) + size) % size;

@@ -5,7 +5,7 @@ import { castNumber } from "../dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { formatShape, shapeError } from "../shape.ts";
 import { checkChoice, range, surrounded, withSize } from "./arguments.ts";
-import { checkOptions, checkRepresentable, expectTensor } from "./define.ts";
+import { checkOptions, checkRepresentable, expectTensor, same } from "./define.ts";
 import { cat } from "./joining.ts";
 import { flip } from "./movement.ts";
 import { expand } from "./views.ts";
@@ -43,7 +43,7 @@ export function pad(
   x.shape.forEach((_, dim) => {
     result = padDim(result, dim, low[dim] as number, high[dim] as number, mode);
   });
-  return result;
+  return result === x ? same(x) : result;
 }
 
 function padDim(x: Tensor, dim: number, low: number, high: number, mode: "reflect" | "replicate" | "circular"): Tensor {

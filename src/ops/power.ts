@@ -4,7 +4,7 @@ import { type DType, isFloat } from "../dtype.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";
-import { arithmetic, type Binary, binary, constant, convert, promoteOperands, type Unary } from "./define.ts";
+import { arithmetic, type Binary, binary, constant, convert, promoteOperands, same, type Unary } from "./define.ts";
 import { cube, LOG_SPLIT, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";
 
 // The logarithm of the base carries about 35 bits, in two parts, so that the power is exact to an ulp or two even where it is very
@@ -129,7 +129,7 @@ function integerPower(x: number, y: number): number {
 
 /** Exponents with a form of their own, cheaper and exact. */
 const specialPowers: ReadonlyMap<number, Unary> = new Map<number, Unary>([
-  [1, (x) => x],
+  [1, same],
   [2, square],
   [3, cube],
   [0.5, sqrt],

@@ -5,7 +5,7 @@ import type { ReduceDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import type { Shape } from "../shape.ts";
 import { eq, IS_NAN, mul, trueDivide } from "./arithmetic.ts";
-import { cast, reduction } from "./define.ts";
+import { cast, reduction, same } from "./define.ts";
 
 const sumReduction: ReduceDefinition = reduction("sum", {
   identity: () => 0,
@@ -74,7 +74,7 @@ function axesBetween(from: Shape, to: Shape): number[] {
 
 /** Records `definition` over `dims`, which stay with size 1. */
 export function reduce(definition: ReduceDefinition, x: Tensor, dims: readonly number[]): Tensor {
-  if (dims.length === 0) return x;
+  if (dims.length === 0) return same(x);
   const shape = x.shape.map((n, i) => (dims.includes(i) ? 1 : n));
   return record(definition, [x], shape, x.dtype, dims);
 }

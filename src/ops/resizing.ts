@@ -5,7 +5,7 @@ import { formatShape, shapeError } from "../shape.ts";
 import { alongDim, checkChoice, checkRank, checkSizes, range, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
-import { cast, checkOptions } from "./define.ts";
+import { cast, checkOptions, same } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { pickRows } from "./gathering.ts";
 import { iota } from "./iota.ts";
@@ -104,5 +104,5 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   scales.forEach((s, i) => {
     result = mode === "nearest" ? nearestDim(result, i + 2, s) : linearDim(result, i + 2, s, alignCorners);
   });
-  return result;
+  return result === x ? same(x) : result;
 }

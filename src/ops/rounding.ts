@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { filled } from "./arguments.ts";
 import { floor, mul, neg, realFunction2, trueDivide, trunc } from "./arithmetic.ts";
-import { arithmetic, type Binary, binary, expectTensor, keep, type Unary, unary } from "./define.ts";
+import { arithmetic, type Binary, binary, expectTensor, keep, same, type Unary, unary } from "./define.ts";
 import { SCALE, SPECIAL_VALUES } from "./exponential.ts";
 
 /** Absolute value. Its gradient at 0 is 0. */
@@ -56,12 +56,12 @@ function roundHalfToEven(x: number): number {
 
 /** Smallest whole number ≥ x. Integers stay as they are. */
 export function ceil(x: Tensor): Tensor {
-  return isFloat(expectTensor("ceil", x).dtype) ? ceilFloat(x) : x;
+  return isFloat(expectTensor("ceil", x).dtype) ? ceilFloat(x) : same(x);
 }
 
 /** Nearest whole number, halves to the even one. Integers stay as they are. */
 export function round(x: Tensor, options: { decimals?: number } = {}): Tensor {
-  if (!isFloat(expectTensor("round", x).dtype)) return x;
+  if (!isFloat(expectTensor("round", x).dtype)) return same(x);
   const { decimals } = filled("round", options, { decimals: 0 });
   if (!Number.isInteger(decimals)) throw new RangeError(`round: decimals must be a whole number, got ${decimals}.`);
   const scale = 10 ** Math.abs(decimals);

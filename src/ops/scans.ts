@@ -6,7 +6,7 @@ import { normalizeDim } from "../shape.ts";
 import { alongDim, surroundedAlong } from "./arguments.ts";
 import { eq, gt, IS_NAN, logicalAnd, mul, sub, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
-import { cast, constant, expectTensor } from "./define.ts";
+import { cast, constant, expectTensor, same } from "./define.ts";
 import { exp } from "./exponential.ts";
 import { iota } from "./iota.ts";
 import { highest, lowest, summable } from "./reductions.ts";
@@ -214,7 +214,8 @@ function scanDim(op: string, x: Tensor, dim: number): number | null {
 function running(op: string, x: Tensor, dim: number, prepare: (x: Tensor) => Tensor, scan: Scan): Tensor {
   const at = scanDim(op, x, dim);
   const values = prepare(x);
-  return at === null ? values : (scan([values], at)[0] as Tensor);
+  if (at === null) return same(values);
+  return scan([values], at)[0] as Tensor;
 }
 
 /** What running sums and products are taken of. */
@@ -242,7 +243,7 @@ export function logcumsumexp(x: Tensor, dim: number): Tensor {
 
 function runningExtreme(op: string, scan: Scan, x: Tensor, dim: number): { values: Tensor; indices: Tensor } {
   const at = scanDim(op, x, dim);
-  if (at === null) return { values: x, indices: constant(0, "i32") };
+  if (at === null) return { values: same(x), indices: constant(0, "i32") };
   const given = x.dtype === "bool" ? cast(x, "i32") : x;
   const [values, indices] = scan([given], at) as [Tensor, Tensor];
   return { values: cast(values, x.dtype), indices };

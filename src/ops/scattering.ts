@@ -8,7 +8,7 @@ import { checkChoice, checkRank, corner, dimOf, filled, surrounded, withSize } f
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkIndex, convert, expectTensor } from "./define.ts";
+import { cast, checkIndex, convert, expectTensor, same } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { scatterRows, scatterSum } from "./gathering.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
@@ -72,7 +72,7 @@ export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | num
       : cast(expectTensor(op, src, "the source"), x.dtype);
   const from = typeof src === "number" ? index : value;
   const { at, part } = checkScatter(op, x, dim, index, from);
-  if (index.numel === 0 || x.numel === 0) return x;
+  if (index.numel === 0 || x.numel === 0) return same(x);
   const last = lastArrivals(index, at, x.shape[at] as number);
   const written = grown(ge(last, 0), x, 0);
   if (typeof src === "number") return where(written, value, x);
@@ -100,7 +100,7 @@ export function scatterReduce(
   checkChoice(op, "reduce", reduce, ["sum", "prod", "mean", "amax", "amin"]);
   if (x.ndim === 0) return asVectors(index, src, (i, s) => scatterReduce(reshape(x, [1]), dim, i, s, reduce, options));
   const { at, part } = checkScatter(op, x, dim, index, src);
-  if (index.numel === 0) return x;
+  if (index.numel === 0) return same(x);
   const own = narrowTo(x, at, index);
   const size = x.shape[at] as number;
   const sources = cast(part, x.dtype);

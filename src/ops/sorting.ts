@@ -7,7 +7,7 @@ import { normalizeDim, shapeError } from "../shape.ts";
 import { checkKeepdim, dropDims, filled, range } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
-import { cast, checkWhole, constant, expectTensor } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor, same } from "./define.ts";
 import { pickDistinct } from "./distinct.ts";
 import { derivativeOf, detach, withDerivative } from "./memory.ts";
 import { sumOver } from "./reductions.ts";
@@ -85,7 +85,7 @@ function checkCount(op: string, x: Tensor, dim: number, k: number): void {
 /** What stands at a position along `dim` (a number, or a tensor with size 1 there) of sorted elements. */
 function pickSorted(x: Tensor, indices: Tensor, dim: number, position: number | Tensor, keepdim: boolean): Found {
   const finish = (found: Tensor): Tensor => (keepdim || x.ndim === 0 ? found : dropDims(found, [dim]));
-  if (x.ndim === 0) return { values: x, indices };
+  if (x.ndim === 0) return { values: same(x), indices };
   const at = typeof position === "number" ? range(indices, dim, position, 1) : pickDistinct(indices, dim, position);
   return { values: finish(pickDistinct(x, dim, at)), indices: finish(at) };
 }

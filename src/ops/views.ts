@@ -13,7 +13,7 @@ import {
 import { PartSums } from "../graph/parts.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../shape.ts";
-import { expectTensor, printed, view } from "./define.ts";
+import { expectTensor, printed, same, view } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 
 /** Dims of `from` and `to` in groups of equal size, so that a reshape only mixes what it must. */
@@ -62,7 +62,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     throw shapeError`reshape: the shape is an array, got ${String(shape)}. x.reshape([2, -1]) is the form.`;
   if (shape.filter((n) => n === -1).length > 1) throw shapeError`reshape: one size can be -1 at most, got ${shape}.`;
   const target = inferShape("reshape", x.shape, shape);
-  return sameShape(target, x.shape) ? x : record(reshapeView, [x], target, x.dtype);
+  return sameShape(target, x.shape) ? same(x) : record(reshapeView, [x], target, x.dtype);
 }
 
 const permuteView = view("permute", {
@@ -91,7 +91,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   if (permutation.length !== x.ndim || new Set(permutation).size !== x.ndim) {
     throw shapeError`permute: dims must name each of the ${x.ndim} dims once, got [${dims.join(", ")}] for ${x.shape}.`;
   }
-  if (permutation.every((d, i) => d === i)) return x;
+  if (permutation.every((d, i) => d === i)) return same(x);
   const shape = permutation.map((d) => x.shape[d] as number);
   return record(permuteView, [x], shape, x.dtype, permutation);
 }
@@ -126,7 +126,7 @@ export function expandTo(op: string, x: Tensor, shape: Shape): Tensor {
   if (!fits) {
     throw shapeError`${op}: only sizes of 1 can grow, got ${x.shape} → ${shape}.`;
   }
-  return sameShape(target, x.shape) ? x : record(expandView, [x], target, x.dtype);
+  return sameShape(target, x.shape) ? same(x) : record(expandView, [x], target, x.dtype);
 }
 
 /** Sums what broadcasting has repeated, back to `shape`. */
@@ -175,7 +175,7 @@ const sliceView = view("slice", {
 
 /** Element i of each dim is element start + i·step of the input: the caller has checked the ranges. */
 export function strided(x: Tensor, starts: readonly number[], steps: readonly number[], shape: Shape): Tensor {
-  if (sameShape(shape, x.shape) && starts.every((s) => s === 0) && steps.every((s) => s === 1)) return x;
+  if (sameShape(shape, x.shape) && starts.every((s) => s === 0) && steps.every((s) => s === 1)) return same(x);
   return record(sliceView, [x], shape, x.dtype, [...starts, ...steps]);
 }
 
@@ -233,7 +233,7 @@ export function padded(
   interior: readonly number[],
   fill: number,
 ): Tensor {
-  if ([...low, ...high, ...interior].every((n) => n === 0)) return x;
+  if ([...low, ...high, ...interior].every((n) => n === 0)) return same(x);
   const shape = x.shape.map(
     (n, i) => n + Math.max(n - 1, 0) * (interior[i] as number) + (low[i] as number) + (high[i] as number),
   );
@@ -352,7 +352,7 @@ const rollView = view("roll", {
 
 /** Each dim rotated by a shift in 0 … size - 1. */
 export function rolled(x: Tensor, shifts: readonly number[]): Tensor {
-  return shifts.every((s) => s === 0) ? x : record(rollView, [x], x.shape, x.dtype, shifts);
+  return shifts.every((s) => s === 0) ? same(x) : record(rollView, [x], x.shape, x.dtype, shifts);
 }
 
 const diagonalView = view("diagonal", {
