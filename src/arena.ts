@@ -2,7 +2,7 @@
 
 import { flush } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
-import { type Node, sourceNode } from "./graph/node.ts";
+import { type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { Cell, type Shared, type Slot, Storage } from "./graph/storage.ts";
 import { handleOn, outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
@@ -18,7 +18,7 @@ export function stateTensor(shape: Shape, initial: number): Tensor {
   const host = initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial);
   const cell = new Cell(sizeOf(shape) * 4, "f32", host);
   cell.storage.blank = initial === 0;
-  return outsideScopes(() => new Tensor(sourceNode(cell.storage, 0, shape, "f32"), { cell, offset: 0, shape }));
+  return outsideScopes(() => new Tensor(stateNode(cell, 0, shape, "f32"), { cell, offset: 0, shape }));
 }
 
 /** The vectors that `parts` has cut up, by the parts' nodes. */

@@ -4,7 +4,7 @@ import { assign } from "./access.ts";
 import { checkFunction } from "./check.ts";
 import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit } from "./engine.ts";
 import { must, StaleTensorError, WgradError } from "./errors.ts";
-import { lastNode, type Node, sourceNode } from "./graph/node.ts";
+import { lastNode, type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Cell, type Storage } from "./graph/storage.ts";
 import { collectTensors, Tensor } from "./graph/tensor.ts";
@@ -131,8 +131,8 @@ function isValid({ state, trace, captured, argumentOf }: Compiled): boolean {
         (cell === null ? tensor.slot === null && tensor.node === node : tensor.slot?.cell === cell) &&
         tensor.requiresGrad === requiresGrad,
     ) &&
-    captured.buffers.every(({ storage }, i) => argumentOf[i] !== -1 || present(storage).freed === false) &&
-    captured.scalars.every(({ storage }) => storage !== null && present(storage).host !== null) &&
+    captured.buffers.every((leaf, i) => argumentOf[i] !== -1 || !present(leaf).freed) &&
+    captured.scalars.every((node) => presentNumber(node).host !== null) &&
     trace.guards.every((holds) => holds())
   );
 }
@@ -149,7 +149,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
     const cell = new Cell(Math.max(dataBytes(t), 8), t.dtype);
     const { storage } = cell;
     const slot = { cell, offset: 0, shape: t.shape };
-    const placeholder = new Tensor(sourceNode(storage, 0, t.shape, t.dtype), slot);
+    const placeholder = new Tensor(stateNode(cell, 0, t.shape, t.dtype), slot);
     if (t.requiresGrad) placeholder.requiresGrad = true;
     return { storage, placeholder };
   });
@@ -190,7 +190,7 @@ function firstRun(
   takeLosses();
   // What was recorded before the step is not part of it.
   flush(
-    [...trace.inputs].flatMap(({ disposed, node }) => (disposed || node.id > trace.start ? [] : [node])),
+    [...trace.inputs].flatMap(({ disposed, lastNode: node }) => (disposed || node.id > trace.start ? [] : [node])),
     null,
     { only: true },
   );
@@ -255,9 +255,15 @@ function jobOf(captured: Capture, assigned: readonly Tensor[]): Job {
   return makeJob(captured, outputsOf(captured), { assigned, realized: [], reads: [], settle: nothing, fail: nothing });
 }
 
-/** What a storage that a step was traced with is now: state has gone on to other values. */
-function present(storage: Storage): Storage {
-  return storage.cell?.storage ?? storage;
+/** Where the step finds a leaf that it was traced with: state has gone on to other values, all else stays. */
+function present({ storage, node }: { readonly storage: Storage; readonly node: Node | null }): Storage {
+  const cell = node === null ? storage.cell : node.cell;
+  return cell?.storage ?? storage;
+}
+
+/** Where the step finds a number. */
+function presentNumber(node: Node): Storage {
+  return present({ storage: node.storage as Storage, node });
 }
 
 function replay(compiled: Compiled, inputs: readonly Tensor[], nodes: readonly Node[]): unknown {
@@ -272,13 +278,13 @@ function run(compiled: Compiled, job: Job, inputs: readonly Tensor[], nodes: rea
     const argument = compiled.argumentOf[i] as number;
     return argument < 0 ? null : (nodes[argument] as Node);
   };
-  const storages = job.storages.map((s, i) => given(i)?.storage ?? present(s));
+  const storages = compiled.captured.buffers.map((leaf, i) => given(i)?.storage ?? present(leaf));
   const bound: Job = {
     ...job,
     storages,
     offsets: job.offsets.map((o, i) => given(i)?.offset ?? o),
     hosts: storages.map(({ host }) => host),
-    scalars: compiled.captured.scalars.map(({ storage, dtype }) => numberIn(present(storage as Storage), dtype)),
+    scalars: compiled.captured.scalars.map((node) => numberIn(presentNumber(node), node.dtype)),
     advances: settleAssigned(compiled.assigned),
     plan: compiled.first.plan,
   };

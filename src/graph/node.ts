@@ -6,7 +6,7 @@ import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import type { Shape } from "../shape.ts";
 import type { Condition, Index } from "./index-expression.ts";
 import type { Make, Reads, Value } from "./program.ts";
-import type { Storage } from "./storage.ts";
+import type { Cell, Storage } from "./storage.ts";
 import type { Strided } from "./strided.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -318,6 +318,8 @@ export class Node {
     return this.#storage;
   }
 
+  /** The cell whose present value the node was made for: a compiled step reads what is there then. */
+  cell: Cell | null = null;
   /** Whether the value has been computed for something already. */
   seen = false;
   /** Whether another node has been recorded that reads this one. */
@@ -392,6 +394,13 @@ export function lastNode(): number {
 export function sourceNode(storage: Storage, offset: number, shape: Shape, dtype: DType): Node {
   const node = new Node(SOURCE, none, shape, dtype, none, false);
   node.put(storage, offset);
+  return node;
+}
+
+/** A node that is the present value of a cell, or of a part of it. */
+export function stateNode(cell: Cell, offset: number, shape: Shape, dtype: DType): Node {
+  const node = sourceNode(cell.storage, offset, shape, dtype);
+  node.cell = cell;
   return node;
 }
 

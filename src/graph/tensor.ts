@@ -5,7 +5,7 @@ import { type DType, isFloat } from "../dtype.ts";
 import { DisposedTensorError } from "../errors.ts";
 import type { Shape } from "../shape.ts";
 import { dtypeError, opError, sizeOf } from "../shape.ts";
-import { type Definition, type KernelDefinition, Node, RESULT, type Segment, sourceNode } from "./node.ts";
+import { type Definition, type KernelDefinition, Node, RESULT, type Segment, stateNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
 import { currentTrace } from "./trace.ts";
 
@@ -105,7 +105,7 @@ export class Tensor {
   /** Points at the present content of the slot. */
   rebind(): void {
     const slot = this.slot;
-    if (slot !== null) this.replaceNode(sourceNode(slot.cell.storage, slot.offset, slot.shape, this.#node.dtype));
+    if (slot !== null) this.replaceNode(stateNode(slot.cell, slot.offset, slot.shape, this.#node.dtype));
   }
 
   /** Points at the present content of the slot; what was recorded from a value that was assigned finds it there, too. */
@@ -115,7 +115,7 @@ export class Tensor {
     const { storage } = slot.cell;
     const node = this.#node;
     if (node.storage === null) node.put(storage, slot.offset);
-    if (node.storage !== storage) this.rebind();
+    if (node.storage !== storage || node.cell === null) this.rebind();
   }
 
   get shape(): Shape {

@@ -2,7 +2,7 @@
 
 import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
-import { constantNode, sourceNode } from "../graph/node.ts";
+import { constantNode, stateNode } from "../graph/node.ts";
 import { Cell } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../shape.ts";
@@ -59,7 +59,7 @@ function fromBytes(bytes: Float32Array | Int32Array | Uint32Array | Uint16Array,
     host.set(bytes);
   }
   const cell = new Cell(length, dtype, host);
-  return new Tensor(sourceNode(cell.storage, 0, shape, dtype), { cell, offset: 0, shape });
+  return new Tensor(stateNode(cell, 0, shape, dtype), { cell, offset: 0, shape });
 }
 
 /** Collects the leaves of nested arrays; says where a row has another length or a value is no number. */

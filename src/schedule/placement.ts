@@ -87,7 +87,9 @@ export class Placement {
       const producer = this.flow.producer(output.value);
       if (output.destination.kind === "new") {
         const place: Place = { kind: "output", index: i };
-        if (this.#places.has(producer) || producer.leaf !== null) this.#copyAtEnd(producer, place, output);
+        // What is packed lies in the workspace.
+        const apart = producer.leaf !== null || producer.definition.kind === "pack";
+        if (apart || this.#places.has(producer)) this.#copyAtEnd(producer, place, output);
         else this.#places.set(producer, place);
       }
     });
