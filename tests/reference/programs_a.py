@@ -340,7 +340,8 @@ def resnet(run):
             outputs = torch.cat([model(inputs) for inputs in x.split(8)])
             run.follow("test loss", F.cross_entropy(outputs, y))
             run.follow("test accuracy", (outputs.argmax(1) == y).double().mean())
-    run.result("logits", outputs)
+    for i, logits in enumerate(outputs.split(8)):
+        run.result(f"logits {i}", logits)
     run.result("running mean", model.layer2[1].bn2.running_mean)
 
 
@@ -359,35 +360,37 @@ class Attention(nn.Module):
         self.heads = heads
         self.scale = dim_head**-0.5
         self.norm = nn.LayerNorm(dim)
-        self.to_qkv = nn.Linear(dim, heads * dim_head * 3, bias=False)
-        self.to_out = nn.Linear(heads * dim_head, dim)
+        self.toQkv = nn.Linear(dim, heads * dim_head * 3, bias=False)
+        self.toOut = nn.Linear(heads * dim_head, dim)
 
     def forward(self, x):
         b, n, _ = x.shape
-        q, k, v = (part.view(b, n, self.heads, -1).transpose(1, 2) for part in self.to_qkv(self.norm(x)).chunk(3, -1))
+        q, k, v = (part.view(b, n, self.heads, -1).transpose(1, 2) for part in self.toQkv(self.norm(x)).chunk(3, -1))
         attention = (q @ k.transpose(-1, -2) * self.scale).softmax(-1)
-        return self.to_out((attention @ v).transpose(1, 2).reshape(b, n, -1))
+        return self.toOut((attention @ v).transpose(1, 2).reshape(b, n, -1))
 
 
 class ViT(nn.Module):
+    """Its names are the keys of our state dict, so they are camelCase."""
+
     def __init__(self, dim=16, depth=2, patch=4, num_classes=4):
         super().__init__()
-        self.patch_embedding = nn.Conv2d(3, dim, patch, stride=patch)
-        self.pos_embedding = nn.Parameter(torch.randn(1, 5, dim) * 0.1)
-        self.cls_token = nn.Parameter(torch.randn(1, 1, dim) * 0.1)
+        self.patchEmbedding = nn.Conv2d(3, dim, patch, stride=patch)
+        self.posEmbedding = nn.Parameter(torch.randn(1, 5, dim) * 0.1)
+        self.clsToken = nn.Parameter(torch.randn(1, 1, dim) * 0.1)
         self.layers = nn.ModuleList(
             [nn.ModuleList([Attention(dim, 2, 8), FeedForward(dim, 32)]) for _ in range(depth)]
         )
         self.norm = nn.LayerNorm(dim)
-        self.mlp_head = nn.Linear(dim, num_classes)
+        self.mlpHead = nn.Linear(dim, num_classes)
 
     def forward(self, img):
-        x = self.patch_embedding(img).flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embedding
+        x = self.patchEmbedding(img).flatten(2).transpose(1, 2)
+        x = torch.cat([self.clsToken.expand(len(x), -1, -1), x], 1) + self.posEmbedding
         for attention, feed_forward in self.layers:
             x = attention(x) + x
             x = feed_forward(x) + x
-        return self.mlp_head(self.norm(x)[:, 0])
+        return self.mlpHead(self.norm(x)[:, 0])
 
 
 def vit(run):
