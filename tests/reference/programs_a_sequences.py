@@ -15,9 +15,9 @@ def practise(loss_of, *modules, steps=100):
     """Trains in f32 before the run begins, so that what the program says at its end is not all the same."""
     optimizer = torch.optim.Adam([p for module in modules for p in module.parameters()], lr=1e-2)
     for _ in range(steps):
-        optimizer.zero_grad()
         loss_of().backward()
         optimizer.step()
+        optimizer.zero_grad()
 
 
 class CausalSelfAttention(nn.Module):
