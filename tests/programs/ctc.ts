@@ -73,7 +73,7 @@ async function greedyDecode(output: Tensor, lengths: readonly number[]): Promise
 }
 
 export async function ctc(record: ProgramRecord): Promise<void> {
-  const [spectrograms, labels] = [record.data("spectrograms"), record.data("labels")];
+  const [spectrograms, labels] = [record.steps("spectrograms"), record.steps("labels")];
   const labelLengths = (await record.data("labelLengths").tolist()) as number[][];
   const model = record.load(new SpeechRecognitionModel());
   const optimizer = new optim.AdamW(model.parameters(), { lr: 2e-2 });
@@ -88,10 +88,10 @@ export async function ctc(record: ProgramRecord): Promise<void> {
   for (const [step, lengths] of labelLengths.entries()) {
     const inputLengths = lengths.map((length) => 3 * length);
     optimizer.zeroGrad();
-    let output = model.forward(spectrograms.select(0, step)); // (batch, time, n_class)
+    let output = model.forward(spectrograms[step] as Tensor); // (batch, time, n_class)
     output = logSoftmax(output, 2);
     output = output.transpose(0, 1); // (time, batch, n_class)
-    const loss = criterion.forward(output, labels.select(0, step), inputLengths, lengths);
+    const loss = criterion.forward(output, labels[step] as Tensor, inputLengths, lengths);
     loss.backward();
     optimizer.step();
     scheduler.step();
@@ -102,7 +102,7 @@ export async function ctc(record: ProgramRecord): Promise<void> {
   record.follows("learning rate", rates);
 
   model.eval();
-  const output = noGrad(() => logSoftmax(model.forward(spectrograms.select(0, 0)), 2));
+  const output = noGrad(() => logSoftmax(model.forward(spectrograms[0] as Tensor), 2));
   await record.near("log probabilities", output);
   const decoded = await greedyDecode(
     output,

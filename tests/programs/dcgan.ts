@@ -51,8 +51,8 @@ export async function dcgan(record: ProgramRecord): Promise<void> {
   netD.apply(weightsInit);
   record.load(netG, "generator");
   record.load(netD, "discriminator");
-  const dataset = record.data("images").unbind();
-  const noises = record.data("noise");
+  const dataset = record.steps("images");
+  const noises = record.steps("noise");
   const fixedNoise = record.data("fixedNoise");
 
   const [realLabel, fakeLabel] = [1, 0];
@@ -74,8 +74,7 @@ export async function dcgan(record: ProgramRecord): Promise<void> {
     errDReal.backward();
     onReal.push(Number(await output.mean().item()));
 
-    const noise = noises.select(0, i);
-    const fake = netG.forward(noise);
+    const fake = netG.forward(noises[i] as Tensor);
     label.assign(fullLike(label, fakeLabel));
     output = netD.forward(fake.detach()).view([-1]);
     const errDFake = criterion.forward(output, label);

@@ -95,14 +95,14 @@ export async function ddpm(record: ProgramRecord): Promise<void> {
   const model = record.load(new UNet());
   const ema = new UNet().eval().requiresGrad(false);
   ema.loadStateDict(model.stateDict());
-  const [times, noises] = [record.data("times"), record.data("noise")];
+  const [times, noises] = [record.steps("times"), record.steps("noise")];
   const optimizer = new optim.Adam(model.parameters(), { lr: 2e-3 });
   const scheduler = new optim.lr.LambdaLR(optimizer, (step) => Math.min(1, (step + 1) / 5));
   const losses: number[] = [];
   const norms: Tensor[] = [];
 
-  for (const [step, batch] of record.data("images").unbind().entries()) {
-    const [t, noise] = [times.select(0, step), noises.select(0, step)];
+  for (const [step, batch] of record.steps("images").entries()) {
+    const [t, noise] = [times[step] as Tensor, noises[step] as Tensor];
     const xNoisy = qSample(batch, t, noise);
     const predictedNoise = model.forward(xNoisy, t);
     const loss = mseLoss(noise, predictedNoise);
@@ -122,7 +122,7 @@ export async function ddpm(record: ProgramRecord): Promise<void> {
   record.follows("loss", losses);
   record.follows("norm", await numbers(norms));
 
-  let [img, ...rest] = record.data("samplingNoise").unbind() as [Tensor, ...Tensor[]];
+  let [img, ...rest] = record.steps("samplingNoise") as [Tensor, ...Tensor[]];
   for (const i of [3, 2, 1, 0]) {
     const t = full([2], i, { dtype: "i32" });
     img = noGrad(() => pSample(ema, img, t, i > 0 ? (rest[3 - i] as Tensor) : null));

@@ -1,6 +1,6 @@
 // Model-agnostic meta-learning on sine waves, after Finn, Abbeel and Levine: second derivatives through the inner steps.
 
-import { grad, linear, nn, optim, relu, type Tensor } from "../../src/index.ts";
+import { grad, linear, nn, optim, relu, type Tensor, tensor } from "../../src/index.ts";
 import type { ProgramRecord } from "../support/programs.ts";
 
 class MAMLModel extends nn.Module {
@@ -74,26 +74,26 @@ class MAML {
 }
 
 export async function maml(record: ProgramRecord): Promise<void> {
-  const shots = 5;
-  const [x, y] = [record.data("x"), record.data("y")];
-  const [tasks = 0, points = 0] = x.shape.slice(1);
-  const sample = (step: number, task: number): Task => {
-    const part = (all: Tensor, start: number, end: number): Tensor => all.slice(step, task, [start, end]);
-    return {
-      support: [part(x, 0, shots), part(y, 0, shots)],
-      query: [part(x, shots, points), part(y, shots, points)],
+  const [shots, tasks] = [5, 4];
+  const [x, y] = [await record.data("x").data(), await record.data("y").data()];
+  const sample = (task: number): Task => {
+    const points = (part: number): [Tensor, Tensor] => {
+      const start = (2 * task + part) * shots;
+      const values = [x.subarray(start, start + shots), y.subarray(start, start + shots)];
+      return values.map((column) => tensor(column, { shape: [shots, 1] })) as [Tensor, Tensor];
     };
+    return { support: points(0), query: points(1) };
   };
   const learner = new MAML(record.load(new MAMLModel()));
   const losses: number[] = [];
   for (let step = 0; step < 10; step++) {
-    const loss = learner.step(Array.from({ length: tasks }, (_, task) => sample(step, task)));
+    const loss = learner.step(Array.from({ length: tasks }, (_, task) => sample(tasks * step + task)));
     losses.push(Number(await loss.item()));
   }
   record.follows("loss", losses);
 
   // A task of which nothing was seen, after 0, 1 and 2 steps.
-  const adapted = [0, 1, 2].map((steps) => learner.innerLoop(sample(10, 0), steps));
+  const adapted = [0, 1, 2].map((steps) => learner.innerLoop(sample(10 * tasks), steps));
   const values: number[] = [];
   for (const loss of adapted) values.push(Number(await loss.item()));
   record.follows("adapted", values);

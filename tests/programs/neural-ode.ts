@@ -81,9 +81,9 @@ export async function neuralOde(record: ProgramRecord): Promise<void> {
   ]);
   const trueY = noGrad(() => odeint(new Lambda(trueA), trueY0, t));
   await record.near("trajectory", trueY);
-  const starts = record.data("starts");
+  const starts = record.steps("starts");
   const getBatch = (itr: number): [Tensor, Tensor, Tensor] => {
-    const s = starts.select(0, itr);
+    const s = starts[itr] as Tensor;
     const batchY0 = trueY.indexSelect(0, s);
     const batchT = t.narrow(0, 0, batchTime);
     const batchY = stack(Array.from({ length: batchTime }, (_, i) => trueY.indexSelect(0, s.add(i))));

@@ -47,7 +47,7 @@ export async function wganGp(record: ProgramRecord): Promise<void> {
   const [lambdaGp, nCritic] = [10, 2];
   const generator = record.load(new Generator(), "generator");
   const discriminator = record.load(new Discriminator(), "discriminator");
-  const [noise, alpha] = [record.data("noise"), record.data("alpha")];
+  const [noise, alphas] = [record.steps("noise"), record.steps("alpha")];
   const optimizerG = new optim.Adam(generator.parameters(), { lr: 2e-3, betas: [0.5, 0.999] });
   const optimizerD = new optim.Adam(discriminator.parameters(), { lr: 2e-3, betas: [0.5, 0.999] });
   const dLosses: Tensor[] = [];
@@ -55,13 +55,13 @@ export async function wganGp(record: ProgramRecord): Promise<void> {
   const gLosses: Tensor[] = [];
   let fakeImgs: Tensor | null = null;
 
-  for (const [i, realImgs] of record.data("images").unbind().entries()) {
+  for (const [i, realImgs] of record.steps("images").entries()) {
     optimizerD.zeroGrad();
-    const z = noise.select(0, i);
+    const [z, alpha] = [noise[i] as Tensor, alphas[i] as Tensor];
     fakeImgs = generator.forward(z);
     const realValidity = discriminator.forward(realImgs);
     const fakeValidity = discriminator.forward(fakeImgs.detach());
-    const gradientPenalty = computeGradientPenalty(discriminator, realImgs, fakeImgs.detach(), alpha.select(0, i));
+    const gradientPenalty = computeGradientPenalty(discriminator, realImgs, fakeImgs.detach(), alpha);
     const dLoss = realValidity.mean().neg().add(fakeValidity.mean()).add(gradientPenalty.mul(lambdaGp));
     dLoss.backward();
     optimizerD.step();

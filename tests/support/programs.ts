@@ -2,6 +2,7 @@
 
 import * as assert from "uvu/assert";
 import * as wg from "../../src/index.ts";
+import { sizeOf } from "../../src/shape.ts";
 import { type Compared, loadGolden, mismatch } from "../reference/golden.ts";
 import { near } from "./golden-training.ts";
 
@@ -25,6 +26,8 @@ export interface ProgramRecord {
   load<M extends wg.nn.Module>(model: M, name?: string): M;
   /** Something the program is given, as a new tensor. */
   data(name: string): wg.Tensor;
+  /** Something the program is given step by step: a new tensor for each. */
+  steps(name: string): wg.Tensor[];
   /** Demands that numbers which the program wrote down are PyTorch's. */
   follows(name: string, got: readonly number[]): void;
   /** Demands that a tensor is PyTorch's, within four times the error of its own f32 and `extra`. */
@@ -39,6 +42,14 @@ export function loadProgram(program: string): ProgramRecord {
     const array = golden.array(number);
     return wg.tensor(array.data, { shape: array.shape, dtype: array.dtype });
   };
+  const stepsOf = (number: number): wg.Tensor[] => {
+    const { data, shape, dtype } = golden.array(number);
+    const [count = 0, ...rest] = shape;
+    const size = sizeOf(rest);
+    return Array.from({ length: count }, (_, step) =>
+      wg.tensor(data.subarray(step * size, (step + 1) * size), { shape: rest, dtype }),
+    );
+  };
   return {
     load(model, name = "model") {
       const state = Object.entries(find(states, name)).map(([key, number]) => [key, tensorOf(number)] as const);
@@ -46,6 +57,7 @@ export function loadProgram(program: string): ProgramRecord {
       return model;
     },
     data: (name) => tensorOf(find(data, name)),
+    steps: (name) => stepsOf(find(data, name)),
     follows(name, got) {
       const expected = find(curves, name);
       assert.is(got.length, expected.length, `${name}: how many there are`);
