@@ -220,15 +220,15 @@ export async function nanoGpt(record: ProgramRecord): Promise<{ greedy: string[]
   record.follows("evaluated", evaluated);
 
   model.eval();
-  const context = tensor(text.subarray(0, 4)).unsqueeze(0);
+  const context = tensor(text.subarray(0, 5)).unsqueeze(0);
   const greedy: string[] = [];
   const random: string[] = [];
   for (const cached of [true, false]) {
-    const tokens = await model.generate(context, 6, { cached, draw: false }).data();
+    const tokens = await model.generate(context, 4, { cached, draw: false }).data();
     record.follows("generated", Array.from(tokens, Number));
     greedy.push(decode(tokens as Int32Array));
     manualSeed(7);
-    random.push(decode((await model.generate(context, 6, { cached, draw: true }).data()) as Int32Array));
+    random.push(decode((await model.generate(context, 4, { cached, draw: true }).data()) as Int32Array));
   }
   record.follows("norm", await numbers(norms));
   return { greedy, drawn: random };

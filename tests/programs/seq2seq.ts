@@ -3,7 +3,7 @@
 import { bmm, cat, logSoftmax, nn, noGrad, optim, softmax, type Tensor, tanh, zeros } from "../../src/index.ts";
 import type { ProgramRecord } from "../support/programs.ts";
 
-const [words, hiddenSize, maxLength, batchSize] = [8, 8, 5, 4];
+const [words, hiddenSize, maxLength, batchSize] = [8, 8, 4, 4];
 
 class EncoderRNN extends nn.Module {
   embedding: nn.Embedding;
@@ -118,7 +118,7 @@ export async function seq2seq(record: ProgramRecord): Promise<void> {
   record.follows("average", [totalLoss / steps]);
 
   const [decodedWords, attentions] = noGrad(() => {
-    const [encoderOutputs, encoderHidden] = encoder.forward(inputs.select(0, 0).narrow(0, 0, 1));
+    const [encoderOutputs, encoderHidden] = encoder.forward(inputs.select(0, 0));
     const [decoderOutputs, , weights] = decoder.forward(encoderOutputs, encoderHidden, null);
     const { indices } = decoderOutputs.topk(1);
     return [indices.squeeze(), weights];

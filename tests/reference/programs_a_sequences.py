@@ -124,9 +124,9 @@ def nano_gpt(run):
         optimizer.step()
         optimizer.zero_grad()
         run.follow("loss", loss * 2)
-    idx = tokens[None, :4]
+    idx = tokens[None, :5]
     with torch.no_grad():
-        for _ in range(6):
+        for _ in range(4):
             logits = model(idx)[:, -1]
             first, second = logits.topk(2).values[0]
             assert first - second > 1e-3, "a choice that rounding could change"
@@ -187,7 +187,7 @@ class AttnDecoderRNN(nn.Module):
 
 def seq2seq(run):
     """PyTorch's translation tutorial: sequences are to be reversed; every second batch without teacher forcing."""
-    words, length = 8, 5
+    words, length = 8, 4
 
     def pairs(count):
         inputs = torch.randint(2, words, (count, 4, length))
@@ -220,9 +220,9 @@ def seq2seq(run):
         run.follow("loss", loss)
     run.follow("average", total / STEPS)
     with torch.no_grad():
-        outputs, hidden = encoder(source[0][:1])
+        outputs, hidden = encoder(source[0])
         outputs, attentions = decoder(outputs, hidden)
-        for word in outputs.argmax(-1)[0]:
+        for word in outputs.argmax(-1).flatten():
             run.follow("translated", word)
         run.result("attentions", attentions)
 
@@ -408,7 +408,7 @@ def neural_ode(run):
 
 def maml(run):
     """Sine waves: second derivatives through two inner steps, the meta-gradient assigned to `grad`."""
-    tasks, shots = 4, 5
+    tasks, shots = 2, 5
     amplitude = torch.rand(STEPS + 1, tasks, 1, 1) * 4.9 + 0.1
     phase = torch.rand(STEPS + 1, tasks, 1, 1) * math.pi
     x = torch.rand(STEPS + 1, tasks, 2 * shots, 1) * 10 - 5
