@@ -98,7 +98,7 @@ export async function seq2seq(record: ProgramRecord): Promise<void> {
   const criterion = new nn.NLLLoss();
   const steps = 10;
   const losses: number[] = [];
-  let totalLoss = 0;
+  let totalLoss = zeros([]);
 
   for (let step = 0; step < steps; step++) {
     const [inputTensor, targetTensor] = [inputs.select(0, step), targets.select(0, step)];
@@ -112,10 +112,10 @@ export async function seq2seq(record: ProgramRecord): Promise<void> {
     encoderOptimizer.step();
     decoderOptimizer.step();
     losses.push(Number(await loss.item()));
-    totalLoss += Number(await loss.item());
+    totalLoss = totalLoss.add(loss.detach());
   }
   record.follows("loss", losses);
-  record.follows("average", [totalLoss / steps]);
+  record.follows("average", [Number(await totalLoss.div(steps).item())]);
 
   const [decodedWords, attentions] = noGrad(() => {
     const [encoderOutputs, encoderHidden] = encoder.forward(inputs.select(0, 0));
