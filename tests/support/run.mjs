@@ -18,7 +18,7 @@ const BUILD = join(ROOT, "build/tests", String(process.pid));
 const AT_ONCE = 2;
 const SECONDS_PER_FILE = Number(process.env.WGRAD_TEST_SECONDS ?? 900);
 /** Files with hundreds of kernels that run once: a software driver's optimizing costs a quarter of their time and gains nothing. */
-const MANY_KERNELS = /^gpu\/(ops-|golden-ops|opdb)/;
+const MANY_KERNELS = /^(gpu\/(ops-|golden-ops|opdb)|programs\/)/;
 const SHOWN_LINES = 150;
 /** What uvu colours its words with. */
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, "g");
