@@ -64,3 +64,10 @@ export function loadProgram(program: string): ProgramRecord {
     return found;
   }
 }
+
+/** The values of scalars that were collected on the way. */
+export async function numbers(scalars: readonly wg.Tensor[]): Promise<number[]> {
+  const values: number[] = [];
+  for (const scalar of scalars) values.push(Number(await scalar.item()));
+  return values;
+}
