@@ -6,7 +6,20 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const FOLDER = join(dirname(dirname(fileURLToPath(import.meta.url))), "tests/reference");
-const SCRIPTS = ["mlp", "cnn", "ops", "optimizers", "schedules", "layers", "sequences", "curves", "opdb"];
+const SCRIPTS = [
+  "mlp",
+  "cnn",
+  "ops",
+  "optimizers",
+  "schedules",
+  "layers",
+  "sequences",
+  "curves",
+  "programs_b",
+  "programs_b_representations",
+  "programs_b_weights",
+  "opdb",
+];
 const VERSION = "1.13";
 
 const wanted = process.argv.slice(2);

@@ -54,6 +54,8 @@ export async function matrixFactorization(record: ProgramRecord): Promise<void> 
   record.follows("epochs", epochs);
   record.follows("validation", validation);
   await record.near("rates", tensor(rates));
-  const scores = noGrad(() => model.user_factors.weight.matmul(model.item_factors.weight.t()).add(model.item_biases.weight.t()));
+  const scores = noGrad(() =>
+    model.user_factors.weight.matmul(model.item_factors.weight.t()).add(model.item_biases.weight.t()),
+  );
   await record.near("recommended", scores.topk(3, { dim: 1 }).indices);
 }

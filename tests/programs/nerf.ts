@@ -1,6 +1,21 @@
 // Tiny NeRF (Mildenhall et al. 2020), after the well-known PyTorch notebook: rays of a camera, points along them, a field, a picture.
 
-import { arange, cat, cumprod, fullLike, linspace, meshgrid, mseLoss, nn, noGrad, onesLike, optim, stack, sub, type Tensor } from "../../src/index.ts";
+import {
+  arange,
+  cat,
+  cumprod,
+  fullLike,
+  linspace,
+  meshgrid,
+  mseLoss,
+  nn,
+  noGrad,
+  onesLike,
+  optim,
+  stack,
+  sub,
+  type Tensor,
+} from "../../src/index.ts";
 import type { ProgramRecord } from "../support/programs.ts";
 
 const SIZE = 5;
@@ -30,12 +45,18 @@ function getRayBundle(height: number, width: number, focalLength: number, pose: 
   const directions = stack(
     [
       ii.sub(width * 0.5).div(focalLength),
-      jj.sub(height * 0.5).div(focalLength).neg(),
+      jj
+        .sub(height * 0.5)
+        .div(focalLength)
+        .neg(),
       onesLike(ii).neg(),
     ],
     { dim: -1 },
   );
-  const rayDirections = directions.unsqueeze(-2).mul(pose.slice([0, 3], [0, 3])).sum(-1);
+  const rayDirections = directions
+    .unsqueeze(-2)
+    .mul(pose.slice([0, 3], [0, 3]))
+    .sum(-1);
   const rayOrigins = pose.slice([0, 3], -1).expand(rayDirections.shape);
   return [rayOrigins, rayDirections];
 }
@@ -58,7 +79,9 @@ function renderRays(model: TinyNeRF, [rayOrigins, rayDirections]: [Tensor, Tenso
   const dists = cat([steps, fullLike(depth.narrow(-1, 0, 1), 1e10)], { dim: -1 });
   const alpha = sub(1, sigma.neg().mul(dists).exp());
   let transmittance = cumprod(sub(1, alpha).add(1e-10), -1);
-  transmittance = cat([onesLike(transmittance.narrow(-1, 0, 1)), transmittance.narrow(-1, 0, SAMPLES - 1)], { dim: -1 });
+  transmittance = cat([onesLike(transmittance.narrow(-1, 0, 1)), transmittance.narrow(-1, 0, SAMPLES - 1)], {
+    dim: -1,
+  });
   const weights = alpha.mul(transmittance);
   return {
     rgb: weights.unsqueeze(-1).mul(rgb).sum(-2),

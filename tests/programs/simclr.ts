@@ -1,6 +1,17 @@
 // SimCLR (Chen et al. 2020) as in the Lightning tutorial: two views of each example find each other; then a linear probe.
 
-import { cat, cosineSimilarity, crossEntropy, eye, nn, noGrad, optim, stack, type Tensor, where } from "../../src/index.ts";
+import {
+  cat,
+  cosineSimilarity,
+  crossEntropy,
+  eye,
+  nn,
+  noGrad,
+  optim,
+  stack,
+  type Tensor,
+  where,
+} from "../../src/index.ts";
 import { numbers, type ProgramRecord } from "../support/programs.ts";
 
 class SimCLR extends nn.Module {

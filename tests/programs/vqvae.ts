@@ -61,11 +61,7 @@ class VectorQuantizerEMA extends nn.Module {
 }
 
 class VQVAE extends nn.Module {
-  encoder = new nn.Sequential(
-    new nn.Conv2d(1, 8, 4, { stride: 2, padding: 1 }),
-    new nn.ReLU(),
-    new nn.Conv2d(8, 4, 1),
-  );
+  encoder = new nn.Sequential(new nn.Conv2d(1, 8, 4, { stride: 2, padding: 1 }), new nn.ReLU(), new nn.Conv2d(8, 4, 1));
   vq = new VectorQuantizerEMA(8, 4, 0.25, 0.9);
   decoder = new nn.Sequential(
     new nn.Conv2d(4, 8, 1),

@@ -1,12 +1,11 @@
 """DQN, actor-critic, GCN and matrix factorization: data/program-<name>.json and .bin.
 
-These programs, and those of programs_c.py and programs_d.py, go in the order of their tutorials, ten steps each. tests/programs/<name>.ts is
-the same program here.
+These programs, and those of programs_b_representations.py and programs_b_weights.py, go in the order of their tutorials, ten steps each.
+tests/programs/<name>.ts is the same program here.
 """
 
 import copy
 import math
-import sys
 from collections import namedtuple
 
 import torch
@@ -21,17 +20,10 @@ def numbers(run, values):
     return torch.tensor(values, dtype=run.dtype)
 
 
-def decide(*margins):
+def decide(*margins, least=2e-5):
     """Demands that no choice is so close that rounding could make it: `margins` are what the alternatives differ by."""
     for margin in margins:
-        assert margin.abs().min() > 2e-5, f"too close to call: {margin.abs().min():.1e}"
-
-
-def write_all(programs):
-    """Writes the golden files of `programs`, name: (function, seed), or of those that the command line names."""
-    for name in sys.argv[1:] or programs:
-        program, seed = programs[name]
-        write(name, program, seed)
+        assert margin.abs().min() > least, f"too close to call: {margin.abs().min():.1e}"
 
 
 class CartPole:
@@ -306,9 +298,7 @@ def matrix_factorization(run):
 
 
 if __name__ == "__main__":
-    write_all({
-    "dqn": (dqn, 5),
-    "actor-critic": (actor_critic, 0),
-    "gcn": (gcn, 0),
-    "matrix-factorization": (matrix_factorization, 0),
-    })
+    write("dqn", dqn, seed=5)
+    write("actor-critic", actor_critic)
+    write("gcn", gcn)
+    write("matrix-factorization", matrix_factorization)

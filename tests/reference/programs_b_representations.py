@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from programs_b import decide, numbers, write_all
+from programs import write
+from programs_b import decide, numbers
 
 
 class SimCLR(nn.Module):
@@ -229,8 +230,6 @@ def nerf(run):
 
 
 if __name__ == "__main__":
-    write_all({
-    "simclr": (simclr, 0),
-    "vqvae": (vqvae, 0),
-    "nerf": (nerf, 0),
-    })
+    write("simclr", simclr)
+    write("vqvae", vqvae)
+    write("nerf", nerf)

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from programs_b import decide, numbers, write_all
+from programs import write
+from programs_b import decide, numbers
 
 
 class LoRALinear(nn.Module):
@@ -65,7 +66,7 @@ def lora(run):
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=2e-2, weight_decay=0.01)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 3))
-    accuracies = []
+    accuracies, running = [], 0.0
     for step in range(10):
         part = slice(step % 2 * 16, step % 2 * 16 + 16)
         logits = model(x[part])
@@ -77,8 +78,10 @@ def lora(run):
         scheduler.step()
         run.follow("loss", loss)
         run.follow("norms", norm)
+        running = running * 0.9 + loss.detach() * 0.1
         accuracies.append(correct(logits, y[part]) / 16)
     run.result("accuracies", numbers(run, accuracies))
+    run.result("running", running)
     model.fc1.merge()
     model.fc2.merge()
     run.result("logits", model(x))
@@ -150,7 +153,7 @@ class FakeQuantize(nn.Module):
         zero_point = (self.low - low / scale).round().clamp(self.low, self.high)
         self.scale, self.zero_point = scale, zero_point
         # Halves would be rounded by chance; places outside the range have a limit instead.
-        decide(*((value / scale) - (value / scale).floor() - 0.5 for value in (x, low)))
+        decide(*((value / scale) - (value / scale).floor() - 0.5 for value in (x, low)), least=2e-4)
         quantized = (x / scale).round() + zero_point
         inside = (quantized >= self.low) & (quantized <= self.high)
         dequantized = (quantized.clamp(self.low, self.high) - zero_point) * scale
@@ -245,7 +248,7 @@ def disable_running_stats(model):
 
 def enable_running_stats(model):
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d):
+        if isinstance(module, nn.BatchNorm1d) and hasattr(module, "backup_momentum"):
             module.momentum = module.backup_momentum
 
 
@@ -260,9 +263,7 @@ def sam(run):
     for step in range(10):
         part = slice(step % 2 * 16, step % 2 * 16 + 16)
         inputs, targets = x[part], y[part]
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm1d) and hasattr(module, "backup_momentum"):
-                enable_running_stats(model)
+        enable_running_stats(model)
         predictions = model(inputs)
         loss = F.cross_entropy(predictions, targets, label_smoothing=0.1)
         loss.backward()
@@ -300,6 +301,15 @@ class SpectralNorm(nn.Module):
         return F.linear(x, self.weight / sigma, self.bias)
 
 
+class Generator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.main = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+
+    def forward(self, z):
+        return self.main(z)
+
+
 class Discriminator(nn.Module):
     def __init__(self):
         super().__init__()
@@ -314,7 +324,7 @@ class Discriminator(nn.Module):
 
 def spectral_gan(run):
     """A hinge GAN whose critic's weights are divided by their largest singular value, by a power iteration in forward."""
-    generator = run.model(nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2)), "generator")
+    generator = run.model(Generator(), "generator")
     discriminator = run.model(Discriminator(), "discriminator")
     angle = torch.rand(10, 16) * 2 * math.pi
     real = run.data("real", torch.stack([angle.cos(), angle.sin()], 2) + 0.1 * torch.randn(10, 16, 2))
@@ -352,10 +362,8 @@ def spectral_gan(run):
 
 
 if __name__ == "__main__":
-    write_all({
-    "lora": (lora, 0),
-    "distillation": (distillation, 0),
-    "qat": (qat, 0),
-    "sam": (sam, 0),
-    "spectral-gan": (spectral_gan, 0),
-    })
+    write("lora", lora)
+    write("distillation", distillation)
+    write("qat", qat)
+    write("sam", sam)
+    write("spectral-gan", spectral_gan)
