@@ -28,7 +28,7 @@ export async function actorCritic(record: ProgramRecord): Promise<void> {
   let rewards: number[] = [];
 
   const selectAction = async (state: readonly number[], chance: number): Promise<number> => {
-    const [probs, value] = model.forward(tensor([...state]));
+    const [probs, value] = model.forward(tensor(state));
     const action = probs.detach().cumsum(0).lt(chance).sum().clamp({ max: 1 });
     savedActions.push({ logProb: probs.log().gather(0, action.view([1])), value });
     return action.item();

@@ -98,11 +98,11 @@ export async function dqn(record: ProgramRecord, update: "soft" | "hard"): Promi
   const durations: number[] = [];
   const rewards: number[] = [];
   let [duration, total, episode] = [0, 0, 0];
-  let state = tensor([[...env.reset(starts[0] as number[])]]);
+  let state = tensor([env.reset(starts[0] as number[])]);
   for (let t = 0; t < chances.length; t++) {
     const action = selectAction(state, t);
     const { observation, reward, terminated } = env.step(await action.item());
-    const nextState = tensor([[...observation]]);
+    const nextState = tensor([observation]);
     memory.push({ state, action, nextState, reward: tensor([reward]), done: tensor([terminated ? 1 : 0]) });
     state = nextState;
     duration += 1;
@@ -113,7 +113,7 @@ export async function dqn(record: ProgramRecord, update: "soft" | "hard"): Promi
       rewards.push(total);
       episode += 1;
       [duration, total] = [0, 0];
-      state = tensor([[...env.reset(starts[episode] as number[])]]);
+      state = tensor([env.reset(starts[episode] as number[])]);
     }
   }
 

@@ -35,11 +35,11 @@ export async function matrixFactorization(record: ProgramRecord): Promise<void> 
     let runningLoss = 0;
     for await (const [user, item, rating] of loader) {
       optimizer.zeroGrad();
-      const loss = criterion.forward(model.forward(user as Tensor, item as Tensor), rating as Tensor);
+      const loss = criterion.forward(model.forward(user, item), rating);
       loss.backward();
       optimizer.step();
       losses.push(await loss.item());
-      runningLoss += (await loss.item()) * (user as Tensor).numel;
+      runningLoss += (await loss.item()) * user.numel;
     }
     epochs.push(runningLoss / train.length);
     const valLoss = await noGrad(() =>
