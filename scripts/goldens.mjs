@@ -17,6 +17,9 @@ const SCRIPTS = [
   "curves",
   "programs_a",
   "programs_a_sequences",
+  "programs_b",
+  "programs_b_representations",
+  "programs_b_weights",
   "opdb",
 ];
 const VERSION = "1.13";
