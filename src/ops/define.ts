@@ -6,12 +6,11 @@ import {
   constantNode,
   type Derivative,
   type ElementwiseDefinition,
-  type Node,
   type ReduceDefinition,
   type ViewDefinition,
 } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, opError, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, dtypeError, opError, type Shape, sameShape } from "../shape.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Operand) => Tensor;
@@ -163,6 +162,12 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : record((isFloat(x.dtype) ? castsOfReal : casts)[dtype], [x], x.shape, dtype);
 }
 
+/** The float64 meaning of a definition that `cast` records, else null. */
+export function castReference(definition: ElementwiseDefinition): ((x: number) => number) | null {
+  const isCast = [casts, castsOfReal].some((all) => Object.values(all).includes(definition));
+  return isCast ? definition.reference : null;
+}
+
 interface ElementwiseOptions {
   readonly dtype: DTypeRule;
   readonly wgsl: ElementwiseDefinition["wgsl"];
@@ -239,56 +244,6 @@ export function view(name: string, options: Omit<ViewDefinition, "kind" | "name"
 /** Makes a reduction. The node keeps reduced dims with size 1; its attributes are the dims. */
 export function reduction(name: string, options: Omit<ReduceDefinition, "kind" | "name">): ReduceDefinition {
   return { kind: "reduce", name, ...options };
-}
-
-/** The numbers of an integer tensor that is plain host data, else null. */
-export function hostIntegers(x: Tensor): Int32Array | Uint32Array | null {
-  const { storage, dtype, offset, shape } = x.node;
-  if (storage === null || storage.host === null || (dtype !== "i32" && dtype !== "u32")) return null;
-  const start = storage.host.byteOffset + offset;
-  return dtype === "i32"
-    ? new Int32Array(storage.host.buffer, start, sizeOf(shape))
-    : new Uint32Array(storage.host.buffer, start, sizeOf(shape));
-}
-
-/** The host's numbers behind a tensor where it is plain host data, else null. Used to check indices early. */
-export function hostRange(x: Tensor): readonly [number, number] | null {
-  let node: Node = x.node;
-  while (
-    node.storage === null &&
-    node.inputs.length === 1 &&
-    (node.definition.kind === "view" || node.definition.name === "i32")
-  ) {
-    node = node.inputs[0] as Node;
-  }
-  const storage = node.storage;
-  if (storage === null || storage.host === null || node.dtype === "f16") return null;
-  if (storage.range === null) {
-    const values = storage.host as Int32Array;
-    let min = Number.POSITIVE_INFINITY;
-    let max = Number.NEGATIVE_INFINITY;
-    for (const value of values) {
-      if (value < min) min = value;
-      if (value > max) max = value;
-    }
-    storage.range = [min, max];
-  }
-  return storage.range;
-}
-
-/** Demands that `index` is integer and, where its values are known on the host, within `least` (0) … size - 1. */
-export function checkIndex(op: string, index: Tensor, size: number, least: number = 0): void {
-  expectTensor(op, index, "the index");
-  if (index.dtype !== "i32" && index.dtype !== "u32") {
-    throw dtypeError`${op}: indices must be i32 or u32, got ${index.dtype}. index.to("i32") converts.`;
-  }
-  const range = hostRange(index);
-  if (range !== null && range[0] <= range[1] && (range[0] < least || range[1] >= size)) {
-    const wrong = range[0] < least ? range[0] : range[1];
-    throw new RangeError(
-      `${op}: index ${wrong} is out of range for size ${size}. Indices run from ${least} to ${size - 1}.`,
-    );
-  }
 }
 
 /** Demands a number that is not NaN. */

@@ -1,15 +1,17 @@
 // Reading by index and its transpose: the primitives beneath gather, embedding, scatter and their derivatives.
 
+import { isFloat, NO_VALUE } from "../dtype.ts";
 import { defineGather } from "../graph/gather.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
 import { alongDim, corner, insertDim, withSize } from "./arguments.ts";
-import { add, eq, ge, logicalAnd, lt, mul, where } from "./arithmetic.ts";
+import { add, eq, ge, gt, logicalAnd, logicalNot, lt, mul, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, constant } from "./define.ts";
+import { hostRange } from "./host-values.ts";
 import { sortIndices } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
-import { sumOver } from "./reductions.ts";
+import { maxOver, sumOver } from "./reductions.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
 import { expand, reshape } from "./views.ts";
 
@@ -58,6 +60,24 @@ export function pickInside(x: Tensor, dim: number, index: Tensor): Tensor {
 /** Whether indices (i32) are in 0 … size - 1. */
 export function isInside(index: Tensor, size: number): Tensor {
   return logicalAnd(ge(index, 0), lt(index, size));
+}
+
+/** Whether indices are out of range; null where there are none or the host has checked them. */
+export function isOutside(index: Tensor, size: number): Tensor | null {
+  return index.numel === 0 || hostRange(index) !== null ? null : logicalNot(isInside(index, size));
+}
+
+/** The same of any of those along `dim`, which stays with size 1. */
+export function isAnyOutside(index: Tensor, dim: number, size: number): Tensor | null {
+  const outside = isOutside(index, size);
+  return outside && gt(maxOver(cast(outside, "i32"), [dim]), 0);
+}
+
+/** `x`, or no value (NaN, whose gradient is NaN, too) where `wrong` holds. */
+export function unless(wrong: Tensor | null, x: Tensor): Tensor {
+  if (wrong === null) return x;
+  const none = NO_VALUE[x.dtype];
+  return isFloat(x.dtype) ? mul(x, where(wrong, none, constant(1, x.dtype))) : where(wrong, constant(none, x.dtype), x);
 }
 
 const segmentSums: Segments = makeSegments("sum", ([g], _outputs, inputs) => [

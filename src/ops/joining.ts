@@ -1,6 +1,6 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
-import { type DType, promote } from "../dtype.ts";
+import { type DType, isFloat, promote } from "../dtype.ts";
 
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
@@ -17,7 +17,8 @@ import {
   withSize,
 } from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
-import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed } from "./define.ts";
+import { cast, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
+import { hostNumbers } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { flatten } from "./movement.ts";
 import { expand, permute, reshape } from "./views.ts";
@@ -223,13 +224,13 @@ export function repeatedAlong(x: Tensor, dim: number, times: number): Tensor {
 
 /** The counts in a tensor of host data, one for all or one each. */
 function hostCounts(op: string, counts: Tensor, size: number): number[] {
-  const values = hostIntegers(counts);
+  const values = isFloat(counts.dtype) || counts.dtype === "bool" ? null : hostNumbers(counts);
   if (values === null) {
     throw new TypeError(
       `${op}: counts must be numbers, a list or an integer tensor of host data, got ${printed(counts)}. await counts.tolist() gives a list.`,
     );
   }
-  return values.length === 1 ? new Array<number>(size).fill(values[0] as number) : [...values];
+  return values.length === 1 ? new Array<number>(size).fill(values[0] as number) : values;
 }
 
 /**
