@@ -9,7 +9,7 @@ import { dropFactors } from "./dropout.ts";
 import { iota } from "./iota.ts";
 import { matmul } from "./linear-algebra.ts";
 import { sumOver } from "./reductions.ts";
-import { softmax } from "./softmax.ts";
+import { seenSoftmax } from "./softmax.ts";
 import { permute } from "./views.ts";
 
 /** The last two dims exchanged. */
@@ -27,10 +27,11 @@ function whereVisible(scores: Tensor, value: number, { mask, isCausal }: Attenti
   return mask?.dtype === "bool" ? where(mask, result, hidden) : result;
 }
 
+/** Weights of the keys, 0 for a query that sees none. */
 function weightsOf(inputs: AttentionInputs): Tensor {
   const { q, k, mask, scale } = inputs;
   const scores = whereVisible(mul(matmul(q, turned(k)), scale), Number.NEGATIVE_INFINITY, inputs);
-  return softmax(mask === null || mask.dtype === "bool" ? scores : add(scores, mask), -1);
+  return seenSoftmax(mask === null || mask.dtype === "bool" ? scores : add(scores, mask), -1);
 }
 
 /** softmax(q·kᵀ·scale + mask)·v, its weights stored. */

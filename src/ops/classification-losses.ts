@@ -5,10 +5,10 @@ import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
-import { add, eq, logicalAnd, logicalOr, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
+import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
 import { cast, expectTensor } from "./define.ts";
-import { isInside } from "./gathering.ts";
+import { isOutside, unless } from "./gathering.ts";
 import { hostOutsider, hostRange } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { type LossOptions, lossOptions, type Reduction } from "./loss-reduction.ts";
@@ -68,9 +68,10 @@ function indexLoss(
   // As i32, beside which -100 may stand.
   const given = insertDim(cast(target, "i32"), dim);
   const range = hostRange(target);
-  // Another class stands for what is none: times NaN, it spoils its row and the row's gradient.
-  const valid = range === null ? logicalOr(isInside(given, classes), eq(given, ignoreIndex)) : null;
-  const labels = valid === null ? given : where(valid, given, ignoreIndex === 0 ? 1 : 0);
+  const outside = isOutside(given, classes);
+  const wrong = outside && logicalAnd(outside, ne(given, ignoreIndex));
+  // Another class stands for what is none, so that the row has a gradient to spoil.
+  const labels = wrong === null ? given : where(wrong, ignoreIndex === 0 ? 1 : 0, given);
   const along = alongDim(logP.ndim, dim, classes);
   const same = eq(reshape(iota(classes), along), labels);
   // An ignored class outside of 0 … C - 1 matches no entry by itself.
@@ -84,8 +85,7 @@ function indexLoss(
     const smoothed = sumOver(mul(where(hit, 1 - smoothing + share, share), scaled), [dim]);
     picked = where(ne(labels, ignoreIndex), smoothed, 0);
   }
-  if (valid !== null) picked = mul(picked, where(valid, 1, Number.NaN));
-  const losses = neg(dropDims(picked, [dim]));
+  const losses = neg(dropDims(unless(wrong, picked), [dim]));
   if (reduction === "none") return losses;
   const total = sum(losses);
   if (reduction === "sum") return total;

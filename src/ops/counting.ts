@@ -3,7 +3,7 @@
 import { isFloat } from "../dtype.ts";
 
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, opError, sameShape, shapeError } from "../shape.ts";
+import { checkShape, dtypeError, opError, sameShape, shapeError } from "../shape.ts";
 import { checkRank } from "./arguments.ts";
 import { cast, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { scatterRows } from "./gathering.ts";
@@ -37,6 +37,7 @@ export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
     throw opError`${op}: the length of the result depends on values that only the device has. { minlength } says how long it is.`;
   }
   const length = Math.max((largest ?? -1) + 1, least ?? 0);
+  checkShape(op, [length]);
   const weights = options.weights ?? null;
   if (weights === null) return countIndices(x, length);
   expectTensor(op, weights, "weights");

@@ -109,11 +109,18 @@ export function checkRepresentable(op: string, values: ArrayLike<number>, dtype:
 
 const identityReference = (x: number): number => x;
 
+// quantizeToF16 may make 0 of subnormal halves. Below 2^-14 an addition rounds to multiples of 2^-24, which the sum's bits count.
+const HALF_TEXT = `fn half_of(x: F) -> F {
+  let steps = F(bitcast<U>(abs(x) + 0.5) - 0x3f000000u) * 5.9604644775390625e-8;
+  let small = bitcast<F>(bitcast<U>(steps) | (bitcast<U>(x) & U(0x80000000u)));
+  return select(quantizeToF16(x), small, abs(x) < F(6.103515625e-5));
+}`;
+
 /** Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them). */
 function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
   const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
     f32: (t, x) => (t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
-    f16: (t, x) => `quantizeToF16(${t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`})`,
+    f16: (t, x) => t.call("half_of", t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
     i32: (t, x) => `${t.typeOf("i32")}(${x})`,
     u32: (t, x) => {
       const [type, signed] = [t.typeOf("u32"), t.typeOf("i32")];
@@ -135,6 +142,7 @@ function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
     kind: "elementwise",
     name: target,
     wgsl: wgsl[target],
+    ...(target === "f16" ? { helpers: [HALF_TEXT] } : {}),
     reference: reference[target],
     derivative: isFloat(target)
       ? (g, _out, [x]) => [x !== undefined && isFloat(x.dtype) ? cast(g, x.dtype) : null]

@@ -1,19 +1,20 @@
 // Reading by index and its transpose: the primitives beneath gather, embedding, scatter and their derivatives.
 
-import { isFloat, NO_VALUE } from "../dtype.ts";
+import { NO_VALUE } from "../dtype.ts";
 import { defineGather } from "../graph/gather.ts";
+import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
 import { alongDim, corner, insertDim, withSize } from "./arguments.ts";
 import { add, eq, ge, gt, logicalAnd, logicalNot, lt, mul, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
-import { cast, constant } from "./define.ts";
+import { broadcast, cast, constant } from "./define.ts";
 import { hostRange } from "./host-values.ts";
 import { sortIndices } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
 import { maxOver, sumOver } from "./reductions.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
-import { expand, reshape } from "./views.ts";
+import { expand, repeated, reshape } from "./views.ts";
 
 /** Up to so many sources per place, looking at each is no more than writing the result. */
 const FEW = 4;
@@ -38,7 +39,7 @@ const gatherRowsDefinition = defineGather((g, _out, [x, index], [dim]) => {
 export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
   const count = index.shape[0] as number;
   const shape = withSize(x.shape, dim, count);
-  const whole = expand(reshape(index, alongDim(x.ndim, dim, count)), shape);
+  const whole = repeated("gather", reshape(index, alongDim(x.ndim, dim, count)), shape);
   return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
 }
 
@@ -73,11 +74,21 @@ export function isAnyOutside(index: Tensor, dim: number, size: number): Tensor |
   return outside && gt(maxOver(cast(outside, "i32"), [dim]), 0);
 }
 
-/** `x`, or no value (NaN, whose gradient is NaN, too) where `wrong` holds. */
+// Chosen and not calculated, in the gradient too: compilers may take 0 · NaN for 0.
+const spoiled: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "spoil",
+  wgsl: (_t, x, none, wrong) => `select(${x}, ${none}, ${wrong})`,
+  reference: (x, none, wrong) => (wrong !== 0 ? (none as number) : (x as number)),
+  derivative: (g, _out, [, , wrong]) => [unless(wrong as Tensor, g), null, null],
+  cost: 1,
+};
+
+/** `x`, or no value where `wrong` holds, and no value for the gradient there either. */
 export function unless(wrong: Tensor | null, x: Tensor): Tensor {
   if (wrong === null) return x;
-  const none = NO_VALUE[x.dtype];
-  return isFloat(x.dtype) ? mul(x, where(wrong, none, constant(1, x.dtype))) : where(wrong, constant(none, x.dtype), x);
+  const operands = [x, constant(NO_VALUE[x.dtype], x.dtype), wrong];
+  return record(spoiled, operands, broadcast("where", operands), x.dtype);
 }
 
 const segmentSums: Segments = makeSegments("sum", ([g], _outputs, inputs) => [

@@ -180,7 +180,7 @@ export function hostOutsider(x: Tensor, low: number, high: number, ignored: numb
   if (range === null || (range[0] >= low && range[1] <= high)) return null;
   let found: number | null = null;
   visitNumbers(x, true, (value) => {
-    if (!(value >= low && value <= high) && value !== ignored) found ??= value;
+    if (!(value >= low && value <= high) && !Object.is(value, ignored)) found ??= value;
   });
   return found;
 }

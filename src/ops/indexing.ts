@@ -1,7 +1,7 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, shapeError } from "../shape.ts";
+import { broadcastShapes, checkShape, dtypeError, shapeError } from "../shape.ts";
 import { checkRank, corner, dimOf, filled, insertDim, withSize } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
@@ -58,6 +58,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const at = dimOf(op, x, dim);
   checkRank(op, index, [0, 1], "a vector", "the index");
   checkIndex(op, index, x.shape[at] as number);
+  checkShape(op, withSize(x.shape, at, index.numel));
   return pickRows(x, at, reshape(index, [index.numel]));
 }
 
@@ -140,7 +141,7 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
   const [rows, width] = weight.shape as readonly [number, number];
   checkIndex(op, indices, rows);
   const list = reshape(indices, [indices.numel]);
-  const shape = [...indices.shape, width];
+  const shape = checkShape(op, [...indices.shape, width]);
   let found = pickRows(weight, 0, list);
   const learns = found.requiresGrad;
   if (maxNorm !== null) {

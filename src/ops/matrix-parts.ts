@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { normalizeDim, shapeError } from "../shape.ts";
+import { checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { filled, insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
 import { cast, checkWhole, constant, expectTensor } from "./define.ts";
@@ -24,6 +24,7 @@ function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare
   expectTensor(op, x);
   const diagonal = whole(op, "diagonal", filled(op, options, { diagonal: 0 }).diagonal);
   checkMatrix(op, x);
+  checkShape(op, x.shape);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const distance = sub(iota(columns), reshape(iota(rows), [rows, 1]));
   return where(compare(distance, diagonal), x, constant(0, x.dtype));
@@ -117,6 +118,7 @@ export function oneHot(x: Tensor, numClasses: number): Tensor {
   }
   checkWhole("oneHot", "numClasses", numClasses, 1);
   checkIndex("oneHot", x, numClasses);
+  checkShape("oneHot", [...x.shape, numClasses]);
   const classes = insertDim(x, x.ndim);
   return unless(isOutside(classes, numClasses), cast(eq(classes, iota(numClasses)), "i32"));
 }

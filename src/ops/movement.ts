@@ -1,7 +1,7 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
+import { checkShape, formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { dimOf, dropDims, filled, insertDim, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
@@ -245,5 +245,7 @@ export function unfold(x: Tensor, dim: number, size: number, step: number): Tens
   }
   if (size === 0)
     return reshape(range(x, at, 0, 0), [...withSize(x.shape, at, Math.floor((x.shape[at] as number) / step) + 1), 0]);
-  return windows(x, at, size, step, 1);
+  const result = windows(x, at, size, step, 1);
+  checkShape("unfold", result.shape);
+  return result;
 }

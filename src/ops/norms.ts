@@ -2,7 +2,7 @@
 
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, normalizeDim, shapeError } from "../shape.ts";
+import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -120,6 +120,7 @@ export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tenso
     throw shapeError`cdist: needs [..., P, M] and [..., R, M] with equal M, got ${x.shape} and ${y.shape}.`;
   }
   const difference = sub(insertDim(asSingleFloat(x), x.ndim - 1), insertDim(asSingleFloat(y), y.ndim - 2));
+  checkShape("cdist", difference.shape.slice(0, -1));
   const dims = [difference.ndim - 1];
   return finishReduction(normOver(difference, p, dims), dims, false);
 }
