@@ -1,6 +1,6 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
-import { castNumber, type DType, isFloat, numberDType, promote } from "../dtype.ts";
+import { castNumber, type DType, isFloat, NO_VALUE, numberDType, promote } from "../dtype.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import {
   constantNode,
@@ -116,21 +116,29 @@ const HALF_TEXT = `fn half_of(x: F) -> F {
   return select(quantizeToF16(x), small, abs(x) < F(6.103515625e-5));
 }`;
 
-/** Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them). */
+// Conversions of NaN are left open.
+const INTEGER_TEXT = `fn no_number(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u); }
+fn integer_of(x: F) -> I { return select(I(x), I(-2147483648), no_number(x)); }
+fn unsigned_of(x: F) -> U { return select(select(U(I(x)), U(x), x > F(0.0)), U(0xffffffffu), no_number(x)); }`;
+
+/**
+ * Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them), of NaN
+ * what stands for no value.
+ */
 function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
   const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
     f32: (t, x) => (t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
     f16: (t, x) => t.call("half_of", t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
-    i32: (t, x) => `${t.typeOf("i32")}(${x})`,
-    u32: (t, x) => {
-      const [type, signed] = [t.typeOf("u32"), t.typeOf("i32")];
-      return ofReal ? `select(${type}(${signed}(${x})), ${type}(${x}), ${x} > ${t.number(0)})` : `${type}(${x})`;
-    },
+    i32: (t, x) => (ofReal ? t.call("integer_of", x) : `${t.typeOf("i32")}(${x})`),
+    u32: (t, x) => (ofReal ? t.call("unsigned_of", x) : `${t.typeOf("u32")}(${x})`),
     bool: (t, x) => (t.operand === "bool" ? x : `!(${x} == ${t.number(0)})`),
   };
   // The largest that f32 has. What goes beyond a dtype wraps around by itself: see castNumber.
   const most = target === "u32" ? 4294967040 : 2147483520;
-  const whole = ofReal ? (x: number) => Math.max(-(2 ** 31), Math.min(x, most)) : identityReference;
+  const ofNaN = NO_VALUE[target];
+  const whole = ofReal
+    ? (x: number) => (Number.isNaN(x) ? ofNaN : Math.max(-(2 ** 31), Math.min(x, most)))
+    : identityReference;
   const reference: Record<DType, (x: number) => number> = {
     f32: identityReference,
     f16: identityReference,
@@ -142,7 +150,7 @@ function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
     kind: "elementwise",
     name: target,
     wgsl: wgsl[target],
-    ...(target === "f16" ? { helpers: [HALF_TEXT] } : {}),
+    ...(target === "f16" ? { helpers: [HALF_TEXT] } : ofReal ? { helpers: [INTEGER_TEXT] } : {}),
     reference: reference[target],
     derivative: isFloat(target)
       ? (g, _out, [x]) => [x !== undefined && isFloat(x.dtype) ? cast(g, x.dtype) : null]

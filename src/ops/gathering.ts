@@ -18,9 +18,9 @@ import { expand, repeated, reshape } from "./views.ts";
 
 /** Up to so many sources per place, looking at each is no more than writing the result. */
 const FEW = 4;
-/** Comparisons, or products with a one-hot row, that cost less than sorting. */
+/** Comparisons that cost less than sorting, of an index for each element and of one for whole rows. */
 const MASKED = 1 << 19;
-const MULTIPLIED = 1 << 20;
+const MASKED_ROWS = 1 << 20;
 
 const gatherDefinition = defineGather((g, _out, [x, index], [dim]) => [
   scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
@@ -131,17 +131,16 @@ export function scatterSum(src: Tensor, index: Tensor, dim: number, size: number
   return reshape(sumOver(chosen, [dim + 1]), shape);
 }
 
-/** As `scatterSum` for one index list [T] that counts for all of the other dims; small ones as a product with one-hot rows, so a contraction. */
+/** As `scatterSum` for one index list [T] that counts for all of the other dims. */
 export function scatterRows(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
   const count = src.shape[dim] as number;
   const before = sizeOf(src.shape.slice(0, dim));
   const after = sizeOf(src.shape.slice(dim + 1));
   const shape = withSize(src.shape, dim, size);
-  if (count > FEW && count * size * before * after > MULTIPLIED)
+  if (count > FEW && count * size * before * after > MASKED_ROWS)
     return reshape(segmentSum(reshape(src, [before, count, after]), index, size), shape);
-  const oneHot = cast(eq(reshape(iota(size), [size, 1]), index), src.dtype);
-  const lead = before === 1 ? [] : [before];
-  const rest = after === 1 ? [] : [after];
-  const product = mul(reshape(oneHot, [size, count, ...rest.map(() => 1)]), reshape(src, [...lead, 1, count, ...rest]));
-  return reshape(sumOver(product, [lead.length + 1]), shape);
+  const chosen = reshape(eq(reshape(iota(size), [size, 1]), index), [size, count, 1]);
+  // Chosen, and not multiplied by 0 and 1: what isn't finite stays in its place.
+  const parts = where(chosen, reshape(src, [before, 1, count, after]), constant(0, src.dtype));
+  return reshape(sumOver(parts, [2]), shape);
 }

@@ -250,7 +250,8 @@ export function tensordot(
   const inner = sizeOf(sizes(a, ofA));
   const left = reshape(permute(a, [...restA, ...ofA]), [sizeOf(sizes(a, restA)), inner]);
   const right = reshape(permute(b, [...ofB, ...restB]), [inner, sizeOf(sizes(b, restB))]);
-  return reshape(contract(left, right), checkShape(op, [...sizes(a, restA), ...sizes(b, restB)]));
+  const shape = checkShape(op, [...sizes(a, restA), ...sizes(b, restB)]);
+  return reshape(contract(left, right), shape);
 }
 
 /** Kronecker product: every element of `a` times all of `b`, as blocks. Fewer dims are filled up with 1 in front. */

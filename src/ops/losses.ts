@@ -5,7 +5,7 @@ import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, filled, insertDim } from "./arguments.ts";
-import { add, ge, gt, IS_NAN, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
+import { add, ge, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { cast, expectTensor } from "./define.ts";
@@ -71,20 +71,21 @@ export function huberLoss(
 }
 
 function binaryTerm(p: number, t: number): number {
+  if (!(p >= 0 && p <= 1)) return Number.NaN;
   return -(t * Math.max(Math.log(p), -100) + (1 - t) * Math.max(Math.log1p(-p), -100));
 }
-
-const LIMITED_TEXT = "fn limited_log(x: F) -> F { return select(F(-100.0), x, (x > F(-100.0)) | is_nan(x)); }";
 
 // One node, because its derivative must stay finite where the logarithms' own are not.
 const binaryDefinition: ElementwiseDefinition = {
   kind: "elementwise",
   name: "binaryCrossEntropy",
   wgsl: (t, p, y) => {
-    const limited = (value: string): string => t.call("limited_log", value);
-    return `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-(${p})`))})`;
+    const limited = (value: string): string => `max(${value}, ${t.float(-100)})`;
+    const loss = `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-(${p})`))})`;
+    // Arithmetic does not do: compilers may take 0 · NaN for 0.
+    return `select(${t.float(Number.NaN)}, ${loss}, (${p} >= ${t.float(0)}) & (${p} <= ${t.float(1)}))`;
   },
-  helpers: [...LOG1P, IS_NAN, LIMITED_TEXT],
+  helpers: LOG1P,
   reference: (p, t) => binaryTerm(p as number, t as number),
   derivative: (g, _out, inputs) => {
     const [p, t] = inputs as [Tensor, Tensor];

@@ -36,6 +36,12 @@ const isSomething = unary("isSomething", {
   derivative: (g) => [mul(g, 0)],
 });
 
+/** xᵖ of x ≥ 0, whose gradient at 0 is 0, too. */
+function powerBelow1(x: Tensor, p: number): Tensor {
+  const zero = eq(x, 0);
+  return where(zero, p > 0 ? 0 : Number.POSITIVE_INFINITY, pow(where(zero, 1, x), p));
+}
+
 /** p-norm over `dims`, which stay with size 1. */
 function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
   if (p === 2) {
@@ -47,7 +53,7 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
   if (p === 1 || dims.some((d) => x.shape[d] === 0)) return sumOver(magnitudes, dims);
   if (p === Number.POSITIVE_INFINITY) return maxOver(magnitudes, dims);
   if (p === Number.NEGATIVE_INFINITY) return minOver(magnitudes, dims);
-  const total = sumOver(pow(magnitudes, p), dims);
+  const total = sumOver(p < 1 ? powerBelow1(magnitudes, p) : pow(magnitudes, p), dims);
   // d(total^(1/p)) is infinite at 0, where the gradient 0 is meant.
   const zero = eq(total, 0);
   return where(zero, 0, pow(where(zero, 1, total), 1 / p));
