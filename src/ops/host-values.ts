@@ -14,7 +14,7 @@ import {
 import type { Node } from "../graph/node.ts";
 import type { Storage } from "../graph/storage.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { traceGuard } from "../graph/trace.ts";
+import { currentTrace, traceGuard } from "../graph/trace.ts";
 import { dtypeError, type Shape, sizeOf, stridesOf } from "../shape.ts";
 import { castReference, expectTensor } from "./define.ts";
 
@@ -32,6 +32,8 @@ function numbersOf(node: Node): Source | null {
   const { storage, offset, dtype, shape, version } = node;
   if (storage !== null) {
     if (storage.host === null || storage.disposed || storage.version !== version) return null;
+    // A number that is made in a compiled step may be another one in each replay.
+    if (storage.byteLength === 4 && node.id > (currentTrace()?.start ?? node.id)) return null;
     const { buffer, byteOffset } = storage.host;
     const values = viewOf(buffer, dtype, sizeOf(shape), byteOffset + offset);
     return { storage, read: dtype === "f16" ? (i) => fromHalfBits(values[i] as number) : (i) => values[i] as number };
@@ -100,10 +102,13 @@ function visitNumbers(x: Tensor, once: boolean, visit: (value: number) => void):
   );
   const used = variablesOf([at, ...open.map(({ condition }) => condition.index)]);
   const sizes = x.shape.map((n, d) => (once && !used.has(`c${d}`) ? Math.min(n, 1) : n));
-  const finish = (value: number): number => casts.reduceRight((v, convert) => convert(v), value);
+  const read =
+    casts.length === 0
+      ? source.read
+      : (place: number): number => casts.reduceRight((value, convert) => convert(value), source.read(place));
   if (open.length === 0 && at.terms.every(({ atom }) => atom.kind === "variable")) {
     const strides = sizes.map((_, d) => at.terms.find(({ atom }) => atom.key === `c${d}`)?.factor ?? 0);
-    eachPlace(sizes, strides, at.constant, (place) => visit(finish(source.read(place))));
+    eachPlace(sizes, strides, at.constant, (place) => visit(read(place)));
   } else {
     if (sizeOf(sizes) > MOST_UNEVEN) return false;
     const values = new Map<string, number>();
@@ -114,7 +119,7 @@ function visitNumbers(x: Tensor, once: boolean, visit: (value: number) => void):
       }
       // The view nearest to the result decides first.
       const failed = open.find(({ condition }) => !evaluateCondition(condition, values));
-      visit(failed === undefined ? finish(source.read(evaluateIndex(at, values))) : failed.fill);
+      visit(failed === undefined ? read(evaluateIndex(at, values)) : failed.fill);
     }
   }
   const { storage } = source;

@@ -2,7 +2,7 @@
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { normalizeDim } from "../shape.ts";
-import { eq, neg, sub, trueDivide, where } from "./arithmetic.ts";
+import { neg, sub, trueDivide } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { expectTensor } from "./define.ts";
 import { exp, log } from "./exponential.ts";
@@ -28,16 +28,6 @@ export function softmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("softmax", x, dim);
   const powers = exp(shifted(asSingleFloat(x), dims));
   return trueDivide(powers, sumOver(powers, dims));
-}
-
-/** `softmax` where rows of -∞ give zeros, and have no gradient. */
-export function seenSoftmax(x: Tensor, dim: number): Tensor {
-  const dims = rowDims("softmax", x, dim);
-  const values = asSingleFloat(x);
-  const most = withGrad(false, () => maxOver(values, dims));
-  const blind = eq(most, Number.NEGATIVE_INFINITY);
-  const powers = exp(sub(values, where(blind, 0, most)));
-  return trueDivide(powers, where(blind, 1, sumOver(powers, dims)));
 }
 
 /** x - log Σ eˣ over `dim`, without overflow. */
