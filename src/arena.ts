@@ -22,7 +22,7 @@ export function stateTensor(shape: Shape, initial: number): Tensor {
 }
 
 /** The vectors that `parts` has cut up, by the parts' nodes. */
-const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Tensor; readonly index: number }>();
+const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Node; readonly index: number }>();
 
 /** Elements that slots are aligned to. */
 const BLOCK = 64;
@@ -102,7 +102,7 @@ export class Arena implements Shared {
       const start = this.#offsets[index] as number;
       const part = reshape(strided(flat, [start], [1], [sizeOf(shape)]), shape);
       // A tensor of all the elements may be the vector itself.
-      if (part.node !== flat.node) wholes.set(part.node, { arena: this, flat, index });
+      if (part.node !== flat.node) wholes.set(part.node, { arena: this, flat: flat.node, index });
       return part;
     });
   }
@@ -138,7 +138,7 @@ export class Arena implements Shared {
         return own?.flat === whole.flat && own.index === i && value.node.storage === null;
       })
     )
-      return whole.flat;
+      return handleOn(whole.flat);
     values.forEach((value, i) => {
       const { shape } = this.#tensors[i] as Tensor;
       if (!sameShape(value.shape, shape))

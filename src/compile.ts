@@ -188,14 +188,16 @@ function firstRun(
   traced: readonly Tensor[],
 ): { made: Compiled; result: unknown } {
   takeLosses();
+  const outputs: Tensor[] = [];
+  const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
   // What was recorded before the step is not part of it.
   flush(
-    [...trace.inputs].flatMap(({ disposed, lastNode: node }) => (disposed || node.id > trace.start ? [] : [node])),
+    [...trace.inputs, ...outputs].flatMap(({ disposed, lastNode: node }) =>
+      disposed || node.id > trace.start ? [] : [node],
+    ),
     null,
     { only: true },
   );
-  const outputs: Tensor[] = [];
-  const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
   // An argument that is assigned inside is given its new value after each call.
   const written = placeholders.flatMap(({ placeholder }, argument) => {
     if (!isAssigned(placeholder)) return [];

@@ -50,6 +50,15 @@ export function numberDType(value: number | boolean, beside: DType): DType {
   return beside === "bool" ? "i32" : beside;
 }
 
+/** What stands where there is no value, an index out of range for one: NaN, or what integers are least likely to be taken for. */
+export const NO_VALUE: Readonly<Record<DType, number>> = {
+  f32: Number.NaN,
+  f16: Number.NaN,
+  i32: -(2 ** 31),
+  u32: 2 ** 32 - 1,
+  bool: 0,
+};
+
 /** Bytes per element in a GPU buffer. */
 export function bytesOf(dtype: DType): number {
   return dtype === "f16" ? 2 : 4;
@@ -74,9 +83,9 @@ type Stored = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
 const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;
 
-/** A GPU buffer's bytes, `count` elements of them, as they are. */
-export function viewOf(bytes: ArrayBuffer, dtype: DType, count?: number): Stored {
-  return new ARRAYS[dtype](bytes, 0, count);
+/** A GPU buffer's bytes from `offset` on, `count` elements of them, as they are. */
+export function viewOf(bytes: ArrayBufferLike, dtype: DType, count?: number, offset: number = 0): Stored {
+  return new ARRAYS[dtype](bytes as ArrayBuffer, offset, count);
 }
 
 /** Packs host numbers into the bytes that a GPU buffer of `dtype` holds. */

@@ -1,6 +1,6 @@
 // Gathers: elements read by an index that is data. The attribute is the dim that it is an index of.
 
-import { isFloat } from "../dtype.ts";
+import { NO_VALUE } from "../dtype.ts";
 import { decideCondition, type Index, valueIndex } from "./index-expression.ts";
 import type { Derivative, GatherDefinition } from "./node.ts";
 import { inputCoordinates, type Reads, type Value } from "./program.ts";
@@ -16,11 +16,11 @@ function read(value: Value, coordinates: readonly Index[], isStored: (value: Val
   const at = [...coordinates];
   const place = behindViews(index, coordinates, isStored);
   at[dim] = place;
-  // An index out of range reads NaN (0 for integers), never another element.
+  // An index out of range never reads another element.
   return {
     coordinates: [at, [...coordinates]],
     conditions: [{ kind: "range", index: place, low: 0, high: data.shape[dim] as number }],
-    fill: isFloat(value.dtype) ? Number.NaN : 0,
+    fill: NO_VALUE[value.dtype],
   };
 }
 

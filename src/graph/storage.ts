@@ -59,8 +59,6 @@ export class Storage {
   readonly cell: Cell | null;
   /** The run that last read this storage; idle device copies of host data are dropped. */
   lastRun = -1;
-  /** Smallest and largest element, once somebody asked (checks of index tensors). */
-  range: readonly [number, number] | null = null;
 
   constructor(byteLength: number, host: ArrayBufferView | null, cell: Cell | null = null) {
     this.byteLength = byteLength;

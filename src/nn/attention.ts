@@ -4,9 +4,11 @@ import { checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts
 import { WgradError } from "../errors.ts";
 import {
   add,
+  amax,
   arange,
   cat,
   dropout,
+  eq,
   expand,
   gt,
   le,
@@ -133,7 +135,7 @@ export class MultiheadAttention extends Module {
 
   /**
    * Queries [L, N, E], keys [S, N, kdim], values [S, N, vdim] (without N for one sequence; N first with `batchFirst`) → [output, weights or
-   * null]: [L, N, E] and [N, L, S]. A query all of whose keys are hidden gives NaN. Throws a ShapeError where sizes don't fit.
+   * null]: [L, N, E] and [N, L, S]. A query all of whose keys are hidden gives zeros before the last projection. Throws a ShapeError where sizes don't fit.
    */
   override forward(
     query: Tensor,
@@ -270,14 +272,15 @@ function scores(allowed: Tensor): Tensor {
   return allowed.dtype === "bool" ? where(allowed, 0, Number.NEGATIVE_INFINITY) : allowed;
 }
 
-/** softmax(q · kᵀ / √d + mask). */
+/** softmax(q · kᵀ / √d + mask); 0 where a query sees no key. */
 function attentionWeights(query: Tensor, key: Tensor, mask: Tensor | null, causal: boolean): Tensor {
   const raw = mul(matmul(query, transpose(key, -2, -1)), 1 / Math.sqrt(query.shape[query.ndim - 1] as number));
   const [queries, keys] = raw.shape.slice(-2) as [number, number];
   const allowed = causal ? le(arange(keys), unsqueeze(arange(queries), 1)) : mask;
   if (allowed === null) return softmax(raw, -1);
   const masked = allowed.dtype === "bool" ? where(allowed, raw, Number.NEGATIVE_INFINITY) : add(raw, allowed);
-  return softmax(masked, -1);
+  const blind = eq(amax(masked, -1, true), Number.NEGATIVE_INFINITY);
+  return where(blind, 0, softmax(where(blind, 0, masked), -1));
 }
 
 function checkMask(op: string, name: string, mask: Tensor, wanted: number[]): void {

@@ -27,7 +27,7 @@ export const relu: Unary = unary("relu", {
   dtype: arithmetic,
   wgsl: (t, x) => (t.operand === "u32" ? x : `select(${x}, ${t.number(0)}, ${x} < ${t.number(0)})`),
   reference: (x) => ((x as number) < 0 ? 0 : (x as number)),
-  derivative: (g, out) => [where(gt(out, 0), g, 0)],
+  derivative: (g, out) => [where(le(out, 0), 0, g)],
 });
 
 const clampedLine = elementwise("hardtanh", {

@@ -1,15 +1,16 @@
 // Attention as a composition of ops: the reference, the choice for few queries, and what second derivatives go through.
 
-import type { Tensor } from "../graph/tensor.ts";
+import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { insertDim } from "./arguments.ts";
-import { add, le, mul, sub, where } from "./arithmetic.ts";
+import { add, eq, le, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import type { AttentionInputs } from "./attention-kernels.ts";
+import { asSingleFloat } from "./autocast.ts";
 import { cast, constant } from "./define.ts";
 import { dropFactors } from "./dropout.ts";
+import { exp } from "./exponential.ts";
 import { iota } from "./iota.ts";
 import { matmul } from "./linear-algebra.ts";
-import { sumOver } from "./reductions.ts";
-import { softmax } from "./softmax.ts";
+import { maxOver, sumOver } from "./reductions.ts";
 import { permute } from "./views.ts";
 
 /** The last two dims exchanged. */
@@ -27,10 +28,20 @@ function whereVisible(scores: Tensor, value: number, { mask, isCausal }: Attenti
   return mask?.dtype === "bool" ? where(mask, result, hidden) : result;
 }
 
+/** softmax of the last dim, where rows of -∞ give zeros and have no gradient. */
+function seenSoftmax(x: Tensor): Tensor {
+  const dims = [x.ndim - 1];
+  const scores = asSingleFloat(x);
+  const most = withGrad(false, () => maxOver(scores, dims));
+  const blind = eq(most, Number.NEGATIVE_INFINITY);
+  const powers = exp(sub(scores, where(blind, 0, most)));
+  return trueDivide(powers, where(blind, 1, sumOver(powers, dims)));
+}
+
 function weightsOf(inputs: AttentionInputs): Tensor {
   const { q, k, mask, scale } = inputs;
   const scores = whereVisible(mul(matmul(q, turned(k)), scale), Number.NEGATIVE_INFINITY, inputs);
-  return softmax(mask === null || mask.dtype === "bool" ? scores : add(scores, mask), -1);
+  return seenSoftmax(mask === null || mask.dtype === "bool" ? scores : add(scores, mask));
 }
 
 /** softmax(q·kᵀ·scale + mask)·v, its weights stored. */

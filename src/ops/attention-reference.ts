@@ -58,7 +58,11 @@ function* rowsOf(problem: AttentionProblem, { q, k, mask, dropout }: AttentionVa
         return visible[j] === 1 ? score : Number.NEGATIVE_INFINITY;
       });
       const largest = scores.reduce((a, x) => Math.max(a, x), Number.NEGATIVE_INFINITY);
-      const logSum = largest + Math.log(scores.reduce((sum, x) => sum + Math.exp(x - largest), 0));
+      // Where nothing is seen, all weights are 0.
+      const logSum =
+        largest === Number.NEGATIVE_INFINITY
+          ? Number.MAX_VALUE
+          : largest + Math.log(scores.reduce((sum, x) => sum + Math.exp(x - largest), 0));
       yield {
         batch: b,
         query: i,

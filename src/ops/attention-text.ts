@@ -182,11 +182,13 @@ export class AttentionWriter {
       }
       this.#accumulate("o", "s", "v", d);
     });
-    const nan = "bitcast<f32>(special_bits.x)";
+    // A query that sees nothing gives 0, and its logarithm makes all powers 0 on the way back.
     for (const r of rows) {
-      this.#line(`let scale_${r} = select(1.0 / sum_${r}, ${nan}, sum_${r} == 0.0);`);
+      this.#line(`let scale_${r} = select(1.0 / sum_${r}, 0.0, sum_${r} == 0.0);`);
       this.#line(`if (row_${r} < ${queries}) {`);
-      this.#line(`  logs[batch * ${queries} + row_${r}] = select(max_${r} + log(sum_${r}), ${nan}, sum_${r} == 0.0);`);
+      this.#line(
+        `  logs[batch * ${queries} + row_${r}] = select(max_${r} + log(sum_${r}), -(${LOWEST}), sum_${r} == 0.0);`,
+      );
       this.#line("}");
     }
     this.#store("o", out, queries, (r) => `scale_${r}`);

@@ -9,7 +9,7 @@ import { composedAttention } from "./attention-composed.ts";
 import { type AttentionInputs, attentionKernels } from "./attention-kernels.ts";
 import { cast, checkNumber, expectTensor } from "./define.ts";
 import { dropProbability, type Probability } from "./dropout.ts";
-import { expand } from "./views.ts";
+import { expand, repeated } from "./views.ts";
 
 export interface AttentionOptions {
   /** Broadcasts to [..., L, S]: bool is true where attention is allowed, floats are added to the scores. */
@@ -24,7 +24,7 @@ export interface AttentionOptions {
 
 /**
  * softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]. A query that may attend to nothing
- * gives NaN. Throws a ShapeError where sizes differ (Vaswani et al. 2017). From 8 queries on, weights are computed on the way and not
+ * gives zeros, and gets no gradient. Throws a ShapeError where sizes differ (Vaswani et al. 2017). From 8 queries on, weights are computed on the way and not
  * stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider than 128.
  */
 export function scaledDotProductAttention(
@@ -85,7 +85,7 @@ export function scaledDotProductAttention(
     q: whole(inputs.q),
     k: whole(inputs.k),
     v: whole(inputs.v),
-    mask: inputs.mask === null ? null : expand(inputs.mask, [...batch, l, s]),
+    mask: inputs.mask === null ? null : repeated(op, inputs.mask, [...batch, l, s]),
   });
 }
 

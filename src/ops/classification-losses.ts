@@ -7,7 +7,9 @@ import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
-import { cast, expectTensor, hostRange } from "./define.ts";
+import { cast, expectTensor } from "./define.ts";
+import { isOutside, unless } from "./gathering.ts";
+import { hostOutsider, hostRange } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { type LossOptions, lossOptions, type Reduction } from "./loss-reduction.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
@@ -41,14 +43,11 @@ function checkTarget(op: string, x: Tensor, target: Tensor, dim: number, ignoreI
     throw dtypeError`${op}: class indices must be i32 or u32, got ${target.dtype}. target.to("i32") converts.`;
   }
   const classes = x.shape[dim] as number;
-  const range = hostRange(target);
-  if (range === null || range[0] > range[1]) return;
-  for (const value of range) {
-    if (value !== ignoreIndex && (value < 0 || value >= classes)) {
-      throw new RangeError(
-        `${op}: class ${value} is out of range for ${classes} classes. Classes run from 0 to ${classes - 1}.`,
-      );
-    }
+  const wrong = hostOutsider(target, 0, classes - 1, ignoreIndex);
+  if (wrong !== null) {
+    throw new RangeError(
+      `${op}: class ${wrong} is out of range for ${classes} classes. Classes run from 0 to ${classes - 1}; ignoreIndex is ${ignoreIndex}.`,
+    );
   }
 }
 
@@ -67,7 +66,12 @@ function indexLoss(
 ): Tensor {
   const classes = logP.shape[dim] as number;
   // As i32, beside which -100 may stand.
-  const labels = insertDim(cast(target, "i32"), dim);
+  const given = insertDim(cast(target, "i32"), dim);
+  const range = hostRange(target);
+  const outside = isOutside(given, classes);
+  const wrong = outside && logicalAnd(outside, ne(given, ignoreIndex));
+  // Another class stands for what is none, so that the row has a gradient to spoil.
+  const labels = wrong === null ? given : where(wrong, ignoreIndex === 0 ? 1 : 0, given);
   const along = alongDim(logP.ndim, dim, classes);
   const same = eq(reshape(iota(classes), along), labels);
   // An ignored class outside of 0 … C - 1 matches no entry by itself.
@@ -81,12 +85,11 @@ function indexLoss(
     const smoothed = sumOver(mul(where(hit, 1 - smoothing + share, share), scaled), [dim]);
     picked = where(ne(labels, ignoreIndex), smoothed, 0);
   }
-  const losses = neg(dropDims(picked, [dim]));
+  const losses = neg(dropDims(unless(wrong, picked), [dim]));
   if (reduction === "none") return losses;
   const total = sum(losses);
   if (reduction === "sum") return total;
   // Where the host knows that no class is ignored, the count is part of the program, and the gradient needs no sum before it starts.
-  const range = hostRange(target);
   if (scale === null && range !== null && (ignoreIndex < range[0] || ignoreIndex > range[1]))
     return divideByCount(total, target.numel);
   const counted = scale === null ? cast(ne(labels, ignoreIndex), logP.dtype) : where(hit, scale, 0);
@@ -97,7 +100,7 @@ function indexLoss(
  * -weight[y] · log softmax(logits)[y] of logits [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights
  * that count. A float target of the logits' shape holds probabilities: -Σ weight · t · log softmax(logits), divided by N·* for the mean.
  * `labelSmoothing` ε mixes the target with the even distribution. Throws a ShapeError, a DTypeError, or a RangeError for classes out of
- * range where they are known on the host.
+ * range where the host knows them; where only the device does, their rows and all that follows from them are NaN.
  */
 export function crossEntropy(
   logits: Tensor,

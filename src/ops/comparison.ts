@@ -4,7 +4,7 @@ import { isFloat } from "../dtype.ts";
 import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { filled } from "./arguments.ts";
-import { gt, IS_NAN, logicalAnd, lt, where } from "./arithmetic.ts";
+import { ge, gt, IS_NAN, le, logicalAnd, lt, where } from "./arithmetic.ts";
 import {
   arithmetic,
   checkNumber,
@@ -181,7 +181,7 @@ const clampBoth = elementwise("clamp", {
 
 /** x, but the limit where x is on the wrong side of it. */
 function clampSide(name: string, sign: "<" | ">"): (x: Tensor, limit: Tensor) => Tensor {
-  const [wgslName, beyond] = sign === "<" ? (["max", lt] as const) : (["min", gt] as const);
+  const [wgslName, within, beyond] = sign === "<" ? (["max", ge, lt] as const) : (["min", le, gt] as const);
   return elementwise(name, {
     dtype: arithmetic,
     wgsl: (t, x, limit) =>
@@ -193,8 +193,7 @@ function clampSide(name: string, sign: "<" | ">"): (x: Tensor, limit: Tensor) =>
     },
     derivative: (g, _out, inputs) => {
       const [x, limit] = inputs as [Tensor, Tensor];
-      const out = beyond(x, limit);
-      return [where(out, 0, g), limit.requiresGrad ? where(out, g, 0) : null];
+      return [where(within(x, limit), g, 0), limit.requiresGrad ? where(beyond(x, limit), g, 0) : null];
     },
     cost: 2,
   });

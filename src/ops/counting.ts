@@ -3,10 +3,11 @@
 import { isFloat } from "../dtype.ts";
 
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../shape.ts";
+import { checkShape, dtypeError, opError, sameShape, shapeError } from "../shape.ts";
 import { checkRank } from "./arguments.ts";
-import { cast, checkOptions, checkWhole, expectTensor, hostRange } from "./define.ts";
+import { cast, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { scatterRows } from "./gathering.ts";
+import { hostRange } from "./host-values.ts";
 import { countIndices } from "./index-kernels.ts";
 
 export interface BincountOptions {
@@ -16,20 +17,11 @@ export interface BincountOptions {
   readonly minlength?: number;
 }
 
-/** Largest value of a tensor whose own bytes are on the host; null where only the device has them. */
-function hostLargest(x: Tensor): number | null {
-  const { node } = x;
-  if (node.storage?.host == null || node.storage.byteLength !== 4 * sizeOf(node.shape)) return null;
-  const range = hostRange(x);
-  if (range === null) return null;
-  if (range[0] < 0) throw new RangeError(`bincount: values must not be negative, got ${range[0]}.`);
-  return range[1];
-}
-
 /**
  * How often each of 0, 1, 2, … is in a vector of whole numbers, or what its `weights` add up to; i32, or f32 with weights. The result
  * is as long as the largest value demands, or `minlength`. Where only the device knows the values, `minlength` must be given and
- * is the length: larger values are left out. Throws a DTypeError unless x is integer, a RangeError where it is negative.
+ * is the length: values that are larger or negative are left out. Throws a DTypeError unless x is integer, a RangeError where the host knows of
+ * a negative value.
  */
 export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
   const op = "bincount";
@@ -38,11 +30,14 @@ export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
   if (isFloat(x.dtype) || x.dtype === "bool")
     throw dtypeError`${op}: values must be i32 or u32, got ${x.dtype}. x.to("i32") converts.`;
   const least = options.minlength === undefined ? null : checkWhole(op, "minlength", options.minlength, 0);
-  const largest = x.numel === 0 ? -1 : hostLargest(x);
+  const known = hostRange(x);
+  if (known !== null && known[0] < 0) throw new RangeError(`${op}: values must not be negative, got ${known[0]}.`);
+  const largest = x.numel === 0 ? -1 : (known?.[1] ?? null);
   if (largest === null && least === null) {
     throw opError`${op}: the length of the result depends on values that only the device has. { minlength } says how long it is.`;
   }
   const length = Math.max((largest ?? -1) + 1, least ?? 0);
+  checkShape(op, [length]);
   const weights = options.weights ?? null;
   if (weights === null) return countIndices(x, length);
   expectTensor(op, weights, "weights");

@@ -256,6 +256,7 @@ export function eye(n: number, options: CreationOptions & { m?: number } = {}): 
   checkWhole("eye", "n", n, 0);
   const m = checkWhole("eye", "m", options.m ?? n, 0);
   const dtype = checkDType("eye", options.dtype ?? "f32");
+  checkShape("eye", [n, m]);
   return withRequiresGrad("eye", cast(eq(reshape(iota(n), [n, 1]), iota(m)), dtype), options.requiresGrad);
 }
 
@@ -309,7 +310,7 @@ export function linspace(start: number, end: number, steps: number, options: Cre
   checkOptions("linspace", options, CREATION);
   checkFinite("linspace", "start", start);
   checkFinite("linspace", "end", end);
-  checkWhole("linspace", "steps", steps, 0);
+  checkShape("linspace", [checkWhole("linspace", "steps", steps, 0)]);
   const dtype = checkDType("linspace", options.dtype ?? "f32");
   const [from, to] = isFloat(dtype) ? [start, end] : [Math.trunc(start), Math.trunc(end)];
   // lerp hits both ends exactly.

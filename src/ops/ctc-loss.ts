@@ -6,10 +6,11 @@ import { checkFloat, checkRank, dropDims, insertDim, range, surroundedAlong } fr
 import { add, eq, floor, ge, gt, logicalAnd, logicalOr, lt, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
 import { tensor } from "./creation.ts";
-import { cast, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor } from "./define.ts";
 import { exp, log } from "./exponential.ts";
 import { amax } from "./extremes.ts";
-import { gatherAlong } from "./gathering.ts";
+import { gatherAlong, isOutside, unless } from "./gathering.ts";
+import { hostNumbers, hostOutsider, hostRange } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { type LossOptions, lossOptions } from "./loss-reduction.ts";
 import { derivativeOf, Slots, slotsOf, withDerivative } from "./memory.ts";
@@ -131,11 +132,32 @@ function lengthsOf(op: string, name: string, value: Lengths, batch: number, most
   if (lengths.numel !== batch || lengths.ndim > 1) {
     throw shapeError`${op}: ${name} must be ${formatShape([batch])}, got ${lengths.shape}.`;
   }
-  const known = hostRange(lengths);
-  if (known !== null && (known[0] < 0 || known[1] > most)) {
-    throw new RangeError(`${op}: ${name} must be in 0 … ${most}, got ${known[0] < 0 ? known[0] : known[1]}.`);
-  }
+  const wrong = hostOutsider(lengths, 0, most);
+  if (wrong !== null) throw new RangeError(`${op}: ${name} must be in 0 … ${most}, got ${wrong}.`);
   return cast(reshape(lengths, [batch]), "i32");
+}
+
+/** Demands classes in the targets up to their lengths, as far as the host knows both. */
+function checkSymbols(op: string, targets: Tensor, lengths: Tensor, classes: number): void {
+  const ends = hostNumbers(lengths);
+  if (ends === null) return;
+  const room = targets.shape[targets.ndim - 1] as number;
+  const starts = ends.map((_, row) =>
+    targets.ndim === 2 ? row * room : ends.slice(0, row).reduce((sum, end) => sum + end, 0),
+  );
+  const behind = (starts[starts.length - 1] ?? 0) + (ends[ends.length - 1] ?? 0);
+  if (behind > targets.numel)
+    throw new RangeError(`${op}: targetLengths add up to ${behind}, got ${targets.numel} targets.`);
+  if (hostOutsider(targets, 0, classes - 1) === null) return;
+  const symbols = hostNumbers(targets) ?? [];
+  for (const [row, start] of starts.entries()) {
+    const used = symbols.slice(start, start + (ends[row] as number));
+    const wrong = used.find((symbol) => !(symbol >= 0 && symbol < classes));
+    if (wrong === undefined) continue;
+    throw new RangeError(
+      `${op}: target ${wrong} is out of range for ${classes} classes. Classes run from 0 to ${classes - 1}.`,
+    );
+  }
 }
 
 function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths, lengths: Lengths): Batch {
@@ -152,6 +174,7 @@ function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths,
   }
   const inputLengths = lengthsOf(op, "inputLengths", inputs, batch, length);
   const targetLengths = lengthsOf(op, "targetLengths", lengths, batch, room);
+  checkSymbols(op, targets, targetLengths, x.shape[2] as number);
   const symbols = cast(targets, "i32");
   if (rows) return { logProbs: x, inputLengths, targetLengths, targets: symbols, batched };
   // One after the other: target n begins where those before it end.
@@ -159,7 +182,7 @@ function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths,
   const starts = sumOver(where(before, targetLengths, 0), [1]);
   const known = hostRange(targetLengths);
   const most = known === null ? room : known[1];
-  const at = minimum(add(starts, iota(most)), Math.max(room - 1, 0));
+  const at = add(starts, iota(most));
   const wide =
     room === 0 ? expand(constant(0, "i32"), [batch, most]) : gatherAlong(expand(symbols, [batch, room]), 1, at);
   return { logProbs: x, inputLengths, targetLengths, targets: wide, batched };
@@ -169,7 +192,8 @@ function batchOf(op: string, logProbs: Tensor, targets: Tensor, inputs: Lengths,
  * -log of the probability that a target is emitted, summed over all alignments with repetitions and blanks: logProbs [T, N, C] (or [T, C]),
  * targets [N, S] (or one after the other, [ΣS]), lengths [N]. The mean divides each loss by its target's length, then takes the mean over
  * the batch. By the forward recursion in logarithms, a kernel a step; the gradient is PyTorch's, which takes logProbs to be a logSoftmax.
- * Throws a ShapeError, a DTypeError, or a RangeError for lengths out of range where they are known on the host.
+ * Throws a ShapeError, a DTypeError, or a RangeError where the host knows of lengths or classes out of range; where only the device does, that
+ * sequence's loss is NaN.
  */
 export function ctcLoss(
   logProbs: Tensor,
@@ -219,7 +243,10 @@ export function ctcLoss(
   const total = logSumWhere(stepOf(forward, length - 1), ended);
   const raw = where(lt(total, IMPOSSIBLE), zeroInfinity ? 0 : Number.POSITIVE_INFINITY, mul(total, -1));
   const saved = [given.logProbs, symbols, emissions, penalties, forward, ended, total];
-  const losses = cast(withDerivative(backwards, raw, saved, [Number(zeroInfinity)]), logProbs.dtype);
+  let found = withDerivative(backwards, raw, saved, [Number(zeroInfinity)]);
+  found = unless(isOutside(given.inputLengths, length + 1), found);
+  found = unless(isOutside(given.targetLengths, most + 1), found);
+  const losses = cast(found, logProbs.dtype);
   if (reduction === "none") return given.batched ? losses : reshape(losses, []);
   if (reduction === "sum") return sum(losses);
   return mean(trueDivide(losses, maximum(given.targetLengths, 1)));

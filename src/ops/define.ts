@@ -1,18 +1,17 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
-import { castNumber, type DType, isFloat, numberDType, promote } from "../dtype.ts";
+import { castNumber, type DType, isFloat, NO_VALUE, numberDType, promote } from "../dtype.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import {
   constantNode,
   type Derivative,
   type ElementwiseDefinition,
-  type Node,
   type PlainDefinition,
   type ReduceDefinition,
   type ViewDefinition,
 } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, opError, type Shape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, dtypeError, opError, type Shape, sameShape } from "../shape.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Operand) => Tensor;
@@ -111,21 +110,36 @@ export function checkRepresentable(op: string, values: ArrayLike<number>, dtype:
 
 const identityReference = (x: number): number => x;
 
-/** Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them). */
+// quantizeToF16 may make 0 of subnormal halves. Below 2^-14 an addition rounds to multiples of 2^-24, which the sum's bits count.
+const HALF_TEXT = `fn half_of(x: F) -> F {
+  let steps = F(bitcast<U>(abs(x) + 0.5) - 0x3f000000u) * 5.9604644775390625e-8;
+  let small = bitcast<F>(bitcast<U>(steps) | (bitcast<U>(x) & U(0x80000000u)));
+  return select(quantizeToF16(x), small, abs(x) < F(6.103515625e-5));
+}`;
+
+// Conversions of NaN are left open.
+const INTEGER_TEXT = `fn no_number(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u); }
+fn integer_of(x: F) -> I { return select(I(x), I(-2147483648), no_number(x)); }
+fn unsigned_of(x: F) -> U { return select(select(U(I(x)), U(x), x > F(0.0)), U(0xffffffffu), no_number(x)); }`;
+
+/**
+ * Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them), of NaN
+ * what stands for no value.
+ */
 function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
   const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
     f32: (t, x) => (t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
-    f16: (t, x) => `quantizeToF16(${t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`})`,
-    i32: (t, x) => `${t.typeOf("i32")}(${x})`,
-    u32: (t, x) => {
-      const [type, signed] = [t.typeOf("u32"), t.typeOf("i32")];
-      return ofReal ? `select(${type}(${signed}(${x})), ${type}(${x}), ${x} > ${t.number(0)})` : `${type}(${x})`;
-    },
+    f16: (t, x) => t.call("half_of", t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
+    i32: (t, x) => (ofReal ? t.call("integer_of", x) : `${t.typeOf("i32")}(${x})`),
+    u32: (t, x) => (ofReal ? t.call("unsigned_of", x) : `${t.typeOf("u32")}(${x})`),
     bool: (t, x) => (t.operand === "bool" ? x : `!(${x} == ${t.number(0)})`),
   };
   // The largest that f32 has. What goes beyond a dtype wraps around by itself: see castNumber.
   const most = target === "u32" ? 4294967040 : 2147483520;
-  const whole = ofReal ? (x: number) => Math.max(-(2 ** 31), Math.min(x, most)) : identityReference;
+  const ofNaN = NO_VALUE[target];
+  const whole = ofReal
+    ? (x: number) => (Number.isNaN(x) ? ofNaN : Math.max(-(2 ** 31), Math.min(x, most)))
+    : identityReference;
   const reference: Record<DType, (x: number) => number> = {
     f32: identityReference,
     f16: identityReference,
@@ -137,6 +151,7 @@ function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
     kind: "elementwise",
     name: target,
     wgsl: wgsl[target],
+    ...(target === "f16" ? { helpers: [HALF_TEXT] } : ofReal ? { helpers: [INTEGER_TEXT] } : {}),
     reference: reference[target],
     derivative: isFloat(target)
       ? (g, _out, [x]) => [x !== undefined && isFloat(x.dtype) ? cast(g, x.dtype) : null]
@@ -169,6 +184,12 @@ export function same(x: Tensor): Tensor {
 /** `x` converted to `dtype`; `x` itself when it has it already. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : record((isFloat(x.dtype) ? castsOfReal : casts)[dtype], [x], x.shape, dtype);
+}
+
+/** The float64 meaning of a definition that `cast` records, else null. */
+export function castReference(definition: ElementwiseDefinition): ((x: number) => number) | null {
+  const isCast = [casts, castsOfReal].some((all) => Object.values(all).includes(definition));
+  return isCast ? definition.reference : null;
 }
 
 interface ElementwiseOptions {
@@ -247,56 +268,6 @@ export function view(name: string, options: Omit<ViewDefinition, "kind" | "name"
 /** Makes a reduction. The node keeps reduced dims with size 1; its attributes are the dims. */
 export function reduction(name: string, options: Omit<ReduceDefinition, "kind" | "name">): ReduceDefinition {
   return { kind: "reduce", name, ...options };
-}
-
-/** The numbers of an integer tensor that is plain host data, else null. */
-export function hostIntegers(x: Tensor): Int32Array | Uint32Array | null {
-  const { storage, dtype, offset, shape } = x.node;
-  if (storage === null || storage.host === null || (dtype !== "i32" && dtype !== "u32")) return null;
-  const start = storage.host.byteOffset + offset;
-  return dtype === "i32"
-    ? new Int32Array(storage.host.buffer, start, sizeOf(shape))
-    : new Uint32Array(storage.host.buffer, start, sizeOf(shape));
-}
-
-/** The host's numbers behind a tensor where it is plain host data, else null. Used to check indices early. */
-export function hostRange(x: Tensor): readonly [number, number] | null {
-  let node: Node = x.node;
-  while (
-    node.storage === null &&
-    node.inputs.length === 1 &&
-    (node.definition.kind === "view" || node.definition.name === "i32")
-  ) {
-    node = node.inputs[0] as Node;
-  }
-  const storage = node.storage;
-  if (storage === null || storage.host === null || node.dtype === "f16") return null;
-  if (storage.range === null) {
-    const values = storage.host as Int32Array;
-    let min = Number.POSITIVE_INFINITY;
-    let max = Number.NEGATIVE_INFINITY;
-    for (const value of values) {
-      if (value < min) min = value;
-      if (value > max) max = value;
-    }
-    storage.range = [min, max];
-  }
-  return storage.range;
-}
-
-/** Demands that `index` is integer and, where its values are known on the host, within `least` (0) … size - 1. */
-export function checkIndex(op: string, index: Tensor, size: number, least: number = 0): void {
-  expectTensor(op, index, "the index");
-  if (index.dtype !== "i32" && index.dtype !== "u32") {
-    throw dtypeError`${op}: indices must be i32 or u32, got ${index.dtype}. index.to("i32") converts.`;
-  }
-  const range = hostRange(index);
-  if (range !== null && range[0] <= range[1] && (range[0] < least || range[1] >= size)) {
-    const wrong = range[0] < least ? range[0] : range[1];
-    throw new RangeError(
-      `${op}: index ${wrong} is out of range for size ${size}. Indices run from ${least} to ${size - 1}.`,
-    );
-  }
 }
 
 /** Demands a number that is not NaN. */

@@ -1,7 +1,7 @@
 // Quotients that are rounded: down, or towards 0.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { mul, trueDivide, trunc } from "./arithmetic.ts";
+import { mul, trueDivide } from "./arithmetic.ts";
 import { arithmetic, type Binary, binary, convert, elementwise, promoteOperands } from "./define.ts";
 import { FMOD } from "./rounding.ts";
 
@@ -47,6 +47,14 @@ const floatFloorQuotient = elementwise("floorDivide", {
   cost: 48,
 });
 
+const floatTruncatedQuotient = elementwise("div", {
+  dtype: arithmetic,
+  wgsl: (_t, x, y) => `trunc(${x} / ${y})`,
+  reference: (x, y) => Math.trunc((x as number) / (y as number)),
+  derivative: (g) => [mul(g, 0), mul(g, 0)],
+  cost: 5,
+});
+
 function floorDivideReference(x: number, y: number): number {
   if (y === 0) return x / y;
   const r = x % y;
@@ -71,7 +79,8 @@ function quotient(op: string, x: Tensor | number, y: Tensor | number, mode: "tru
   if (mode !== "trunc" && mode !== "floor")
     throw new RangeError(`div: roundingMode must be "trunc", "floor" or null, got ${String(mode)}.`);
   const dtype = promoteOperands(op, [x, y]);
-  if (dtype === "f32" || dtype === "f16") return mode === "trunc" ? trunc(trueDivide(x, y)) : floatFloorQuotient(x, y);
+  if (dtype === "f32" || dtype === "f16")
+    return mode === "trunc" ? floatTruncatedQuotient(x, y) : floatFloorQuotient(x, y);
   const [a, b] = [convert(op, x, dtype), convert(op, y, dtype)];
   return mode === "trunc" ? truncateQuotient(a, b) : floorQuotient(a, b);
 }

@@ -24,12 +24,12 @@ export type Probability = number | Tensor;
 /** WGSL: dropout_factor(counter, key, p), 0 with probability p, else 1 / (1 - p). */
 export const DROPOUT: readonly string[] = [
   ...UNIFORM,
-  "fn dropout_factor(counter: U, key: U, p: F) -> F { return select(F(0.0), 1.0 / (1.0 - p), random_uniform(counter, key) >= p); }",
+  "fn dropout_factor(counter: U, key: U, p: F) -> F { return select(1.0 / (1.0 - p), F(0.0), random_uniform(counter, key) < p); }",
 ];
 
 /** The same number on the host. */
 export function dropoutReference(counter: number, key: number, p: number): number {
-  return uniformReference(counter, key) >= p ? 1 / (1 - p) : 0;
+  return uniformReference(counter, key) < p ? 0 : 1 / (1 - p);
 }
 
 const mask: ElementwiseDefinition = {

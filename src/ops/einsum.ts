@@ -2,7 +2,7 @@
 
 import type { WgradError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { opError, shapeError } from "../shape.ts";
+import { checkShape, opError, shapeError } from "../shape.ts";
 import { dropDims } from "./arguments.ts";
 import { mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
@@ -125,6 +125,10 @@ export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
   for (const label of result) {
     if (!sizes.has(label)) throw syntaxError(equation, `the result's label "${label}" occurs in no term`);
   }
+  checkShape(
+    "einsum",
+    result.map((label) => sizes.get(label) as number),
+  );
   return combine(operands, result);
 }
 

@@ -241,9 +241,7 @@ const HYPOT_TEXT = `fn hypot_f32(x: f32, y: f32) -> f32 {
 export const hypot: Binary = realFunction2("hypot", {
   helpers: [SPECIAL_VALUES, IS_NAN, HYPOT_TEXT],
   reference: (x, y) => Math.hypot(x as number, y as number),
-  derivative: (g, out, inputs) => {
-    const scaled = trueDivide(g, out);
-    return inputs.map((operand) => (operand.requiresGrad ? mul(scaled, operand) : null));
-  },
+  derivative: (g, out, inputs) =>
+    inputs.map((operand) => (operand.requiresGrad ? mul(g, trueDivide(operand, out)) : null)),
   cost: 14,
 });

@@ -1,23 +1,26 @@
 // Reading by index and its transpose: the primitives beneath gather, embedding, scatter and their derivatives.
 
+import { NO_VALUE } from "../dtype.ts";
 import { defineGather } from "../graph/gather.ts";
+import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { sizeOf } from "../shape.ts";
 import { alongDim, corner, insertDim, withSize } from "./arguments.ts";
-import { add, eq, ge, logicalAnd, lt, mul, where } from "./arithmetic.ts";
+import { add, eq, ge, gt, logicalAnd, logicalNot, lt, mul, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
-import { cast, constant } from "./define.ts";
+import { broadcast, cast, constant } from "./define.ts";
+import { hostRange } from "./host-values.ts";
 import { sortIndices } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
-import { sumOver } from "./reductions.ts";
+import { maxOver, sumOver } from "./reductions.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
-import { expand, reshape } from "./views.ts";
+import { expand, repeated, reshape } from "./views.ts";
 
 /** Up to so many sources per place, looking at each is no more than writing the result. */
 const FEW = 4;
-/** Comparisons, or products with a one-hot row, that cost less than sorting. */
+/** Comparisons that cost less than sorting, of an index for each element and of one for whole rows. */
 const MASKED = 1 << 19;
-const MULTIPLIED = 1 << 20;
+const MASKED_ROWS = 1 << 20;
 
 const gatherDefinition = defineGather((g, _out, [x, index], [dim]) => [
   scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),
@@ -36,7 +39,7 @@ const gatherRowsDefinition = defineGather((g, _out, [x, index], [dim]) => {
 export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
   const count = index.shape[0] as number;
   const shape = withSize(x.shape, dim, count);
-  const whole = expand(reshape(index, alongDim(x.ndim, dim, count)), shape);
+  const whole = repeated("gather", reshape(index, alongDim(x.ndim, dim, count)), shape);
   return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
 }
 
@@ -58,6 +61,34 @@ export function pickInside(x: Tensor, dim: number, index: Tensor): Tensor {
 /** Whether indices (i32) are in 0 … size - 1. */
 export function isInside(index: Tensor, size: number): Tensor {
   return logicalAnd(ge(index, 0), lt(index, size));
+}
+
+/** Whether indices are out of range; null where there are none or the host has checked them. */
+export function isOutside(index: Tensor, size: number): Tensor | null {
+  return index.numel === 0 || hostRange(index) !== null ? null : logicalNot(isInside(index, size));
+}
+
+/** The same of any of those along `dim`, which stays with size 1. */
+export function isAnyOutside(index: Tensor, dim: number, size: number): Tensor | null {
+  const outside = isOutside(index, size);
+  return outside && gt(maxOver(cast(outside, "i32"), [dim]), 0);
+}
+
+// Chosen and not calculated, in the gradient too: compilers may take 0 · NaN for 0.
+const spoiled: ElementwiseDefinition = {
+  kind: "elementwise",
+  name: "spoil",
+  wgsl: (_t, x, none, wrong) => `select(${x}, ${none}, ${wrong})`,
+  reference: (x, none, wrong) => (wrong !== 0 ? (none as number) : (x as number)),
+  derivative: (g, _out, [, , wrong]) => [unless(wrong as Tensor, g), null, null],
+  cost: 1,
+};
+
+/** `x`, or no value where `wrong` holds, and no value for the gradient there either. */
+export function unless(wrong: Tensor | null, x: Tensor): Tensor {
+  if (wrong === null) return x;
+  const operands = [x, constant(NO_VALUE[x.dtype], x.dtype), wrong];
+  return record(spoiled, operands, broadcast("where", operands), x.dtype);
 }
 
 const segmentSums: Segments = makeSegments("sum", ([g], _outputs, inputs) => [
@@ -100,17 +131,16 @@ export function scatterSum(src: Tensor, index: Tensor, dim: number, size: number
   return reshape(sumOver(chosen, [dim + 1]), shape);
 }
 
-/** As `scatterSum` for one index list [T] that counts for all of the other dims; small ones as a product with one-hot rows, so a contraction. */
+/** As `scatterSum` for one index list [T] that counts for all of the other dims. */
 export function scatterRows(src: Tensor, index: Tensor, dim: number, size: number): Tensor {
   const count = src.shape[dim] as number;
   const before = sizeOf(src.shape.slice(0, dim));
   const after = sizeOf(src.shape.slice(dim + 1));
   const shape = withSize(src.shape, dim, size);
-  if (count > FEW && count * size * before * after > MULTIPLIED)
+  if (count > FEW && count * size * before * after > MASKED_ROWS)
     return reshape(segmentSum(reshape(src, [before, count, after]), index, size), shape);
-  const oneHot = cast(eq(reshape(iota(size), [size, 1]), index), src.dtype);
-  const lead = before === 1 ? [] : [before];
-  const rest = after === 1 ? [] : [after];
-  const product = mul(reshape(oneHot, [size, count, ...rest.map(() => 1)]), reshape(src, [...lead, 1, count, ...rest]));
-  return reshape(sumOver(product, [lead.length + 1]), shape);
+  const chosen = reshape(eq(reshape(iota(size), [size, 1]), index), [size, count, 1]);
+  // Chosen, and not multiplied by 0 and 1: what isn't finite stays in its place.
+  const parts = where(chosen, reshape(src, [before, 1, count, after]), constant(0, src.dtype));
+  return reshape(sumOver(parts, [2]), shape);
 }

@@ -4,7 +4,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, checkRank, filled, insertDim, range } from "./arguments.ts";
 import { add, eq, floor, mul, sub, where } from "./arithmetic.ts";
-import { maximum, minimum } from "./comparison.ts";
+import { isnan, maximum, minimum } from "./comparison.ts";
 import { cast } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { isInside, pickRows } from "./gathering.ts";
@@ -57,7 +57,8 @@ function cubicWeights(t: Tensor): Tensor[] {
 }
 
 /**
- * x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′]; a place is (x, y), from -1 (left, top) to 1 (right, bottom).
+ * x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′]; a place is (x, y), from -1 (left, top) to 1 (right, bottom); where
+ * one is NaN, the result is.
  * Gradients of the image, and (but for "nearest") of the grid. Throws a ShapeError where sizes don't fit (Jaderberg et al. 2015).
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
@@ -124,9 +125,10 @@ function sideOf(
   const within = isInside(place, size);
   const t = sub(x, base);
   const weights = taps === 1 ? null : taps === 2 ? [sub(1, t), t] : cubicWeights(t);
-  const weight = weights === null ? within : where(within, chosen(weights, step), 0);
+  const known = weights === null ? cast(within, "f32") : where(within, chosen(weights, step), 0);
+  const weight = where(isnan(at), at, known);
   const index = mul(cast(minimum(maximum(place, 0), size - 1), "i32"), stride);
-  return { taps, index, weight: cast(weight, "f32") };
+  return { taps, index, weight };
 }
 
 /** Each tap's own: tensors [N, places] as [taps, N, places]. */

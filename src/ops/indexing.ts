@@ -1,22 +1,21 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, shapeError } from "../shape.ts";
+import { broadcastShapes, checkShape, dtypeError, shapeError } from "../shape.ts";
 import { checkRank, corner, dimOf, filled, insertDim, withSize } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
   cast,
-  checkIndex,
   checkNumber,
   checkOptions,
   convert,
   elementwise,
   expectTensor,
   floating,
-  hostRange,
   type Operand,
 } from "./define.ts";
 import { gatherAlong, pickRows } from "./gathering.ts";
+import { checkIndex, hostRange } from "./host-values.ts";
 import { countIndices } from "./index-kernels.ts";
 import { norm } from "./norms.ts";
 import { expand, reshape } from "./views.ts";
@@ -36,7 +35,8 @@ export function narrowTo(x: Tensor, dim: number, index: Tensor): Tensor {
 /**
  * Elements by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on; the result has the index's shape. A scalar counts
  * as a vector of one element. Throws a
- * DTypeError unless the index is integer, a RangeError where it is out of range and its values are known on the host.
+ * DTypeError unless the index is integer, a RangeError where the host knows that it is out of range. Where only the device does, the element
+ * is NaN (of i32 -2^31, of u32 2^32 - 1, of bool false), and nothing gets its gradient.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   const op = "gather";
@@ -51,17 +51,18 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   return gatherAlong(narrowTo(x, at, index), at, index);
 }
 
-/** Slices along `dim` by a list of indices [T]. Throws as `gather`. */
+/** Slices along `dim` by a list of indices [T], which are checked as in `gather`. */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const op = "indexSelect";
   if (expectTensor(op, x).ndim === 0 && index.numel === 1) return reshape(indexSelect(reshape(x, [1]), dim, index), []);
   const at = dimOf(op, x, dim);
   checkRank(op, index, [0, 1], "a vector", "the index");
   checkIndex(op, index, x.shape[at] as number);
+  checkShape(op, withSize(x.shape, at, index.numel));
   return pickRows(x, at, reshape(index, [index.numel]));
 }
 
-/** Elements of the flattened tensor (negative indices: from the end): the result has the index's shape. Throws as `gather`. */
+/** Elements of the flattened tensor (negative indices: from the end): the result has the index's shape. They are checked as in `gather`. */
 export function take(x: Tensor, index: Tensor): Tensor {
   const size = expectTensor("take", x).numel;
   checkIndex("take", index, size, -size);
@@ -73,7 +74,7 @@ export function take(x: Tensor, index: Tensor): Tensor {
 
 /**
  * Elements along `dim` by an index that broadcasts with `x` in the other dims (what argmax and argsort give); without `dim` of the
- * flattened tensor by the flattened index. Throws as `gather`.
+ * flattened tensor by the flattened index. Indices are checked as in `gather`.
  */
 export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number } = {}): Tensor {
   const op = "takeAlongDim";
@@ -119,8 +120,8 @@ export interface EmbeddingOptions {
 }
 
 /**
- * Rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, a RangeError where they are out
- * of range and known on the host.
+ * Rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, a RangeError where the host knows that
+ * they are out of range; where only the device does, their rows are NaN.
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   const op = "embedding";
@@ -140,7 +141,7 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
   const [rows, width] = weight.shape as readonly [number, number];
   checkIndex(op, indices, rows);
   const list = reshape(indices, [indices.numel]);
-  const shape = [...indices.shape, width];
+  const shape = checkShape(op, [...indices.shape, width]);
   let found = pickRows(weight, 0, list);
   const learns = found.requiresGrad;
   if (maxNorm !== null) {

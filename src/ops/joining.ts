@@ -1,10 +1,10 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
-import { type DType, promote } from "../dtype.ts";
+import { type DType, isFloat, promote } from "../dtype.ts";
 
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
+import { checkShape, formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
 import {
   alongDim,
   checkChoice,
@@ -17,10 +17,11 @@ import {
   withSize,
 } from "./arguments.ts";
 import { lt } from "./arithmetic.ts";
-import { cast, checkOptions, checkWhole, expectTensor, hostIntegers, printed, same } from "./define.ts";
+import { cast, checkOptions, checkWhole, expectTensor, printed, same } from "./define.ts";
+import { hostNumbers } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { flatten } from "./movement.ts";
-import { expand, permute, reshape } from "./views.ts";
+import { expand, expandTo, permute, reshape } from "./views.ts";
 
 const joinDefinition: ElementwiseDefinition = {
   kind: "elementwise",
@@ -91,6 +92,14 @@ export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}):
     }
   });
   const parts = counted.filter((x) => x.shape[dim] !== 0).map((x) => cast(x, dtype));
+  checkShape(
+    "cat",
+    withSize(
+      first.shape,
+      dim,
+      parts.reduce((sum, x) => sum + (x.shape[dim] as number), 0),
+    ),
+  );
   return join(parts.length === 0 ? [cast(first, dtype)] : parts, dim);
 }
 
@@ -104,6 +113,7 @@ export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}
       throw shapeError`stack: shapes must be equal, got ${formatShape(first.shape)} and ${formatShape(x.shape)}. cat joins along a dim that is there.`;
     }
   }
+  checkShape("stack", [tensors.length, ...first.shape]);
   return join(
     tensors.map((x) => insertDim(cast(x, dtype), dim)),
     dim,
@@ -176,6 +186,7 @@ function repeatAs(op: string, x: Tensor, reps: readonly number[]): Tensor {
     grown.push(size);
     return n * size;
   });
+  checkShape(op, shape);
   return reshape(expand(reshape(x, split), grown), shape);
 }
 
@@ -201,13 +212,17 @@ export function repeatInterleave(
   const dim = dimOf(op, x, options.dim);
   const size = x.shape[dim] as number;
   if (repeats instanceof Tensor) return repeatInterleave(x, hostCounts(op, repeats, size), { dim });
-  if (typeof repeats === "number") return repeatedAlong(x, dim, checkWhole(op, "repeats", repeats, 0));
+  if (typeof repeats === "number") {
+    checkShape(op, withSize(x.shape, dim, size * checkWhole(op, "repeats", repeats, 0)));
+    return repeatedAlong(x, dim, repeats);
+  }
   if (!Array.isArray(repeats) || repeats.length !== size) {
     throw new RangeError(
       `${op}: repeats are a number or a list of ${size} for dim ${dim} of ${formatShape(x.shape)}, got ${String(repeats)}.`,
     );
   }
-  for (const n of repeats) checkWhole(op, "each count", n, 0);
+  const total = repeats.reduce((sum: number, n: number) => sum + checkWhole(op, "each count", n, 0), 0);
+  checkShape(op, withSize(x.shape, dim, total));
   const parts = repeats.flatMap((n: number, i: number) =>
     n === 0 ? [] : [repeatedAlong(range(x, dim, i, 1), dim, n)],
   );
@@ -223,13 +238,13 @@ export function repeatedAlong(x: Tensor, dim: number, times: number): Tensor {
 
 /** The counts in a tensor of host data, one for all or one each. */
 function hostCounts(op: string, counts: Tensor, size: number): number[] {
-  const values = hostIntegers(counts);
+  const values = isFloat(counts.dtype) || counts.dtype === "bool" ? null : hostNumbers(counts);
   if (values === null) {
     throw new TypeError(
       `${op}: counts must be numbers, a list or an integer tensor of host data, got ${printed(counts)}. await counts.tolist() gives a list.`,
     );
   }
-  return values.length === 1 ? new Array<number>(size).fill(values[0] as number) : [...values];
+  return values.length === 1 ? new Array<number>(size).fill(values[0] as number) : values;
 }
 
 /**
@@ -250,7 +265,7 @@ export function meshgrid(x: Tensor, ...rest: (Tensor | { indexing?: "ij" | "xy" 
   });
   const shape: Shape = vectors.map((v) => v.shape[0] as number);
   return vectors.map((v, i) => {
-    const grid = expand(reshape(v, alongDim(shape.length, i, shape[i] as number)), shape);
+    const grid = expandTo("meshgrid", reshape(v, alongDim(shape.length, i, shape[i] as number)), shape);
     if (indexing === "ij" || shape.length < 2) return grid;
     return permute(grid, [1, 0, ...Array.from({ length: shape.length - 2 }, (_, k) => k + 2)]);
   });

@@ -120,6 +120,7 @@ export function dot(a: Tensor, b: Tensor): Tensor {
 /** aᵢ bⱼ of two vectors: [M], [N] → [M, N]. */
 export function outer(a: Tensor, b: Tensor): Tensor {
   checkRanks("outer", a, b, [1, 1]);
+  checkShape("outer", [a.numel, b.numel]);
   return mul(insertDim(a, 1), b);
 }
 
@@ -249,7 +250,8 @@ export function tensordot(
   const inner = sizeOf(sizes(a, ofA));
   const left = reshape(permute(a, [...restA, ...ofA]), [sizeOf(sizes(a, restA)), inner]);
   const right = reshape(permute(b, [...ofB, ...restB]), [inner, sizeOf(sizes(b, restB))]);
-  return reshape(contract(left, right), [...sizes(a, restA), ...sizes(b, restB)]);
+  const shape = checkShape(op, [...sizes(a, restA), ...sizes(b, restB)]);
+  return reshape(contract(left, right), shape);
 }
 
 /** Kronecker product: every element of `a` times all of `b`, as blocks. Fewer dims are filled up with 1 in front. */
@@ -259,6 +261,10 @@ export function kron(a: Tensor, b: Tensor): Tensor {
   const rank = Math.max(a.ndim, b.ndim);
   const full = (x: Tensor): number[] => [...new Array<number>(rank - x.ndim).fill(1), ...x.shape];
   const [sizesA, sizesB] = [full(a), full(b)];
+  const shape = checkShape(
+    "kron",
+    sizesA.map((n, i) => n * (sizesB[i] as number)),
+  );
   const left = reshape(
     a,
     sizesA.flatMap((n) => [n, 1]),
@@ -267,8 +273,5 @@ export function kron(a: Tensor, b: Tensor): Tensor {
     b,
     sizesB.flatMap((n) => [1, n]),
   );
-  return reshape(
-    mul(left, right),
-    sizesA.map((n, i) => n * (sizesB[i] as number)),
-  );
+  return reshape(mul(left, right), shape);
 }

@@ -5,11 +5,12 @@ import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, filled, insertDim } from "./arguments.ts";
-import { add, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
+import { add, ge, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
-import { maximum } from "./comparison.ts";
+import { maximum, minimum } from "./comparison.ts";
 import { cast, expectTensor } from "./define.ts";
 import { exp, LOG1P, log, log1p, square } from "./exponential.ts";
+import { hostOutsider } from "./host-values.ts";
 import { checkBroadcast, checkPair, type LossOptions, lossOptions, type Reduction, reduced } from "./loss-reduction.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
 import { divideByCount, sum } from "./reduction-ops.ts";
@@ -17,6 +18,7 @@ import { abs } from "./rounding.ts";
 import { logSigmoid } from "./sigmoid.ts";
 import { xlogy } from "./special.ts";
 
+// The square of a limited distance: an infinite one would make 0 · ∞ of the gradient that doesn't count.
 function difference(op: string, input: Tensor, target: Tensor): Tensor {
   checkBroadcast(op, input, target);
   return sub(asSingleFloat(input), target);
@@ -51,7 +53,8 @@ export function smoothL1Loss(
   const { reduction, beta } = lossOptions(op, options, { beta: 1 });
   if (beta < 0) throw new RangeError(`${op}: beta must be ≥ 0, got ${beta}.`);
   const d = abs(difference(op, input, target));
-  return reduced(beta === 0 ? d : where(lt(d, beta), mul(square(d), 0.5 / beta), sub(d, beta / 2)), reduction);
+  if (beta === 0) return reduced(d, reduction);
+  return reduced(where(lt(d, beta), mul(square(minimum(d, beta)), 0.5 / beta), sub(d, beta / 2)), reduction);
 }
 
 /** With d = |input - target|: d² / 2 below delta (default 1), else delta (d - delta / 2). The shapes broadcast. */
@@ -64,10 +67,11 @@ export function huberLoss(
   const { reduction, delta } = lossOptions(op, options, { delta: 1 });
   if (delta <= 0) throw new RangeError(`${op}: delta must be > 0, got ${delta}.`);
   const d = abs(difference(op, input, target));
-  return reduced(where(lt(d, delta), mul(square(d), 0.5), mul(sub(d, delta / 2), delta)), reduction);
+  return reduced(where(lt(d, delta), mul(square(minimum(d, delta)), 0.5), mul(sub(d, delta / 2), delta)), reduction);
 }
 
 function binaryTerm(p: number, t: number): number {
+  if (!(p >= 0 && p <= 1)) return Number.NaN;
   return -(t * Math.max(Math.log(p), -100) + (1 - t) * Math.max(Math.log1p(-p), -100));
 }
 
@@ -77,13 +81,18 @@ const binaryDefinition: ElementwiseDefinition = {
   name: "binaryCrossEntropy",
   wgsl: (t, p, y) => {
     const limited = (value: string): string => `max(${value}, ${t.float(-100)})`;
-    return `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-(${p})`))})`;
+    const loss = `-(${y} * ${limited(t.call("log_f32", p))} + (${t.float(1)} - ${y}) * ${limited(t.call("log1p_f32", `-(${p})`))})`;
+    // Arithmetic does not do: compilers may take 0 · NaN for 0.
+    return `select(${t.float(Number.NaN)}, ${loss}, (${p} >= ${t.float(0)}) & (${p} <= ${t.float(1)}))`;
   },
   helpers: LOG1P,
   reference: (p, t) => binaryTerm(p as number, t as number),
   derivative: (g, _out, inputs) => {
     const [p, t] = inputs as [Tensor, Tensor];
-    const slope = (): Tensor => trueDivide(sub(p, t), maximum(mul(sub(1, p), p), 1e-12));
+    const slope = (): Tensor => {
+      const spread = mul(sub(1, p), p);
+      return where(ge(spread, 0), trueDivide(sub(p, t), maximum(spread, 1e-12)), Number.NaN);
+    };
     const byTarget = (): Tensor => sub(maximum(log1p(mul(p, -1)), -100), maximum(log(p), -100));
     return [p.requiresGrad ? mul(g, slope()) : null, t.requiresGrad ? mul(g, byTarget()) : null];
   },
@@ -102,7 +111,8 @@ function weighted(op: string, x: Tensor, weight: Tensor | null): Tensor {
 
 /**
  * -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut off at -100. Throws a
- * ShapeError unless both have one shape. `binaryCrossEntropyWithLogits` is the better conditioned form.
+ * ShapeError unless both have one shape, a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN.
+ * `binaryCrossEntropyWithLogits` is the better conditioned form.
  */
 export function binaryCrossEntropy(
   input: Tensor,
@@ -115,6 +125,8 @@ export function binaryCrossEntropy(
   if (isAutocasting() && input.dtype === "f16") {
     throw dtypeError`${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`;
   }
+  const wrong = hostOutsider(input, 0, 1, Number.NaN);
+  if (wrong !== null) throw new RangeError(`${op}: probabilities must lie in 0 … 1, got ${wrong}.`);
   const loss = record(binaryDefinition, [input, cast(target, input.dtype)], input.shape, input.dtype);
   return reduced(weighted(op, loss, weight), reduction);
 }

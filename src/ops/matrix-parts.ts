@@ -2,10 +2,12 @@
 
 import { ShapeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { normalizeDim, shapeError } from "../shape.ts";
+import { checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { filled, insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
-import { cast, checkIndex, checkWhole, constant, expectTensor, hostIntegers, same } from "./define.ts";
+import { cast, checkWhole, constant, expectTensor, same } from "./define.ts";
+import { isOutside, unless } from "./gathering.ts";
+import { checkIndex, hostRange } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { flip, movedim, transpose } from "./movement.ts";
 import { diagonalOf, embedDiagonal, permute, reshape } from "./views.ts";
@@ -22,6 +24,7 @@ function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare
   expectTensor(op, x);
   const diagonal = whole(op, "diagonal", filled(op, options, { diagonal: 0 }).diagonal);
   checkMatrix(op, x);
+  checkShape(op, x.shape);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const distance = sub(iota(columns), reshape(iota(rows), [rows, 1]));
   return where(compare(distance, diagonal), x, constant(0, x.dtype));
@@ -104,18 +107,18 @@ export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number,
 
 /**
  * Classes as rows with a 1 at the class: [*] → [*, numClasses], i32. Throws a DTypeError unless `x` is integer, a RangeError for
- * classes out of range where they are known on the host. -1 takes as many classes as occur, which works for host data only: the shape
+ * classes out of range where the host knows them; where only the device does, their rows are all -2^31. -1 takes as many classes as occur, which works for host data only: the shape
  * must be known when the op is recorded.
  */
 export function oneHot(x: Tensor, numClasses: number): Tensor {
   expectTensor("oneHot", x);
   if (numClasses === -1) {
-    const values = hostIntegers(x);
-    let most = -1;
-    for (const value of values ?? []) most = Math.max(most, value);
-    if (most >= 0) return oneHot(x, most + 1);
+    const largest = hostRange(x)?.[1] ?? -1;
+    if (largest >= 0) return oneHot(x, largest + 1);
   }
   checkWhole("oneHot", "numClasses", numClasses, 1);
   checkIndex("oneHot", x, numClasses);
-  return cast(eq(insertDim(x, x.ndim), iota(numClasses)), "i32");
+  checkShape("oneHot", [...x.shape, numClasses]);
+  const classes = insertDim(x, x.ndim);
+  return unless(isOutside(classes, numClasses), cast(eq(classes, iota(numClasses)), "i32"));
 }

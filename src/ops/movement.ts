@@ -1,11 +1,12 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
+import { checkShape, formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { dimOf, dropDims, filled, insertDim, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
-import { checkIndex, checkOptions, checkWhole, expectTensor, same } from "./define.ts";
+import { checkOptions, checkWhole, expectTensor, same } from "./define.ts";
 import { pickRows } from "./gathering.ts";
+import { checkIndex } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { expandTo, permute, reshape, rolled, strided, windows } from "./views.ts";
 
@@ -145,7 +146,7 @@ export function roll(
 
 /**
  * `length` elements along `dim` from `start` on (negative: from the end). A start that is an integer scalar is read on the device. Throws
- * a RangeError beyond the ends where the start is known.
+ * a RangeError where the host knows that it goes beyond the ends; where only the device does, what lies beyond is as in `gather`.
  */
 export function narrow(x: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
   const at = dimOf("narrow", x, dim);
@@ -244,5 +245,7 @@ export function unfold(x: Tensor, dim: number, size: number, step: number): Tens
   }
   if (size === 0)
     return reshape(range(x, at, 0, 0), [...withSize(x.shape, at, Math.floor((x.shape[at] as number) / step) + 1), 0]);
-  return windows(x, at, size, step, 1);
+  const result = windows(x, at, size, step, 1);
+  checkShape("unfold", result.shape);
+  return result;
 }

@@ -3,15 +3,21 @@
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { formatShape, type Shape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, filled, range } from "./arguments.ts";
-import { add, mul, neg, trueDivide } from "./arithmetic.ts";
+import { add, ge, gt, le, logicalAnd, logicalOr, lt, mul, neg, trueDivide } from "./arithmetic.ts";
 import { minimum } from "./comparison.ts";
-import { cast, checkWhole, hostRange } from "./define.ts";
+import { cast, checkWhole } from "./define.ts";
 import { log1p } from "./exponential.ts";
 import { argmax } from "./extremes.ts";
+import { unless } from "./gathering.ts";
+import { hostNumbers, hostOutsider, hostRange } from "./host-values.ts";
 import { rand } from "./random.ts";
+import { minOver, sumOver } from "./reductions.ts";
 import { cumsum } from "./scans.ts";
 import { searchsorted } from "./searching.ts";
 import { topk } from "./sorting.ts";
+
+/** The largest f32. */
+const LARGEST = 2 ** 128 - 2 ** 104;
 
 /** Exponential random numbers of mean 1, positive and fine near 0: the shortest of a million times must not be equal. */
 function waitingTimes(shape: Shape): Tensor {
@@ -22,8 +28,8 @@ function waitingTimes(shape: Shape): Tensor {
 /**
  * `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With `replacement` by inverting the
  * distribution function; without (the default) the `n` smallest of exponential waiting times with rates p, in the order in which they
- * come (Efraimidis and Spirakis 2006): then at least `n` weights must not be 0. Throws a RangeError for n > C without replacement, and for
- * weights known to be negative or all 0.
+ * come (Efraimidis and Spirakis 2006): then at least `n` weights must not be 0. Throws a RangeError for n > C without replacement, and where
+ * the host knows of weights that are negative, not finite, or all 0; where only the device does, that row's classes are -2^31.
  */
 export function multinomial(p: Tensor, n: number, options: { readonly replacement?: boolean } = {}): Tensor {
   const op = "multinomial";
@@ -39,17 +45,45 @@ export function multinomial(p: Tensor, n: number, options: { readonly replacemen
     );
   }
   const known = hostRange(p);
-  if (known !== null && known[0] < 0) throw new RangeError(`${op}: weights must be ≥ 0, got ${known[0]}.`);
-  if (known !== null && known[1] === 0) throw new RangeError(`${op}: some weight must be > 0, got only 0.`);
+  if (known !== null) checkWeights(op, p, replacement ? 1 : n);
   return withGrad(false, () => {
     const weights = cast(p, "f32");
-    if (!replacement) {
-      const race = trueDivide(weights, waitingTimes(p.shape));
-      return n === 1 ? argmax(race, last, true) : topk(race, n, { dim: last }).indices;
-    }
-    const sums = cumsum(weights, last);
-    const total = range(sums, last, classes - 1, 1);
-    // Less than the total after rounding too, so that the search ends at a class with weight.
-    return searchsorted(sums, mul(rand([...p.shape.slice(0, -1), n]), total), { right: true });
+    const wrong = known === null ? isWrong(weights, last, replacement ? 1 : n) : null;
+    return unless(wrong, drawn(weights, n, replacement));
   });
+}
+
+/** Demands finite weights ≥ 0, so many of them > 0 in every row. */
+function checkWeights(op: string, p: Tensor, least: number): void {
+  const wrong = hostOutsider(p, 0, LARGEST);
+  if (wrong !== null) throw new RangeError(`${op}: weights must be finite numbers ≥ 0, got ${wrong}.`);
+  const numbers = hostNumbers(p) ?? [];
+  const classes = p.shape[p.ndim - 1] as number;
+  for (let row = 0; row < numbers.length; row += classes) {
+    const possible = numbers.slice(row, row + classes).filter((weight) => weight > 0).length;
+    if (possible < least) {
+      throw new RangeError(
+        `${op}: at least ${least} of a row's weights must be > 0${least > 1 ? " to draw without replacement" : ""}, got ${possible}.`,
+      );
+    }
+  }
+}
+
+/** Whether a row's weights are not what `checkWeights` demands, with size 1 instead of the classes. */
+function isWrong(weights: Tensor, dim: number, least: number): Tensor {
+  const allowed = logicalAnd(ge(weights, 0), le(weights, LARGEST));
+  const possible = sumOver(cast(gt(weights, 0), "i32"), [dim]);
+  return logicalOr(lt(possible, least), lt(minOver(cast(allowed, "i32"), [dim]), 1));
+}
+
+function drawn(weights: Tensor, n: number, replacement: boolean): Tensor {
+  const last = weights.ndim - 1;
+  if (!replacement) {
+    const race = trueDivide(weights, waitingTimes(weights.shape));
+    return n === 1 ? argmax(race, last, true) : topk(race, n, { dim: last }).indices;
+  }
+  const sums = cumsum(weights, last);
+  const total = range(sums, last, (weights.shape[last] as number) - 1, 1);
+  // Less than the total after rounding too, so that the search ends at a class with weight.
+  return searchsorted(sums, mul(rand([...weights.shape.slice(0, -1), n]), total), { right: true });
 }

@@ -2,7 +2,7 @@
 
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, normalizeDim, shapeError } from "../shape.ts";
+import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -36,6 +36,12 @@ const isSomething = unary("isSomething", {
   derivative: (g) => [mul(g, 0)],
 });
 
+/** xᵖ of x ≥ 0, whose gradient at 0 is 0, too. */
+function powerBelow1(x: Tensor, p: number): Tensor {
+  const zero = eq(x, 0);
+  return where(zero, p > 0 ? 0 : Number.POSITIVE_INFINITY, pow(where(zero, 1, x), p));
+}
+
 /** p-norm over `dims`, which stay with size 1. */
 function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
   if (p === 2) {
@@ -47,7 +53,7 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
   if (p === 1 || dims.some((d) => x.shape[d] === 0)) return sumOver(magnitudes, dims);
   if (p === Number.POSITIVE_INFINITY) return maxOver(magnitudes, dims);
   if (p === Number.NEGATIVE_INFINITY) return minOver(magnitudes, dims);
-  const total = sumOver(pow(magnitudes, p), dims);
+  const total = sumOver(p < 1 ? powerBelow1(magnitudes, p) : pow(magnitudes, p), dims);
   // d(total^(1/p)) is infinite at 0, where the gradient 0 is meant.
   const zero = eq(total, 0);
   return where(zero, 0, pow(where(zero, 1, total), 1 / p));
@@ -120,6 +126,7 @@ export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tenso
     throw shapeError`cdist: needs [..., P, M] and [..., R, M] with equal M, got ${x.shape} and ${y.shape}.`;
   }
   const difference = sub(insertDim(asSingleFloat(x), x.ndim - 1), insertDim(asSingleFloat(y), y.ndim - 2));
+  checkShape("cdist", difference.shape.slice(0, -1));
   const dims = [difference.ndim - 1];
   return finishReduction(normOver(difference, p, dims), dims, false);
 }

@@ -1,7 +1,7 @@
 // Pooling: the maximum or the mean of windows.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { shapeError } from "../shape.ts";
+import { checkShape, shapeError } from "../shape.ts";
 import { alongDim, checkImage, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -196,11 +196,14 @@ function adaptiveSizes(
   outputSize: number | readonly (number | null)[],
 ): number[] {
   checkImage(op, x, spatial);
-  if (Array.isArray(outputSize) && outputSize.length === spatial) {
-    const given = outputSize.map((n: number | null, i: number) => n ?? (x.shape[x.ndim - spatial + i] as number));
-    return checkSizes(op, "outputSize", given, spatial, 1);
-  }
-  return checkSizes(op, "outputSize", outputSize as Size, spatial, 1);
+  const own = x.shape.slice(-spatial);
+  const given =
+    Array.isArray(outputSize) && outputSize.length === spatial
+      ? outputSize.map((n: number | null, i: number) => n ?? (own[i] as number))
+      : (outputSize as Size);
+  const sizes = checkSizes(op, "outputSize", given, spatial, 1);
+  checkShape(op, [...x.shape.slice(0, -spatial), ...sizes]);
+  return sizes;
 }
 
 /** Applies `pool` to equal blocks, or else dim by dim to parts that may overlap. */

@@ -6,10 +6,11 @@ import { nextKey } from "../graph/generator.ts";
 import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
-import { lt, mul } from "./arithmetic.ts";
+import { ge, le, logicalAnd, lt, mul, where } from "./arithmetic.ts";
 import type { CreationOptions } from "./creation.ts";
-import { cast, checkOptions, checkWhole, constant, expectTensor, hostRange } from "./define.ts";
+import { cast, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
 import { LOG } from "./exponential.ts";
+import { hostOutsider, hostRange } from "./host-values.ts";
 import { iota } from "./iota.ts";
 import { THREEFRY, threefry } from "./threefry.ts";
 import { SIN_PI, WIDE_PRODUCT } from "./trigonometry.ts";
@@ -223,15 +224,14 @@ export function randperm(n: number, options: CreationOptions = {}): Tensor {
   return finish(record(permutation, [index, nextKey(), constant(n, "u32")], [n], "i32"), dtype, options);
 }
 
-/** 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError for p known to leave 0 … 1. */
+/** 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN. */
 export function bernoulli(p: Tensor): Tensor {
   expectTensor("bernoulli", p, "the probabilities");
   if (!isFloat(p.dtype)) {
     throw dtypeError`bernoulli: probabilities must be a float tensor, got ${p.dtype}. p.to("f32") converts.`;
   }
-  const range = hostRange(p);
-  if (range !== null && (range[0] < 0 || range[1] > 1)) {
-    throw new RangeError(`bernoulli: probabilities must lie in 0 … 1, got ${range[0] < 0 ? range[0] : range[1]}.`);
-  }
-  return cast(lt(uniforms("bernoulli", p.shape, "f32", {}), p), p.dtype);
+  const wrong = hostOutsider(p, 0, 1);
+  if (wrong !== null) throw new RangeError(`bernoulli: probabilities must lie in 0 … 1, got ${wrong}.`);
+  const drawn = cast(lt(uniforms("bernoulli", p.shape, "f32", {}), p), p.dtype);
+  return hostRange(p) === null ? where(logicalAnd(ge(p, 0), le(p, 1)), drawn, Number.NaN) : drawn;
 }

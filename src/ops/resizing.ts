@@ -1,7 +1,7 @@
 // Resizing images: nearest and bilinear.
 
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, shapeError } from "../shape.ts";
+import { checkShape, formatShape, shapeError } from "../shape.ts";
 import { alongDim, checkChoice, checkRank, checkSizes, range, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -100,6 +100,7 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   else checkRank(op, x, [4], '[N, C, H, W] for mode "bilinear"');
   if (mode === "nearest" && alignCorners) throw new RangeError(`${op}: alignCorners is an option of mode "bilinear".`);
   const scales = scalesOf(op, x, x.ndim - 2, options ?? {});
+  checkShape(op, [...x.shape.slice(0, 2), ...scales.map(({ to }) => to)]);
   let result = mode === "bilinear" ? asFloat(x) : x;
   scales.forEach((s, i) => {
     result = mode === "nearest" ? nearestDim(result, i + 2, s) : linearDim(result, i + 2, s, alignCorners);

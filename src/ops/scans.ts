@@ -4,7 +4,7 @@ import type { DType } from "../dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { normalizeDim } from "../shape.ts";
 import { alongDim, surroundedAlong } from "./arguments.ts";
-import { eq, gt, IS_NAN, logicalAnd, mul, sub, where } from "./arithmetic.ts";
+import { eq, IS_NAN, logicalAnd, mul, ne, sub, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
 import { cast, constant, expectTensor, same } from "./define.ts";
 import { exp } from "./exponential.ts";
@@ -193,10 +193,10 @@ const logSums: Scan = makeScan(logSumMonoid, ([g], [result], [input], dim, { rev
   const [x, y] = [input as Tensor, result as Tensor];
   // d/d(xₖ) = e^(xₖ - yₖ) · (gₖ + e^(yₖ - yₖ₊₁) · (gₖ₊₁ + …)): no exponent is positive, so nothing overflows.
   const next = neighbour(y, dim, !reverse, Number.NEGATIVE_INFINITY);
-  const some = gt(y, Number.NEGATIVE_INFINITY);
-  const ratio = powerOfE(y, next, logicalAnd(some, gt(next, Number.NEGATIVE_INFINITY)));
+  const some = ne(y, Number.NEGATIVE_INFINITY);
+  const ratio = powerOfE(y, next, logicalAnd(some, ne(next, Number.NEGATIVE_INFINITY)));
   const sum = recurrence(ratio, g, dim, !reverse, false);
-  return [mul(powerOfE(x, y, gt(x, Number.NEGATIVE_INFINITY)), sum)];
+  return [mul(powerOfE(x, y, ne(x, Number.NEGATIVE_INFINITY)), sum)];
 });
 
 /** e^(x - y) where `mask` holds, else 0; without a NaN in the derivative either. */

@@ -3,14 +3,15 @@
 import { isFloat } from "../dtype.ts";
 
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
+import { dtypeError, formatShape, type Shape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkRank, corner, dimOf, filled, surrounded, withSize } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
 import { maximum } from "./comparison.ts";
-import { cast, checkIndex, convert, expectTensor, same } from "./define.ts";
+import { cast, convert, expectTensor, same } from "./define.ts";
 import { floorDivide } from "./division.ts";
-import { scatterRows, scatterSum } from "./gathering.ts";
+import { isAnyOutside, scatterRows, scatterSum, unless } from "./gathering.ts";
+import { checkIndex } from "./host-values.ts";
 import { checkIndexShape, narrowTo } from "./indexing.ts";
 import { reshape } from "./views.ts";
 
@@ -33,11 +34,17 @@ function checkNumeric(op: string, x: Tensor): void {
     throw dtypeError`${op}: needs numbers, got bool. x.to("i32") makes numbers of it.`;
 }
 
-/** `part`, which covers the first elements in each dim, filled up with `fill` to the shape of `x`. */
-function grown(part: Tensor, x: Tensor, fill: number): Tensor {
-  const none = x.shape.map(() => 0);
-  const missing = x.shape.map((n, i) => n - (part.shape[i] as number));
+/** `part`, which covers the first elements in each dim, filled up with `fill` to `shape`. */
+function grown(part: Tensor, shape: Shape, fill: number): Tensor {
+  const none = shape.map(() => 0);
+  const missing = shape.map((n, i) => n - (part.shape[i] as number));
   return surrounded(part, none, missing, fill);
+}
+
+/** `x`, which was written to by an index along `dim`, or no value in all of a line where that is out of range. */
+function unlessStray(x: Tensor, dim: number, index: Tensor): Tensor {
+  const wrong = isAnyOutside(index, dim, x.shape[dim] as number);
+  return unless(wrong && grown(wrong, withSize(x.shape, dim, 1), 0), x);
 }
 
 /** A scalar counts as a vector of one element: `x`, `index` and `src` as vectors for `scattered`, and its result as a scalar. */
@@ -46,17 +53,22 @@ function asVectors(index: Tensor, src: Tensor, scattered: (index: Tensor, src: T
   return reshape(scattered(vector(index), vector(src)), []);
 }
 
-/** x plus src at the indexed places: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. */
+/**
+ * x plus src at the indexed places: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. Where only the device knows that an index
+ * is out of range, the whole line along `dim` that it would write to is NaN, and so are gradients through it (of integers the numbers of
+ * `gather`).
+ */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
   checkNumeric("scatterAdd", x);
   if (x.ndim === 0) return asVectors(index, src, (i, s) => scatterAdd(reshape(x, [1]), dim, i, s));
   const { at, part } = checkScatter("scatterAdd", x, dim, index, src);
-  return add(x, grown(scatterSum(cast(part, x.dtype), index, at, x.shape[at] as number), x, 0));
+  const total = scatterSum(cast(part, x.dtype), index, at, x.shape[at] as number);
+  return unlessStray(add(x, grown(total, x.shape, 0)), at, index);
 }
 
 /**
  * x with src (a tensor or a number) written to the indexed places: out[index[i][j]][j] = src[i][j] for dim 0. Where several go to one
- * place, the last along `dim` wins. Throws as `gather`.
+ * place, the last along `dim` wins. Indices are checked as in `scatterAdd`.
  */
 export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
   const op = "scatter";
@@ -74,9 +86,9 @@ export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | num
   const { at, part } = checkScatter(op, x, dim, index, from);
   if (index.numel === 0 || x.numel === 0) return same(x);
   const last = lastArrivals(index, at, x.shape[at] as number);
-  const written = grown(ge(last, 0), x, 0);
-  if (typeof src === "number") return where(written, value, x);
-  return where(written, grown(takeLast(part, index, last, at), x, 0), x);
+  const written = grown(ge(last, 0), x.shape, 0);
+  const values = typeof src === "number" ? value : grown(takeLast(part, index, last, at), x.shape, 0);
+  return unlessStray(where(written, values, x), at, index);
 }
 
 /** How `scatterReduce` joins what goes to one place. */
@@ -84,7 +96,8 @@ export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
 
 /**
  * As `scatterAdd`, joined by `reduce`: "sum", "prod", "mean", "amax" or "amin". Places that something goes to count their old value too,
- * unless `includeSelf` is false (default true). Means of integers are rounded down. Throws as `gather`.
+ * unless `includeSelf` is false (default true). Means of integers are rounded down. Indices are checked as in
+ * `scatterAdd`.
  */
 export function scatterReduce(
   x: Tensor,
@@ -126,10 +139,14 @@ export function scatterReduce(
         return reduce satisfies never;
     }
   };
-  return where(grown(ge(count, 1), x, 0), grown(cast(joined(), x.dtype), x, 0), x);
+  const result = where(grown(ge(count, 1), x.shape, 0), grown(cast(joined(), x.dtype), x.shape, 0), x);
+  return unlessStray(result, at, index);
 }
 
-/** x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`. */
+/**
+ * x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`; where only the
+ * device knows that an index is out of range, all of the result is NaN.
+ */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, options: { alpha?: number } = {}): Tensor {
   const op = "indexAdd";
   const { alpha } = filled(op, options, { alpha: 1 });
@@ -144,6 +161,8 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, opt
     throw shapeError`${op}: the source must be ${formatShape(wanted)} for ${x.shape} and ${index.numel} indices, got ${src.shape}.`;
   }
   const values = cast(src, x.dtype);
-  const total = scatterRows(values, reshape(index, [index.numel]), at, x.shape[at] as number);
-  return add(x, alpha === 1 ? total : mul(total, alpha));
+  const size = x.shape[at] as number;
+  const list = reshape(index, [index.numel]);
+  const total = scatterRows(values, list, at, size);
+  return unless(isAnyOutside(list, 0, size), add(x, alpha === 1 ? total : mul(total, alpha)));
 }

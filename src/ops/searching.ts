@@ -7,11 +7,12 @@ import { defineKernel } from "../shaders/hand-written.ts";
 import { formatShape, shapeError, sizeOf } from "../shape.ts";
 import { checkChoice, checkRank } from "./arguments.ts";
 import { IS_NAN } from "./arithmetic.ts";
-import { checkIndex, checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";
-import { gatherAlong } from "./gathering.ts";
+import { checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";
+import { gatherAlong, isAnyOutside, unless } from "./gathering.ts";
+import { checkIndex } from "./host-values.ts";
 import { forEachInvocation } from "./index-kernels.ts";
 import { wgslType } from "./scan-kernels.ts";
-import { expand } from "./views.ts";
+import { expand, reshape } from "./views.ts";
 
 /** Values per row of the sequences, which may be only one. */
 function layoutOf(sequence: ValueType, values: ValueType): { length: number; perRow: number } {
@@ -98,14 +99,18 @@ export function searchsorted(sequence: Tensor, values: Tensor | number, options:
   }
   return withGrad(false, () => {
     let row = convert(op, sequence, dtype);
+    let wrong: Tensor | null = null;
     if (sorter !== null) {
       checkIndex(op, expectTensor(op, sorter, "the sorter"), row.shape[row.ndim - 1] as number);
       if (formatShape(sorter.shape) !== formatShape(row.shape)) {
         throw shapeError`${op}: the sorter must have the sequence's shape, got ${sorter.shape} for ${row.shape}.`;
       }
       row = gatherAlong(row, row.ndim - 1, sorter);
+      wrong = isAnyOutside(sorter, row.ndim - 1, row.shape[row.ndim - 1] as number);
     }
     if (row.numel === 0) return expand(constant(0, "i32"), given.shape);
-    return recordKernel(searchDefinition, [row, given], [side === "right" ? 1 : 0])[0] as Tensor;
+    const [found] = recordKernel(searchDefinition, [row, given], [side === "right" ? 1 : 0]);
+    // One sorter for all values, or one for each row of them.
+    return unless(wrong && (lead.length === 0 ? reshape(wrong, []) : wrong), found as Tensor);
   });
 }

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../graph/tensor.ts";
 import { opError } from "../shape.ts";
-import { eq, IS_NAN, le, logicalAnd, mul, neg, realFunction, sub, trueDivide, where } from "./arithmetic.ts";
+import { eq, ge, IS_NAN, le, logicalAnd, mul, neg, realFunction, sub, trueDivide, where } from "./arithmetic.ts";
 import { clamp } from "./comparison.ts";
 import {
   type Binary,
@@ -62,6 +62,8 @@ const ERFINV_TEXT = `fn erfinv_f32(x: f32) -> f32 {
 const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
   let a = abs(x);
   if (is_nan(x)) { return x; }
+  // Where 1 / a would overflow.
+  if (a < 1e-10) { return -log_f32(a); }
   if (a > 3.4e38 || (x <= 0.0 && a == floor(a))) { return infinity(); }
   var y = 0.0;
   if (a >= 8.0) {
@@ -94,7 +96,6 @@ const DIGAMMA_TEXT = `fn digamma_f32(x: f32) -> f32 {
   if (x == 0.0) { return select(-infinity(), infinity(), (bitcast<u32>(x) >> 31u) != 0u); }
   if (x < 0.0 && x == floor(x)) { return not_a_number(); }
   var a = select(x, 1.0 - x, x < 0.0);
-  if (a > 3.4e38) { return a; }
   var y = 0.0;
   for (var k = 0; k < 6 && a < 6.0; k = k + 1) {
     y = y - 1.0 / a;
@@ -107,7 +108,7 @@ const DIGAMMA_TEXT = `fn digamma_f32(x: f32) -> f32 {
 }`;
 
 const TRIGAMMA_TEXT = `fn trigamma_f32(x: f32) -> f32 {
-  if (x < -3.4e38) { return not_a_number(); }
+  if (x < -0x1.fffffep+127f) { return not_a_number(); }
   if (x <= 0.0 && x == floor(x)) { return infinity(); }
   var a = select(x, 1.0 - x, x < 0.0);
   var y = 0.0;
@@ -255,11 +256,14 @@ const logOdds: Unary = realFunction("logit", {
     const p = x as number;
     return Math.abs(p - 0.5) < 0.1 ? Math.log1p((2 * p - 1) / (1 - p)) : Math.log(p / (1 - p));
   },
-  derivative: (g, _out, [x]) => [trueDivide(g, mul(x as Tensor, sub(1, x as Tensor)))],
+  derivative: (g, _out, [x]) => {
+    const spread = mul(x as Tensor, sub(1, x as Tensor));
+    return [where(ge(spread, 0), trueDivide(g, spread), Number.NaN)];
+  },
   cost: 36,
 });
 
-/** Logarithm of the odds, log(x / (1 - x)); with `eps`, x is first clamped to eps … 1 - eps. NaN outside 0 … 1. */
+/** Logarithm of the odds, log(x / (1 - x)); with `eps`, x is first clamped to eps … 1 - eps. NaN outside 0 … 1, and its gradient, too. */
 export function logit(x: Tensor, options: { eps?: number | null } = {}): Tensor {
   expectTensor("logit", x);
   checkOptions("logit", options, ["eps"]);

@@ -12,7 +12,7 @@ import {
 } from "../graph/index-expression.ts";
 import { PartSums } from "../graph/parts.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../shape.ts";
+import { checkShape, inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../shape.ts";
 import { expectTensor, printed, same, view } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 
@@ -114,6 +114,13 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** `expand` for an op of another name. */
 export function expandTo(op: string, x: Tensor, shape: Shape): Tensor {
+  const result = repeated(op, x, shape);
+  checkShape(op, result.shape);
+  return result;
+}
+
+/** The same for what is never stored as it is, of whatever size. */
+export function repeated(op: string, x: Tensor, shape: Shape): Tensor {
   expectTensor(op, x);
   if (!Array.isArray(shape))
     throw shapeError`${op}: the shape is an array, got ${printed(shape)}. x.${op}([2, 3]) is the form.`;
@@ -240,6 +247,7 @@ export function padded(
   if (shape.some((n) => n < 0)) {
     throw shapeError`pad: negative pads crop more than there is, got ${x.shape} → ${shape}.`;
   }
+  checkShape("pad", shape);
   return record(padView, [x], shape, x.dtype, [...low, ...high, ...interior, fill]);
 }
 
@@ -401,5 +409,5 @@ const embedView = view("diagEmbed", {
 
 /** Zeros with the last dim of `x` on the diagonal that starts at (row, column) of the last two dims of `shape`. */
 export function embedDiagonal(x: Tensor, shape: Shape, row: number, column: number): Tensor {
-  return record(embedView, [x], shape, x.dtype, [row, column]);
+  return record(embedView, [x], checkShape("diagEmbed", shape), x.dtype, [row, column]);
 }

@@ -128,7 +128,7 @@ test("each replay drops other weights, forward and backward the same ones", asyn
   assert.is(seen.size, 3);
 });
 
-test("large scores don't overflow, and a query that sees nothing gives NaN", async () => {
+test("large scores don't overflow, and a query that sees nothing gives 0", async () => {
   const q = tensor(
     Float32Array.from({ length: 9 * 4 }, (_, i) => (i % 4 === 0 ? 300 : 0)),
     { shape: [9, 4] },
@@ -141,9 +141,38 @@ test("large scores don't overflow, and a query that sees nothing gives NaN", asy
   const attnMask = wg.arange(9).reshape([9, 1]).ne(4).expand([9, 12]);
   const y = await scaledDotProductAttention(q, k, v, { attnMask, scale: 1 }).data();
   y.forEach((value, i) => {
-    if (i === 4) assert.ok(Number.isNaN(value));
-    else assert.ok(Math.abs(value - 11) <= 1e-5, `query ${i}: ${value}`);
+    assert.ok(Math.abs(value - (i === 4 ? 0 : 11)) <= 1e-5, `query ${i}: ${value}`);
   });
+});
+
+test("a query that sees nothing gives zeros and gets no gradient, by kernels and by composition", async () => {
+  const [q, k, v] = [random(1, 2, 9, 8), random(2, 2, 12, 8), random(3, 2, 12, 4)];
+  // Of 18 queries every third sees nothing, by numbers or by truth values.
+  const seen = tensor(
+    Uint8Array.from({ length: 18 * 12 }, (_, i) => (Math.floor(i / 12) % 3 === 0 || i % 5 === 0 ? 0 : 1)),
+    { shape: [2, 9, 12], dtype: "bool" },
+  );
+  for (const mask of [seen, wg.where(seen, 0, Number.NEGATIVE_INFINITY)]) {
+    const inputs = { q, k, v, mask, isCausal: false, scale: 0.4, dropout: null };
+    for (const compute of [attentionKernels, composedAttention]) {
+      for (const x of [q, k, v]) x.requiresGrad = true;
+      const y = compute(inputs);
+      const gradients = grad(y, [q, k, v], { gradOutputs: random(9, ...y.shape) });
+      const second = grad(gradients[0]?.square().sum() as Tensor, [q, k, v]);
+      await wg.realize(y, ...gradients, ...second);
+      for (const [i, x] of [y, gradients[0] as Tensor, second[0] as Tensor].entries()) {
+        const width = x.shape[2] as number;
+        (await x.data()).forEach((value, at) => {
+          const blind = Math.floor(at / width) % 3 === 0;
+          assert.ok(blind ? value === 0 : Number.isFinite(value), `result ${i}, element ${at}: ${value}`);
+        });
+      }
+      const others = await Promise.all([...gradients, ...second].map((x) => x.data()));
+      for (const values of others) assert.ok(values.every((value) => Number.isFinite(value)));
+      for (const x of [q, k, v]) x.requiresGrad = false;
+    }
+    await expectSame([attentionKernels(inputs)], [composedAttention(inputs)], 3e-6);
+  }
 });
 
 test("heads of one projection: one dispatch forward, two backward, and right through views", async () => {

@@ -1,6 +1,6 @@
 // The judge of values: interprets graphs in float64 on the host, by the definitions' own references and index functions.
 
-import { castNumber, type DType, fromHalfBits, isFloat } from "../../src/dtype.ts";
+import { castNumber, type DType, fromHalfBits, isFloat, NO_VALUE } from "../../src/dtype.ts";
 import {
   evaluateCondition,
   evaluateIndex,
@@ -173,7 +173,7 @@ function gathered(node: Node, inputs: readonly Float64Array[]): Float64Array {
     const at = index[i] as number;
     const inside = at >= 0 && at < (source.shape[dim] as number);
     const place = coordinates.reduce((sum, c, d) => sum + (d === dim ? at : c) * (strides[d] as number), 0);
-    result[i] = inside ? (data[place] as number) : isFloat(node.dtype) ? Number.NaN : 0;
+    result[i] = inside ? (data[place] as number) : NO_VALUE[node.dtype];
   });
   return result;
 }
