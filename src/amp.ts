@@ -1,7 +1,7 @@
 // amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
 
 import { stateTensor } from "./arena.ts";
-import { checkFunction, demand, withDefaults } from "./check.ts";
+import { checkFunction, demand, refusePromise, withDefaults } from "./check.ts";
 import { openedDevice } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
@@ -34,8 +34,7 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
     );
   }
   const result = withAutocast(dtype === "f16", fn);
-  if (result instanceof Promise)
-    throw new TypeError("autocast: the function must be synchronous; await what it returns instead.");
+  refusePromise("autocast", result);
   return result;
 }
 
@@ -127,6 +126,7 @@ export class GradScaler {
   scale<T>(outputs: T): T {
     if (!this.#enabled) return outputs;
     const visit = (value: unknown): unknown => {
+      refusePromise("GradScaler.scale", value, "the loss");
       if (value instanceof Tensor) {
         // It is what one reads, not its product, on which backward is called.
         keepLoss(value.node);

@@ -2,7 +2,7 @@
 
 import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
-import { checkFunction, demand } from "./check.ts";
+import { checkFunction, demand, refusePromise } from "./check.ts";
 import { isFloat } from "./dtype.ts";
 import { flush, limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
@@ -162,6 +162,7 @@ export function valueAndGrad<Arguments extends readonly unknown[]>(
       return leaf;
     });
     const value = withGrad(true, () => fn(...(given as unknown as Arguments)));
+    refusePromise("valueAndGrad", value);
     return [value, gradients(value, inputs)];
   };
 }
@@ -169,10 +170,7 @@ export function valueAndGrad<Arguments extends readonly unknown[]>(
 /** Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). */
 export function scope<T>(fn: () => T): T {
   const { result, made } = collectTensors(expectFunction("scope", fn));
-  if (result instanceof Promise) {
-    result.catch(() => undefined);
-    throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
-  }
+  refusePromise("scope", result);
   const kept = tensorsIn(result);
   for (const tensor of kept) made.delete(tensor);
   if (currentTrace() !== null) return result;
