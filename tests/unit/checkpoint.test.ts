@@ -26,6 +26,7 @@ import { fromCheckpoint, fromSafetensors, safetensorsMetadata, toSafetensors } f
 import { type Loadable, loadCheckpoint, loadSafetensors, saveCheckpoint, saveSafetensors } from "../../src/node.ts";
 import { Tensor, tensor } from "../../src/tensor.ts";
 import { rejection } from "../support/failure.ts";
+import { seal } from "../support/seal.ts";
 
 const files = suite("checkpoints", { folder: "", path: "" });
 files.before.each(async (context) => {
@@ -238,15 +239,6 @@ files("every changed byte is found", async ({ path }) => {
   await writeFile(path, data);
   assert.match(await rejection(loadCheckpoint(path)), /damaged: its SHA-256 digest differs/);
 });
-
-/** Gives the bytes of a changed checkpoint the digest that they have now. */
-function seal(bytes: Uint8Array): Uint8Array {
-  const text = Buffer.from(bytes).toString("latin1");
-  const zeros = "0".repeat(64);
-  const blank = Buffer.from(text.replace(/("sha256":")[0-9a-f]{64}/, `$1${zeros}`), "latin1");
-  const digest = createHash("sha256").update(blank).digest("hex");
-  return Buffer.from(blank.toString("latin1").replace(`"sha256":"${zeros}`, `"sha256":"${digest}`), "latin1");
-}
 
 /** What fromCheckpoint says of bytes; null where it reads them. */
 async function problem(bytes: Uint8Array): Promise<Error | null> {
