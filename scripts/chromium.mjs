@@ -4,7 +4,8 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { delimiter, extname, join, normalize } from "node:path";
+import { delimiter, extname, join, posix } from "node:path";
+import { pipeline } from "node:stream";
 
 /** WebGPU on SwiftShader, and no traffic of the browser's own. */
 const FLAGS = [
@@ -88,27 +89,20 @@ const TYPES = {
  * @returns `{ origin, close() }`
  */
 export async function serve(folders, { port = 0 } = {}) {
-  const beginnings = Object.keys(folders).sort((a, b) => b.length - a.length);
   const server = createServer((request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname));
-    const beginning = beginnings.find((b) => path.startsWith(b));
-    let file = beginning === undefined ? null : join(folders[beginning], path.slice(beginning.length));
-    let stats = file === null ? undefined : statSync(file, { throwIfNoEntry: false });
-    if (stats?.isDirectory()) {
-      file = join(file, "index.html");
-      stats = statSync(file, { throwIfNoEntry: false });
-    }
-    if (!stats?.isFile()) {
+    const file = fileAt(request.url ?? "/", folders);
+    if (file === null) {
       response.writeHead(404, { "content-type": "text/plain" }).end("there is no such file\n");
       return;
     }
     response.writeHead(200, {
-      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
-      "content-length": stats.size,
+      "content-type": TYPES[extname(file.path)] ?? "application/octet-stream",
+      "content-length": file.size,
       "cache-control": "no-store",
     });
     if (request.method === "HEAD") response.end();
-    else createReadStream(file).pipe(response);
+    // A file that cannot be read after all, or a page that is gone, ends the answer alone.
+    else pipeline(createReadStream(file.path), response, () => undefined);
   });
   await new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -121,4 +115,22 @@ export async function serve(folders, { port = 0 } = {}) {
       server.closeAllConnections();
     },
   };
+}
+
+/** The file that an address means, with its size; null where there is none, or the address is none. */
+function fileAt(url, folders) {
+  try {
+    const path = posix.normalize(decodeURIComponent(new URL(url, "http://localhost").pathname));
+    const [beginning] = Object.keys(folders)
+      .filter((start) => path.startsWith(start))
+      .sort((a, b) => b.length - a.length);
+    // Windows would take a backslash for a way out of the folder.
+    if (beginning === undefined || path.includes("\\")) return null;
+    let file = join(folders[beginning], path.slice(beginning.length));
+    if (statSync(file).isDirectory()) file = join(file, "index.html");
+    const stats = statSync(file);
+    return stats.isFile() ? { path: file, size: stats.size } : null;
+  } catch {
+    return null;
+  }
 }

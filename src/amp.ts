@@ -1,7 +1,7 @@
 // amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
 
 import { stateTensor } from "./arena.ts";
-import { checkFunction, demand, withDefaults } from "./check.ts";
+import { checkFunction, demand, refusePromise, withDefaults } from "./check.ts";
 import { openedDevice } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
@@ -34,8 +34,7 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
     );
   }
   const result = withAutocast(dtype === "f16", fn);
-  if (result instanceof Promise)
-    throw new TypeError("autocast: the function must be synchronous; await what it returns instead.");
+  refusePromise("autocast", result);
   return result;
 }
 
@@ -79,6 +78,21 @@ function misused(op: string, problem: string): WgradError {
   return new WgradError(`GradScaler.${op}: ${problem}`, { op });
 }
 
+function isScalar(value: unknown): value is Tensor {
+  return value instanceof Tensor && value.ndim === 0;
+}
+
+function checkScale(op: string, name: string, scale: number): void {
+  demand(op, name, scale, Number.isFinite(scale) && scale > 0, "> 0");
+}
+
+function checkFactors(op: string, growthFactor: number, backoffFactor: number, growthInterval: number): void {
+  demand(op, "growthFactor", growthFactor, Number.isFinite(growthFactor) && growthFactor > 1, "> 1");
+  const falling = Number.isFinite(backoffFactor) && backoffFactor < 1 && backoffFactor > 0;
+  demand(op, "backoffFactor", backoffFactor, falling, "in 0 … 1");
+  demand(op, "growthInterval", growthInterval, Number.isInteger(growthInterval) && growthInterval >= 1, "≥ 1");
+}
+
 /**
  * Scales the loss, so that its gradients don't vanish in f16, and the gradients back before the update. Where a gradient overflowed, the
  * step is skipped and the factor halved; after `growthInterval` good steps it is doubled. All of it is decided on the GPU, within the
@@ -104,11 +118,11 @@ export class GradScaler {
       enabled: true,
     });
     const { initScale, growthFactor, backoffFactor, growthInterval } = all;
-    demand("GradScaler", "initScale", initScale, initScale > 0, "> 0");
-    this.#growthFactor = demand("GradScaler", "growthFactor", growthFactor, growthFactor > 1, "> 1");
-    const falling = backoffFactor < 1 && backoffFactor > 0;
-    this.#backoffFactor = demand("GradScaler", "backoffFactor", backoffFactor, falling, "in 0 … 1");
-    this.#growthInterval = demand("GradScaler", "growthInterval", growthInterval, growthInterval >= 1, "≥ 1");
+    checkScale("GradScaler", "initScale", initScale);
+    checkFactors("GradScaler", growthFactor, backoffFactor, growthInterval);
+    this.#growthFactor = growthFactor;
+    this.#backoffFactor = backoffFactor;
+    this.#growthInterval = growthInterval;
     this.#enabled = all.enabled;
     this.#scale = stateTensor([], initScale);
     this.#tracker = stateTensor([], 0);
@@ -127,6 +141,7 @@ export class GradScaler {
   scale<T>(outputs: T): T {
     if (!this.#enabled) return outputs;
     const visit = (value: unknown): unknown => {
+      refusePromise("GradScaler.scale", value, "the loss");
       if (value instanceof Tensor) {
         // It is what one reads, not its product, on which backward is called.
         keepLoss(value.node);
@@ -210,7 +225,10 @@ export class GradScaler {
     };
   }
 
-  /** Takes what `stateDict()` gave (PyTorch's numbers for `scale` and `_growth_tracker` will do, too). */
+  /**
+   * Takes what `stateDict()` gave (PyTorch's numbers for `scale` and `_growth_tracker` will do, too), all or nothing.
+   * @throws WgradError where something is missing, RangeError for what the constructor would not take either.
+   */
   loadStateDict(state: {
     scale: Tensor | number;
     growth_factor: number;
@@ -219,13 +237,18 @@ export class GradScaler {
     _growth_tracker: Tensor | number;
   }): void {
     if (!this.#enabled) return;
+    const op = "GradScaler.loadStateDict";
     if (typeof state !== "object" || state === null || !("scale" in state) || !("_growth_tracker" in state))
-      throw new WgradError("GradScaler.loadStateDict: the state must have scale and _growth_tracker.");
+      throw new WgradError(`${op}: the state must have scale and _growth_tracker.`);
+    checkFactors(op, state.growth_factor, state.backoff_factor, state.growth_interval);
+    const { scale, _growth_tracker: tracker } = state;
+    if (!isScalar(scale)) checkScale(op, "scale", scale);
+    if (!isScalar(tracker))
+      demand(op, "_growth_tracker", tracker, Number.isInteger(tracker) && tracker >= 0, "a whole number ≥ 0");
     withGrad(false, () => {
-      const take = (target: Tensor, value: Tensor | number): Tensor =>
-        target.assign(value instanceof Tensor ? value.detach() : value);
-      take(this.#scale, state.scale);
-      take(this.#tracker, state._growth_tracker);
+      const [newScale, newTracker] = [scale, tracker].map((x) => (x instanceof Tensor ? x.detach() : x));
+      this.#scale.assign(newScale as Tensor | number);
+      this.#tracker.assign(newTracker as Tensor | number);
     });
     this.#growthFactor = state.growth_factor;
     this.#backoffFactor = state.backoff_factor;

@@ -1,7 +1,7 @@
 // checkGradients: derivatives against finite differences on the device.
 
 import { gradients } from "./autograd/backward.ts";
-import { checkFunction, checkOptions, expectTensor, printed } from "./check.ts";
+import { checkFunction, checkOptions, expectTensor, printed, refusePromise } from "./check.ts";
 import { readBytes } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { sourceNode } from "./graph/node.ts";
@@ -52,11 +52,15 @@ export async function checkGradients(
   const at = (changed: number, array: Float32Array) =>
     inputs.map((x, i) => leaf(i === changed ? array : (values[i] as Float32Array).slice(), x.shape));
   const leaves = at(-1, new Float32Array());
-  const output = withGrad(true, () => fn(...leaves));
-  if (!(output instanceof Tensor) || output.numel !== 1)
+  const run = (inputs: readonly Tensor[]): Tensor => {
+    const output = fn(...inputs);
+    refusePromise("checkGradients", output);
+    if (output instanceof Tensor && output.numel === 1) return output;
     throw new WgradError(`checkGradients: the function must return a scalar tensor, got ${printed(output)}.`, {
       op: "checkGradients",
     });
+  };
+  const output = withGrad(true, () => run(leaves));
   // What depends on no input has the gradient zero.
   const analytic = output.requiresGrad
     ? await Promise.all(gradients(output, leaves).map(async (g) => new Float32Array(await readBytes(g))))
@@ -70,7 +74,7 @@ export async function checkGradients(
         const moved = original.slice();
         moved[k] = (moved[k] as number) + delta;
         const exact = moved[k] as number;
-        return { x: exact, y: new Float32Array(await readBytes(fn(...at(i, moved))))[0] as number };
+        return { x: exact, y: new Float32Array(await readBytes(run(at(i, moved))))[0] as number };
       };
       const [high, low] = [await evaluate(epsilon), await evaluate(-epsilon)];
       const numeric = (high.y - low.y) / (high.x - low.x);

@@ -4,7 +4,7 @@ import { ShapeError } from "./errors.ts";
 import { printed } from "./ops/define.ts";
 import type { Shape } from "./shape.ts";
 
-export { checkChoice, withDefaults } from "./ops/arguments.ts";
+export { checkChoice, refusePromise, withDefaults } from "./ops/arguments.ts";
 export { checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
 export { sameShape, sizeOf } from "./shape.ts";
 

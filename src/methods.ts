@@ -1,5 +1,6 @@
-// The ops as methods of Tensor: importing this module installs them.
+// The ops as methods of Tensor, and what consoles show of one: importing this module installs them.
 
+import { installPrinting } from "./graph/print.ts";
 import type { Methods } from "./graph/tensor.ts";
 import { install } from "./install.ts";
 import * as ops from "./ops/methods.ts";
@@ -15,3 +16,4 @@ declare module "./graph/tensor.ts" {
 }
 
 install(ops);
+installPrinting();

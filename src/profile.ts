@@ -1,7 +1,8 @@
 // profile: what some code runs on the device, kernel by kernel, with the time that each one takes there.
 
+import { realize } from "./access.ts";
 import { checkFunction, checkWhole } from "./check.ts";
-import { flush, openDevice } from "./engine.ts";
+import { openDevice } from "./engine.ts";
 import { WgradError } from "./errors.ts";
 import { type KernelReport, kernelReport, liveBytes, type PlanReport } from "./explain.ts";
 import { currentTrace } from "./graph/trace.ts";
@@ -46,14 +47,12 @@ export async function profile(fn: () => unknown, options: ProfileOptions = {}): 
   const runs = checkWhole("profile", "runs", options.runs ?? 1, 1);
   const device = await openTimedDevice("profile");
   for (let i = 0; i < warmup; i++) await runAll(fn);
-  await device.synchronize(0);
   const profiler = new Profiler(device.gpu);
   device.startProfile(profiler);
   try {
     const timed: StepTime[][] = [];
     for (let i = 0; i < runs; i++) {
       await runAll(fn);
-      await device.synchronize(0);
       timed.push(await profiler.take());
     }
     return report(timed, [...profiler.executables] as Plan[]);
@@ -76,13 +75,9 @@ export async function openTimedDevice(op: string): Promise<Device> {
   );
 }
 
-/** Calls `fn` and starts computing what it returns: tensors, alone or in arrays and objects. */
+/** Calls `fn` and has what it returns computed: tensors, alone or in arrays and objects. Rejects with what went wrong there. */
 export async function runAll(fn: () => unknown): Promise<void> {
-  const tensors = tensorsIn(await fn());
-  flush(
-    [...tensors].map((tensor) => tensor.node),
-    null,
-  );
+  await realize(...tensorsIn(await fn()));
 }
 
 function report(runs: readonly (readonly StepTime[])[], plans: readonly Plan[]): ProfileReport {

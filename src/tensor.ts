@@ -2,7 +2,7 @@
 
 import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
-import { checkFunction, demand } from "./check.ts";
+import { checkFunction, demand, refusePromise } from "./check.ts";
 import { isFloat } from "./dtype.ts";
 import { limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
@@ -161,6 +161,7 @@ export function valueAndGrad<Arguments extends readonly unknown[]>(
       return leaf;
     });
     const value = withGrad(true, () => fn(...(given as unknown as Arguments)));
+    refusePromise("valueAndGrad", value);
     return [value, gradients(value, inputs)];
   };
 }
@@ -175,10 +176,7 @@ export function scope<T>(fn: () => T): T {
   let kept: ReadonlySet<Tensor> = new Set();
   try {
     const result = collectTensors(made, fn);
-    if (result instanceof Promise) {
-      result.catch(() => undefined);
-      throw new TypeError("scope: the function must be synchronous, got one that returns a promise.");
-    }
+    refusePromise("scope", result);
     kept = tensorsIn(result);
     return result;
   } finally {

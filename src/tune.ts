@@ -143,7 +143,6 @@ async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
   useSchedules(book);
   try {
     await runAll(fn);
-    await device.synchronize(0);
   } finally {
     await device.synchronize(0).catch(() => undefined);
     useSchedules(bookOf(inUse.get(device) ?? new Map()));

@@ -2,6 +2,7 @@
 
 import { Node, type Recomputation, type Recomputer, type Segment } from "../graph/node.ts";
 import { isGradEnabled, Tensor, withSegment } from "../graph/tensor.ts";
+import { refusePromise } from "../ops/arguments.ts";
 
 /**
  * `fn(...inputs)`, but what `fn` computes on the way is not kept for the backward pass: it is computed again from the inputs (and from what
@@ -20,8 +21,7 @@ export function checkpoint<Arguments extends readonly unknown[], Result>(
     () => new Copies(),
     () => fn(...inputs),
   );
-  if (result instanceof Promise)
-    throw new TypeError("checkpoint: the function must be synchronous; await what it returns instead.");
+  refusePromise("checkpoint", result);
   const keep = (value: unknown): void => {
     if (value instanceof Tensor) recorded.outputs.add(value.node);
     else if (Array.isArray(value)) value.forEach(keep);

@@ -1,15 +1,23 @@
 // Losses of many steps, read together now and then, so that no step waits for the GPU.
+import { expectTensor, refusePromise } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Loss } from "./options.ts";
 
 /** The loss as a function. @throws TypeError when it is neither a function nor a module. */
 export function lossFunction(loss: Loss): (prediction: Tensor, target: Tensor) => Tensor {
-  if (typeof loss === "function") return loss;
-  if (typeof loss?.forward === "function") return (prediction, target) => loss.forward(prediction, target);
-  throw new TypeError(
-    "fit: loss must be a function of prediction and target, such as crossEntropy, or a module such as new nn.CrossEntropyLoss().",
-  );
+  const compute = typeof loss === "function" ? loss : loss?.forward?.bind(loss);
+  if (typeof compute !== "function") {
+    throw new TypeError(
+      "fit: loss must be a function of prediction and target, such as crossEntropy, or a module such as new nn.CrossEntropyLoss().",
+    );
+  }
+  return (prediction, target) => {
+    refusePromise("fit", prediction, "model.forward");
+    const value = compute(prediction, target);
+    refusePromise("fit", value, "the loss");
+    return expectTensor("fit", value, "the loss");
+  };
 }
 
 interface Unread {

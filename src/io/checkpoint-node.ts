@@ -1,6 +1,6 @@
 // Checkpoint files (Node): everything a training needs to go on, whole or not at all.
 import { readFile } from "node:fs/promises";
-import { checkOptions, printed } from "../check.ts";
+import { checkOptions, messageOf, printed } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { FitState } from "../fit/options.ts";
 import type { OptimizerStateDict } from "../optim/index.ts";
@@ -25,7 +25,8 @@ export interface Loadable extends Stateful {
 /**
  * Saves models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data to a file. It is a safetensors
  * file, so that other tools read the weights (named `model.…`), with everything else in its metadata and a SHA-256 digest.
- * A crash leaves the old file or the new one, never half of one.
+ * A crash leaves the old file or the new one, never half of one; what it has left beside it goes with the next save. A link stays one, and a
+ * file keeps its permissions.
  *
  * ```ts
  * await saveCheckpoint("run/last.safetensors", { model, optimizer, rng: getRngState(), epoch: 3 });
@@ -115,7 +116,10 @@ async function loadInto(
       const states = await decodeCheckpoint(what, before);
       for (const name of loaded) into[name]?.loadStateDict(states[name] as never);
     }
-    if (error instanceof Error) error.message = `${what}: "${names[loaded.length]}" does not fit: ${error.message}`;
+    const message = `${what}: "${names[loaded.length]}" does not fit: ${messageOf(error)}`;
+    // Whatever is wrong is so because of what was saved, not because of an argument.
+    if (!(error instanceof WgradError)) throw Object.assign(new WgradError(message), { cause: error });
+    error.message = message;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 // What a checkpoint holds, taken apart into JSON and named tensors, and put together again.
-import { printed } from "../check.ts";
+import { messageOf, printed } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -25,7 +25,7 @@ const maxDepth = 500;
  * @throws WgradError when something else is in it, it contains itself, or it is nested more than 500 levels deep.
  */
 export function takeApart(what: string, tree: object): TakenApart {
-  if (typeof tree !== "object" || tree === null || tree instanceof Tensor) {
+  if (typeof tree !== "object" || tree === null || Array.isArray(tree) || tree instanceof Tensor) {
     throw new WgradError(`${what}: the content must be an object { model, optimizer, … }, got ${printed(tree)}.`);
   }
   const tensors = new Map<string, Tensor>();
@@ -75,17 +75,32 @@ function isStateful(value: object): value is Stateful {
   return "stateDict" in value && typeof value.stateDict === "function";
 }
 
-/** Puts together what `takeApart` took apart. @throws WgradError when a tensor is missing or it is nested too deeply. */
+/** Numbers that JSON lacks. */
+const oddNumbers = new Map([
+  ["NaN", Number.NaN],
+  ["Infinity", Number.POSITIVE_INFINITY],
+  ["-Infinity", Number.NEGATIVE_INFINITY],
+  ["-0", -0],
+]);
+
+/**
+ * Puts together what `takeApart` took apart.
+ * @throws WgradError for what that has not written: a tensor is missing, the content is no object or nested too deeply.
+ */
 export function putTogether(what: string, { json, tensors }: TakenApart): Record<string, unknown> {
   const decode = (value: unknown, depth: number): unknown => {
     if (typeof value !== "object" || value === null) return value;
     if (depth > maxDepth) throw new WgradError(`${what}: the content is nested more than ${maxDepth} levels deep.`);
     if (Array.isArray(value)) return value.map((element) => decode(element, depth + 1));
-    if ("$number" in value) return Number(value.$number);
-    if ("$tensor" in value) {
-      const name = String(value.$tensor);
-      const found = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
-      if (found === undefined) throw new WgradError(`${what}: the tensor "${name}" is missing.`);
+    if (Object.hasOwn(value, "$number")) {
+      const number = oddNumbers.get((value as { $number: string }).$number);
+      if (number === undefined) throw unread(what, "holds a number that is none");
+      return number;
+    }
+    if (Object.hasOwn(value, "$tensor")) {
+      const name = (value as { $tensor: unknown }).$tensor;
+      const found = typeof name === "string" && Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+      if (found === undefined) throw new WgradError(`${what}: the tensor ${printed(name)} is missing.`);
       return found;
     }
     return Object.fromEntries(
@@ -95,7 +110,18 @@ export function putTogether(what: string, { json, tensors }: TakenApart): Record
       ]),
     );
   };
-  const tree = decode(JSON.parse(json), 0);
-  if (typeof tree !== "object" || tree === null) throw new WgradError(`${what}: the content is no object.`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch (error) {
+    throw unread(what, `is not JSON: ${messageOf(error)}`);
+  }
+  const tree = decode(parsed, 0);
+  if (typeof tree !== "object" || tree === null || Array.isArray(tree) || tree instanceof Tensor)
+    throw unread(what, "is no object");
   return tree as Record<string, unknown>;
+}
+
+function unread(what: string, problem: string): WgradError {
+  return new WgradError(`${what}: the content ${problem}: it was not written by saveCheckpoint or toCheckpoint.`);
 }

@@ -1,6 +1,7 @@
 // Checkpoints as bytes: a safetensors file whose metadata holds everything that is no tensor, and a digest of the whole.
 import { messageOf } from "../check.ts";
 import { WgradError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
 import { putTogether, takeApart } from "./checkpoint-tree.ts";
 import { encodeSafetensors, fromSafetensors, safetensorsMetadata } from "./safetensors.ts";
 
@@ -58,16 +59,22 @@ export async function decodeCheckpoint(what: string, bytes: Uint8Array): Promise
       `${what}: the checkpoint has version ${metadata.version}; this release reads version ${version}. Update wgrad.`,
     );
   }
-  const expected = metadata.sha256 ?? "";
   const at = digestPlace(what, bytes);
-  const blank = bytes.slice();
+  // A copy: slice() of Node's Buffer would share its bytes.
+  const blank = new Uint8Array(bytes);
   blank.set(new TextEncoder().encode(noDigest), at);
-  if (expected !== (await digest(blank))) {
+  if (metadata.sha256 !== (await digest(blank))) {
     throw new WgradError(
       `${what}: the checkpoint is damaged: its SHA-256 digest differs from the one it was saved with. Use another copy.`,
     );
   }
-  return putTogether(what, { json: metadata.content ?? "null", tensors: fromSafetensors(bytes) });
+  let tensors: Record<string, Tensor>;
+  try {
+    tensors = fromSafetensors(bytes);
+  } catch (error) {
+    throw new WgradError(`${what}: ${messageOf(error)}`);
+  }
+  return putTogether(what, { json: metadata.content ?? "null", tensors });
 }
 
 /** Where the 64 digits of the digest stand. Inside of JSON strings every quote is escaped, so the key is found only as key. */
@@ -75,7 +82,8 @@ function digestPlace(what: string, bytes: Uint8Array): number {
   const end = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   const text = new TextDecoder("latin1").decode(bytes.subarray(0, end));
   const at = text.indexOf(digestKey, 8);
-  if (at < 0) throw new WgradError(`${what}: the checkpoint is damaged: it has no digest. Use another copy.`);
+  if (at < 0 || at + digestKey.length + noDigest.length > end)
+    throw new WgradError(`${what}: the checkpoint is damaged: it has no digest. Use another copy.`);
   return at + digestKey.length;
 }
 

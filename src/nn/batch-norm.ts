@@ -60,7 +60,8 @@ abstract class ChannelNorm extends Affine {
     if (all.trackRunningStats) {
       this.registerBuffer("running_mean", filled([numFeatures], 0));
       this.registerBuffer("running_var", filled([numFeatures], 1));
-      this.registerBuffer("num_batches_tracked", tensor(0, { dtype: "i32" }));
+      // Files of older releases of PyTorch have none.
+      this.registerBuffer("num_batches_tracked", tensor(0, { dtype: "i32" }), { optional: true });
     }
   }
 

@@ -9,6 +9,14 @@ import { summarize } from "./summary.ts";
 /** A module that maps one tensor to one tensor: what Sequential chains. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
 
+/** What `registerBuffer` may be told. */
+export interface BufferOptions {
+  /** Whether it is in the state dict. Default true. */
+  persistent?: boolean;
+  /** Whether a state dict may lack it; the buffer then keeps its value. Default false. */
+  optional?: boolean;
+}
+
 /** What `loadStateDict(d, { strict: false })` left aside. */
 export interface LoadReport {
   missingKeys: string[];
@@ -31,7 +39,7 @@ export interface LoadReport {
  */
 export class Module {
   #training = true;
-  readonly #buffers = new Map<string, boolean>();
+  readonly #buffers = new Map<string, Required<BufferOptions>>();
 
   /** True after `train()` (the initial mode), false after `eval()`. Dropout and batch norm behave accordingly. */
   get training(): boolean {
@@ -53,8 +61,8 @@ export class Module {
    * Makes `tensor` part of the module's state without training it, as `this[name]`; a persistent buffer is in the state
    * dict. Returns the tensor, so that a class field can hold it: `mask = this.registerBuffer("mask", ones([3]))`.
    */
-  registerBuffer(name: string, tensor: Tensor, options: { persistent?: boolean } = {}): Tensor {
-    checkOptions("registerBuffer", options, ["persistent"]);
+  registerBuffer(name: string, tensor: Tensor, options: BufferOptions = {}): Tensor {
+    checkOptions("registerBuffer", options, ["persistent", "optional"]);
     if (name === "" || name.includes(".")) {
       throw new WgradError(`registerBuffer: a name must not be empty or hold a dot, got "${name}". Use a plain name.`);
     }
@@ -64,7 +72,7 @@ export class Module {
         `registerBuffer: ${this.constructor.name} has a property "${name}" already. Use another name.`,
       );
     }
-    this.#buffers.set(name, options.persistent ?? true);
+    this.#buffers.set(name, { persistent: options.persistent ?? true, optional: options.optional ?? false });
     this.#set(name, tensor);
     return tensor;
   }
@@ -125,7 +133,8 @@ export class Module {
    */
   loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): LoadReport {
     checkOptions("loadStateDict", options, ["strict"]);
-    return loadEntries(this.constructor.name, this.#state(), stateDict, options.strict ?? true);
+    const optional = new Set(this.modules().flatMap((module) => module.#optionalBuffers()));
+    return loadEntries(this.constructor.name, this.#state(), stateDict, { strict: options.strict ?? true, optional });
   }
 
   /** Switches this module and all below it to training mode (`train(false)` to evaluation mode). */
@@ -204,11 +213,15 @@ export class Module {
   #ownBuffers(persistentOnly: boolean): [string, Tensor][] {
     const properties = this as unknown as Record<string, unknown>;
     const found: [string, Tensor][] = [];
-    for (const [name, persistent] of this.#buffers) {
+    for (const [name, { persistent }] of this.#buffers) {
       const value = properties[name];
       if (value instanceof Tensor && (persistent || !persistentOnly)) found.push([name, value]);
     }
     return found;
+  }
+
+  #optionalBuffers(): Tensor[] {
+    return this.#ownBuffers(true).flatMap(([name, tensor]) => (this.#buffers.get(name)?.optional ? [tensor] : []));
   }
 
   /** This module and all below it with their paths, depth first: those that are not `seen` yet, or without such a set all, under each of their names. */

@@ -8,14 +8,14 @@ import { noGrad, type Shape, type Tensor } from "../tensor.ts";
 export type StateDict = Record<string, Tensor>;
 
 /**
- * Assigns the values of `source` to the tensors of `entries` after every key and shape was checked.
+ * Assigns the values of `source` to the tensors of `entries` after every key and shape was checked. Where `optional` ones are missing, they stay.
  * @throws WgradError (ShapeError if a shape differs) that lists all that does not fit; then nothing was loaded.
  */
 export function loadEntries(
   owner: string,
   entries: [string, Tensor][],
   source: StateDict,
-  strict: boolean,
+  { strict, optional }: { strict: boolean; optional: ReadonlySet<Tensor> },
 ): { missingKeys: string[]; unexpectedKeys: string[] } {
   if (typeof source !== "object" || source === null) {
     throw new TypeError(`loadStateDict: a state dict is an object of tensors, got ${String(source)}.`);
@@ -27,7 +27,7 @@ export function loadEntries(
   const shapes: Shape[] = [];
   for (const [key, target] of entries) {
     if (!Object.hasOwn(source, key)) {
-      missingKeys.push(key);
+      if (!optional.has(target)) missingKeys.push(key);
       continue;
     }
     unexpected.delete(key);

@@ -170,3 +170,13 @@ export function dimOf(op: string, x: Tensor, dim: number): number {
     });
   return normalizeDim(op, dim, x.ndim);
 }
+
+/**
+ * Throws a TypeError where a function that must be synchronous has returned a promise: what it does after an `await` comes too late. Should the
+ * promise be rejected, nobody is left to hear of it, and that must not end the program.
+ */
+export function refusePromise(op: string, result: unknown, what = "the function"): void {
+  if (typeof result !== "object" || result === null || !("then" in result) || typeof result.then !== "function") return;
+  Promise.resolve(result).catch(() => undefined);
+  throw new TypeError(`${op}: ${what} must be synchronous, got a promise. Await what it returns instead.`);
+}

@@ -35,7 +35,10 @@ function numbersOf(node: Node): Source | null {
     if (storage.byteLength === 4 && node.id > (currentTrace()?.start ?? node.id)) return null;
     const { buffer, byteOffset } = storage.host;
     const values = viewOf(buffer, dtype, sizeOf(shape), byteOffset + offset);
-    return { leaf: node, read: dtype === "f16" ? (i) => fromHalfBits(values[i] as number) : (i) => values[i] as number };
+    return {
+      leaf: node,
+      read: dtype === "f16" ? (i) => fromHalfBits(values[i] as number) : (i) => values[i] as number,
+    };
   }
   const { kind } = node.definition;
   if (kind === "constant") return { leaf: null, read: () => castNumber(node.attributes[0] as number, dtype) };

@@ -2,7 +2,13 @@
 
 import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
 import { WgradError } from "../errors.ts";
-import { LRScheduler, type Schedulable, type ScheduledGroup, type SchedulerOptions } from "./scheduler.ts";
+import {
+  LRScheduler,
+  type Schedulable,
+  type ScheduledGroup,
+  type SchedulerOptions,
+  type SchedulerState,
+} from "./scheduler.ts";
 
 export interface OneCycleOptions extends SchedulerOptions {
   /** Number of steps of the whole training; or give `epochs` and `stepsPerEpoch`. */
@@ -53,7 +59,10 @@ export class OneCycleLR extends LRScheduler {
   readonly totalSteps: number;
   readonly cycleMomentum: boolean;
   readonly annealStrategy: "cos" | "linear";
-  readonly #phases: readonly Phase[];
+  readonly #pctStart: number;
+  readonly #threePhase: boolean;
+  /** The groups' momenta as last set. */
+  #momenta: (number | undefined)[] = [];
 
   constructor(optimizer: Schedulable, maxLr: number | readonly number[], options: OneCycleOptions = {}) {
     const all = withDefaults("OneCycleLR", options, {
@@ -83,7 +92,8 @@ export class OneCycleLR extends LRScheduler {
     this.annealStrategy = checkChoice("OneCycleLR", "annealStrategy", all.annealStrategy, ["cos", "linear"]);
     this.totalSteps = totalSteps;
     this.cycleMomentum = cycleMomentum;
-    this.#phases = phases(totalSteps, pctStart, all.threePhase);
+    this.#pctStart = pctStart;
+    this.#threePhase = all.threePhase;
     const groups: readonly CycledGroup[] = optimizer.paramGroups;
     const peaks = perGroup("maxLr", maxLr, groups.length);
     if (cycleMomentum && !("momentum" in optimizer.defaults || "betas" in optimizer.defaults)) {
@@ -101,11 +111,21 @@ export class OneCycleLR extends LRScheduler {
         if (!cycleMomentum) return;
         group.maxMomentum = high[i] as number;
         group.baseMomentum = low[i] as number;
-        setMomentum(group, group.maxMomentum);
       });
       this.baseLrs = groups.map((group) => group.initialLr ?? group.lr);
     }
     this.start();
+  }
+
+  /** Momenta are restored like rates. */
+  override checked(state: SchedulerState): () => void {
+    const take = super.checked(state);
+    return () => {
+      const groups: readonly CycledGroup[] = this.optimizer.paramGroups;
+      const which = groups.map((group, i) => momentumOf(group) === this.#momenta[i]);
+      take();
+      if (this.lastEpoch >= 0) this.#setMomenta(which);
+    };
   }
 
   protected override nextLrs(): number[] {
@@ -115,19 +135,34 @@ export class OneCycleLR extends LRScheduler {
         `OneCycleLR: step ${lastEpoch} is beyond the ${totalSteps} that were planned. Give a larger totalSteps.`,
       );
     }
-    // The last phase may end a fraction before the last step.
-    const after = this.#phases.findIndex((phase) => lastEpoch <= phase.end);
-    const number = after < 0 ? this.#phases.length - 1 : after;
-    const start = this.#phases[number - 1]?.end ?? 0;
-    const { lr, momentum, end } = this.#phases[number] as Phase;
-    const part = (lastEpoch - start) / (end - start);
     const groups: readonly CycledGroup[] = this.optimizer.paramGroups;
-    if (this.cycleMomentum) {
-      for (const group of groups) {
-        setMomentum(group, this.#anneal(group[momentum[0]] ?? 0, group[momentum[1]] ?? 0, part));
-      }
-    }
+    this.#setMomenta(groups.map(() => true));
+    const { part, lr } = this.#place();
     return groups.map((group) => this.#anneal(group[lr[0]] ?? 0, group[lr[1]] ?? 0, part));
+  }
+
+  /** The phase of the present epoch, and which part of it is over. */
+  #place(): Phase & { readonly part: number } {
+    const { lastEpoch } = this;
+    const all = phases(this.totalSteps, this.#pctStart, this.#threePhase);
+    // The last phase may end a fraction before the last step.
+    const after = all.findIndex((phase) => lastEpoch <= phase.end);
+    const number = after < 0 ? all.length - 1 : after;
+    const start = all[number - 1]?.end ?? 0;
+    const phase = all[number] as Phase;
+    const length = phase.end - start;
+    return { ...phase, part: length === 0 ? 1 : (lastEpoch - start) / length };
+  }
+
+  /** Gives the groups that `which` says the momenta of the present epoch. */
+  #setMomenta(which: readonly boolean[]): void {
+    if (!this.cycleMomentum) return;
+    const groups: readonly CycledGroup[] = this.optimizer.paramGroups;
+    const { part, momentum } = this.#place();
+    groups.forEach((group, i) => {
+      if (which[i]) setMomentum(group, this.#anneal(group[momentum[0]] ?? 0, group[momentum[1]] ?? 0, part));
+    });
+    this.#momenta = groups.map(momentumOf);
   }
 
   #anneal(start: number, end: number, part: number): number {
@@ -157,6 +192,10 @@ function perGroup(name: string, value: number | readonly number[], count: number
   demand("OneCycleLR", name, list, list.length === count, `a number or one for each of the ${count} groups`);
   for (const one of list) checkFinite("OneCycleLR", name, one);
   return list;
+}
+
+function momentumOf({ betas, momentum }: CycledGroup): number | undefined {
+  return betas === undefined ? momentum : betas[0];
 }
 
 function setMomentum(group: CycledGroup, value: number): void {

@@ -21,7 +21,7 @@ import {
 } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
 import { checkUsual } from "./rules.ts";
-import { checkState, copy, groupFromState, groupToState, type OptimizerStateDict } from "./state.ts";
+import { checkState, copy, groupToState, type OptimizerStateDict } from "./state.ts";
 
 /** Options that every optimizer has. */
 export interface CommonOptions {
@@ -181,29 +181,34 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
 
   /**
    * Takes the state and the options of a state dict; all or nothing.
-   * @throws WgradError where groups, parameters or shapes do not match.
+   * @throws TypeError for what is no state dict, WgradError where groups, parameters or shapes do not match, RangeError for options that
+   *   the optimizer would not take either.
    */
   loadStateDict(stateDict: OptimizerStateDict): void {
-    const name = this.constructor.name;
-    const groups = this.paramGroups.map((group, i) => groupFromState(name, group, stateDict.param_groups[i]));
-    const params = this.paramGroups.flatMap((group) => group.params.map((parameter) => ({ parameter, group })));
-    const loaded = checkState(name, stateDict, this.paramGroups);
+    const { options, parameters, skipped, before } = checkState(
+      this.constructor.name,
+      stateDict,
+      this.paramGroups,
+      this.newCounters(),
+    );
     this.paramGroups.forEach((group, i) => {
-      Object.assign(group, groups[i]);
+      this.check({ ...group, ...options[i] });
     });
-    const { skipped } = stateDict;
-    if (skipped !== undefined) this.#skipped ??= stateTensor([], 0);
-    const steps = skipped?.steps ?? 0;
-    noGrad(() => this.#skipped?.assign(steps instanceof Tensor ? steps.detach() : steps));
+    this.paramGroups.forEach((group, i) => {
+      Object.assign(group, options[i]);
+    });
+    if (skipped !== null) this.#skipped ??= stateTensor([], 0);
+    noGrad(() => this.#skipped?.assign(skipped ?? 0));
     // The state's objects stay the same ones: compiled steps hold them.
+    const params = this.paramGroups.flatMap((group) => group.params.map((parameter) => ({ parameter, group })));
     params.forEach(({ parameter, group }, i) => {
-      const entry = loaded[i];
+      const entry = parameters[i];
       const state = this.state.get(parameter);
       if (state === undefined) return;
       Object.assign(state.counters, this.newCounters(), entry?.counters);
-      this.#past.set(state.counters, copyAll(skipped?.before[i] ?? []));
+      this.#past.set(state.counters, copyAll(before[i] ?? []));
       for (const slot of this.#slotsOf(group)) {
-        const value = entry?.tensors[slot]?.detach() ?? this.initial(slot, group);
+        const value = entry?.tensors[slot] ?? this.initial(slot, group);
         noGrad(() => state.slots[slot]?.assign(value));
       }
     });

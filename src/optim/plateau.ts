@@ -101,10 +101,10 @@ export class ReduceLROnPlateau extends Schedule {
     this.noteLrs();
   }
 
-  /** Continues from a `stateDict()`. */
-  override loadStateDict(state: SchedulerState): void {
+  override checked(state: SchedulerState): () => void {
+    this.demandState(state, "best");
     // JSON has no infinity and writes null.
-    super.loadStateDict({ ...state, best: state.best ?? this.#worst });
+    return super.checked({ ...state, best: state.best ?? this.#worst });
   }
 
   #improves(metric: number): boolean {

@@ -57,21 +57,30 @@ export class SequentialLR extends Schedule {
     return { ...super.stateDict(), _schedulers: this.#schedulers.map((scheduler) => scheduler.stateDict()) };
   }
 
-  /** Continues from a `stateDict()`. */
-  override loadStateDict(state: SchedulerState): void {
+  override checked(state: SchedulerState): () => void {
+    this.demandState(state, "_schedulers");
     const saved = state._schedulers;
-    const lastEpoch = state.last_epoch;
-    const lastLr = state._last_lr;
-    if (!Array.isArray(saved) || saved.length !== this.#schedulers.length || typeof lastEpoch !== "number") {
+    if (!Array.isArray(saved) || saved.length !== this.#schedulers.length) {
       throw new WgradError(
         `SequentialLR.loadStateDict: the state is not one of ${this.#schedulers.length} schedules. Make it with the same ones.`,
       );
     }
-    this.#schedulers.forEach((scheduler, i) => {
-      scheduler.loadStateDict(saved[i] as SchedulerState);
-    });
-    this.lastEpoch = lastEpoch;
-    if (Array.isArray(lastLr)) this.lastLr = lastLr.map(Number);
-    else this.noteLrs();
+    // PyTorch's state has another name for the milestones.
+    const milestones = state.milestones ?? state._milestones;
+    const takeOwn = super.checked({ ...state, milestones });
+    if ((milestones as number[]).length !== this.milestones.length) throw this.misfit("milestones", milestones);
+    const takes = this.#schedulers.map((scheduler, i) => scheduler.checked(saved[i] as SchedulerState));
+    return () => {
+      const which = this.areScheduled();
+      const { paramGroups } = this.optimizer;
+      const before = paramGroups.map(({ lr }) => lr);
+      // The one that has had its turn last sets the rates; those of the others are none of theirs any more.
+      for (const take of takes) take();
+      paramGroups.forEach((group, i) => {
+        group.lr = before[i] ?? group.lr;
+      });
+      takeOwn();
+      this.restoreLrs(which);
+    };
   }
 }

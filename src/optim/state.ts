@@ -1,8 +1,8 @@
 // Optimizer state dicts in PyTorch's form: options in snake_case, state by the parameter's number; checks before loading.
 
-import { misfit, sameShape } from "../check.ts";
+import { misfit, printed, sameShape } from "../check.ts";
 import { WgradError } from "../errors.ts";
-import { Tensor } from "../tensor.ts";
+import { noGrad, Tensor } from "../tensor.ts";
 import type { Counters } from "./optimizer.ts";
 
 /** What an optimizer's `stateDict()` returns. */
@@ -34,26 +34,100 @@ export function groupToState(group: Group, nextNumber: () => number): Record<str
   return { ...Object.fromEntries(entries), params: params.map(nextNumber) };
 }
 
-/** The camelCase options that `saved` holds for `group`. */
-export function groupFromState(
+/** What a state dict holds for an optimizer, checked. */
+export interface CheckedState {
+  /** The groups' options by camelCase names. */
+  readonly options: readonly Record<string, unknown>[];
+  /** The state of each parameter in order, undefined where it has none. */
+  readonly parameters: readonly ({ counters: Counters; tensors: Record<string, Tensor> } | undefined)[];
+  /** How many steps had no effect; null where the state dict doesn't say. */
+  readonly skipped: Tensor | number | null;
+  /** Counters of earlier steps, for each parameter. */
+  readonly before: readonly (readonly Counters[])[];
+}
+
+/**
+ * Checks all of a state dict against the groups that it is for; `fresh` are the counters of a new parameter.
+ * @throws TypeError for what is no state dict, WgradError (ShapeError if a shape differs) for one that does not fit.
+ */
+export function checkState(
   optimizer: string,
-  group: Group,
-  saved: Record<string, unknown> | undefined,
-): Record<string, unknown> {
-  const numbers = saved?.params;
-  if (saved === undefined || !Array.isArray(numbers) || numbers.length !== group.params.length) {
+  stateDict: OptimizerStateDict,
+  groups: readonly Group[],
+  fresh: Counters,
+): CheckedState {
+  const what = `${optimizer}.loadStateDict`;
+  const { state, param_groups, skipped } = (isObject(stateDict) ? stateDict : {}) as Partial<OptimizerStateDict>;
+  if (!isObject(state) || !Array.isArray(param_groups)) {
+    throw new TypeError(`${what}: takes what stateDict() returns, { state, param_groups }, got ${printed(stateDict)}.`);
+  }
+  if (param_groups.length !== groups.length) {
     throw new WgradError(
-      `${optimizer}.loadStateDict: the groups differ: one of ${group.params.length} parameters has ${
+      `${what}: the groups differ: the state dict has ${param_groups.length}, the optimizer ${groups.length}. Make it with the same groups.`,
+    );
+  }
+  const options = groups.map((group, i) => checkGroup(what, group, param_groups[i]));
+  const numbers = param_groups.flatMap(({ params }) => params as number[]);
+  if (new Set(numbers).size !== numbers.length) throw wrong(what, "a parameter's number", "in one group only", numbers);
+  const parameters = groups
+    .flatMap(({ params }) => params)
+    .map((parameter, i) => checkEntry(what, parameter, i, state[numbers[i] as number], fresh));
+  if (skipped === undefined) return { options, parameters, skipped: null, before: parameters.map(() => []) };
+  const { steps, before } = isObject(skipped) ? skipped : { steps: null, before: null };
+  const isCount = steps instanceof Tensor ? steps.ndim === 0 : isWhole(steps);
+  if (!isCount) throw wrong(what, '"skipped.steps"', "a whole number", steps);
+  if (!Array.isArray(before) || before.length !== parameters.length || !before.every(Array.isArray))
+    throw wrong(what, '"skipped.before"', `a list for each of the ${parameters.length} parameters`, before);
+  return {
+    options,
+    parameters,
+    skipped: steps instanceof Tensor ? noGrad(() => steps.detach()) : (steps as number),
+    before: before.map((list) => list.map((counters) => checkCounters(what, '"skipped.before"', counters, fresh))),
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Tensor);
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function wrong(what: string, name: string, rule: string, value: unknown): WgradError {
+  return new WgradError(`${what}: ${name} must be ${rule}, got ${printed(value)}. Nothing was loaded.`);
+}
+
+/** The camelCase options that `saved` holds for `group`: values of the kinds that the group has. */
+function checkGroup(what: string, group: Group, saved: unknown): Record<string, unknown> {
+  const numbers = isObject(saved) ? saved.params : undefined;
+  if (!isObject(saved) || !Array.isArray(numbers) || numbers.length !== group.params.length) {
+    throw new WgradError(
+      `${what}: the groups differ: one of ${group.params.length} parameters has ${
         Array.isArray(numbers) ? numbers.length : "no group"
       } in the state dict. Make the optimizer with the same groups.`,
     );
   }
-  return Object.fromEntries(
-    [...Object.keys(group), ...SCHEDULED].flatMap((key) => {
-      const value = key === "params" ? undefined : saved[snakeCase(key)];
-      return value === undefined ? [] : [[key, copy(value)]];
-    }),
-  );
+  for (const number of numbers) if (!isWhole(number)) throw wrong(what, '"params"', "a list of whole numbers", numbers);
+  const known: Record<string, unknown> = { ...Object.fromEntries(SCHEDULED.map((key) => [key, 0])), ...group };
+  const options: Record<string, unknown> = {};
+  for (const [key, present] of Object.entries(known)) {
+    const name = snakeCase(key);
+    const value = Object.hasOwn(saved, name) ? saved[name] : undefined;
+    // PyTorch writes None for a choice that is left to it.
+    if (key === "params" || value === undefined || (value === null && typeof present === "string")) continue;
+    const kind = kindOf(present);
+    if (kindOf(value) !== kind) throw wrong(what, name, kind, value);
+    options[key] = copy(value);
+  }
+  return options;
+}
+
+/** What an option's value is, as errors say it. */
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.map(kindOf).join(" and ")}`;
+  if (typeof value === "number") return Number.isNaN(value) ? "NaN" : "a number";
+  return value === null ? "null" : `a ${typeof value}`;
 }
 
 /** What schedulers keep in a group, beyond the optimizer's own options. */
@@ -64,46 +138,50 @@ export function copy<T>(value: T): T {
   return Array.isArray(value) ? ([...value] as T) : value;
 }
 
-/** The state of each parameter in order, undefined where it has none, after all of it was checked. */
-export function checkState(
-  optimizer: string,
-  stateDict: OptimizerStateDict,
-  groups: readonly Group[],
-): ({ counters: Record<string, number>; tensors: Record<string, Tensor> } | undefined)[] {
-  if (stateDict.param_groups.length !== groups.length) {
-    throw new WgradError(
-      `${optimizer}.loadStateDict: the state dict has ${stateDict.param_groups.length} groups, the optimizer ${groups.length}. Make it with the same groups.`,
-    );
-  }
-  const numbers = stateDict.param_groups.flatMap((group) => group.params as number[]);
-  const params = groups.flatMap((group) => group.params);
-  return params.map((parameter, i) => {
-    const saved = stateDict.state[numbers[i] ?? i];
-    if (saved === undefined) return undefined;
-    const counters: Record<string, number> = {};
-    const tensors: Record<string, Tensor> = {};
-    for (const [name, value] of Object.entries(saved)) {
-      if (typeof value === "number") {
-        counters[name] = value;
-      } else if (value instanceof Tensor) {
-        if (name === "step") {
-          throw new WgradError(
-            `${optimizer}.loadStateDict: "step" must be a number, got a tensor. Read it with await step.item().`,
-          );
-        }
-        if (!sameShape(value.shape, parameter.shape)) {
-          throw misfit(
-            `${optimizer}.loadStateDict`,
-            `"${name}" of parameter ${i} is [${value.shape}] in the state dict, the parameter is [${parameter.shape}]. Nothing was loaded.`,
-            value,
-            parameter,
-          );
-        }
-        tensors[name] = value;
-      }
+/** The counters among the members of `saved`, and those of a new parameter that are missing there. */
+function checkCounters(what: string, name: string, saved: unknown, fresh: Counters): Counters {
+  if (!isObject(saved)) throw wrong(what, name, "an object of counters", saved);
+  const counters: Counters = { ...fresh };
+  for (const key of Object.keys(fresh) as (keyof Counters)[]) {
+    const value = Object.hasOwn(saved, key) ? saved[key] : undefined;
+    if (value === undefined) continue;
+    if (value instanceof Tensor) {
+      throw new WgradError(`${what}: "${key}" must be a number, got a tensor. Read it with await ${key}.item().`);
     }
-    // PyTorch's SGD and older optimizers save no count: having state means having stepped.
-    counters.step ??= Object.keys(tensors).length > 0 ? 1 : 0;
-    return { counters, tensors };
-  });
+    const right = key === "step" ? isWhole(value) : Number.isFinite(value);
+    if (!right) throw wrong(what, `"${key}" in ${name}`, key === "step" ? "a whole number ≥ 0" : "a number", value);
+    counters[key] = value as number;
+  }
+  return counters;
+}
+
+/** What a state dict holds for parameter `i`. */
+function checkEntry(
+  what: string,
+  parameter: Tensor,
+  i: number,
+  saved: unknown,
+  fresh: Counters,
+): CheckedState["parameters"][number] {
+  if (saved === undefined) return undefined;
+  const name = `the state of parameter ${i}`;
+  const counters = checkCounters(what, name, saved, fresh);
+  const tensors: Record<string, Tensor> = {};
+  for (const [key, value] of Object.entries(saved as object)) {
+    // PyTorch writes None for what has not been needed yet.
+    if (key in fresh || typeof value === "number" || value === null || value === undefined) continue;
+    if (!(value instanceof Tensor)) throw wrong(what, `"${key}" in ${name}`, "a tensor or a number", value);
+    if (!sameShape(value.shape, parameter.shape)) {
+      throw misfit(
+        what,
+        `"${key}" of parameter ${i} is [${value.shape}] in the state dict, the parameter is [${parameter.shape}]. Nothing was loaded.`,
+        value,
+        parameter,
+      );
+    }
+    tensors[key] = noGrad(() => value.detach());
+  }
+  // PyTorch's SGD and older optimizers save no count: having state means having stepped.
+  if (!Object.hasOwn(saved as object, "step")) counters.step = Object.keys(tensors).length > 0 ? 1 : 0;
+  return { counters, tensors };
 }

@@ -1,6 +1,7 @@
 // Node's GPU provider: Dawn, from the npm package `webgpu`.
 
 import { DeviceLostError } from "../errors.ts";
+import { awaitAtExit, type DawnClasses } from "./dawn-promises.ts";
 
 export { restDuring } from "./rest.ts";
 
@@ -63,7 +64,9 @@ function firstLine(error: unknown): string {
 
 async function load(): Promise<{ create(options: string[]): GPU }> {
   try {
-    return await import("webgpu");
+    const dawn = await import("webgpu");
+    awaitAtExit(dawn.globals as DawnClasses);
+    return dawn;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof Error && "code" in error ? error.code : undefined;

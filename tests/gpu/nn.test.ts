@@ -215,6 +215,16 @@ modules("loadStateDict copies values, all or nothing", async () => {
   assert.ok(copied.some((v) => v !== 0));
 });
 
+modules("a state dict without num_batches_tracked leaves the count as it is and loads the rest", async () => {
+  const [layer, other] = [new nn.BatchNorm1d(2, { momentum: null }), new nn.BatchNorm1d(2)];
+  for (const x of [ones([2, 2]), zeros([2, 2])]) await layer.forward(x).data();
+  const { num_batches_tracked: _, ...dict } = other.stateDict();
+  layer.loadStateDict(dict);
+  assert.equal(await layer.numBatchesTracked?.item(), 2);
+  assert.equal(await layer.runningVar?.tolist(), [1, 1]);
+  assert.equal(await layer.runningMean?.tolist(), [0, 0]);
+});
+
 modules("loadStateDict may permute the module's own tensors", async () => {
   const model = new nn.Sequential(new nn.Linear(1, 1, { bias: false }), new nn.Linear(1, 1, { bias: false }));
   const { "0.weight": first, "1.weight": second } = model.stateDict() as { "0.weight": Tensor; "1.weight": Tensor };

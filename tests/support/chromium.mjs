@@ -11,6 +11,8 @@ const PAGE = join(ROOT, "tests/support/page");
 
 /** Test files with a GPU that need Node, and what for. */
 const NODE_ONLY = {
+  "gpu/checkpoint-fields.test.ts": "saves files",
+  "gpu/ending.test.ts": "starts programs",
   "gpu/fit-checkpoint.test.ts": "saves files",
   "gpu/tune-kept.test.ts": "saves files",
   "train/mnist-cli.test.ts": "starts a program",

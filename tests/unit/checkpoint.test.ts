@@ -1,16 +1,32 @@
 // Checkpoint files: whole or not at all, checked by a digest, loaded all or nothing.
+
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { HostRandom } from "../../src/data/random.ts";
 import { WgradError } from "../../src/errors.ts";
 import { encodeCheckpoint } from "../../src/io/checkpoint.ts";
-import { fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
+import { fromCheckpoint, fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
 import { type Loadable, loadCheckpoint, loadSafetensors, saveCheckpoint, saveSafetensors } from "../../src/node.ts";
 import { Tensor, tensor } from "../../src/tensor.ts";
 import { rejection } from "../support/failure.ts";
+import { seal } from "../support/seal.ts";
 
 const files = suite("checkpoints", { folder: "", path: "" });
 files.before.each(async (context) => {
@@ -154,6 +170,59 @@ files("a save that fails leaves the old file alone", async ({ folder, path }) =>
   assert.ok((await stat(join(folder, "taken"))).isDirectory());
 });
 
+files("a link stays a link, and a file keeps its permissions", async ({ folder, path }) => {
+  if (process.platform === "win32") return;
+  const real = join(folder, "runs/real.safetensors");
+  await mkdir(join(folder, "runs"));
+  // A link that leads to nothing yet, through another one in another folder.
+  await symlink("../a.safetensors", join(folder, "runs/back"));
+  await symlink("runs/real.safetensors", path);
+  const through = join(folder, "runs/back");
+  await saveCheckpoint(through, { epoch: 1 });
+  await chmod(real, 0o640);
+  for (const epoch of [2, 3]) {
+    await saveCheckpoint(epoch === 2 ? path : through, { epoch });
+    for (const name of [path, real, through]) assert.equal(await loadCheckpoint(name), { epoch });
+  }
+  assert.is((await stat(real)).mode & 0o777, 0o640);
+  assert.ok((await lstat(path)).isSymbolicLink() && (await lstat(through)).isSymbolicLink());
+  assert.equal((await readdir(folder)).sort(), ["a.safetensors", "runs"]);
+  assert.equal((await readdir(join(folder, "runs"))).sort(), ["back", "real.safetensors"]);
+  await symlink("loop", join(folder, "loop"));
+  assert.match(await rejection(saveCheckpoint(join(folder, "loop"), { epoch: 1 }), Error), /ELOOP/);
+});
+
+files(
+  "what killed saves have left goes with the next save, what others are writing stays",
+  async ({ folder, path }) => {
+    const saving = saveCheckpoint(path, { text: "x".repeat(1e7) });
+    let temporary: string | undefined;
+    while (temporary === undefined) temporary = (await readdir(folder)).find((name) => name.endsWith(".tmp"));
+    await saving;
+    assert.equal(await readdir(folder), ["a.safetensors"]);
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const own = `-${process.pid}-`;
+    assert.ok(temporary.includes(own), temporary);
+    const ended = temporary.replace(own, `-${pid}-`);
+    const before = temporary.replace(/.{4}\.tmp$/, "beef.tmp");
+    const running = temporary.replace(own, `-${process.ppid}-`);
+    const elsewhere = ended.replace(/\.[0-9a-f]{8}-/, ".00000000-");
+    const old = elsewhere.replace(/.{4}\.tmp$/, "dead.tmp");
+    const other = ended.replace("a.safetensors", "b.safetensors");
+    for (const name of [ended, before, running, elsewhere, old, other, "a.safetensors.tmp"])
+      await writeFile(join(folder, name), "half");
+    // By a process that had the same number, and by a machine that has not written for two days.
+    for (const name of [before, old]) await utimes(join(folder, name), new Date(), Date.now() / 1000 - 2 * 86_400);
+    await utimes(join(folder, before), new Date(), Date.now() / 1000 - process.uptime() - 60);
+    await saveCheckpoint(path, { epoch: 1 });
+    assert.equal(
+      (await readdir(folder)).sort(),
+      ["a.safetensors", "a.safetensors.tmp", running, elsewhere, other].sort(),
+    );
+    assert.equal(await loadCheckpoint(path), { epoch: 1 });
+  },
+);
+
 files("every changed byte is found", async ({ path }) => {
   await saveCheckpoint(path, { model: new Holder([1, 2, 3]), epoch: 7 });
   const whole = await readFile(path);
@@ -169,6 +238,83 @@ files("every changed byte is found", async ({ path }) => {
   data[data.length - 1] = 1;
   await writeFile(path, data);
   assert.match(await rejection(loadCheckpoint(path)), /damaged: its SHA-256 digest differs/);
+});
+
+/** What fromCheckpoint says of bytes; null where it reads them. */
+async function problem(bytes: Uint8Array): Promise<Error | null> {
+  const before = Uint8Array.from(bytes);
+  const error = await fromCheckpoint(bytes).then(
+    () => null,
+    (error: unknown) => error as Error,
+  );
+  assert.equal(Uint8Array.from(bytes), before, "the bytes that are read stay as they are");
+  return error;
+}
+
+files("wrong bytes with the right digest are refused with a WgradError, whatever they are", async () => {
+  const whole = await encodeCheckpoint("test", {
+    model: { weight: tensor([1, 2, 3]), "0.bias": tensor([true]), half: tensor([0.5], { dtype: "f16" }) },
+    odd: [Number.NaN, -0, null, { $a: "text \\" }],
+    epoch: 7,
+  });
+  assert.is(await problem(whole), null);
+  assert.is(await problem(seal(whole)), null);
+  // Node's Buffers share what they are cut from.
+  assert.is(await problem(Buffer.from(whole)), null);
+  let refused = 0;
+  const random = new HostRandom(1);
+  for (let i = 0; i < 3000; i++) {
+    const changed = Uint8Array.from(whole);
+    for (let changes = 1 + random.below(3); changes > 0; changes--) {
+      const signs = '0123456789-[]{}",:.eE\\$nul ';
+      changed[random.below(changed.length)] =
+        random.below(2) === 0 ? signs.charCodeAt(random.below(signs.length)) : random.below(256);
+    }
+    const error = await problem(seal(changed));
+    if (error === null) continue;
+    refused++;
+    assert.instance(error, WgradError, `${i}: ${error.stack}`);
+    assert.match(error.message, /^fromCheckpoint: /);
+  }
+  assert.ok(refused > 1000, `${refused}`);
+});
+
+files("wrong content with the right digest is refused with a WgradError", async ({ path }) => {
+  const whole = await encodeCheckpoint("test", { a: tensor([1]), b: [1] });
+  const metadata = safetensorsMetadata(whole);
+  const contents = [
+    "",
+    "{",
+    "nothing",
+    "null",
+    "3",
+    "[1]",
+    '"text"',
+    '{"$tensor":"a"}',
+    '{"a":{"$tensor":"c"}}',
+    '{"a":{"$tensor":{"toString":1}}}',
+    '{"a":{"$tensor":["a"]}}',
+    '{"a":{"$number":"one"}}',
+    '{"a":{"$number":{"valueOf":1,"toString":1}}}',
+    '{"a":{"$number":[]}}',
+    '{"$number":"NaN"}',
+  ];
+  for (const content of contents) {
+    const bytes = seal(await toSafetensors({ a: tensor([1]) }, { metadata: { ...metadata, content } }));
+    await writeFile(path, bytes);
+    assert.match(await rejection(loadCheckpoint(path)), /^loadCheckpoint\(.*\): the (content|tensor) /, content);
+  }
+  const { content: _, ...without } = metadata;
+  assert.match(
+    (await problem(seal(await toSafetensors({}, { metadata: without }))))?.message ?? "",
+    /content is no object/,
+  );
+  // A digest that is none, at the very end.
+  for (const sha256 of ["", "abc", "0".repeat(63)]) {
+    const error = await problem(await toSafetensors({}, { metadata: { ...metadata, sha256 } }));
+    assert.instance(error, WgradError);
+  }
+  assert.match(await rejection(encodeCheckpoint("test", [1])), /the content must be an object/);
 });
 
 files("other files are named for what they are", async ({ folder, path }) => {

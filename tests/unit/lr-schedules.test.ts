@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { WgradError } from "../../src/errors.ts";
+import * as optim from "../../src/optim/index.ts";
 import {
   CosineAnnealingLR,
   CosineAnnealingWarmRestarts,
@@ -17,6 +19,7 @@ import {
   SequentialLR,
   StepLR,
 } from "../../src/optim/lr.ts";
+import { zeros } from "../../src/tensor.ts";
 import { expectError } from "../support/failure.ts";
 
 interface Group extends ScheduledGroup {
@@ -170,6 +173,154 @@ pytorch("a rate changed by hand lasts", () => {
 });
 
 pytorch.run();
+
+/** A real optimizer with the groups of the made-up ones. */
+function real(kind: string): FakeOptimizer {
+  const groups = [0.5, 0.1].map((lr) => ({ params: [zeros([2], { requiresGrad: true })], lr }));
+  const optimizer = kind === "SGD" ? new optim.SGD(groups, { lr: 0.1, momentum: 0.9 }) : new optim.Adam(groups);
+  return optimizer as unknown as FakeOptimizer;
+}
+
+interface Saved {
+  readonly optimizer: never;
+  readonly schedule: Record<string, unknown>;
+}
+
+type Make = (optimizer: FakeOptimizer) => Schedule;
+const load = (optimizer: FakeOptimizer, { optimizer: state }: Saved): void =>
+  (optimizer as unknown as optim.SGD).loadStateDict(state);
+
+/** Orders in which optimizer and schedule are made and loaded. */
+const ORDERS: Record<string, (start: () => FakeOptimizer, make: Make, saved: Saved) => [FakeOptimizer, Schedule]> = {
+  "both made, optimizer loaded, schedule loaded": (start, make, saved) => {
+    const optimizer = start();
+    const schedule = make(optimizer);
+    load(optimizer, saved);
+    schedule.loadStateDict(saved.schedule);
+    return [optimizer, schedule];
+  },
+  "both made, schedule loaded, optimizer loaded": (start, make, saved) => {
+    const optimizer = start();
+    const schedule = make(optimizer);
+    schedule.loadStateDict(saved.schedule);
+    load(optimizer, saved);
+    return [optimizer, schedule];
+  },
+  "optimizer made and loaded, schedule made and loaded": (start, make, saved) => {
+    const optimizer = start();
+    load(optimizer, saved);
+    const schedule = make(optimizer);
+    schedule.loadStateDict(saved.schedule);
+    return [optimizer, schedule];
+  },
+  "both made, schedule alone loaded": (start, make, saved) => {
+    const optimizer = start();
+    const schedule = make(optimizer);
+    schedule.loadStateDict(saved.schedule);
+    return [optimizer, schedule];
+  },
+};
+
+const resuming = suite("schedules that go on");
+
+for (const { optimizer: kind, name, arguments: args, options, rows } of golden.cases) {
+  const title = `${name}(${[kind, ...args].join(", ")}) ${JSON.stringify(options)}`;
+
+  resuming(`${title}: whatever is made and loaded first, rates and momenta go on as without a break`, () => {
+    const create: Make = (optimizer) => make(name, optimizer, args, options);
+    for (const [order, resume] of Object.entries(ORDERS)) {
+      for (const at of [0, 3, 8, rows.length - 2]) {
+        const optimizer = real(kind);
+        const schedule = create(optimizer);
+        for (let epoch = 0; epoch < at; epoch++) advance(schedule, golden.metrics[epoch] ?? 0);
+        const state = { optimizer: optimizer as unknown as optim.SGD, schedule };
+        const saved = JSON.parse(
+          JSON.stringify({ optimizer: state.optimizer.stateDict(), schedule: schedule.stateDict() }),
+        ) as Saved;
+        const [resumed, copy] = resume(() => real(kind), create, saved);
+        assert.equal(row(resumed), row(optimizer), `${order}, after epoch ${at}`);
+        for (let epoch = at; epoch < rows.length - 1; epoch++) {
+          advance(schedule, golden.metrics[epoch] ?? 0);
+          advance(copy, golden.metrics[epoch] ?? 0);
+          assert.equal(row(resumed), row(optimizer), `${order}, loaded after epoch ${at}, epoch ${epoch + 1}`);
+        }
+        assert.equal(copy.stateDict(), schedule.stateDict());
+      }
+    }
+  });
+
+  resuming(`${title}: a state with a wrong or missing value is refused, and nothing changes`, () => {
+    const optimizer = real(kind);
+    const schedule = make(name, optimizer, args, options);
+    const other = make(name, real(kind), args, options);
+    for (let epoch = 0; epoch < 3; epoch++) advance(other, golden.metrics[epoch] ?? 0);
+    const state = JSON.parse(JSON.stringify(other.stateDict())) as Record<string, unknown>;
+    const before = JSON.stringify([schedule.stateDict(), row(optimizer)]);
+    const refused = (wrong: unknown, what: string): void => {
+      assert.throws(
+        () => schedule.loadStateDict(wrong as never),
+        (e: unknown) => e instanceof WgradError,
+        what,
+      );
+      assert.is(JSON.stringify([schedule.stateDict(), row(optimizer)]), before, what);
+    };
+    for (const key of Object.keys(state)) {
+      const { [key]: value, ...rest } = state;
+      refused(rest, `no ${key}`);
+      const kindOf = typeof value;
+      const wrongs = ["x", {}, [], -7, 0.5, null, undefined, true, Number.NaN, [Number.NaN], ["0.1", "0.1"]];
+      for (const wrong of wrongs) {
+        // What is right somewhere, too: rates need not be positive, and null is infinity in JSON.
+        if (typeof wrong === kindOf && (kindOf === "boolean" || (kindOf === "number" && !Number.isNaN(wrong))))
+          continue;
+        if (key === "best" && (wrong === null || wrong === undefined)) continue;
+        if (key === "milestones" && name === "MultiStepLR" && String(wrong) === "") continue;
+        refused({ ...state, [key]: wrong }, `${key} = ${JSON.stringify(wrong)}`);
+      }
+    }
+    for (const [key, wrong] of [
+      ["last_epoch", -7],
+      ["_step_count", 0.5],
+      ["step_size", 0],
+      ["T_max", 0],
+      ["T_i", 0],
+    ] as const)
+      if (key in state) refused({ ...state, [key]: wrong }, `${key} = ${wrong}`);
+  });
+}
+
+resuming("a rate that was changed by hand lasts through saving and loading", () => {
+  const [optimizer, copy] = [real("SGD"), real("SGD")];
+  const schedule = new ExponentialLR(optimizer, 0.5);
+  schedule.step();
+  for (const group of optimizer.paramGroups) group.lr = 8;
+  const resumed = new ExponentialLR(copy, 0.5);
+  load(copy, { optimizer: (optimizer as unknown as optim.SGD).stateDict() as never, schedule: {} });
+  resumed.loadStateDict(schedule.stateDict());
+  resumed.step();
+  assert.equal(row(copy).slice(0, 2), [4, 4]);
+});
+
+resuming("of two schedules of one optimizer the second one's rates are taken", () => {
+  const both = (optimizer: FakeOptimizer): LRScheduler[] => [
+    new LinearLR(optimizer, { startFactor: 0.25, totalIters: 4 }),
+    new ExponentialLR(optimizer, 0.9),
+  ];
+  const [optimizer, copy] = [real("SGD"), real("SGD")];
+  const schedules = both(optimizer);
+  for (let i = 0; i < 3; i++) for (const schedule of schedules) schedule.step();
+  load(copy, { optimizer: (optimizer as unknown as optim.SGD).stateDict() as never, schedule: {} });
+  const resumed = both(copy);
+  resumed.forEach((schedule, i) => {
+    schedule.loadStateDict(schedules[i]?.stateDict() ?? {});
+  });
+  for (let i = 0; i < 3; i++) {
+    assert.equal(row(copy), row(optimizer));
+    for (const schedule of [...schedules, ...resumed]) schedule.step();
+  }
+});
+
+resuming.run();
 
 const errors = suite("schedule errors");
 

@@ -215,6 +215,29 @@ errors("loadStateDict: missing keys alone are a WgradError, and forgiven when no
   assert.throws(() => model.loadStateDict({ "0.bias": zeros([1]) }, { strict: false }), /"0.bias" is \[1\]/);
 });
 
+errors("loadStateDict: files of PyTorch before 0.4.1 count no batches", () => {
+  const model = new nn.Sequential(new nn.Sequential(new nn.BatchNorm2d(3)), new nn.BatchNorm1d(2, { momentum: null }));
+  const dict = Object.fromEntries(
+    Object.entries(model.stateDict()).filter(([key]) => !key.endsWith("num_batches_tracked")),
+  );
+  assert.is(Object.keys(dict).length, 8);
+  const counts = [model.stateDict()["0.0.num_batches_tracked"], model.stateDict()["1.num_batches_tracked"]];
+  assert.equal(model.loadStateDict(dict), { missingKeys: [], unexpectedKeys: [] });
+  assert.is(model.stateDict()["0.0.num_batches_tracked"], counts[0]);
+  const { "1.running_mean": _, ...less } = dict;
+  assert.match(thrown(() => model.loadStateDict(less)).message, /: missing key "1.running_mean"\. Nothing/);
+  assert.instance(
+    thrown(() => model.loadStateDict({ ...dict, "1.num_batches_tracked": zeros([2]) })),
+    ShapeError,
+  );
+  // Buffers of one's own may be left out, too.
+  const own = new nn.Sequential();
+  own.registerBuffer("scale", zeros([2]), { optional: true });
+  own.registerBuffer("shift", zeros([2]));
+  assert.equal(own.loadStateDict({ shift: zeros([2]) }).missingKeys, []);
+  assert.throws(() => own.loadStateDict({ scale: zeros([2]) }), /missing key "shift"/);
+});
+
 errors("loadStateDict: not tensors", () => {
   const model = new nn.Linear(1, 1);
   assert.throws(() => model.loadStateDict({ weight: [1], bias: [1] } as never), /"weight" must be a tensor/);

@@ -2,9 +2,10 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { printed } from "../../src/check.ts";
 import { DTypeError, ShapeError, WgradError } from "../../src/errors.ts";
 import * as optim from "../../src/optim/index.ts";
-import { type Tensor, zeros } from "../../src/tensor.ts";
+import { Tensor, zeros } from "../../src/tensor.ts";
 import { expectError } from "../support/failure.ts";
 
 const parameter = (shape: number[] = [2]): Tensor => zeros(shape, { requiresGrad: true });
@@ -144,6 +145,108 @@ errors("state dicts", () => {
     WgradError,
     /"step" must be a number/,
   );
+});
+
+errors("state dicts with any wrong value: nothing is loaded", () => {
+  const make = (): optim.NAdam =>
+    new optim.NAdam([{ params: [parameter(), parameter([3])] }, { params: parameter([]), lr: 0.5 }]);
+  const optimizer = make();
+  const good = (): optim.OptimizerStateDict => ({
+    state: {
+      0: { step: 3, mu_product: 0.5, exp_avg: zeros([2]), exp_avg_sq: zeros([2]) },
+      2: { step: 3, mu_product: 0.5, exp_avg: zeros([]), exp_avg_sq: zeros([]) },
+    },
+    param_groups: make()
+      .stateDict()
+      .param_groups.map((group) => ({ ...group, initial_lr: 0.25 })),
+    skipped: { steps: 1, before: [[{ step: 2, mu_product: 0.6 }], [], []] },
+  });
+  const text = (): string => JSON.stringify(optimizer.stateDict());
+  const before = text();
+  const wrongs: unknown[] = [
+    "x",
+    {},
+    [],
+    [0.9],
+    ["a", "b"],
+    -5,
+    0.5,
+    2,
+    true,
+    null,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    zeros([2, 2]),
+  ];
+  // What may be put in the place of a value, by the path to it.
+  const takes = (path: string, wrong: unknown): boolean => {
+    if (/\.(lr|eps|weight_decay|momentum_decay)$/.test(path))
+      return wrong === 0.5 || wrong === 2 || wrong === Number.POSITIVE_INFINITY;
+    if (/\.initial_lr$/.test(path)) return typeof wrong === "number" && !Number.isNaN(wrong);
+    if (/\.betas\.\d$/.test(path)) return wrong === 0.5;
+    if (/\.(maximize|decoupled_weight_decay)$/.test(path)) return wrong === true;
+    if (/\.params\.\d$/.test(path)) return path.startsWith(".param_groups.1") && wrong === 2;
+    if (/\.step$/.test(path)) return wrong === 2;
+    if (/\.mu_product$/.test(path)) return typeof wrong === "number" && Number.isFinite(wrong);
+    if (/\.exp_avg(_sq)?$/.test(path)) return wrong === null || typeof wrong === "number";
+    if (/^\.skipped\.steps$/.test(path)) return wrong === 2;
+    if (/^\.state$/.test(path)) return printed(wrong) === "an object";
+    if (/^\.state\.\d$/.test(path)) return printed(wrong) === "an object";
+    if (/^\.skipped\.before\.\d$/.test(path)) return printed(wrong) === "[]";
+    if (/^\.skipped\.before\.\d\.\d$/.test(path)) return printed(wrong) === "an object";
+    return false;
+  };
+  let tried = 0;
+  const visit = (value: unknown, path: readonly string[]): void => {
+    if (path.length > 0) {
+      for (const wrong of wrongs) {
+        const where = `.${path.join(".")}`;
+        if (takes(where, wrong)) continue;
+        const state = good();
+        let at = state as unknown as Record<string, unknown>;
+        for (const key of path.slice(0, -1)) at = at[key] as Record<string, unknown>;
+        at[path.at(-1) as string] = wrong;
+        const isRight = (e: unknown): boolean =>
+          e instanceof WgradError || e instanceof RangeError || e instanceof TypeError;
+        assert.throws(() => optimizer.loadStateDict(state), isRight, `${where} = ${printed(wrong)}`);
+        assert.is(text(), before, where);
+        tried++;
+      }
+    }
+    if (typeof value !== "object" || value === null || value instanceof Tensor) return;
+    for (const [key, member] of Object.entries(value)) visit(member, [...path, key]);
+  };
+  visit(good(), []);
+  assert.ok(tried > 400, `${tried}`);
+  optimizer.loadStateDict(good());
+  assert.equal(optimizer.stateDict().state[0]?.step, 3);
+});
+
+errors("state dicts: what is wrong is said", () => {
+  const optimizer = new optim.Adam([parameter()]);
+  const [group] = optimizer.stateDict().param_groups;
+  const loads = (change: object) => (): void =>
+    optimizer.loadStateDict({ state: {}, param_groups: [{ ...group, ...change }] });
+  expectError(
+    loads({ lr: "x" }),
+    WgradError,
+    /^Adam\.loadStateDict: lr must be a number, got "x"\. Nothing was loaded\.$/,
+  );
+  expectError(loads({ betas: [0.9] }), WgradError, /betas must be a list of a number and a number, got \[0\.9\]/);
+  expectError(loads({ betas: [0.9, 1] }), RangeError, /betas must be within \[0, 1\), got 1/);
+  expectError(loads({ lr: -1 }), RangeError, /lr must be a number ≥ 0, got -1/);
+  expectError(
+    () => optimizer.loadStateDict({ state: { 0: { step: -5 } }, param_groups: [group ?? {}] }),
+    WgradError,
+    /"step" in the state of parameter 0 must be a whole number ≥ 0, got -5/,
+  );
+  for (const nothing of [null, undefined, 1, [], zeros([2])])
+    expectError(() => optimizer.loadStateDict(nothing as never), TypeError, /takes what stateDict\(\) returns/);
+  // None of PyTorch: the optimizer's own choice.
+  const muon = new optim.Muon([parameter([2, 2])]);
+  const [saved] = muon.stateDict().param_groups;
+  muon.loadStateDict({ state: {}, param_groups: [{ ...saved, adjust_lr_fn: null }] });
+  assert.is(muon.paramGroups[0]?.adjustLrFn, "original");
 });
 
 errors.run();
