@@ -1,6 +1,6 @@
 // Alignment: whether a value reads a kernel's results at the very elements that the kernel is working on.
 
-import { type Index, variable } from "../graph/index-expression.ts";
+import { type Index, variable, variablesOf } from "../graph/index-expression.ts";
 import { type Value, walkInline } from "../graph/program.ts";
 import type { Group, Home } from "./group.ts";
 import type { Reductions } from "./reductions.ts";
@@ -60,7 +60,14 @@ export class Alignment {
       return home === undefined;
     });
     const coordinates = own.map((x) => (x.isConstant ? x : found.get(soleVariable(x) ?? "")));
-    return coordinates.every((c) => c !== undefined) ? (coordinates as Index[]) : null;
+    if (!coordinates.every((c) => c !== undefined)) return null;
+    // Each row once: a kernel computes per row what has the variables of rows, all of them and no others.
+    const names = variablesOf(coordinates);
+    const rows = group.outerVariables.filter((o) => !o.isConstant);
+    const isPermutation =
+      rows.length === coordinates.filter((c) => !c.isConstant).length &&
+      rows.every((o) => names.has(soleVariable(o) ?? ""));
+    return isPermutation ? coordinates : null;
   }
 }
 

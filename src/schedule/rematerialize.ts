@@ -1,5 +1,6 @@
 // Less memory for more work: values between cuts of the forward pass are not kept but computed again where they are needed late.
 
+import { COPY } from "../graph/node.ts";
 import { type Again, type Program, Value } from "../graph/program.ts";
 import { bytesFor } from "./memory.ts";
 import type { Placement } from "./placement.ts";
@@ -163,7 +164,16 @@ class Rewriter {
   }
 
   #make(value: Value, inputs: readonly Value[], again: Again | null): Value {
-    return new Value(this.#next++, value.definition, inputs, value.shape, value.dtype, value.attributes, null, again);
+    const make = ({ definition, shape, dtype, attributes }: Omit<Value, "inputs">, inputs: readonly Value[]): Value =>
+      new Value(this.#next++, definition, inputs, shape, dtype, attributes, null, again);
+    if (value.definition.kind !== "pack") return make(value, inputs);
+    // What lies in one pack cannot lie in another one, too.
+    return make(
+      value,
+      inputs.map((input, i) =>
+        input === value.inputs[i] ? make({ ...input, definition: COPY, attributes: [] }, [input]) : input,
+      ),
+    );
   }
 
   #copy(value: Value, segment: Segment): Value {
@@ -174,7 +184,9 @@ class Rewriter {
     if (known !== undefined) return known;
     segment.again ??= { pass: segment.pass, after: this.#tokenOf(segment) };
     const inputs = value.inputs.map((input) => this.#copy(input, segment));
-    const copy = this.#make(value, inputs, segment.again);
+    // A pack of what is kept is kept.
+    const isKept = kind === "pack" && inputs.every((input, i) => input === value.inputs[i]);
+    const copy = isKept ? value : this.#make(value, inputs, segment.again);
     segment.copies.set(value, copy);
     return copy;
   }

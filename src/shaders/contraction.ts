@@ -392,7 +392,7 @@ export function writeContraction(
   const values = valuesAt(i, j, new Map());
   const placed = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
   writer.line(`let result = results[${columns === 1 ? "i" : `i * ${columns} + j`}];`);
-  writer.define(reduction.value, placed(reduction.result), { code: "result", width: 4, depth: writer.depth });
+  writer.defineResult(reduction.value, { code: "result", width: 4, depth: writer.depth });
   const main = outputs.filter((o) => o.domain !== "side");
   const finished = main.map(({ value, coordinates }) => {
     const at = placed(coordinates);
@@ -418,7 +418,7 @@ export function writeContraction(
   ) => {
     const at = (coordinates: readonly Index[]) => coordinates.map((c) => substitute(c, values));
     for (const { reduction: r, sums } of sides.filter((s) => s.along === along))
-      writer.define(r.value, at(r.result), {
+      writer.defineResult(r.value, {
         code: total(sums[k] as string),
         width: along === "rows" ? 1 : 4,
         depth: 0,

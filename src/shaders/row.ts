@@ -337,7 +337,7 @@ export function writeRows(
         writer.line("workgroupBarrier();");
         result = { code: total, width: result.width, depth: writer.depth };
       }
-      writer.define(r.value, at(r.result, outerValues), result);
+      writer.defineResult(r.value, result);
     }
   }
 

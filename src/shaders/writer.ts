@@ -33,6 +33,8 @@ interface Scope {
   readonly lines: string[];
   readonly variables: Set<string>;
   readonly memo: Map<string, Operand>;
+  /** What the kernel's own reductions come to here. */
+  readonly results: Map<Value, Operand>;
 }
 
 /** A buffer that a kernel binds. */
@@ -76,6 +78,8 @@ export class Writer {
   #flops = 0;
   readonly #enabled = new Set<string>();
   #special = false;
+  /** The lane that an index is written for, where each has its own. */
+  #lane: number | null = null;
   /** Reads at known residues mod 4 share one vec4 load: pays where neighbours are read too (unrolled sums). */
   quads = false;
 
@@ -101,7 +105,7 @@ export class Writer {
   }
 
   open(): void {
-    this.#scopes.push({ lines: [], variables: new Set(), memo: new Map() });
+    this.#scopes.push({ lines: [], variables: new Set(), memo: new Map(), results: new Map() });
   }
 
   /** Closes the innermost scope and writes it as `head { … }` into the one around it. */
@@ -129,20 +133,37 @@ export class Writer {
     return `${prefix}${this.#names++}`;
   }
 
-  /** Says what `value` is at `coordinates` from here on: the result of a loop, say. */
+  /** Says what `value` is at `coordinates` from here on. */
   define(value: Value, coordinates: readonly Index[], operand: Operand): void {
-    const { memo } = this.#scope(this.depth);
-    memo.set(placeKey({ value, coordinates }), operand);
-    if (operand.width === 1) return;
-    // Whoever needs the lanes one by one (to index with them) takes them from the vector.
-    components.forEach((component, i) => {
-      const at = coordinates.map((c) => atLane(c, i));
-      memo.set(placeKey({ value, coordinates: at }), {
-        code: `${operand.code}.${component}`,
-        width: 1,
-        depth: operand.depth,
-      });
-    });
+    this.#scope(this.depth).memo.set(placeKey({ value, coordinates }), operand);
+  }
+
+  /**
+   * Says what a reduction of this kernel comes to from here on. What a kernel computes reads its reductions at the element at hand alone, so
+   * coordinates say nothing more: those that are equal in the group's variables need not look equal in a loop's.
+   */
+  defineResult(value: Value, operand: Operand): void {
+    this.#scope(this.depth).results.set(value, operand);
+  }
+
+  /** What a reduction of this kernel comes to: of a vec4 the lane that is asked for. */
+  #resultOf(value: Value): Operand | undefined {
+    for (let d = this.depth; d >= 0; d--) {
+      const found = this.#scope(d).results.get(value);
+      if (found === undefined) continue;
+      if (found.width === 1 || this.#lane === null) return found;
+      return { code: `${found.code}.${components[this.#lane]}`, width: 1, depth: found.depth };
+    }
+    return undefined;
+  }
+
+  /** Writes what indexes with one lane of what the coordinates stand for. */
+  #inLane<T>(i: number, write: () => T): T {
+    const around = this.#lane;
+    this.#lane = i;
+    const written = write();
+    this.#lane = around;
+    return written;
   }
 
   #scope(depth: number): Scope {
@@ -243,7 +264,9 @@ export class Writer {
     if (open.length === 0) return null;
     if (open.some((c) => decideCondition(c) === false)) return { code: "false", width: 1, depth: 0 };
     if (open.some((c) => hasLane(c.index))) {
-      const lanes = [0, 1, 2, 3].map((i) => this.condition(open.map((c) => ({ ...c, index: atLane(c.index, i) }))));
+      const lanes = [0, 1, 2, 3].map((i) =>
+        this.#inLane(i, () => this.condition(open.map((c) => ({ ...c, index: atLane(c.index, i) })))),
+      );
       const depth = Math.max(...lanes.map((l) => l?.depth ?? 0));
       return { code: `vec4<bool>(${lanes.map((l) => l?.code ?? "true").join(", ")})`, width: 4, depth };
     }
@@ -265,6 +288,8 @@ export class Writer {
 
   /** The value of a node's element at `coordinates`; four elements where the coordinates contain the lane. */
   value(value: Value, coordinates: readonly Index[]): Operand {
+    const result = this.#resultOf(value);
+    if (result !== undefined) return result;
     const key = placeKey({ value, coordinates });
     const known = this.#recall(key);
     if (known !== undefined) return known;
@@ -285,7 +310,7 @@ export class Writer {
       const cast = (text: string) => (element === "u32" ? `u32(${text})` : text);
       if (!hasLane(at)) return { code: cast(this.index(at)), width: 1, depth: this.#depthOf(at) };
       const lanes = [0, 1, 2, 3].map((i) => atLane(at, i));
-      const codes = lanes.map((l) => cast(this.index(l)));
+      const codes = lanes.map((l, i) => this.#inLane(i, () => cast(this.index(l))));
       const depth = Math.max(...lanes.map((l) => this.#depthOf(l)));
       return { code: this.#let("x", `vec4<${element}>(${codes.join(", ")})`, depth), width: 4, depth };
     }
@@ -424,7 +449,7 @@ export class Writer {
       const at = this.index(scaleIndex(base, 0.25));
       return { code: this.#let("x", this.#decode(`${name}[${at}]`, value.dtype, 4), depth), width: 4, depth };
     }
-    const lanes = [0, 1, 2, 3].map((i) => this.#loadOne(value, name, atLane(linear, i)));
+    const lanes = [0, 1, 2, 3].map((i) => this.#inLane(i, () => this.#loadOne(value, name, atLane(linear, i))));
     const depth = Math.max(...lanes.map((l) => l.depth));
     const element = elementOf(value.dtype);
     return { code: this.#let("x", `vec4<${element}>(${lanes.map((l) => l.code).join(", ")})`, depth), width: 4, depth };
@@ -483,7 +508,7 @@ export class Writer {
     }
     const whole = operand.width === 4 ? operand.code : null;
     for (let i = 0; i < 4; i++) {
-      const at = this.index(atLane(linear, i));
+      const at = this.#inLane(i, () => this.index(atLane(linear, i)));
       const target = this.vectors.has(this.#bound(value)) ? `${name}[${at} >> 2u][${at} & 3]` : `${name}[${at}]`;
       const one = whole === null ? operand.code : `${whole}.${components[i]}`;
       this.#guarded(guard(i), `${target} = ${encode(one, 1)};`);
