@@ -51,17 +51,16 @@ function describe(x: Tensor): string {
 }
 
 interface Look {
-  readonly state: "unread" | "on the device" | "on the host" | "disposed" | "lost" | "overwritten";
+  readonly state: "unread" | "on the device" | "on the host" | "disposed" | "lost";
   /** An element's value, where the host has it. */
   readonly element: ((index: number) => number) | null;
 }
 
 function look(x: Tensor): Look {
   if (x.disposed) return { state: "disposed", element: null };
-  const { storage, offset, version, dtype } = x.node;
+  const { storage, offset, dtype } = x.node;
   if (storage === null) return { state: "unread", element: null };
   if (storage.failure !== null) return { state: "lost", element: null };
-  if (version !== storage.version) return { state: "overwritten", element: null };
   const { host } = storage;
   if (host === null) return { state: storage.device === null ? "unread" : "on the device", element: null };
   const bytes = bytesOf(dtype);
