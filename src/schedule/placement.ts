@@ -151,11 +151,15 @@ export class Placement {
     const linear = (shape: readonly number[], at: readonly Index[]) => linearIndex(at, stridesOf(shape)).key;
     const own = linear(value.shape, home.coordinates);
     // What the sums read is read by other invocations too.
-    if (group.reductions.some((r) => this.#readsLeaf(r.body, leaf))) return false;
-    const homes = group.stored.map((v) => ({ value: v, coordinates: this.#homes.get(v)?.coordinates }));
-    if (!homes.every((place): place is Element => place.coordinates !== undefined)) return false;
+    if (group.reductions.some((r) => this.#readsLeaf(group, r.body, leaf))) return false;
+    const homes = group.stored.map((v) => ({ value: v, home: this.#homes.get(v) }));
+    if (!homes.every((place): place is { value: Value; home: Home } => place.home !== undefined)) return false;
+    // Other domains are walked by other invocations, or later by the same one.
+    const apart = homes.filter((place) => place.home.domain !== home.domain);
+    if (apart.some((place) => this.#readsLeaf(group, place.value, leaf))) return false;
     let fits = true;
-    walkInline(homes, ({ value: v, coordinates }) => {
+    const places = homes.map((place): Element => ({ value: place.value, coordinates: place.home.coordinates }));
+    walkInline(places, ({ value: v, coordinates }) => {
       if (v === leaf && linear(v.shape, coordinates) !== own) fits = false;
       const known = v.leaf !== null || v.definition.kind === "reduce";
       return fits && !known && (!this.flow.isStored(v) || group.stored.includes(v));
@@ -163,11 +167,13 @@ export class Placement {
     return fits;
   }
 
-  #readsLeaf(value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
+  /** Whether the group reads `leaf` to compute `value`, its sums aside. */
+  #readsLeaf(group: Group, value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
     if (value === leaf) return true;
-    if (seen.has(value) || value.leaf !== null || this.flow.isStored(value)) return false;
+    if (seen.has(value) || value.leaf !== null || group.reductions.some((r) => r.value === value)) return false;
+    if (this.flow.isStored(value) && !group.stored.includes(value)) return false;
     seen.add(value);
-    return value.inputs.some((input) => this.#readsLeaf(input, leaf, seen));
+    return value.inputs.some((input) => this.#readsLeaf(group, input, leaf, seen));
   }
 
   /** The order in which the kernels run: it keeps few bytes alive. */
