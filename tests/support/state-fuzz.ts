@@ -76,13 +76,17 @@ async function examine(seed: number): Promise<void> {
   stray = null;
   if (failure === null) return;
   await recover();
+  const alone = await judge(lines);
+  await recover();
+  // What only the program before it has brought about.
+  if (alone?.kind !== failure.kind) failure = alone ?? { ...failure, kind: `only after others: ${failure.kind}` };
   const known = kinds.get(failure.kind);
   // Wrong values have many causes: what is left of the program tells them apart.
   if (known !== undefined && failure.kind !== "wrong value") {
     known.count++;
     if (known.count > 3) return;
   }
-  const smallest = await shrink(lines, failure, Number(options.shrink));
+  const smallest = alone === null ? { lines, failure } : await shrink(lines, failure, Number(options.shrink));
   await recover();
   stray = null;
   const kind = failure.kind === "wrong value" ? `wrong value: ${skeleton(smallest.lines)}` : failure.kind;
