@@ -4,7 +4,7 @@
 
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { init, setOptimize } from "../../src/index.ts";
+import { init, setOptimize, synchronize } from "../../src/index.ts";
 import { type Failure, judge, type Line, printed, shrink, textOf } from "./state-judge.ts";
 import { stateProgram } from "./state-program.ts";
 
@@ -91,6 +91,8 @@ async function serve(task: Task): Promise<void> {
       if (failure !== null) break;
     }
   }
+  // A process that ends while shaders compile may abort.
+  await synchronize(0).catch(() => undefined);
   process.disconnect();
   process.exit();
 }
