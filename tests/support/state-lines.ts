@@ -144,9 +144,11 @@ export function disposing(w: Writer): void {
     else {
       // Whoever holds a gradient keeps it when the leaf forgets it.
       const name = w.name("g");
+      const owner = w.optimizers.find(({ params }) => params.some((x) => x.grad === graded.x));
+      const forget = owner !== undefined && form === 1 ? `${owner.name}.zeroGrad();` : `${leaf}.grad = null;`;
       w.bind(name, graded.x);
-      w.act(`${leaf}.grad = null;`);
-      w.lines[w.lines.length - 1] = `const ${name} = ${graded.text}; ${leaf}.grad = null;`;
+      w.execute(forget);
+      w.look(`const ${name} = ${graded.text}; ${forget}`);
     }
     return;
   }

@@ -71,8 +71,12 @@ export class Writer {
   /** Names of actions that are not taken. */
   readonly without: ReadonlySet<string>;
 
-  constructor(seed: number, without: ReadonlySet<string>) {
+  /** Writes something of any kind. */
+  readonly any: () => void;
+
+  constructor(seed: number, without: ReadonlySet<string>, any: (w: Writer) => void) {
     this.dice = new Dice(seed);
+    this.any = () => any(this);
     this.without = without;
   }
 
