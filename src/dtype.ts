@@ -83,9 +83,9 @@ type Stored = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
 const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;
 
-/** A GPU buffer's bytes from `offset` on, `count` elements of them, as they are. */
-export function viewOf(bytes: ArrayBufferLike, dtype: DType, count?: number, offset: number = 0): Stored {
-  return new ARRAYS[dtype](bytes as ArrayBuffer, offset, count);
+/** A GPU buffer's bytes, `count` elements of them, as they are. */
+export function viewOf(bytes: ArrayBuffer, dtype: DType, count?: number): Stored {
+  return new ARRAYS[dtype](bytes, 0, count);
 }
 
 /** Packs host numbers into the bytes that a GPU buffer of `dtype` holds. */

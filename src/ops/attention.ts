@@ -9,7 +9,7 @@ import { composedAttention } from "./attention-composed.ts";
 import { type AttentionInputs, attentionKernels } from "./attention-kernels.ts";
 import { cast, checkNumber, expectTensor } from "./define.ts";
 import { dropProbability, type Probability } from "./dropout.ts";
-import { expand, repeated } from "./views.ts";
+import { expand, expandTo } from "./views.ts";
 
 export interface AttentionOptions {
   /** Broadcasts to [..., L, S]: bool is true where attention is allowed, floats are added to the scores. */
@@ -85,7 +85,7 @@ export function scaledDotProductAttention(
     q: whole(inputs.q),
     k: whole(inputs.k),
     v: whole(inputs.v),
-    mask: inputs.mask === null ? null : repeated(op, inputs.mask, [...batch, l, s]),
+    mask: inputs.mask === null ? null : expandTo(op, inputs.mask, [...batch, l, s], false),
   });
 }
 

@@ -1,6 +1,6 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
-import { castNumber, type DType, isFloat, NO_VALUE, numberDType, promote } from "../dtype.ts";
+import { castNumber, DTYPES, type DType, isFloat, numberDType, promote } from "../dtype.ts";
 import { isAutocasting } from "../graph/autocast.ts";
 import {
   constantNode,
@@ -108,71 +108,54 @@ export function checkRepresentable(op: string, values: ArrayLike<number>, dtype:
   }
 }
 
-const identityReference = (x: number): number => x;
-
 // quantizeToF16 may make 0 of subnormal halves. Below 2^-14 an addition rounds to multiples of 2^-24, which the sum's bits count.
-const HALF_TEXT = `fn half_of(x: F) -> F {
-  let steps = F(bitcast<U>(abs(x) + 0.5) - 0x3f000000u) * 5.9604644775390625e-8;
-  let small = bitcast<F>(bitcast<U>(steps) | (bitcast<U>(x) & U(0x80000000u)));
-  return select(quantizeToF16(x), small, abs(x) < F(6.103515625e-5));
+const HALF_TEXT = `fn to_half(x: F) -> F {
+  let n = F(bitcast<U>(abs(x) + 0.5) - 0x3f000000u);
+  return select(quantizeToF16(x), n * 0x1p-24f * sign(x), (abs(x) < F(0x1p-14f)) & (n > F(0.0)));
 }`;
 
-// Conversions of NaN are left open.
-const INTEGER_TEXT = `fn no_number(x: F) -> B { return (bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u); }
-fn integer_of(x: F) -> I { return select(I(x), I(-2147483648), no_number(x)); }
-fn unsigned_of(x: F) -> U { return select(select(U(I(x)), U(x), x > F(0.0)), U(0xffffffffu), no_number(x)); }`;
+// WGSL leaves open what NaN becomes.
+const INTEGER_TEXT =
+  "fn to_i32(x: F) -> I { return select(I(x), I(-2147483648), (bitcast<U>(x) << U(1u)) > U(0xff000000u)); }";
 
 /**
- * Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones in u32 as i32 holds them), of NaN
- * what stands for no value.
+ * What makes `target` of other dtypes. Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones
+ * in u32 as i32 holds them); NaN becomes the lowest.
  */
-function castDefinition(target: DType, ofReal = false): ElementwiseDefinition {
-  const wgsl: Record<DType, ElementwiseDefinition["wgsl"]> = {
-    f32: (t, x) => (t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
-    f16: (t, x) => t.call("half_of", t.operand === "f32" ? x : `${t.typeOf("f32")}(${x})`),
-    i32: (t, x) => (ofReal ? t.call("integer_of", x) : `${t.typeOf("i32")}(${x})`),
-    u32: (t, x) => (ofReal ? t.call("unsigned_of", x) : `${t.typeOf("u32")}(${x})`),
-    bool: (t, x) => (t.operand === "bool" ? x : `!(${x} == ${t.number(0)})`),
-  };
+function castDefinition(target: DType, ofReal: boolean): ElementwiseDefinition {
+  const whole = ofReal && !isFloat(target) && target !== "bool";
   // The largest that f32 has. What goes beyond a dtype wraps around by itself: see castNumber.
   const most = target === "u32" ? 4294967040 : 2147483520;
-  const ofNaN = NO_VALUE[target];
-  const whole = ofReal
-    ? (x: number) => (Number.isNaN(x) ? ofNaN : Math.max(-(2 ** 31), Math.min(x, most)))
-    : identityReference;
-  const reference: Record<DType, (x: number) => number> = {
-    f32: identityReference,
-    f16: identityReference,
-    i32: whole,
-    u32: whole,
-    bool: (x) => (x !== 0 ? 1 : 0),
-  };
   return {
     kind: "elementwise",
     name: target,
-    wgsl: wgsl[target],
-    ...(target === "f16" ? { helpers: [HALF_TEXT] } : ofReal ? { helpers: [INTEGER_TEXT] } : {}),
-    reference: reference[target],
-    derivative: isFloat(target)
-      ? (g, _out, [x]) => [x !== undefined && isFloat(x.dtype) ? cast(g, x.dtype) : null]
-      : null,
+    wgsl: (t, x) => {
+      if (target === "bool") return t.operand === target ? x : `!(${x} == ${t.number(0)})`;
+      const element = target === "f16" ? "f32" : target;
+      const plain = t.operand === element ? x : `${t.typeOf(element)}(${x})`;
+      if (target === "f16") return t.call("to_half", plain);
+      if (!whole) return plain;
+      const signed = t.call("to_i32", x);
+      return target === "i32" ? signed : `select(${t.typeOf(target)}(${signed}), ${plain}, ${x} > ${t.number(0)})`;
+    },
+    helpers: target === "f16" ? [HALF_TEXT] : whole ? [INTEGER_TEXT] : [],
+    reference: (x) => {
+      if (target === "bool") return Number(x !== 0);
+      return !whole ? x : x >= -(2 ** 31) ? Math.min(x, most) : -(2 ** 31);
+    },
+    derivative: isFloat(target) ? (g, _out, [x]) => [ofReal ? cast(g, (x as Tensor).dtype) : null] : null,
     cost: 1,
   };
 }
 
-const casts: Record<DType, ElementwiseDefinition> = {
-  f32: castDefinition("f32"),
-  f16: castDefinition("f16"),
-  i32: castDefinition("i32"),
-  u32: castDefinition("u32"),
-  bool: castDefinition("bool"),
-};
-
-const castsOfReal: Record<DType, ElementwiseDefinition> = {
-  ...casts,
-  i32: castDefinition("i32", true),
-  u32: castDefinition("u32", true),
-};
+/** Of integers and bool, and of real numbers. */
+const casts = [false, true].map(
+  (ofReal) =>
+    Object.fromEntries(DTYPES.map((dtype) => [dtype, castDefinition(dtype, ofReal)])) as Record<
+      DType,
+      ElementwiseDefinition
+    >,
+);
 
 const sameDefinition: PlainDefinition = { kind: "alias", name: "same", derivative: (g) => [g] };
 
@@ -183,13 +166,9 @@ export function same(x: Tensor): Tensor {
 
 /** `x` converted to `dtype`; `x` itself when it has it already. */
 export function cast(x: Tensor, dtype: DType): Tensor {
-  return x.dtype === dtype ? x : record((isFloat(x.dtype) ? castsOfReal : casts)[dtype], [x], x.shape, dtype);
-}
-
-/** The float64 meaning of a definition that `cast` records, else null. */
-export function castReference(definition: ElementwiseDefinition): ((x: number) => number) | null {
-  const isCast = [casts, castsOfReal].some((all) => Object.values(all).includes(definition));
-  return isCast ? definition.reference : null;
+  if (x.dtype === dtype) return x;
+  const definition = casts[Number(isFloat(x.dtype))]?.[dtype];
+  return record(definition as ElementwiseDefinition, [x], x.shape, dtype);
 }
 
 interface ElementwiseOptions {
@@ -211,17 +190,14 @@ interface ElementwiseOptions {
 
 /** Makes an elementwise op of any number of operands, which broadcast against each other. */
 export function elementwise(name: string, options: ElementwiseOptions): (...operands: Operand[]) => Tensor {
-  const definition: ElementwiseDefinition = {
-    kind: "elementwise",
-    name,
-    wgsl: options.wgsl,
-    ...(options.helpers ? { helpers: options.helpers } : {}),
-    reference: options.reference,
-    derivative: options.derivative,
-    cost: options.cost ?? 1,
-    ...(options.absorbing === undefined ? {} : { absorbing: options.absorbing }),
+  const definition: ElementwiseDefinition = { cost: 1, ...options, kind: "elementwise", name };
+  return (...operands) => {
+    let promoted = promoteOperands(name, operands);
+    if (promoted === "f16" && options.wide === true && isAutocasting()) promoted = "f32";
+    const { operand, result } = options.dtype(name, promoted);
+    const inputs = operands.map((x) => convert(name, x, operand, options.modular));
+    return record(definition, inputs, broadcast(name, inputs), result);
   };
-  return (...operands) => recordElementwise(definition, options, operands);
 }
 
 /** Makes an elementwise op of one operand. */
@@ -234,18 +210,6 @@ export function unary(name: string, options: ElementwiseOptions): Unary {
 export function binary(name: string, options: ElementwiseOptions): Binary {
   const apply = elementwise(name, options);
   return (x, y) => apply(x, y);
-}
-
-function recordElementwise(
-  definition: ElementwiseDefinition,
-  options: ElementwiseOptions,
-  operands: Operand[],
-): Tensor {
-  let promoted = promoteOperands(definition.name, operands);
-  if (promoted === "f16" && options.wide === true && isAutocasting()) promoted = "f32";
-  const { operand, result } = options.dtype(definition.name, promoted);
-  const inputs = operands.map((x) => convert(definition.name, x, operand, options.modular));
-  return record(definition, inputs, broadcast(definition.name, inputs), result);
 }
 
 /** The common shape of tensors. */

@@ -14,7 +14,7 @@ import { sortIndices } from "./index-kernels.ts";
 import { iota } from "./iota.ts";
 import { maxOver, sumOver } from "./reductions.ts";
 import { makeSegments, type Segments } from "./segment-kernels.ts";
-import { expand, repeated, reshape } from "./views.ts";
+import { expand, expandTo, reshape } from "./views.ts";
 
 /** Up to so many sources per place, looking at each is no more than writing the result. */
 const FEW = 4;
@@ -39,7 +39,7 @@ const gatherRowsDefinition = defineGather((g, _out, [x, index], [dim]) => {
 export function pickRows(x: Tensor, dim: number, index: Tensor): Tensor {
   const count = index.shape[0] as number;
   const shape = withSize(x.shape, dim, count);
-  const whole = repeated("gather", reshape(index, alongDim(x.ndim, dim, count)), shape);
+  const whole = expandTo("gather", reshape(index, alongDim(x.ndim, dim, count)), shape, false);
   return record(gatherRowsDefinition, [x, whole], shape, x.dtype, [dim]);
 }
 

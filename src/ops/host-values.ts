@@ -1,6 +1,6 @@
 // What the host knows of a tensor's numbers, so that ops can refuse wrong indices, lengths and probabilities where they are written.
 
-import { castNumber, type DType, fromHalfBits, toHalfBits, viewOf } from "../dtype.ts";
+import { castNumber, type DType, fromHalfBits, isDType, toHalfBits } from "../dtype.ts";
 import {
   type Condition,
   decideCondition,
@@ -15,7 +15,7 @@ import type { Node } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { currentTrace, traceGuard } from "../graph/trace.ts";
 import { dtypeError, type Shape, sizeOf, stridesOf } from "../shape.ts";
-import { castReference, expectTensor } from "./define.ts";
+import { expectTensor } from "./define.ts";
 
 /** Views that are no plain strides are looked through for so many elements: each takes as long as a hundred others. */
 const MOST_UNEVEN = 1 << 16;
@@ -28,17 +28,16 @@ interface Source {
 }
 
 function numbersOf(node: Node): Source | null {
-  const { storage, offset, dtype, shape } = node;
+  const { storage, offset, dtype } = node;
   if (storage !== null) {
     if (storage.host === null || storage.freed) return null;
     // A number that is made in a compiled step may be another one in each replay.
     if (storage.byteLength === 4 && node.id > (currentTrace()?.start ?? node.id)) return null;
-    const { buffer, byteOffset } = storage.host;
-    const values = viewOf(buffer, dtype, sizeOf(shape), byteOffset + offset);
-    return {
-      leaf: node,
-      read: dtype === "f16" ? (i) => fromHalfBits(values[i] as number) : (i) => values[i] as number,
-    };
+    // Host bytes are an array of the dtype's elements.
+    const values = storage.host as Float32Array | Int32Array | Uint32Array | Uint16Array;
+    const first = offset / values.BYTES_PER_ELEMENT;
+    const stored = (place: number): number => values[first + place] as number;
+    return { leaf: node, read: dtype === "f16" ? (place) => fromHalfBits(stored(place)) : stored };
   }
   const { kind } = node.definition;
   if (kind === "constant") return { leaf: null, read: () => castNumber(node.attributes[0] as number, dtype) };
@@ -83,9 +82,9 @@ function known({ node: top }: Tensor): Known | null {
       }
       at = view.coordinates;
     } else if (definition.kind === "elementwise") {
-      const reference = castReference(definition);
-      if (reference === null) return null;
-      casts.push(converted(reference, node.dtype));
+      // A cast is called what it makes.
+      if (!isDType(definition.name)) return null;
+      casts.push(converted(definition.reference, node.dtype));
     } else if (definition.kind !== "alias") return null;
     node = input;
   }

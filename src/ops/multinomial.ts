@@ -56,16 +56,15 @@ export function multinomial(p: Tensor, n: number, options: { readonly replacemen
 /** Demands finite weights ≥ 0, so many of them > 0 in every row. */
 function checkWeights(op: string, p: Tensor, least: number): void {
   const wrong = hostOutsider(p, 0, LARGEST);
-  if (wrong !== null) throw new RangeError(`${op}: weights must be finite numbers ≥ 0, got ${wrong}.`);
+  if (wrong !== null)
+    throw new RangeError(`${op}: weights must be ≥ 0${wrong > 0 ? " and finite" : ""}, got ${wrong}.`);
   const numbers = hostNumbers(p) ?? [];
   const classes = p.shape[p.ndim - 1] as number;
   for (let row = 0; row < numbers.length; row += classes) {
     const possible = numbers.slice(row, row + classes).filter((weight) => weight > 0).length;
-    if (possible < least) {
-      throw new RangeError(
-        `${op}: at least ${least} of a row's weights must be > 0${least > 1 ? " to draw without replacement" : ""}, got ${possible}.`,
-      );
-    }
+    if (possible >= least) continue;
+    const rule = least === 1 ? "some weight" : `${least} weights of a row, as many as are drawn without replacement,`;
+    throw new RangeError(`${op}: ${rule} must be > 0, got ${possible === 0 ? "only 0" : possible}.`);
   }
 }
 

@@ -3,7 +3,7 @@
 import { castNumber } from "../dtype.ts";
 
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, shapeError } from "../shape.ts";
+import { checkShape, formatShape, shapeError } from "../shape.ts";
 import { checkChoice, range, surrounded, withSize } from "./arguments.ts";
 import { checkOptions, checkRepresentable, expectTensor, same } from "./define.ts";
 import { cat } from "./joining.ts";
@@ -36,6 +36,11 @@ export function pad(
   }
   const low = x.shape.map((_, i) => pads[2 * (x.ndim - 1 - i)] ?? 0);
   const high = x.shape.map((_, i) => pads[2 * (x.ndim - 1 - i) + 1] ?? 0);
+  // Negative sizes have an error of their own.
+  checkShape(
+    "pad",
+    x.shape.map((n, i) => Math.max(n + (low[i] as number) + (high[i] as number), 0)),
+  );
   if (mode === "constant") {
     return surrounded(x, low, high, castNumber(value, x.dtype));
   }

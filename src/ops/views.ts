@@ -112,27 +112,18 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   return expandTo("expand", x, shape);
 }
 
-/** `expand` for an op of another name. */
-export function expandTo(op: string, x: Tensor, shape: Shape): Tensor {
-  const result = repeated(op, x, shape);
-  checkShape(op, result.shape);
-  return result;
-}
-
-/** The same for what is never stored as it is, of whatever size. */
-export function repeated(op: string, x: Tensor, shape: Shape): Tensor {
+/** `expand` for an op of another name; what is nowhere stored as it is may be of any size. */
+export function expandTo(op: string, x: Tensor, shape: Shape, stored = true): Tensor {
   expectTensor(op, x);
   if (!Array.isArray(shape))
     throw shapeError`${op}: the shape is an array, got ${printed(shape)}. x.${op}([2, 3]) is the form.`;
   const offset = shape.length - x.ndim;
   const target = shape.map((n, i) => (n === -1 && i >= offset ? (x.shape[i - offset] as number) : n));
-  const fits =
-    offset >= 0 &&
-    x.shape.every((n, i) => n === 1 || n === target[offset + i]) &&
-    target.every((n) => Number.isInteger(n) && n >= 0);
+  const fits = offset >= 0 && x.shape.every((n, i) => n === 1 || n === target[offset + i]);
   if (!fits) {
     throw shapeError`${op}: only sizes of 1 can grow, got ${x.shape} → ${shape}.`;
   }
+  if (stored) checkShape(op, target);
   return sameShape(target, x.shape) ? same(x) : record(expandView, [x], target, x.dtype);
 }
 
@@ -247,7 +238,6 @@ export function padded(
   if (shape.some((n) => n < 0)) {
     throw shapeError`pad: negative pads crop more than there is, got ${x.shape} → ${shape}.`;
   }
-  checkShape("pad", shape);
   return record(padView, [x], shape, x.dtype, [...low, ...high, ...interior, fill]);
 }
 
