@@ -305,6 +305,14 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         make(COPY, [input], input.shape, input.dtype, [distinct ? -0.5 - next : -0.5], null),
       ),
     );
+  const packed = new Set<Value>();
+  /** What lies in one pack cannot lie in another one, too. */
+  const apart = (inputs: readonly Value[]): readonly Value[] =>
+    inputs.map((input) => {
+      const own = packed.has(input) ? make(COPY, [input], input.shape, input.dtype, [-0.5 - next], null) : input;
+      packed.add(own);
+      return own;
+    });
   let sums: SumRewriter | null = null;
   const buffersByNode = new Map<Node, number>();
   const storages = new Map<Storage, number>();
@@ -325,7 +333,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
     let value: Value;
     if (scalar !== undefined) value = make(SOURCE, [], node.shape, node.dtype, [], { kind: "scalar", index: scalar });
     else if (buffer !== undefined) {
-      const storage = storages.get(node.storage as Storage) as number;
+      const storage = storages.get((captured.buffers[buffer] as Capture["buffers"][number]).storage) as number;
       value = make(SOURCE, [], node.shape, node.dtype, [], { kind: "buffer", index: buffer, storage });
     } else {
       const inputs = valueInputs(node).map((input) => values.get(input) as Value);
@@ -340,7 +348,15 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         definition.kind === "kernel"
           ? makeKernel(definition, node, inputs)
           : ((optimize ? (simplify(node, inputs, make) ?? sums?.rewrite(node, inputs, make)) : null) ??
-            make(definition, inputs, node.shape, node.dtype, node.attributes, null));
+            make(
+              definition,
+              inputs,
+              node.shape,
+              node.dtype,
+              node.attributes,
+              null,
+              definition.kind === "pack" ? apart : null,
+            ));
       again = null;
     }
     values.set(node, value);
