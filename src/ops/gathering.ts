@@ -20,7 +20,7 @@ import { expand, expandTo, reshape } from "./views.ts";
 const FEW = 4;
 /** Comparisons that cost less than sorting, of an index for each element and of one for whole rows. */
 const MASKED = 1 << 19;
-const MASKED_ROWS = 1 << 20;
+const MASKED_ROWS = 1 << 17;
 
 const gatherDefinition = defineGather((g, _out, [x, index], [dim]) => [
   scatterSum(g, index as Tensor, dim as number, (x as Tensor).shape[dim as number] as number),

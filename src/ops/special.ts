@@ -62,7 +62,9 @@ const ERFINV_TEXT = `fn erfinv_f32(x: f32) -> f32 {
 const LGAMMA_TEXT = `fn lgamma_f32(x: f32) -> f32 {
   let a = abs(x);
   if (is_nan(x)) { return x; }
-  // Where 1 / a would overflow.
+  // Where 1 / a would overflow. Subnormal numbers, which devices may take for 0, by their bits: multiples of 2^-149.
+  let steps = bitcast<u32>(x) & 0x7fffffffu;
+  if (steps < 0x00800000u) { return 103.278929903 - log_f32(f32(steps)); }
   if (a < 1e-10) { return -log_f32(a); }
   if (a > 3.4e38 || (x <= 0.0 && a == floor(a))) { return infinity(); }
   var y = 0.0;
