@@ -146,7 +146,8 @@ async function search(): Promise<void> {
 
 /** The failure made smaller, where it is one of this program alone. */
 async function smallest(found: Found): Promise<Found> {
-  const shrunk = await ask({ task: "shrink", seed: found.seed });
+  const shrunk = await ask({ task: "shrink", seed: found.seed }).catch(() => null);
+  if (shrunk === null) return { ...found, failure: { ...found.failure, kind: `not shrunk: ${found.failure.kind}` } };
   if (shrunk.failure === null)
     return { ...found, failure: { ...found.failure, kind: `only after others: ${found.failure.kind}` } };
   const again = await ask({ task: "judge", lines: shrunk.lines });
