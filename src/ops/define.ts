@@ -212,6 +212,8 @@ function recordElementwise(
   options: ElementwiseOptions,
   operands: Operand[],
 ): Tensor {
+  // What was left out must not go unnoticed.
+  operands.length = Math.max(operands.length, definition.wgsl.length - 1);
   let promoted = promoteOperands(definition.name, operands);
   if (promoted === "f16" && options.wide === true && isAutocasting()) promoted = "f32";
   const { operand, result } = options.dtype(definition.name, promoted);
