@@ -4,8 +4,8 @@ import { ShapeError } from "./errors.ts";
 import { printed } from "./ops/define.ts";
 import type { Shape } from "./shape.ts";
 
-export { checkChoice, refusePromise, withDefaults } from "./ops/arguments.ts";
-export { checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
+export { checkChoice, listOf, refusePromise, withDefaults } from "./ops/arguments.ts";
+export { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
 export { sameShape, sizeOf } from "./shape.ts";
 
 /** Returns `value`; throws a RangeError with the rule where it isn't `right`. */
@@ -17,6 +17,12 @@ export function demand<T>(op: string, name: string, value: T, right: boolean, ru
 /** Demands a number that is neither infinite nor NaN. */
 export function checkFinite(op: string, name: string, value: number): number {
   return demand(op, name, value, Number.isFinite(value), "a finite number");
+}
+
+/** Demands a list. */
+export function checkList<T>(op: string, name: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value;
+  throw new TypeError(`${op}: ${name} must be a list, got ${printed(value)}.`);
 }
 
 /** Demands a function. */

@@ -1,9 +1,9 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
 import { assign } from "./access.ts";
-import { checkFunction } from "./check.ts";
+import { checkFunction, refusePromise } from "./check.ts";
 import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit } from "./engine.ts";
-import { must, StaleTensorError, WgradError } from "./errors.ts";
+import { must, StaleTensorError } from "./errors.ts";
 import { lastNode, type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Cell, type Storage } from "./graph/storage.ts";
@@ -159,12 +159,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
         step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
       ),
     );
-    if (returned instanceof Promise) {
-      returned.catch(() => undefined);
-      throw new WgradError("compile: the function must be synchronous; await what it returns instead.", {
-        op: "compile",
-      });
-    }
+    refusePromise("compile", returned);
     return firstRun(trace, returned, placeholders, inputs, nodes, made);
   } catch (error) {
     // What was recorded must not be left for the next submit.

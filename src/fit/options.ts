@@ -135,7 +135,8 @@ const KNOWN: readonly string[] = [
 
 /** Throws where an option of `fit`, or of what is inside, is named that it doesn't know. */
 export function checkFitOptions(options: FitOptions): void {
-  checkOptions("fit", options, KNOWN);
+  // Required, unlike other functions' options.
+  checkOptions("fit", options ?? null, KNOWN);
   const { earlyStopping, callbacks } = options;
   checkOptions("fit: earlyStopping", earlyStopping, ["patience", "minDelta", "monitor", "mode", "restoreBest"]);
   // An object of a class may have properties of its own beside the callbacks.

@@ -5,10 +5,11 @@ import { WgradError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../shape.ts";
 import { Tensor } from "./tensor.ts";
 
-/** Tensors with more elements show the first and last few of each dim. */
+/** Tensors with more elements show the first and last of each dim, EDGE of each. */
 const MOST_WHOLE = 100;
+const EDGE = 3;
 /** And none where that would still be more. */
-const MOST_SHOWN = 1000;
+const MOST_SHOWN = 1500;
 
 /** How browsers' consoles are told to show a value of one's own, once "custom formatters" are switched on in their settings. */
 interface Formatter {
@@ -73,17 +74,16 @@ function look(x: Tensor): Look {
 
 /** The elements in brackets, as NumPy prints them; null where even what is left of them would be too many. */
 function format(shape: Shape, dtype: DType, element: (index: number) => number): string | null {
-  const edge = shape.length > 3 ? 1 : 3;
   const whole = sizeOf(shape) <= MOST_WHOLE;
-  const isCut = (n: number): boolean => !whole && n > 2 * edge;
-  if (shape.reduce((count, n) => count * (isCut(n) ? 2 * edge : n), 1) > MOST_SHOWN) return null;
+  const isCut = (n: number): boolean => !whole && n > 2 * EDGE;
+  if (sizeOf(shape.map((n) => (isCut(n) ? 2 * EDGE : n))) > MOST_SHOWN) return null;
   const part = (dim: number, at: number): string => {
     const n = shape[dim];
     if (n === undefined) return formatNumber(element(at), dtype);
     const size = sizeOf(shape.slice(dim + 1));
     const some = (from: number, to: number): string[] =>
       Array.from({ length: to - from }, (_, i) => part(dim + 1, at + (from + i) * size));
-    const parts = isCut(n) ? [...some(0, edge), "…", ...some(n - edge, n)] : some(0, n);
+    const parts = isCut(n) ? [...some(0, EDGE), "…", ...some(n - EDGE, n)] : some(0, n);
     const lines = shape.length - dim - 1;
     return `[${parts.join(lines === 0 ? ", " : `,${"\n".repeat(lines)}${" ".repeat(dim + 1)}`)}]`;
   };
@@ -107,7 +107,7 @@ function withoutJson(x: Tensor): Tensor {
     get: (target, name) => Reflect.get(target, name, target),
     ownKeys: () => {
       throw new WgradError(
-        `JSON.stringify: a ${title(x)} is no plain data, and its values are read asynchronously. Write await x.tolist() instead; io.toSafetensors and io.toCheckpoint save tensors.`,
+        `JSON.stringify: a ${title(x)} is no plain data. Write await x.tolist() instead; io.toCheckpoint saves tensors.`,
       );
     },
   });

@@ -76,12 +76,7 @@ function isStateful(value: object): value is Stateful {
 }
 
 /** Numbers that JSON lacks. */
-const oddNumbers = new Map([
-  ["NaN", Number.NaN],
-  ["Infinity", Number.POSITIVE_INFINITY],
-  ["-Infinity", Number.NEGATIVE_INFINITY],
-  ["-0", -0],
-]);
+const oddNumbers: readonly unknown[] = ["NaN", "Infinity", "-Infinity", "-0"];
 
 /**
  * Puts together what `takeApart` took apart.
@@ -93,9 +88,9 @@ export function putTogether(what: string, { json, tensors }: TakenApart): Record
     if (depth > maxDepth) throw new WgradError(`${what}: the content is nested more than ${maxDepth} levels deep.`);
     if (Array.isArray(value)) return value.map((element) => decode(element, depth + 1));
     if (Object.hasOwn(value, "$number")) {
-      const number = oddNumbers.get((value as { $number: string }).$number);
-      if (number === undefined) throw unread(what, "holds a number that is none");
-      return number;
+      const { $number } = value as { $number: unknown };
+      if (!oddNumbers.includes($number)) throw unread(what, "holds a number that is none");
+      return Number($number);
     }
     if (Object.hasOwn(value, "$tensor")) {
       const name = (value as { $tensor: unknown }).$tensor;

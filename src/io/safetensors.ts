@@ -42,6 +42,9 @@ export async function encodeSafetensors(
   checkOptions(what, options, ["metadata"]);
   const { metadata = {} } = options;
   checkMetadata(what, metadata);
+  if (typeof stateDict !== "object" || stateDict === null || stateDict instanceof Tensor) {
+    throw new TypeError(`${what}: a state dict is an object of tensors, got ${printed(stateDict)}.`);
+  }
   const named = Object.entries(stateDict).map(([name, value]) => {
     if (name === "__metadata__") throw new WgradError(`${what}: a tensor cannot be named "__metadata__". Rename it.`);
     if (!(value instanceof Tensor)) {

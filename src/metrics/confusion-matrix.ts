@@ -1,5 +1,5 @@
 // The confusion matrix of a classification and what is computed from it.
-import { checkChoice, checkOptions } from "../check.ts";
+import { checkChoice, checkList, checkOptions } from "../check.ts";
 import { lines } from "../table.ts";
 import { classesOf, type MetricInput, read } from "./input.ts";
 
@@ -18,8 +18,8 @@ export class ConfusionMatrix {
 
   /** @throws RangeError when the counts are not square or the labels are not as many. */
   constructor(counts: readonly (readonly number[])[], labels?: readonly string[]) {
-    const size = counts.length;
-    if (size === 0 || counts.some((row) => row.length !== size)) {
+    const size = checkList("ConfusionMatrix", "the counts", counts).length;
+    if (size === 0 || counts.some((row) => checkList("ConfusionMatrix", "each row of counts", row).length !== size)) {
       throw new RangeError(
         `ConfusionMatrix: the counts must be square, got rows of [${counts.map((row) => row.length)}].`,
       );

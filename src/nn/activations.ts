@@ -1,6 +1,6 @@
 // Activations as layers: each applies the op of its name.
 
-import { checkWhole, demand, misfit, withDefaults } from "../check.ts";
+import { checkNumber, checkWhole, demand, misfit, withDefaults } from "../check.ts";
 import {
   add,
   celu,
@@ -35,7 +35,7 @@ import {
   threshold,
   where,
 } from "../tensor.ts";
-import { noOptions } from "./check.ts";
+import { noOptions, wholeNumber } from "./check.ts";
 import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
@@ -276,7 +276,7 @@ abstract class AlongDim extends Module {
   constructor(dim: number, ...options: never[]) {
     super();
     noOptions(this.constructor.name, options);
-    this.dim = checkWhole(this.constructor.name, "dim", dim, Number.MIN_SAFE_INTEGER);
+    this.dim = wholeNumber(this.constructor.name, "dim", dim);
   }
 }
 
@@ -319,8 +319,8 @@ export class Threshold extends Module {
   constructor(threshold: number, value: number, ...options: never[]) {
     super();
     noOptions("Threshold", options);
-    this.threshold = threshold;
-    this.value = value;
+    this.threshold = checkNumber("Threshold", "threshold", threshold);
+    this.value = checkNumber("Threshold", "value", value);
   }
 
   override forward(input: Tensor): Tensor {

@@ -1,10 +1,15 @@
 // Checks of the layers' arguments, with errors that name the layer.
 
-import { checkWhole, demand } from "../check.ts";
+import { checkWhole, demand, listOf } from "../check.ts";
 
 /** Demands a number within [0, 1]. */
 export function probability(layer: string, name: string, value: number): number {
   return demand(layer, name, value, value >= 0 && value <= 1, "between 0 and 1");
+}
+
+/** Demands a whole number, which may be negative. */
+export function wholeNumber(layer: string, name: string, value: number): number {
+  return demand(layer, name, value, Number.isInteger(value), "a whole number");
 }
 
 /** One whole number per spatial dim, from a number for all of them or a list. */
@@ -15,7 +20,7 @@ export function sizes(
   dims: number,
   least = 1,
 ): readonly number[] {
-  const list = typeof value === "number" ? new Array<number>(dims).fill(value) : [...value];
+  const list = typeof value === "number" ? new Array<number>(dims).fill(value) : listOf(layer, name, value);
   demand(layer, name, list, list.length === dims, `a number or ${dims} numbers`);
   for (const size of list) checkWhole(layer, name, size, least);
   return list;

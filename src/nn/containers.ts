@@ -1,5 +1,6 @@
 // Containers: Sequential and ModuleList, whose children are their numbered properties.
 
+import { printed } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { noOptions } from "./check.ts";
@@ -8,7 +9,7 @@ import { type Layer, Module } from "./module.ts";
 function checkModule(owner: string, value: unknown): void {
   if (!(value instanceof Module)) {
     throw new TypeError(
-      `${owner}: every layer must be a Module, got ${typeof value}. Wrap a function in a class with a forward method.`,
+      `${owner}: every layer must be a Module, got ${printed(value)}. Wrap a function in a class with a forward method.`,
     );
   }
 }
@@ -54,7 +55,13 @@ export class Sequential extends NumberedModules<Layer> {
   constructor(...layers: (Layer | Record<string, Layer> | undefined)[]) {
     super();
     const [first] = layers;
-    if (layers.length === 1 && first !== undefined && !(first instanceof Module) && isPlainObject(first)) {
+    if (
+      layers.length === 1 &&
+      typeof first === "object" &&
+      first !== null &&
+      !(first instanceof Module) &&
+      isPlainObject(first)
+    ) {
       for (const [name, layer] of Object.entries(first)) {
         checkModule("Sequential", layer);
         if (name in this) throw new WgradError(`Sequential: the name "${name}" is taken. Use another name.`);

@@ -1,6 +1,6 @@
 // Initializers: fill a tensor in place with PyTorch's distributions, drawn from the seeded generator of the engine.
 
-import { checkChoice, checkOptions, misfit } from "../check.ts";
+import { checkChoice, checkNumber, checkOptions, expectTensor, misfit } from "../check.ts";
 import * as wg from "../tensor.ts";
 import { add, clamp, erf, erfinv, mul, reshape, sub, type Tensor, t } from "../tensor.ts";
 import { newtonSchulz } from "./newton-schulz.ts";
@@ -28,7 +28,8 @@ export interface KaimingOptions {
 }
 
 /** Gives `tensor` the value and returns it. Nothing of this is recorded for gradients. */
-function fill(tensor: Tensor, value: () => Tensor | number): Tensor {
+function fill(op: string, tensor: Tensor, value: () => Tensor | number): Tensor {
+  expectTensor(op, tensor);
   return wg.noGrad(() => tensor.assign(value()));
 }
 
@@ -47,36 +48,37 @@ function transform(x: Tensor, scale: number, shift: number): Tensor {
 export function uniform(tensor: Tensor, options: { a?: number; b?: number } = {}): Tensor {
   checkOptions("uniform", options, ["a", "b"]);
   const { a = 0, b = 1 } = options;
-  return fill(tensor, () => transform(wg.rand(tensor.shape), b - a, a));
+  return fill("uniform", tensor, () => transform(wg.rand(tensor.shape), b - a, a));
 }
 
 /** N(mean, std²), by default N(0, 1). */
 export function normal(tensor: Tensor, options: { mean?: number; std?: number } = {}): Tensor {
   checkOptions("normal", options, ["mean", "std"]);
   const { mean = 0, std = 1 } = options;
-  return fill(tensor, () => transform(wg.randn(tensor.shape), std, mean));
+  return fill("normal", tensor, () => transform(wg.randn(tensor.shape), std, mean));
 }
 
 /** Every element is `value`. */
 export function constant(tensor: Tensor, value: number): Tensor {
-  return fill(tensor, () => value);
+  checkNumber("constant", "value", value);
+  return fill("constant", tensor, () => value);
 }
 
 /** Every element is 1. */
 export function ones(tensor: Tensor): Tensor {
-  return constant(tensor, 1);
+  return fill("ones", tensor, () => 1);
 }
 
 /** Every element is 0. */
 export function zeros(tensor: Tensor): Tensor {
-  return constant(tensor, 0);
+  return fill("zeros", tensor, () => 0);
 }
 
 /** The identity matrix. */
 export function eye(tensor: Tensor): Tensor {
-  if (tensor.ndim !== 2) throw misfit("eye", `needs a matrix, got [${tensor.shape}].`, tensor);
+  if (expectTensor("eye", tensor).ndim !== 2) throw misfit("eye", `needs a matrix, got [${tensor.shape}].`, tensor);
   const [rows, columns] = tensor.shape as readonly [number, number];
-  return fill(tensor, () => wg.eye(rows, { m: columns }));
+  return fill("eye", tensor, () => wg.eye(rows, { m: columns }));
 }
 
 /** Glorot and Bengio 2010: U(-a, a) with a = gain √(6 / (fanIn + fanOut)). */
@@ -117,7 +119,7 @@ export function truncNormal(
   }
   // 2 Φ(x) - 1
   const probability = (x: number): Tensor => erf(wg.scalar(() => (x - mean) / std / Math.SQRT2));
-  return fill(tensor, () => {
+  return fill("truncNormal", tensor, () => {
     const low = probability(a);
     const drawn = add(mul(wg.rand(tensor.shape), sub(probability(b), low)), low);
     return clamp(transform(erfinv(drawn), std * Math.SQRT2, mean), { min: a, max: b });
@@ -131,13 +133,13 @@ export function truncNormal(
  */
 export function orthogonal(tensor: Tensor, options: { gain?: number } = {}): Tensor {
   checkOptions("orthogonal", options, ["gain"]);
-  if (tensor.ndim < 2) {
+  if (expectTensor("orthogonal", tensor).ndim < 2) {
     throw misfit("orthogonal", `needs a tensor of at least 2 dims, got [${tensor.shape}].`, tensor);
   }
   const rows = tensor.shape[0] ?? 0;
   if (tensor.numel === 0) return tensor;
   const columns = tensor.numel / rows;
-  return fill(tensor, () => {
+  return fill("orthogonal", tensor, () => {
     const wide = wg.randn([Math.min(rows, columns), Math.max(rows, columns)]);
     // A singular value grows by 15/8 per iteration until it is near 1: 32 iterations lift one of 1e-8.
     const x = newtonSchulz(wide, [15 / 8, -10 / 8, 3 / 8], 32, 0);
@@ -171,7 +173,7 @@ export function calculateGain(nonlinearity: Nonlinearity, parameter = 0.01): num
 
 /** Inputs and outputs per unit: sizes of dims 1 and 0, each times the receptive field (the dims after). */
 export function fans(op: string, tensor: Tensor): { fanIn: number; fanOut: number } {
-  const [outputs, inputs, ...field] = tensor.shape;
+  const [outputs, inputs, ...field] = expectTensor(op, tensor).shape;
   if (outputs === undefined || inputs === undefined) {
     throw misfit(op, `fan in and fan out need a tensor of at least 2 dims, got [${tensor.shape}].`, tensor);
   }

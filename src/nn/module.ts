@@ -39,7 +39,7 @@ export interface LoadReport {
  */
 export class Module {
   #training = true;
-  readonly #buffers = new Map<string, Required<BufferOptions>>();
+  readonly #buffers = new Map<string, BufferOptions>();
 
   /** True after `train()` (the initial mode), false after `eval()`. Dropout and batch norm behave accordingly. */
   get training(): boolean {
@@ -72,7 +72,7 @@ export class Module {
         `registerBuffer: ${this.constructor.name} has a property "${name}" already. Use another name.`,
       );
     }
-    this.#buffers.set(name, { persistent: options.persistent ?? true, optional: options.optional ?? false });
+    this.#buffers.set(name, { ...options, persistent: options.persistent ?? true });
     this.#set(name, tensor);
     return tensor;
   }
@@ -109,7 +109,7 @@ export class Module {
 
   /** All buffers with their dotted names, each once. */
   namedBuffers(): [string, Tensor][] {
-    return unique(collect(this.namedModules(), (module) => module.#ownBuffers(false)));
+    return unique(collect(this.namedModules(), (module) => module.#ownBuffers()));
   }
 
   /** All buffers (running statistics and the like), each once. */
@@ -133,8 +133,9 @@ export class Module {
    */
   loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): LoadReport {
     checkOptions("loadStateDict", options, ["strict"]);
-    const optional = new Set(this.modules().flatMap((module) => module.#optionalBuffers()));
-    return loadEntries(this.constructor.name, this.#state(), stateDict, { strict: options.strict ?? true, optional });
+    const optional = collect(this.#tree("", [], null), (module) => module.#ownBuffers("optional"));
+    const { strict = true } = options;
+    return loadEntries(this.constructor.name, this.#state(), stateDict, strict, new Map(optional));
   }
 
   /** Switches this module and all below it to training mode (`train(false)` to evaluation mode). */
@@ -158,7 +159,7 @@ export class Module {
     }
     const cast = new Map<Tensor, Tensor>();
     for (const module of this.modules()) {
-      for (const [name, tensor] of [...module.#ownParameters(), ...module.#ownBuffers(false)]) {
+      for (const [name, tensor] of [...module.#ownParameters(), ...module.#ownBuffers()]) {
         if (tensor.dtype === dtype || (tensor.dtype !== "f32" && tensor.dtype !== "f16")) continue;
         const { requiresGrad } = tensor;
         const converted = cast.get(tensor) ?? parameter(tensor.detach().to(dtype), { requiresGrad });
@@ -210,18 +211,14 @@ export class Module {
     );
   }
 
-  #ownBuffers(persistentOnly: boolean): [string, Tensor][] {
+  #ownBuffers(only?: keyof BufferOptions): [string, Tensor][] {
     const properties = this as unknown as Record<string, unknown>;
     const found: [string, Tensor][] = [];
-    for (const [name, { persistent }] of this.#buffers) {
+    for (const [name, options] of this.#buffers) {
       const value = properties[name];
-      if (value instanceof Tensor && (persistent || !persistentOnly)) found.push([name, value]);
+      if (value instanceof Tensor && (only === undefined || options[only] === true)) found.push([name, value]);
     }
     return found;
-  }
-
-  #optionalBuffers(): Tensor[] {
-    return this.#ownBuffers(true).flatMap(([name, tensor]) => (this.#buffers.get(name)?.optional ? [tensor] : []));
   }
 
   /** This module and all below it with their paths, depth first: those that are not `seen` yet, or without such a set all, under each of their names. */
@@ -239,7 +236,10 @@ export class Module {
   }
 
   #state(): [string, Tensor][] {
-    return collect(this.#tree("", [], null), (module) => [...module.#ownParameters(), ...module.#ownBuffers(true)]);
+    return collect(this.#tree("", [], null), (module) => [
+      ...module.#ownParameters(),
+      ...module.#ownBuffers("persistent"),
+    ]);
   }
 }
 

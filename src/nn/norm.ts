@@ -1,6 +1,6 @@
 // Normalization over parts of one example: layer, group and root-mean-square norm.
 
-import { checkWhole, demand, withDefaults } from "../check.ts";
+import { checkWhole, demand, listOf, withDefaults } from "../check.ts";
 import { groupNorm, layerNorm, rmsNorm, type Shape, type Tensor } from "../tensor.ts";
 import { Affine } from "./affine.ts";
 import * as init from "./init.ts";
@@ -8,7 +8,7 @@ import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
 function shapeOf(layer: string, value: number | Shape): Shape {
-  const shape = typeof value === "number" ? [value] : [...value];
+  const shape = listOf(layer, "normalizedShape", value);
   demand(layer, "normalizedShape", shape, shape.length > 0, "at least one size");
   for (const size of shape) checkWhole(layer, "normalizedShape", size, 1);
   return shape;

@@ -1,6 +1,6 @@
 // Parameters: the tensors of a module that an optimizer trains.
 
-import { checkOptions, sizeOf } from "../check.ts";
+import { checkOptions, expectTensor, sizeOf } from "../check.ts";
 import { noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
 import * as init from "./init.ts";
 
@@ -12,7 +12,10 @@ const parameters = /* @__PURE__ */ new WeakSet<Tensor>();
  */
 export function parameter(value: Tensor, options: { requiresGrad?: boolean } = {}): Tensor {
   checkOptions("parameter", options, ["requiresGrad"]);
-  const result = zeros(value.shape, { dtype: value.dtype, requiresGrad: options.requiresGrad ?? true });
+  const result = zeros(expectTensor("parameter", value).shape, {
+    dtype: value.dtype,
+    requiresGrad: options.requiresGrad ?? true,
+  });
   noGrad(() => result.assign(value.detach()));
   parameters.add(result);
   return result;

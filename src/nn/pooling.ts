@@ -1,6 +1,6 @@
 // Pooling layers: the maximum or the mean of windows.
 
-import { checkOptions } from "../check.ts";
+import { checkOptions, checkWhole, listOf } from "../check.ts";
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -42,6 +42,12 @@ export interface AvgPool2dOptions extends AvgPoolOptions {
   divisorOverride?: number;
 }
 
+/** A whole number, or a list of them: how many, the op tells. */
+function sizeOf(layer: string, name: string, size: Size): Size {
+  for (const one of listOf(layer, name, size)) checkWhole(layer, name, one, 1);
+  return size;
+}
+
 /** What the layers with windows of a fixed size share: that size, and the op's options as they were when the layer was made. */
 abstract class WindowPool<Options extends object> extends Module {
   readonly kernelSize: Size;
@@ -49,8 +55,9 @@ abstract class WindowPool<Options extends object> extends Module {
 
   constructor(kernelSize: Size, options: Options | undefined, known: readonly string[]) {
     super();
-    checkOptions(this.constructor.name, options, known);
-    this.kernelSize = kernelSize;
+    const { name } = this.constructor;
+    this.kernelSize = sizeOf(name, "kernelSize", kernelSize);
+    checkOptions(name, options, known);
     this.options = { ...options } as Options;
   }
 }
@@ -110,7 +117,7 @@ abstract class AdaptivePool extends Module {
   constructor(outputSize: Size, ...options: never[]) {
     super();
     noOptions(this.constructor.name, options);
-    this.outputSize = outputSize;
+    this.outputSize = sizeOf(this.constructor.name, "outputSize", outputSize);
   }
 }
 

@@ -1,8 +1,8 @@
 // Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
 
-import { checkOptions, checkWhole } from "../check.ts";
+import { checkList, checkOptions, checkWhole } from "../check.ts";
 import { flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
-import { noOptions, sizes } from "./check.ts";
+import { noOptions, sizes, wholeNumber } from "./check.ts";
 import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 
@@ -28,8 +28,10 @@ export class Unflatten extends Module {
   constructor(dim: number, unflattenedSize: readonly number[], ...options: never[]) {
     super();
     noOptions("Unflatten", options);
-    this.dim = dim;
-    this.unflattenedSize = [...unflattenedSize];
+    this.dim = wholeNumber("Unflatten", "dim", dim);
+    this.unflattenedSize = checkList("Unflatten", "unflattenedSize", unflattenedSize).map((size) =>
+      checkWhole("Unflatten", "unflattenedSize", size, -1),
+    );
   }
 
   override forward(input: Tensor): Tensor {
@@ -51,18 +53,22 @@ export class Upsample extends Module {
   readonly mode: "nearest" | "bilinear";
   readonly alignCorners: boolean;
 
-  constructor(options: {
-    size?: number | readonly number[];
-    scaleFactor?: number | readonly number[];
-    mode?: "nearest" | "bilinear";
-    alignCorners?: boolean;
-  }) {
+  constructor(
+    options: {
+      size?: number | readonly number[];
+      scaleFactor?: number | readonly number[];
+      mode?: "nearest" | "bilinear";
+      alignCorners?: boolean;
+    } = {},
+  ) {
     super();
     checkOptions("Upsample", options, ["size", "scaleFactor", "mode", "alignCorners"]);
     this.size = options.size;
     this.scaleFactor = options.scaleFactor;
     this.mode = options.mode ?? "nearest";
     this.alignCorners = options.alignCorners ?? false;
+    if ((options.size === undefined) === (options.scaleFactor === undefined))
+      throw new RangeError("Upsample: needs size or scaleFactor, and not both.");
   }
 
   override forward(input: Tensor): Tensor {

@@ -15,7 +15,8 @@ export function loadEntries(
   owner: string,
   entries: [string, Tensor][],
   source: StateDict,
-  { strict, optional }: { strict: boolean; optional: ReadonlySet<Tensor> },
+  strict: boolean,
+  optional: ReadonlyMap<string, Tensor>,
 ): { missingKeys: string[]; unexpectedKeys: string[] } {
   if (typeof source !== "object" || source === null) {
     throw new TypeError(`loadStateDict: a state dict is an object of tensors, got ${String(source)}.`);
@@ -27,7 +28,7 @@ export function loadEntries(
   const shapes: Shape[] = [];
   for (const [key, target] of entries) {
     if (!Object.hasOwn(source, key)) {
-      if (!optional.has(target)) missingKeys.push(key);
+      if (!optional.has(key)) missingKeys.push(key);
       continue;
     }
     unexpected.delete(key);

@@ -1,6 +1,6 @@
 // Transformer layers and their stacks (Vaswani et al. 2017), with PyTorch's parameters and masks.
 
-import { checkWhole, withDefaults } from "../check.ts";
+import { checkWhole, printed, withDefaults } from "../check.ts";
 import { add, gelu, relu, type Tensor } from "../tensor.ts";
 import { type AttentionForwardOptions, MultiheadAttention } from "./attention.ts";
 import { ModuleList } from "./containers.ts";
@@ -205,6 +205,8 @@ abstract class TransformerStack<L extends Module & { clone(): L }> extends Modul
   constructor(layer: L, numLayers: number, options: { norm?: Layer | null }) {
     super();
     const { name } = this.constructor;
+    if (!(layer instanceof Module))
+      throw new TypeError(`${name}: the first argument must be a layer, got ${printed(layer)}.`);
     const { norm } = withDefaults(name, options, { norm: null });
     const length = checkWhole(name, "numLayers", numLayers, 1);
     this.layers = new ModuleList(Array.from({ length }, () => layer.clone()));

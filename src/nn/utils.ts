@@ -1,6 +1,6 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
-import { checkOptions, demand, misfit } from "../check.ts";
+import { checkOptions, demand, expectTensor, misfit } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import {
   abs,
@@ -78,12 +78,19 @@ export function clipGradValue(
 
 /** All parameters, one after another, as a 1-dim tensor. */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
-  return cat([...parameters].map((parameter) => reshape(parameter, [-1])));
+  return cat(tensorsOf("parametersToVector", parameters).map((parameter) => reshape(parameter, [-1])));
+}
+
+function tensorsOf(op: string, parameters: Iterable<Tensor>): Tensor[] {
+  // What cannot be iterated is what a list would have to hold.
+  const list = typeof parameters?.[Symbol.iterator] === "function" ? [...parameters] : [parameters as never];
+  return list.map((parameter) => expectTensor(op, parameter, "each parameter"));
 }
 
 /** Assigns the parts of a 1-dim tensor to the parameters: the inverse of `parametersToVector`. */
 export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {
-  const list = [...parameters];
+  expectTensor("vectorToParameters", vector);
+  const list = tensorsOf("vectorToParameters", parameters);
   const total = list.reduce((sum, parameter) => sum + parameter.numel, 0);
   if (vector.ndim !== 1 || vector.numel !== total) {
     throw misfit("vectorToParameters", `the vector must be [${total}], got [${vector.shape}].`, vector);

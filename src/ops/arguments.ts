@@ -80,6 +80,13 @@ export function surroundedAlong(x: Tensor, dim: number, low: number, high: numbe
   return surrounded(x, withSize(zeros, dim, low), withSize(zeros, dim, high), fill);
 }
 
+/** A number alone, or a list, as a list of its own. */
+export function listOf(op: string, name: string, value: number | readonly number[]): number[] {
+  if (typeof value === "number") return [value];
+  if (Array.isArray(value)) return [...value];
+  throw new TypeError(`${op}: ${name} must be a number or a list of numbers, got ${printed(value)}.`);
+}
+
 /** Whole numbers ≥ `least`: one for all of `count` dims (alone or as a list of one), or one each. */
 export function checkSizes(op: string, name: string, value: Size, count: number, least: number): number[] {
   if (typeof value === "number") return new Array<number>(count).fill(checkWhole(op, name, value, least));

@@ -192,6 +192,8 @@ interface ElementwiseOptions {
 export function elementwise(name: string, options: ElementwiseOptions): (...operands: Operand[]) => Tensor {
   const definition: ElementwiseDefinition = { cost: 1, ...options, kind: "elementwise", name };
   return (...operands) => {
+    // What was left out must not go unnoticed.
+    operands.length = Math.max(operands.length, options.wgsl.length - 1);
     let promoted = promoteOperands(name, operands);
     if (promoted === "f16" && options.wide === true && isAutocasting()) promoted = "f32";
     const { operand, result } = options.dtype(name, promoted);

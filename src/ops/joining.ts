@@ -12,6 +12,7 @@ import {
   dropDims,
   filled,
   insertDim,
+  listOf,
   range,
   surroundedAlong,
   withSize,
@@ -192,7 +193,7 @@ function repeatAs(op: string, x: Tensor, reps: readonly number[]): Tensor {
 
 /** As `repeat`; fewer reps than dims count for the last dims. */
 export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
-  const list = typeof reps === "number" ? [reps] : reps;
+  const list = listOf("tile", "the repetitions", reps);
   const missing = Math.max(0, expectTensor("tile", x).ndim - list.length);
   return repeatAs("tile", x, [...new Array<number>(missing).fill(1), ...list]);
 }

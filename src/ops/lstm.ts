@@ -121,7 +121,7 @@ export function lstm(
 ): [Tensor, [Tensor, Tensor]] {
   const op = "lstm";
   const { reverse } = filled(op, options, { reverse: false });
-  const weightHr = weights.weightHr ?? null;
+  const weightHr = weights?.weightHr ?? null;
   const { hidden, output, weightIh, weightHh, biasIh, biasHh } = checkRecurrence(
     op,
     x,

@@ -2,7 +2,7 @@
 
 import { Tensor } from "../graph/tensor.ts";
 import { checkShape, formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
-import { dimOf, dropDims, filled, insertDim, range, withSize } from "./arguments.ts";
+import { dimOf, dropDims, filled, insertDim, listOf, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkOptions, checkWhole, expectTensor, same } from "./define.ts";
 import { pickRows } from "./gathering.ts";
@@ -77,7 +77,7 @@ export function movedim(
 ): Tensor {
   expectTensor("movedim", x);
   const list = (dims: number | readonly number[]): number[] => {
-    const result = (typeof dims === "number" ? [dims] : [...dims]).map((d) => normalizeDim("movedim", d, x.ndim));
+    const result = listOf("movedim", "dims", dims).map((d) => normalizeDim("movedim", d, x.ndim));
     if (new Set(result).size === result.length) return result;
     throw new RangeError(`movedim: each dim may be named once, got [${result.join(", ")}].`);
   };
@@ -121,7 +121,7 @@ export function roll(
 ): Tensor {
   checkOptions("roll", options, ["dims"]);
   expectTensor("roll", x);
-  const amounts = typeof shifts === "number" ? [shifts] : [...shifts];
+  const amounts = listOf("roll", "shifts", shifts);
   for (const shift of amounts) {
     if (!Number.isInteger(shift)) throw new RangeError(`roll: shifts must be whole numbers, got ${String(shift)}.`);
   }

@@ -5,7 +5,7 @@ import { type Shape, shapeError, sizeOf } from "../shape.ts";
 import { alongDim, checkFloat, filled, optionalTensor, surroundedAlong } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
-import { checkWhole, same } from "./define.ts";
+import { checkWhole, expectTensor, same } from "./define.ts";
 import { rsqrt, square } from "./exponential.ts";
 import { pow } from "./power.ts";
 import { centered, divideByCount, meanOver } from "./reduction-ops.ts";
@@ -165,7 +165,7 @@ export function batchNorm(
     eps: 1e-5,
   });
   // PyTorch takes an empty vector too.
-  if (x.ndim === 1 && x.numel === 0) return same(x);
+  if (expectTensor(op, x).ndim === 1 && x.numel === 0) return same(x);
   const channels = channelsOf(op, x, 2);
   const running = runningOf(op, runningMean, runningVar, channels);
   const perChannel = alongDim(x.ndim, 1, channels);

@@ -5,7 +5,7 @@ import { checkShape, shapeError } from "../shape.ts";
 import { alongDim, checkImage, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
-import { cast, checkOptions, constant } from "./define.ts";
+import { cast, checkOptions, constant, expectTensor } from "./define.ts";
 import { floorDivide } from "./division.ts";
 import { firstMaxOver } from "./extremes.ts";
 import { iota } from "./iota.ts";
@@ -142,7 +142,7 @@ function avgPool(
   options: AvgPoolOptions,
   divisor: number | null,
 ): Tensor {
-  const input = asFloat(x);
+  const input = asFloat(expectTensor(op, x));
   const dims = windowsOf(op, spatial, input, kernelSize, options);
   const { taps, tapDims } = taken(input, dims, 0);
   const total = reshape(sumOver(taps, tapDims), outputShape(input, dims));

@@ -46,7 +46,8 @@ export function checkRecurrence(
   projected: boolean,
 ): Recurrence {
   checkRank(op, checkFloat(op, x), [rank], form);
-  checkOptions(op, weights, ["weightIh", "weightHh", "biasIh", "biasHh", "weightHr"]);
+  // Required, unlike options.
+  checkOptions(op, weights ?? null, ["weightIh", "weightHh", "biasIh", "biasHh", "weightHr"]);
   const { weightIh, weightHh } = weights;
   checkRank(op, weightIh, [2], `[${gates}·H, I]`, "weightIh");
   checkRank(op, weightHh, [2], `[${gates}·H, ${projected ? "P" : "H"}]`, "weightHh");

@@ -70,7 +70,9 @@ export class Adam extends Optimizer<AdamOptions, Slot> {
 /** Adam with decoupled weight decay: p ← (1 - lr · weightDecay) p before each of Adam's moves (Loshchilov and Hutter 2019). */
 export class AdamW extends Adam {
   constructor(params: ParamsInput<AdamOptions>, options: Partial<AdamOptions> = {}) {
-    super(params, { ...options, weightDecay: options.weightDecay ?? 0.01 });
+    // Anything but options goes on as it is: to be refused.
+    const isOptions = typeof options === "object" && options !== null && !Array.isArray(options);
+    super(params, isOptions ? { ...options, weightDecay: options.weightDecay ?? 0.01 } : options);
   }
 
   protected override get decoupled(): boolean {

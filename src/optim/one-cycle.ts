@@ -80,6 +80,8 @@ export class OneCycleLR extends LRScheduler {
       lastEpoch: -1,
     });
     super(optimizer, all);
+    const groups: readonly CycledGroup[] = optimizer.paramGroups;
+    const peaks = perGroup("maxLr", maxLr, groups.length);
     const { pctStart, cycleMomentum, divFactor, finalDivFactor } = all;
     const totalSteps = all.totalSteps ?? all.epochs * all.stepsPerEpoch;
     if (Number.isNaN(totalSteps)) {
@@ -94,8 +96,6 @@ export class OneCycleLR extends LRScheduler {
     this.cycleMomentum = cycleMomentum;
     this.#pctStart = pctStart;
     this.#threePhase = all.threePhase;
-    const groups: readonly CycledGroup[] = optimizer.paramGroups;
-    const peaks = perGroup("maxLr", maxLr, groups.length);
     if (cycleMomentum && !("momentum" in optimizer.defaults || "betas" in optimizer.defaults)) {
       throw new WgradError(
         "OneCycleLR: the optimizer has neither momentum nor betas to cycle. Pass { cycleMomentum: false }.",
@@ -189,7 +189,8 @@ function phases(totalSteps: number, pctStart: number, threePhase: boolean): Phas
 
 function perGroup(name: string, value: number | readonly number[], count: number): readonly number[] {
   const list = typeof value === "number" ? new Array<number>(count).fill(value) : value;
-  demand("OneCycleLR", name, list, list.length === count, `a number or one for each of the ${count} groups`);
+  const right = Array.isArray(list) && list.length === count;
+  demand("OneCycleLR", name, list, right, `a number or one for each of the ${count} groups`);
   for (const one of list) checkFinite("OneCycleLR", name, one);
   return list;
 }

@@ -1,6 +1,6 @@
 // ReduceLROnPlateau: lowers the learning rate when a metric stops improving.
 
-import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkChoice, checkFinite, checkWhole, demand, listOf, withDefaults } from "../check.ts";
 import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
 export interface PlateauOptions {
@@ -60,7 +60,7 @@ export class ReduceLROnPlateau extends Schedule {
     this.threshold = checkFinite(name, "threshold", all.threshold);
     this.thresholdMode = checkChoice(name, "thresholdMode", all.thresholdMode, ["rel", "abs"]);
     this.cooldown = checkWhole(name, "cooldown", all.cooldown, 0);
-    this.minLrs = typeof minLr === "number" ? new Array<number>(length).fill(minLr) : [...minLr];
+    this.minLrs = typeof minLr === "number" ? new Array<number>(length).fill(minLr) : listOf(name, "minLr", minLr);
     demand(name, "minLr", minLr, this.minLrs.length === length, `a number or one for each of the ${length} groups`);
     this.eps = all.eps;
     this.best = this.#worst;

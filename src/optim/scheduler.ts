@@ -42,45 +42,44 @@ function isData(value: unknown): boolean {
   return Array.isArray(value) ? value.every(isData) : ["number", "string", "boolean"].includes(typeof value);
 }
 
-const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
-const isPositive = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 1;
-const isEpoch = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= -1;
-const oneOf =
-  (...choices: string[]) =>
-  (value: unknown): boolean =>
-    choices.includes(value as string);
-
-/** What a state may hold, where a value of the field's kind alone won't do. */
-const RULES: Readonly<Record<string, (value: unknown) => boolean>> = {
-  lastEpoch: isEpoch,
-  TCur: isEpoch,
-  stepCount: isCount,
-  patience: isCount,
-  cooldown: isCount,
-  numBadEpochs: isCount,
-  cooldownCounter: isCount,
-  stepSize: isPositive,
-  totalIters: isPositive,
-  totalSteps: isPositive,
-  TMax: isPositive,
-  T0: isPositive,
-  Ti: isPositive,
-  TMult: isPositive,
-  annealStrategy: oneOf("cos", "linear"),
-  mode: oneOf("min", "max"),
-  thresholdMode: oneOf("rel", "abs"),
-  milestones: (value) => Array.isArray(value) && value.every((n, i) => isCount(n) && n >= (value[i - 1] ?? 0)),
-  // The first metric is better than infinity.
-  best: (value) => typeof value === "number" && !Number.isNaN(value),
+/** The least that a number of a state may be; from 0 on whole numbers are meant. */
+const LEAST: Readonly<Record<string, number>> = {
+  lastEpoch: -1,
+  TCur: -1,
+  stepCount: 0,
+  patience: 0,
+  cooldown: 0,
+  numBadEpochs: 0,
+  cooldownCounter: 0,
+  stepSize: 1,
+  totalIters: 1,
+  totalSteps: 1,
+  TMax: 1,
+  T0: 1,
+  Ti: 1,
+  TMult: 1,
 };
 
-/** Whether a field may be given this value, `present` being the one that it has. Lists have a number per group. */
+const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
+  annealStrategy: ["cos", "linear"],
+  mode: ["min", "max"],
+  thresholdMode: ["rel", "abs"],
+};
+
+/** Whether a field may be given this value, `present` being the one that it has. Lists have a number per group, but for milestones. */
 function fits(field: string, present: unknown, value: unknown): boolean {
-  const rule = RULES[field];
-  if (rule !== undefined) return rule(value);
-  if (!Array.isArray(present))
-    return typeof present === "number" ? Number.isFinite(value) : typeof value === typeof present;
-  return Array.isArray(value) && value.every(Number.isFinite) && value.length === present.length;
+  const choices = CHOICES[field];
+  if (choices !== undefined) return choices.includes(value);
+  if (Array.isArray(present)) {
+    if (!Array.isArray(value)) return false;
+    if (field !== "milestones") return value.every(Number.isFinite) && value.length === present.length;
+    return value.every((n, i) => Number.isInteger(n) && n >= (value[i - 1] ?? 0));
+  }
+  if (typeof present !== "number") return typeof value === typeof present;
+  const least = LEAST[field] ?? Number.NEGATIVE_INFINITY;
+  // Any metric is better than the infinite one that a schedule begins with.
+  const right = least >= 0 ? Number.isInteger(value) : field === "best" || Number.isFinite(value);
+  return right && typeof value === "number" && value >= least;
 }
 
 /** The rate that a schedule has set last in a group: another one comes from the optimizer's state, or from the user. */

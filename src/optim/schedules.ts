@@ -1,6 +1,6 @@
 // Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
 
-import { checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkFinite, checkList, checkWhole, demand, withDefaults } from "../check.ts";
 import { checkEpoch, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
 
 /** lr × gamma (default 0.1) every `stepSize` epochs. */
@@ -38,6 +38,7 @@ export class MultiStepLR extends LRScheduler {
   ) {
     const all = withDefaults("MultiStepLR", options, { gamma: 0.1, lastEpoch: -1 });
     super(optimizer, all);
+    checkList("MultiStepLR", "milestones", milestones);
     for (const epoch of milestones) checkWhole("MultiStepLR", "every milestone", epoch, 0);
     this.milestones = [...milestones].sort((a, b) => a - b);
     this.gamma = checkFinite("MultiStepLR", "gamma", all.gamma);
@@ -211,13 +212,14 @@ export class LambdaLR extends LRScheduler {
     options: SchedulerOptions = {},
   ) {
     super(optimizer, withDefaults("LambdaLR", options, { lastEpoch: -1 }));
-    const lambdas = typeof lrLambda === "function" ? optimizer.paramGroups.map(() => lrLambda) : [...lrLambda];
-    if (lambdas.length !== optimizer.paramGroups.length || lambdas.some((lambda) => typeof lambda !== "function")) {
-      throw new RangeError(
-        `LambdaLR: needs a function, or one for each of the ${optimizer.paramGroups.length} groups, got ${lambdas.length}.`,
-      );
-    }
-    this.#lambdas = lambdas;
+    const { paramGroups } = optimizer;
+    const lambdas = typeof lrLambda === "function" ? paramGroups.map(() => lrLambda) : lrLambda;
+    const right =
+      Array.isArray(lambdas) &&
+      lambdas.length === paramGroups.length &&
+      lambdas.every((lambda) => typeof lambda === "function");
+    demand("LambdaLR", "lrLambda", lambdas, right, `a function, or one for each of the ${paramGroups.length} groups`);
+    this.#lambdas = [...lambdas];
     this.start();
   }
 

@@ -1,6 +1,6 @@
 // SequentialLR: one schedule after another.
 
-import { checkOptions, checkWhole } from "../check.ts";
+import { checkList, checkOptions, checkWhole } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import { type LRScheduler, type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
@@ -17,6 +17,8 @@ export class SequentialLR extends Schedule {
   ) {
     checkOptions("SequentialLR", options, []);
     super(optimizer);
+    checkList("SequentialLR", "schedulers", schedulers);
+    checkList("SequentialLR", "milestones", milestones);
     if (schedulers.length === 0 || milestones.length !== schedulers.length - 1) {
       throw new RangeError(
         `SequentialLR: needs one milestone less than schedules, got ${schedulers.length} schedules and ${milestones.length} milestones.`,
@@ -26,7 +28,7 @@ export class SequentialLR extends Schedule {
       checkWhole("SequentialLR", "every milestone", epoch, (milestones[i - 1] ?? 0) + 1);
     });
     for (const scheduler of schedulers) {
-      if (scheduler.optimizer !== optimizer) {
+      if (scheduler?.optimizer !== optimizer) {
         throw new WgradError("SequentialLR: all schedules must be of the same optimizer as SequentialLR itself.");
       }
     }

@@ -61,11 +61,7 @@ export function checkState(
   if (!isObject(state) || !Array.isArray(param_groups)) {
     throw new TypeError(`${what}: takes what stateDict() returns, { state, param_groups }, got ${printed(stateDict)}.`);
   }
-  if (param_groups.length !== groups.length) {
-    throw new WgradError(
-      `${what}: the groups differ: the state dict has ${param_groups.length}, the optimizer ${groups.length}. Make it with the same groups.`,
-    );
-  }
+  if (param_groups.length !== groups.length) throw differ(what, `${groups.length} groups`, param_groups.length);
   const options = groups.map((group, i) => checkGroup(what, group, param_groups[i]));
   const numbers = param_groups.flatMap(({ params }) => params as number[]);
   if (new Set(numbers).size !== numbers.length) throw wrong(what, "a parameter's number", "in one group only", numbers);
@@ -73,16 +69,16 @@ export function checkState(
     .flatMap(({ params }) => params)
     .map((parameter, i) => checkEntry(what, parameter, i, state[numbers[i] as number], fresh));
   if (skipped === undefined) return { options, parameters, skipped: null, before: parameters.map(() => []) };
-  const { steps, before } = isObject(skipped) ? skipped : { steps: null, before: null };
+  const { steps, before } = (isObject(skipped) ? skipped : {}) as Partial<typeof skipped>;
   const isCount = steps instanceof Tensor ? steps.ndim === 0 : isWhole(steps);
-  if (!isCount) throw wrong(what, '"skipped.steps"', "a whole number", steps);
+  if (!isCount) throw wrong(what, "skipped.steps", "a whole number", steps);
   if (!Array.isArray(before) || before.length !== parameters.length || !before.every(Array.isArray))
-    throw wrong(what, '"skipped.before"', `a list for each of the ${parameters.length} parameters`, before);
+    throw wrong(what, "skipped.before", "a list for each parameter", before);
   return {
     options,
     parameters,
     skipped: steps instanceof Tensor ? noGrad(() => steps.detach()) : (steps as number),
-    before: before.map((list) => list.map((counters) => checkCounters(what, '"skipped.before"', counters, fresh))),
+    before: before.map((list) => list.map((counters) => checkCounters(what, "skipped.before", counters, fresh))),
   };
 }
 
@@ -98,17 +94,19 @@ function wrong(what: string, name: string, rule: string, value: unknown): WgradE
   return new WgradError(`${what}: ${name} must be ${rule}, got ${printed(value)}. Nothing was loaded.`);
 }
 
+function differ(what: string, own: string, saved: number): WgradError {
+  return new WgradError(
+    `${what}: the groups differ: ${own} here, ${saved} in the state dict. Make the optimizer with the same groups.`,
+  );
+}
+
 /** The camelCase options that `saved` holds for `group`: values of the kinds that the group has. */
 function checkGroup(what: string, group: Group, saved: unknown): Record<string, unknown> {
   const numbers = isObject(saved) ? saved.params : undefined;
-  if (!isObject(saved) || !Array.isArray(numbers) || numbers.length !== group.params.length) {
-    throw new WgradError(
-      `${what}: the groups differ: one of ${group.params.length} parameters has ${
-        Array.isArray(numbers) ? numbers.length : "no group"
-      } in the state dict. Make the optimizer with the same groups.`,
-    );
-  }
-  for (const number of numbers) if (!isWhole(number)) throw wrong(what, '"params"', "a list of whole numbers", numbers);
+  if (!isObject(saved) || !Array.isArray(numbers)) throw wrong(what, "a group", "an object with params", saved);
+  const { length } = group.params;
+  if (numbers.length !== length) throw differ(what, `a group of ${length} parameters`, numbers.length);
+  if (!numbers.every(isWhole)) throw wrong(what, '"params"', "a list of whole numbers", numbers);
   const known: Record<string, unknown> = { ...Object.fromEntries(SCHEDULED.map((key) => [key, 0])), ...group };
   const options: Record<string, unknown> = {};
   for (const [key, present] of Object.entries(known)) {
@@ -116,18 +114,16 @@ function checkGroup(what: string, group: Group, saved: unknown): Record<string, 
     const value = Object.hasOwn(saved, name) ? saved[name] : undefined;
     // PyTorch writes None for a choice that is left to it.
     if (key === "params" || value === undefined || (value === null && typeof present === "string")) continue;
-    const kind = kindOf(present);
-    if (kindOf(value) !== kind) throw wrong(what, name, kind, value);
+    if (!isAlike(value, present)) throw wrong(what, name, `a value like ${printed(present)}`, value);
     options[key] = copy(value);
   }
   return options;
 }
 
-/** What an option's value is, as errors say it. */
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return `a list of ${value.map(kindOf).join(" and ")}`;
-  if (typeof value === "number") return Number.isNaN(value) ? "NaN" : "a number";
-  return value === null ? "null" : `a ${typeof value}`;
+/** Whether two values are of one kind: numbers (NaN is none), words, truth values, or lists of as many of them. */
+function isAlike(value: unknown, present: unknown): boolean {
+  if (!Array.isArray(present)) return typeof value === typeof present && !Number.isNaN(value);
+  return Array.isArray(value) && value.length === present.length && value.every((v, i) => isAlike(v, present[i]));
 }
 
 /** What schedulers keep in a group, beyond the optimizer's own options. */

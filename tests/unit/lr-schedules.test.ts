@@ -334,7 +334,7 @@ errors("arguments", () => {
   throwsRange(() => new LinearLR(sgd(), { startFactor: 0 }), /LinearLR: startFactor must be within \(0, 1\], got 0/);
   throwsRange(
     () => new LambdaLR(sgd(), [() => 1]),
-    /LambdaLR: needs a function, or one for each of the 2 groups, got 1/,
+    /LambdaLR: lrLambda must be a function, or one for each of the 2 groups, got \[a function\]/,
   );
   throwsRange(() => new OneCycleLR(sgd(), 1), /OneCycleLR: needs totalSteps/);
   throwsRange(

@@ -255,7 +255,7 @@ errors("no forward, buffers' names, cycles", () => {
 });
 
 errors("containers take modules only", () => {
-  assert.throws(() => new nn.Sequential(((x: Tensor) => x) as never), /every layer must be a Module, got function/);
+  assert.throws(() => new nn.Sequential(((x: Tensor) => x) as never), /every layer must be a Module, got a function/);
   assert.throws(() => new nn.Sequential({ append: new nn.ReLU() }), /the name "append" is taken/);
 });
 

@@ -230,9 +230,9 @@ errors("state dicts: what is wrong is said", () => {
   expectError(
     loads({ lr: "x" }),
     WgradError,
-    /^Adam\.loadStateDict: lr must be a number, got "x"\. Nothing was loaded\.$/,
+    /^Adam\.loadStateDict: lr must be a value like 0\.001, got "x"\. Nothing was loaded\.$/,
   );
-  expectError(loads({ betas: [0.9] }), WgradError, /betas must be a list of a number and a number, got \[0\.9\]/);
+  expectError(loads({ betas: [0.9] }), WgradError, /betas must be a value like \[0\.9, 0\.999\], got \[0\.9\]/);
   expectError(loads({ betas: [0.9, 1] }), RangeError, /betas must be within \[0, 1\), got 1/);
   expectError(loads({ lr: -1 }), RangeError, /lr must be a number ≥ 0, got -1/);
   expectError(
