@@ -4,18 +4,32 @@ import { decode } from "../../src/dtype.ts";
 import { currentTraits, dataBytes, makeJob, start } from "../../src/engine.ts";
 import { capture } from "../../src/graph/program.ts";
 import { Storage } from "../../src/graph/storage.ts";
-import { planOf } from "../../src/plan-cache.ts";
+import { planOf, useRematerialization } from "../../src/plan-cache.ts";
+import { rematerialize } from "../../src/schedule/rematerialize.ts";
+import type { DeviceTraits } from "../../src/shaders/kernel.ts";
 import { sizeOf } from "../../src/shape.ts";
 import { init, type Tensor } from "../../src/tensor.ts";
 
 /** The tensors' values, computed for a device of class "gpu"; the tensors themselves stay as they are. */
-export async function dataAsGpu(...tensors: Tensor[]): Promise<ArrayLike<number>[]> {
+export function dataAsGpu(...tensors: Tensor[]): Promise<ArrayLike<number>[]> {
+  return dataPlanned(tensors, { kind: "gpu" });
+}
+
+/** The tensors' values, by the plan for a device of those traits with a workspace of at most `memory` bytes; the tensors themselves stay as they are. */
+export async function dataPlanned(
+  tensors: readonly Tensor[],
+  traits: Partial<DeviceTraits>,
+  memory: number = Number.POSITIVE_INFINITY,
+): Promise<ArrayLike<number>[]> {
   await init();
   const captured = capture(tensors.map(({ node }) => ({ node, slot: null })));
+  // As `init` does where it is told a limit.
+  useRematerialization(rematerialize);
   const plan = planOf(
     captured,
     captured.constants.map(() => false),
-    { ...currentTraits(), kind: "gpu" },
+    { ...currentTraits(), ...traits },
+    memory,
   );
   const bytes = await new Promise<ArrayBuffer[]>((resolve, reject) => {
     const outputs = tensors.map(({ node }) => new Storage(dataBytes(node), null));

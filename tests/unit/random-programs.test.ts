@@ -2,8 +2,10 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { OutOfMemoryError } from "../../src/errors.ts";
 import { planStep } from "../support/plan-step.ts";
-import { randomProgram } from "../support/random-program.ts";
+import { randomGraph } from "../support/random-graph.ts";
+import { Dice, randomProgram } from "../support/random-program.ts";
 
 for (const [length, count] of [
   [30, 90],
@@ -25,5 +27,33 @@ for (const [length, count] of [
     }
   });
 }
+
+test("250 random graphs of all ops, with first and second gradients", () => {
+  for (let seed = 1; seed <= 250; seed++) {
+    const targets = randomGraph(new Dice(seed), 1 + (seed % 5));
+    for (const bindings of [8, 10, 16]) {
+      const kind = (seed + bindings / 2) % 2 === 0 ? "gpu" : "software";
+      const plan = planStep(() => targets, { bindings, kind, subgroupSize: seed % 3 === 0 ? 0 : 8 });
+      assert.ok(plan.fused, `graph ${seed} is not fused for ${bindings} buffers`);
+      for (const { kernel, bindings: bound } of plan.steps)
+        assert.ok(bound.length <= bindings, `graph ${seed}: "${kernel.name}" binds ${bound.length} of ${bindings}`);
+    }
+  }
+});
+
+test("random graphs have plans for less memory, or none because of the memory", () => {
+  let frugal = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const targets = randomGraph(new Dice(seed), 1 + (seed % 5));
+    const { workspace } = planStep(() => targets);
+    try {
+      assert.ok(planStep(() => targets, {}, 0.7 * workspace).workspace <= 0.7 * workspace);
+      frugal++;
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
+  }
+  assert.ok(frugal > 10);
+});
 
 test.run();
