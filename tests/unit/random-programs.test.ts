@@ -3,7 +3,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { OutOfMemoryError } from "../../src/errors.ts";
-import { planStep } from "../support/plan-step.ts";
+import { variablesOf } from "../../src/graph/index-expression.ts";
+import { buildProgram, walkInline } from "../../src/graph/program.ts";
+import { sameIndices } from "../../src/schedule/alignment.ts";
+import { fuse } from "../../src/schedule/fusion.ts";
+import type { Home } from "../../src/schedule/group.ts";
+import { captureStep, planStep } from "../support/plan-step.ts";
 import { randomGraph } from "../support/random-graph.ts";
 import { Dice, randomProgram } from "../support/random-program.ts";
 
@@ -39,6 +44,40 @@ test("250 random graphs of all ops, with first and second gradients", () => {
         assert.ok(bound.length <= bindings, `graph ${seed}: "${kernel.name}" binds ${bound.length} of ${bindings}`);
     }
   }
+});
+
+test("a kernel reads its own reductions at the element at hand, with the variables that it has", () => {
+  let reads = 0;
+  for (let seed = 1; seed <= 100; seed++) {
+    const captured = captureStep(() => randomGraph(new Dice(seed), 1 + (seed % 5)));
+    const program = buildProgram(
+      captured,
+      captured.constants.map(() => false),
+      true,
+    );
+    const { groups, homes, stored } = fuse(program, { bindings: 8, strict: false, fuse: true });
+    for (const group of groups.filter(({ kind }) => kind !== "kernel")) {
+      const own = new Map(group.reductions.map((reduction) => [reduction.value, reduction]));
+      const results = group.stored.map((value) => ({ value, home: homes.get(value) as Home }));
+      for (const { home } of results)
+        for (const name of variablesOf(home.coordinates))
+          assert.ok(name.startsWith("o") || home.domain === "full", `graph ${seed}: ${name} in ${home.domain}`);
+      const bodies = group.reductions.map(({ body, coordinates }) => ({ value: body, coordinates }));
+      const places = results.map(({ value, home }) => ({ value, coordinates: home.coordinates }));
+      walkInline([...bodies, ...places], ({ value, coordinates }) => {
+        const result = own.get(value)?.result;
+        if (result !== undefined) {
+          reads++;
+          assert.ok(sameIndices(coordinates, result), `graph ${seed}: a ${value.definition.name} is read elsewhere`);
+        }
+        const known = result !== undefined || value.leaf !== null || value.definition.kind === "pack";
+        if (known || (stored.has(value) && !group.stored.includes(value))) return false;
+        assert.is.not(value.definition.kind, "reduce", `graph ${seed}: ${value.definition.name} is computed nowhere`);
+        return true;
+      });
+    }
+  }
+  assert.ok(reads > 100);
 });
 
 test("random graphs have plans for less memory, or none because of the memory", () => {
