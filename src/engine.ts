@@ -1,7 +1,7 @@
 // The engine: opens the device, records what is asked for as jobs, and runs these there.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, internal, must, WgradError } from "./errors.ts";
+import { DeviceLostError, internal, must, OutOfMemoryError, StaleTensorError, WgradError } from "./errors.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
@@ -28,7 +28,7 @@ import type { DeviceMemory } from "./runtime/memory.ts";
 import type { Plan } from "./schedule/plan.ts";
 import type { DeviceTraits } from "./shaders/kernel.ts";
 import type { ScheduleBook } from "./shaders/schedules.ts";
-import { type Shape, sizeOf } from "./shape.ts";
+import { formatShape, type Shape, sizeOf } from "./shape.ts";
 
 /** A run that has been recorded: everything is fixed but the device that executes it. */
 export interface Job {
@@ -317,13 +317,17 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
         ? job.plan
         : findPlan(on, captured, () => room?.(on, job) ?? Number.POSITIVE_INFINITY);
     job.plan = plan;
-    for (const node of job.realized) node.forget();
     const targets = new Set(advances.map(({ before }) => before));
     const shared = new Map<Storage, Range>();
     const leaves = storages.map((storage, i): Range => {
-      const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
-      return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
+      try {
+        const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
+        return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
+      } catch (error) {
+        throw explainShortage(error, captured, i);
+      }
     });
+    for (const node of job.realized) node.forget();
     const outputs = job.outputs.map((storage, i): DeviceMemory | null => {
       if (storage === null) return null;
       const memory = on.allocate(plan.outputs[i] as number);
@@ -362,6 +366,20 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     job.fail(error);
     return error;
   }
+}
+
+/** What to say where memory is too short for leaf `i` of a run: an old value has left the device, and this is why it can't come back. */
+function explainShortage(error: unknown, { buffers, nodes }: Capture, i: number): unknown {
+  const { storage, node } = buffers[i] as Capture["buffers"][number];
+  if (!(error instanceof OutOfMemoryError) || node === null || storage.cell === null) return error;
+  if (storage === storage.cell.storage) return error;
+  const name = node.leaf?.label ? `"${node.leaf.label}" of shape` : "a tensor of shape";
+  const line = nodes.find(({ source, inputs }) => source !== null && inputs.includes(node))?.source;
+  return new StaleTensorError(
+    `the old value of ${name} ${formatShape(node.shape)} was overwritten by a step or an assignment, and memoryLimit leaves no room for it: ${error.message} ` +
+      `${line ? `It is read by what was recorded at ${line}. ` : ""}Read that before the step, or set a higher memoryLimit.`,
+    { shapes: [node.shape] },
+  );
 }
 
 /** The bytes that a job overwrites of each value. */

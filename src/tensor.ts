@@ -7,7 +7,7 @@ import { isFloat } from "./dtype.ts";
 import { limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
-import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
+import { collectTensors, recordLines, Tensor, withGrad } from "./graph/tensor.ts";
 import { install } from "./install.ts";
 import { tensorsIn } from "./nested.ts";
 import { checkOptions, printed } from "./ops/define.ts";
@@ -15,6 +15,7 @@ import { useRematerialization } from "./plan-cache.ts";
 import { workspaceFor } from "./room.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
+import { sourceLine } from "./source-line.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
 export { Arena, stateTensor } from "./arena.ts";
@@ -79,6 +80,7 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   if (memoryLimit !== undefined) {
     useRematerialization(rematerialize);
     limitRoom(workspaceFor);
+    recordLines(sourceLine);
   }
   const count = Object.keys(wishes).length;
   if (count === 0) return openDevice();

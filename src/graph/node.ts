@@ -320,6 +320,8 @@ export class Node {
 
   /** The cell whose present value the node was made for: a compiled step reads what is there then. */
   cell: Cell | null = null;
+  /** The line of the user's program that recorded the node, where lines are asked for. */
+  source: string | null = null;
   /** Whether the value has been computed for something already. */
   seen = false;
   /** Whether another node has been recorded that reads this one. */

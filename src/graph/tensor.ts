@@ -30,6 +30,8 @@ export class Tensor {
   #disposed = false;
   /** Whether the handle counts among those who may ask for the value. */
   #held: boolean;
+  /** What errors call it: a parameter's path in its module. */
+  label: string | null = null;
   /** Where the tensor's state lives, once it has state of its own. */
   slot: Slot | null;
   #gradient: Tensor | null = null;
@@ -288,6 +290,13 @@ function noteInputs(inputs: readonly Tensor[]): void {
   for (const x of inputs) if (x.slot !== null || x.node.id <= trace.start) trace.inputs.add(x);
 }
 
+let locate: (() => string | null) | null = null;
+
+/** Lets nodes note the line that records them: only where an error may have to name it. */
+export function recordLines(how: () => string | null): void {
+  locate = how;
+}
+
 /** Records one op. Shapes and dtypes have been checked by the caller. */
 export function record(
   definition: Definition,
@@ -308,6 +317,7 @@ export function record(
   if (!gradEnabled || definition.derivative === null) requiresGrad = false;
   const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad, internal);
   node.segment = segment;
+  if (locate !== null && !internal) node.source = locate();
   if (!internal && sizeOf(shape) <= SMALL && currentTrace() === null) noteRecent(node);
   return new Tensor(node);
 }

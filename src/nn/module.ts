@@ -99,7 +99,9 @@ export class Module {
 
   /** All parameters with their dotted names; a shared one is listed once, under its first name. */
   namedParameters(): [string, Tensor][] {
-    return unique(collect(this.namedModules(), (module) => module.#ownParameters()));
+    const named = unique(collect(this.namedModules(), (module) => module.#ownParameters()));
+    for (const [name, tensor] of named) tensor.label = name;
+    return named;
   }
 
   /** All parameters, each once: what an optimizer takes. */

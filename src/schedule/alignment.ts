@@ -22,7 +22,10 @@ export class Alignment {
     this.#reductions = reductions;
   }
 
-  /** Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. */
+  /**
+   * Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. This decides in the group's variables
+   * what a kernel may compute; the writer relies on it (`Writer.defineResult`) and does not compare coordinates again.
+   */
   isAligned(value: Value, coordinates: readonly Index[], group: Group, side = false): boolean {
     let aligned = true;
     walkInline([{ value, coordinates }], ({ value: v, coordinates: at }) => {
@@ -42,7 +45,7 @@ export class Alignment {
     return aligned;
   }
 
-  /** Coordinates of `value` in the group's variables where it reads the group's results with dims in another order. */
+  /** Coordinates of `value` in the variables of the group's rows where it reads the group's results with dims in another order. */
   permutedCoordinates(value: Value, group: Group): Index[] | null {
     const own = value.shape.map((n, i) => variable(`x${i}`, n));
     const found = new Map<string, Index>();

@@ -2,29 +2,33 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { init } from "../../src/index.ts";
+import { init, type Tensor } from "../../src/index.ts";
 import { dataAsGpu } from "../support/as-gpu.ts";
-import { randomProgram } from "../support/random-program.ts";
+import { randomGraph } from "../support/random-graph.ts";
+import { Dice, randomProgram } from "../support/random-program.ts";
 import { interpret } from "../support/reference.ts";
 
 await init();
 
-for (let seed = 1; seed <= 24; seed++) {
-  test(`random program ${seed}`, async () => {
-    const targets = randomProgram(seed, 24);
-    const expected = interpret(targets);
-    // Every third as a GPU would compute it.
-    const got = seed % 3 === 1 ? await dataAsGpu(...targets) : await Promise.all(targets.map((x) => x.data()));
-    got.forEach((values, i) => {
-      const wanted = expected[i] as Float64Array;
-      assert.is(values.length, wanted.length);
-      const scale = wanted.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-2);
-      wanted.forEach((x, j) => {
-        const error = Math.abs((values[j] as number) - x) / scale;
-        assert.ok(error < 1e-3, `target ${i}, element ${j}: ${values[j]}, expected ${x}`);
-      });
+/** What is computed for `targets`, every third time as a GPU would compute it. */
+async function checkTargets(seed: number, targets: readonly Tensor[]): Promise<void> {
+  const expected = interpret(targets);
+  const got = seed % 3 === 1 ? await dataAsGpu(...targets) : await Promise.all(targets.map((x) => x.data()));
+  got.forEach((values, i) => {
+    const wanted = expected[i] as Float64Array;
+    assert.is(values.length, wanted.length);
+    const scale = wanted.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-2);
+    wanted.forEach((x, j) => {
+      const error = Math.abs((values[j] as number) - x) / scale;
+      assert.ok(error < 1e-3, `target ${i}, element ${j}: ${values[j]}, expected ${x}`);
     });
   });
 }
+
+for (let seed = 1; seed <= 24; seed++)
+  test(`random program ${seed}`, () => checkTargets(seed, randomProgram(seed, 24)));
+
+for (let seed = 1; seed <= 30; seed++)
+  test(`random graph ${seed} of all ops`, () => checkTargets(seed, randomGraph(new Dice(seed), 1 + (seed % 4))));
 
 test.run();

@@ -1,7 +1,7 @@
 // Plans of training steps without a device, for the limits that a test names.
 
 import { lastNode } from "../../src/graph/node.ts";
-import { capture } from "../../src/graph/program.ts";
+import { type Capture, capture } from "../../src/graph/program.ts";
 import { newTrace, withTrace } from "../../src/graph/trace.ts";
 import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
 import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
@@ -10,18 +10,23 @@ import type { Plan } from "../../src/schedule/plan.ts";
 import { rematerialize } from "../../src/schedule/rematerialize.ts";
 import { type DeviceTraits, GUARANTEED } from "../../src/shaders/kernel.ts";
 
+/** The graph that `step` records. */
+export function captureStep(step: () => Tensor | Tensor[]): Capture {
+  const trace = newTrace(lastNode());
+  const results = [withTrace(trace, step)].flat();
+  takeLosses();
+  const { requests, assigned } = gatherRequests(results.map((t) => t.node));
+  for (const tensor of assigned) unmarkAssigned(tensor);
+  return capture(requests);
+}
+
 /** The plan that `step` would run with a workspace of at most `memory` bytes; nothing is computed. */
 export function planStep(
   step: () => Tensor | Tensor[],
   traits: Partial<DeviceTraits> = {},
   memory: number = Number.POSITIVE_INFINITY,
 ): Plan {
-  const trace = newTrace(lastNode());
-  const results = [withTrace(trace, step)].flat();
-  takeLosses();
-  const { requests, assigned } = gatherRequests(results.map((t) => t.node));
-  for (const tensor of assigned) unmarkAssigned(tensor);
-  const captured = capture(requests);
+  const captured = captureStep(step);
   // As `init` does where it is told a limit.
   useRematerialization(rematerialize);
   return planOf(

@@ -2,8 +2,15 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { planStep } from "../support/plan-step.ts";
-import { randomProgram } from "../support/random-program.ts";
+import { OutOfMemoryError } from "../../src/errors.ts";
+import { variablesOf } from "../../src/graph/index-expression.ts";
+import { buildProgram, walkInline } from "../../src/graph/program.ts";
+import { sameIndices } from "../../src/schedule/alignment.ts";
+import { fuse } from "../../src/schedule/fusion.ts";
+import type { Home } from "../../src/schedule/group.ts";
+import { captureStep, planStep } from "../support/plan-step.ts";
+import { randomGraph } from "../support/random-graph.ts";
+import { Dice, randomProgram } from "../support/random-program.ts";
 
 for (const [length, count] of [
   [30, 90],
@@ -25,5 +32,67 @@ for (const [length, count] of [
     }
   });
 }
+
+test("250 random graphs of all ops, with first and second gradients", () => {
+  for (let seed = 1; seed <= 250; seed++) {
+    const targets = randomGraph(new Dice(seed), 1 + (seed % 5));
+    for (const bindings of [8, 10, 16]) {
+      const kind = (seed + bindings / 2) % 2 === 0 ? "gpu" : "software";
+      const plan = planStep(() => targets, { bindings, kind, subgroupSize: seed % 3 === 0 ? 0 : 8 });
+      assert.ok(plan.fused, `graph ${seed} is not fused for ${bindings} buffers`);
+      for (const { kernel, bindings: bound } of plan.steps)
+        assert.ok(bound.length <= bindings, `graph ${seed}: "${kernel.name}" binds ${bound.length} of ${bindings}`);
+    }
+  }
+});
+
+test("a kernel reads its own reductions at the element at hand, with the variables that it has", () => {
+  let reads = 0;
+  for (let seed = 1; seed <= 100; seed++) {
+    const captured = captureStep(() => randomGraph(new Dice(seed), 1 + (seed % 5)));
+    const program = buildProgram(
+      captured,
+      captured.constants.map(() => false),
+      true,
+    );
+    const { groups, homes, stored } = fuse(program, { bindings: 8, strict: false, fuse: true });
+    for (const group of groups.filter(({ kind }) => kind !== "kernel")) {
+      const own = new Map(group.reductions.map((reduction) => [reduction.value, reduction]));
+      const results = group.stored.map((value) => ({ value, home: homes.get(value) as Home }));
+      for (const { home } of results)
+        for (const name of variablesOf(home.coordinates))
+          assert.ok(name.startsWith("o") || home.domain === "full", `graph ${seed}: ${name} in ${home.domain}`);
+      const bodies = group.reductions.map(({ body, coordinates }) => ({ value: body, coordinates }));
+      const places = results.map(({ value, home }) => ({ value, coordinates: home.coordinates }));
+      walkInline([...bodies, ...places], ({ value, coordinates }) => {
+        const result = own.get(value)?.result;
+        if (result !== undefined) {
+          reads++;
+          assert.ok(sameIndices(coordinates, result), `graph ${seed}: a ${value.definition.name} is read elsewhere`);
+        }
+        const known = result !== undefined || value.leaf !== null || value.definition.kind === "pack";
+        if (known || (stored.has(value) && !group.stored.includes(value))) return false;
+        assert.is.not(value.definition.kind, "reduce", `graph ${seed}: ${value.definition.name} is computed nowhere`);
+        return true;
+      });
+    }
+  }
+  assert.ok(reads > 100);
+});
+
+test("random graphs have plans for less memory, or none because of the memory", () => {
+  let frugal = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const targets = randomGraph(new Dice(seed), 1 + (seed % 5));
+    const { workspace } = planStep(() => targets);
+    try {
+      assert.ok(planStep(() => targets, {}, 0.7 * workspace).workspace <= 0.7 * workspace);
+      frugal++;
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
+  }
+  assert.ok(frugal > 10);
+});
 
 test.run();
