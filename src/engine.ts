@@ -303,7 +303,15 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     if (on.failure !== null) throw on.failure;
     beginRun();
     if (advances.length > 0) forgetMade();
-    makeAgain(on, storages, after);
+    try {
+      makeAgain(on, storages, after);
+    } catch (error) {
+      throw explainShortage(
+        error,
+        captured,
+        storages.findIndex((storage) => storage.origin !== null),
+      );
+    }
     storages.forEach((storage, i) => {
       // What there was may have been lost with another device.
       memoryOn(on, storage);
@@ -370,8 +378,8 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
 
 /** What to say where memory is too short for leaf `i` of a run: an old value has left the device, and this is why it can't come back. */
 function explainShortage(error: unknown, { buffers, nodes }: Capture, i: number): unknown {
-  const { storage, node } = buffers[i] as Capture["buffers"][number];
-  if (!(error instanceof OutOfMemoryError) || node === null || storage.cell === null) return error;
+  const { storage = null, node = null } = buffers[i] ?? {};
+  if (!(error instanceof OutOfMemoryError) || node === null || !storage?.cell) return error;
   if (storage === storage.cell.storage) return error;
   const name = node.leaf?.label ? `"${node.leaf.label}" of shape` : "a tensor of shape";
   const line = nodes.find(({ source, inputs }) => source !== null && inputs.includes(node))?.source;

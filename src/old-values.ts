@@ -1,7 +1,6 @@
 // Old values: what becomes of a state's value when a run overwrites it while somebody may still ask for it.
 
 import { viewOf } from "./dtype.ts";
-import { OutOfMemoryError } from "./errors.ts";
 import type { Origin, Storage } from "./graph/storage.ts";
 import type { Advance } from "./pending.ts";
 import { adopt, disown, leafRange, memoryOn } from "./residency.ts";
@@ -46,7 +45,7 @@ interface Placed {
 /**
  * Saves the values that a run overwrites and that somebody may still ask for. The last old value of a cell is copied on the device, so that what was
  * recorded from it can be computed quickly. An older one is given up, as the runs that have made it can be repeated, or moves to the host.
- * So state takes at most twice its memory on the device.
+ * So state takes at most twice its memory on the device, and no more than once where memory has a limit.
  */
 export function saveOldValues(on: Device, step: Step): OldValues {
   const leaving: Placed[] = [];
@@ -67,8 +66,8 @@ export function saveOldValues(on: Device, step: Step): OldValues {
       if (freed !== null && previous !== undefined && readHere.has(previous)) given.push(freed);
       else freed?.release();
       const bytes = wholeWords(before);
-      const copy = tryAllocate(on, bytes);
-      if (copy !== null) {
+      if (!isLimited(on)) {
+        const copy = on.allocate(bytes);
         copies.push({ from: memory, to: copy, bytes });
         kept.push({ storage: before, memory: copy });
         continue;
@@ -117,19 +116,13 @@ function wholeWords({ byteLength }: Storage): number {
   return Math.ceil(byteLength / 4) * 4;
 }
 
-function tryAllocate(on: Device, bytes: number): DeviceMemory | null {
-  try {
-    return on.allocate(bytes);
-  } catch (error) {
-    if (error instanceof OutOfMemoryError) return null;
-    throw error;
-  }
+/** Whether memory has a limit, which plans are made for: old values leave it to them. */
+function isLimited(on: Device): boolean {
+  return on.memory.pool.room !== Number.POSITIVE_INFINITY;
 }
 
 /** What makes the values of a run again; null where values move to the host instead. */
 function originOf(on: Device, step: Step): Made | null {
-  // What a repeated run reads stays, which a limit may not allow.
-  if (on.memory.pool.room !== Number.POSITIVE_INFINITY) return null;
   let depth = 0;
   let held = 0;
   for (const { origin, device, host, cell, byteLength } of step.storages) {
@@ -137,8 +130,9 @@ function originOf(on: Device, step: Step): Made | null {
     held = Math.max(held, origin?.held ?? 0);
     if (cell === null && host === null && device !== null) held += byteLength;
   }
-  const own = step.advances.reduce((sum, { after }) => sum + after.byteLength, 0);
-  return depth < LONGEST && held <= own / 4 ? { depth: depth + 1, held, storages: step.storages, step } : null;
+  // What a repeated run reads stays on the device.
+  const most = isLimited(on) ? 0 : step.advances.reduce((sum, { after }) => sum + after.byteLength, 0) / 4;
+  return depth < LONGEST && held <= most ? { depth: depth + 1, held, storages: step.storages, step } : null;
 }
 
 /** Takes an older value off the device; returns its memory. */

@@ -3,6 +3,7 @@
 import { checkWhole, misfit, withDefaults } from "../check.ts";
 import {
   add,
+  internally,
   mean,
   mul,
   noGrad,
@@ -119,7 +120,7 @@ abstract class ChannelNorm extends Affine {
     const average = mean(input, dims, true);
     const centered = sub(input, average);
     const variance = mean(square(centered), dims, true);
-    if (this.training) this.#track(average, variance, count);
+    if (this.training) internally(() => this.#track(average, variance, count));
     return this.#scale(centered, variance, perChannel);
   }
 
