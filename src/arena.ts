@@ -80,8 +80,11 @@ export class Arena implements Shared {
   /** All elements in one dimension; assigning to it updates every tensor. Elements between the slots mean nothing. */
   get flat(): Tensor {
     // Values that single tensors have been given are not in the buffer yet.
-    if (this.#tensors.some(isAssigned) && !isAssigned(this.#flat))
-      withGrad(false, () => this.#flat.replaceNode(this.collect(this.#tensors).node));
+    if (this.#tensors.some(isAssigned)) {
+      // Moved first, so that an update takes the same kernels, and gives the same bits, as without these assignments.
+      if (currentTrace() === null) flush([], null);
+      else withGrad(false, () => this.#flat.replaceNode(this.collect(this.#tensors).node));
+    }
     return this.#flat;
   }
 

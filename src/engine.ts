@@ -303,15 +303,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     if (on.failure !== null) throw on.failure;
     beginRun();
     if (advances.length > 0) forgetMade();
-    try {
-      makeAgain(on, storages, after);
-    } catch (error) {
-      throw explainShortage(
-        error,
-        captured,
-        storages.findIndex((storage) => storage.origin !== null),
-      );
-    }
+    makeAgain(on, storages, after);
     storages.forEach((storage, i) => {
       // What there was may have been lost with another device.
       memoryOn(on, storage);
@@ -328,12 +320,8 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     const targets = new Set(advances.map(({ before }) => before));
     const shared = new Map<Storage, Range>();
     const leaves = storages.map((storage, i): Range => {
-      try {
-        const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
-        return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
-      } catch (error) {
-        throw explainShortage(error, captured, i);
-      }
+      const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
+      return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
     });
     for (const node of job.realized) node.forget();
     const outputs = job.outputs.map((storage, i): DeviceMemory | null => {
@@ -367,7 +355,8 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     dropIdle();
     job.settle(reads);
     return null;
-  } catch (error) {
+  } catch (cause) {
+    const error = explainShortage(cause, job);
     saving?.drop();
     undoAssigned(job.assigned, advances, error);
     fail(error);
@@ -376,11 +365,15 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   }
 }
 
-/** What to say where memory is too short for leaf `i` of a run: an old value has left the device, and this is why it can't come back. */
-function explainShortage(error: unknown, { buffers, nodes }: Capture, i: number): unknown {
-  const { storage = null, node = null } = buffers[i] ?? {};
-  if (!(error instanceof OutOfMemoryError) || node === null || !storage?.cell) return error;
-  if (storage === storage.cell.storage) return error;
+/** What to say where memory is too short for a run that reads an old value: it has left the device, and this is why it can't come back. */
+function explainShortage(error: unknown, { captured, advances }: Job): unknown {
+  const { buffers, nodes } = captured;
+  const own = new Set(advances.map(({ before }) => before));
+  const old = buffers.find(
+    ({ storage, node }) => node !== null && storage.cell && storage.cell.storage !== storage && !own.has(storage),
+  );
+  const node = old?.node;
+  if (!(error instanceof OutOfMemoryError) || !node) return error;
   const name = node.leaf?.label ? `"${node.leaf.label}" of shape` : "a tensor of shape";
   const line = nodes.find(({ source, inputs }) => source !== null && inputs.includes(node))?.source;
   return new StaleTensorError(

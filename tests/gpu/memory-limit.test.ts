@@ -2,8 +2,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { OutOfMemoryError } from "../../src/errors.ts";
-import { dropout, init, manualSeed, nn, optim, randn, type Tensor } from "../../src/index.ts";
+import { OutOfMemoryError, StaleTensorError } from "../../src/errors.ts";
+import { dropout, init, manualSeed, nn, optim, randn, realize, type Tensor, zeros } from "../../src/index.ts";
+import { failure } from "../support/failure.ts";
 
 const LAYERS = 6;
 
@@ -56,6 +57,33 @@ test("what can't fit rejects with the number of bytes missing, and the device go
   assert.match(error?.message ?? "", /memoryLimit/);
   assert.is((await train(64)).length, 3);
   assert.ok(device.stats().peakBytes <= 3 * 2 ** 20);
+});
+
+test("an old value that memory has no room for names its parameter", async () => {
+  const limit = 8 << 20;
+  const device = await init({ memoryLimit: limit });
+  class Net extends nn.Module {
+    readonly fc1 = new nn.Linear(512, 512, { bias: false });
+  }
+  const net = new Net();
+  const optimizer = new optim.SGD(net.parameters(), { lr: 1 });
+  nn.init.zeros(net.fc1.weight);
+  const means: Tensor[] = [];
+  for (let i = 0; i < 3; i++) {
+    optimizer.zeroGrad();
+    net.fc1.weight.sum().backward();
+    means.push(net.fc1.weight.mul(2).mean(0));
+    optimizer.step();
+  }
+  await zeros([]).add(1).item();
+  const filler = zeros([Math.floor((limit - device.stats().liveBytes - (3 << 18)) / 4)]).add(1);
+  await filler.realize();
+  const error = await failure(() => (means[1] as Tensor).mean().item());
+  assert.instance(error, StaleTensorError);
+  assert.match(error.message, /"fc1\.weight" of shape \[512, 512\].*memoryLimit leaves no room/);
+  filler.dispose();
+  await realize(net.fc1.weight);
+  assert.equal(await Promise.all(means.map((x) => x.mean().item())), [0, -2, -4]);
 });
 
 test.run();
