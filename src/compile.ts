@@ -42,6 +42,9 @@ interface State {
 interface Compiled {
   readonly trace: Trace;
   readonly captured: Capture;
+  /** Where the step finds the captured buffers and numbers. */
+  readonly leaves: readonly (Cell | Storage)[];
+  readonly numbers: readonly (Cell | Storage)[];
   /** Argument tensor that a buffer leaf stands for, or -1. */
   readonly argumentOf: readonly number[];
   readonly first: Job;
@@ -123,7 +126,7 @@ export function compile<Arguments extends readonly unknown[], Result>(
 }
 
 /** Whether everything is as it was found when the step was traced. */
-function isValid({ state, trace, captured, argumentOf }: Compiled): boolean {
+function isValid({ state, trace, leaves, numbers, argumentOf }: Compiled): boolean {
   return (
     state.every(
       ({ tensor, cell, node, requiresGrad }) =>
@@ -131,8 +134,8 @@ function isValid({ state, trace, captured, argumentOf }: Compiled): boolean {
         (cell === null ? tensor.slot === null && tensor.node === node : tensor.slot?.cell === cell) &&
         tensor.requiresGrad === requiresGrad,
     ) &&
-    captured.buffers.every((leaf, i) => argumentOf[i] !== -1 || !present(leaf).freed) &&
-    captured.scalars.every((node) => presentNumber(node).host !== null) &&
+    leaves.every((leaf, i) => argumentOf[i] !== -1 || !present(leaf).freed) &&
+    numbers.every((leaf) => present(leaf).host !== null) &&
     trace.guards.every((holds) => holds())
   );
 }
@@ -187,9 +190,7 @@ function firstRun(
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
   // What was recorded before the step is not part of it.
   flush(
-    [...trace.inputs, ...outputs].flatMap(({ disposed, lastNode: node }) =>
-      disposed || node.id > trace.start ? [] : [node],
-    ),
+    [...trace.inputs.values(), ...outputs.map(({ node }) => node)].filter(({ id }) => id <= trace.start),
     null,
     { only: true },
   );
@@ -206,13 +207,17 @@ function firstRun(
   const captured = capture(requests);
   const placeholderOf = new Map(placeholders.map(({ storage }, i) => [storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
-  const outside = new Set([...trace.inputs, ...gathered.assigned]);
+  const outside = new Set([...trace.inputs.keys(), ...gathered.assigned]);
   for (const { node } of captured.buffers) if (node?.leaf) outside.add(node.leaf);
   const state = [...outside].flatMap((tensor): State[] => {
     if (tensor.disposed) return [];
     const { node, slot, requiresGrad } = tensor;
     return [{ tensor, cell: slot?.cell ?? null, node, requiresGrad }];
   });
+  const leaves = captured.buffers.map(leafOf);
+  const numbers = captured.scalars.map((node) => leafOf({ storage: node.storage as Storage, node }));
+  // What is no state stays for the step, whoever lets go of it.
+  for (const { node } of captured.buffers) if (node !== null && node.cell?.storage !== node.storage) node.retain();
   const job = jobOf(captured, gathered.assigned);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
@@ -221,6 +226,8 @@ function firstRun(
   const made: Compiled = {
     trace,
     captured,
+    leaves,
+    numbers,
     argumentOf,
     first: job,
     assigned: gathered.assigned,
@@ -252,15 +259,14 @@ function jobOf(captured: Capture, assigned: readonly Tensor[]): Job {
   return makeJob(captured, outputsOf(captured), { assigned, realized: [], reads: [], settle: nothing, fail: nothing });
 }
 
-/** Where the step finds a leaf that it was traced with: state has gone on to other values, all else stays. */
-function present({ storage, node }: { readonly storage: Storage; readonly node: Node | null }): Storage {
+/** Where a step finds a leaf that it was traced with: the present value of a state, or what it was then. */
+function leafOf({ storage, node }: { readonly storage: Storage; readonly node: Node | null }): Cell | Storage {
   const cell = node === null ? storage.cell : node.cell;
-  return cell?.storage ?? storage;
+  return cell?.storage === storage ? cell : storage;
 }
 
-/** Where the step finds a number. */
-function presentNumber(node: Node): Storage {
-  return present({ storage: node.storage as Storage, node });
+function present(leaf: Cell | Storage): Storage {
+  return leaf instanceof Cell ? leaf.storage : leaf;
 }
 
 function replay(compiled: Compiled, inputs: readonly Tensor[], nodes: readonly Node[]): unknown {
@@ -275,13 +281,13 @@ function run(compiled: Compiled, job: Job, inputs: readonly Tensor[], nodes: rea
     const argument = compiled.argumentOf[i] as number;
     return argument < 0 ? null : (nodes[argument] as Node);
   };
-  const storages = compiled.captured.buffers.map((leaf, i) => given(i)?.storage ?? present(leaf));
+  const storages = compiled.leaves.map((leaf, i) => given(i)?.storage ?? present(leaf));
   const bound: Job = {
     ...job,
     storages,
     offsets: job.offsets.map((o, i) => given(i)?.offset ?? o),
     hosts: storages.map(({ host }) => host),
-    scalars: compiled.captured.scalars.map((node) => numberIn(presentNumber(node), node.dtype)),
+    scalars: compiled.captured.scalars.map(({ dtype }, i) => numberIn(present(compiled.numbers[i] as Storage), dtype)),
     advances: settleAssigned(compiled.assigned),
     plan: compiled.first.plan,
   };

@@ -11,6 +11,8 @@ import type { DeviceMemory } from "./runtime/memory.ts";
 
 /** After so many runs in a row, values move to the host, so that none has to be computed again by more runs than that. */
 const LONGEST = 64;
+/** Bytes that batches on the host may take for that, beside twice those of the state. */
+const HOST_BYTES = 4 << 20;
 
 /** A run of a step, with everything that repeating it takes. */
 export interface Step {
@@ -59,12 +61,14 @@ export function saveOldValues(on: Device, step: Step): OldValues {
   for (const { before } of step.advances) {
     const memory = memoryOn(on, before);
     if (isOnHost(before) || memory === null) continue;
-    if (before.holders > 0) {
-      const previous = before.cell?.previous?.deref();
-      const freed = previous === undefined ? null : giveUp(on, previous, leaving);
+    const previous = before.cell?.previous?.deref();
+    if (previous !== undefined && (before.holders > 0 || previous.holders === 0)) {
+      const freed = giveUp(on, previous, leaving);
       // In the queue's order: copies to the host come before whoever is given the memory next, but kernels do not.
-      if (freed !== null && previous !== undefined && readHere.has(previous)) given.push(freed);
+      if (freed !== null && readHere.has(previous)) given.push(freed);
       else freed?.release();
+    }
+    if (before.holders > 0) {
       const bytes = wholeWords(before);
       if (!isLimited(on)) {
         const copy = on.allocate(bytes);
@@ -123,16 +127,21 @@ function isLimited(on: Device): boolean {
 
 /** What makes the values of a run again; null where values move to the host instead. */
 function originOf(on: Device, step: Step): Made | null {
-  let depth = 0;
-  let held = 0;
-  for (const { origin, device, host, cell, byteLength } of step.storages) {
-    depth = Math.max(depth, origin?.depth ?? 0);
-    held = Math.max(held, origin?.held ?? 0);
-    if (cell === null && host === null && device !== null) held += byteLength;
+  const origins = step.storages.flatMap(({ origin }) => origin ?? []);
+  const depth = Math.max(0, ...origins.map((origin) => origin.depth));
+  let onDevice = Math.max(0, ...origins.map((origin) => origin.onDevice));
+  let onHost = Math.max(0, ...origins.map((origin) => origin.onHost));
+  const written = new Set(step.advances.map(({ before }) => before));
+  for (const storage of new Set(step.storages)) {
+    if (storage.pinned || written.has(storage)) continue;
+    if (storage.host !== null) onHost += storage.byteLength;
+    // The present value of a state stays anyway.
+    else if (storage.device !== null && storage.cell?.storage !== storage) onDevice += storage.byteLength;
   }
-  // What a repeated run reads stays on the device.
-  const most = isLimited(on) ? 0 : step.advances.reduce((sum, { after }) => sum + after.byteLength, 0) / 4;
-  return depth < LONGEST && held <= most ? { depth: depth + 1, held, storages: step.storages, step } : null;
+  // What a repeated run reads stays where it is.
+  const own = step.advances.reduce((sum, { after }) => sum + after.byteLength, 0);
+  if (depth >= LONGEST || onDevice > (isLimited(on) ? 0 : own / 4) || onHost > 2 * own + HOST_BYTES) return null;
+  return { depth: depth + 1, onDevice, onHost, storages: step.storages, step };
 }
 
 /** Takes an older value off the device; returns its memory. */

@@ -28,8 +28,9 @@ export interface Shared {
 export interface Origin {
   /** How many runs must be repeated at most to make its values again, this one included. */
   readonly depth: number;
-  /** Bytes of device memory that stay for these runs alone. */
-  readonly held: number;
+  /** Bytes that stay for these runs alone, on the device and on the host. */
+  readonly onDevice: number;
+  readonly onHost: number;
   /** What it reads, and what it writes over. */
   readonly storages: readonly Storage[];
 }

@@ -168,11 +168,13 @@ export class Tensor {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (!this.#held) return;
     this.letGo();
-    const { cell } = this.slot ?? {};
-    if (cell?.shared) return;
-    for (const storage of [this.#node.storage, cell?.storage])
-      if (storage && storage.holders === 0 && !storage.cell?.shared) storage.free();
+    const { storage } = this.#node;
+    const { cell = null } = this.slot ?? {};
+    // A cell's values belong to the tensor that lives there.
+    if (storage !== null && storage.cell === null && storage.holders === 0) storage.free();
+    if (cell !== null && cell.shared === null && cell.storage.holders === 0) cell.storage.free();
   }
 
   /** Stops counting among those who may ask for the value; the handle stays usable. */
@@ -287,7 +289,8 @@ const none: readonly number[] = [];
 function noteInputs(inputs: readonly Tensor[]): void {
   const trace = currentTrace();
   if (trace === null) return;
-  for (const x of inputs) if (x.slot !== null || x.node.id <= trace.start) trace.inputs.add(x);
+  for (const x of inputs)
+    if ((x.slot !== null || x.node.id <= trace.start) && !trace.inputs.has(x)) trace.inputs.set(x, x.node);
 }
 
 let locate: (() => string | null) | null = null;

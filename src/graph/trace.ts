@@ -1,12 +1,13 @@
 // The trace of a compiled step: what the host must do again before every replay, in recorded order.
 
+import type { Node } from "./node.ts";
 import type { Tensor } from "./tensor.ts";
 
 export interface Trace {
   /** Nodes that are younger than this one are the step's own. */
   readonly start: number;
   /** Tensors from outside that the step computes with. */
-  readonly inputs: Set<Tensor>;
+  readonly inputs: Map<Tensor, Node>;
   readonly effects: (() => void)[];
   /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
   readonly guards: (() => boolean)[];
@@ -16,7 +17,7 @@ export interface Trace {
 
 /** A trace with nothing in it yet, of a step whose nodes follow the node `start`. */
 export function newTrace(start: number): Trace {
-  return { start, inputs: new Set(), effects: [], guards: [], unsettled: false };
+  return { start, inputs: new Map(), effects: [], guards: [], unsettled: false };
 }
 
 let current: Trace | null = null;
