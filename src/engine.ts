@@ -351,7 +351,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     });
     const written = writtenRanges(job);
     for (const { before, after: next } of advances) handOver(before, next, written.get(before) ?? [], after);
-    saving.keep(after);
+    saving.keep();
     dropIdle();
     job.settle(reads);
     return null;

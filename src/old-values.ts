@@ -1,9 +1,9 @@
 // Old values: what becomes of a state's value when a run overwrites it while somebody may still ask for it.
 
 import { viewOf } from "./dtype.ts";
-import type { Origin, Storage } from "./graph/storage.ts";
+import type { Cell, Origin, Storage } from "./graph/storage.ts";
 import type { Advance } from "./pending.ts";
-import { adopt, disown, leafRange, memoryOn } from "./residency.ts";
+import { adopt, disown, forgetOwner, leafRange, memoryOn, releaseWith } from "./residency.ts";
 import { deferred } from "./runtime/deferred.ts";
 import type { Device, Run, Saving } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
@@ -33,7 +33,7 @@ interface Made extends Origin {
 export interface OldValues {
   readonly copies: Saving | null;
   /** Gives the values the memory that they were copied to. */
-  keep(after: (() => void)[]): void;
+  keep(): void;
   /** Gives that memory back: the run could not begin. */
   drop(): void;
   fail(error: unknown): void;
@@ -53,7 +53,7 @@ export function saveOldValues(on: Device, step: Step): OldValues {
   const leaving: Placed[] = [];
   const kept: Placed[] = [];
   const readHere = new Set(step.storages);
-  /** Memory that this run still reads. */
+  /** Memory that is free behind this run. */
   const given: DeviceMemory[] = [];
   const copies: Saving["copies"][number][] = [];
   const wanted = step.advances.filter(({ before }) => before.holders > 0 && !isOnHost(before));
@@ -62,20 +62,20 @@ export function saveOldValues(on: Device, step: Step): OldValues {
     const memory = memoryOn(on, before);
     if (isOnHost(before) || memory === null) continue;
     const previous = before.cell?.previous?.deref();
-    if (previous !== undefined && (before.holders > 0 || previous.holders === 0)) {
-      const freed = giveUp(on, previous, leaving);
-      // In the queue's order: copies to the host come before whoever is given the memory next, but kernels do not.
-      if (freed !== null && readHere.has(previous)) given.push(freed);
-      else freed?.release();
-    }
-    if (before.holders > 0) {
-      const bytes = wholeWords(before);
-      if (!isLimited(on)) {
-        const copy = on.allocate(bytes);
-        copies.push({ from: memory, to: copy, bytes });
-        kept.push({ storage: before, memory: copy });
-        continue;
+    if (before.holders > 0 && !isLimited(on) && before.cell !== null) {
+      let copy = spareOf(on, before.cell);
+      if (previous !== undefined) {
+        giveUp(on, previous, leaving);
+        // What goes to the host is copied before whatever comes here next, but kernels read later.
+        if (copy !== null && readHere.has(previous)) {
+          given.push(copy);
+          copy = null;
+        }
       }
+      copy ??= on.allocate(wholeWords(before));
+      copies.push({ from: memory, to: copy, bytes: wholeWords(before) });
+      kept.push({ storage: before, memory: copy });
+      continue;
     }
     // What repeats this run, or has read the value before, has to find it again.
     const needed = before.holders > 0 || before.pinned || origin !== null;
@@ -91,18 +91,23 @@ export function saveOldValues(on: Device, step: Step): OldValues {
             reads: leaving.map(({ storage, memory }) => ({ from: memory, bytes: wholeWords(storage) })),
             arrive: incoming.arrive,
           },
-    keep: (after) => {
+    keep: () => {
       for (const { storage, memory } of kept) {
-        adopt(storage, memory, after);
-        if (storage.cell !== null) storage.cell.previous = new WeakRef(storage);
+        storage.device = memory;
+        const { cell } = storage;
+        if (cell === null) continue;
+        cell.previous = new WeakRef(storage);
+        if (cell.spare === memory) continue;
+        forgetOwner(cell);
+        releaseWith(cell, memory);
+        cell.spare = memory;
       }
       for (const memory of given) memory.release();
       for (const { after: next } of step.advances) next.origin = origin;
       if (origin !== null) for (const storage of step.storages) storage.pinned = true;
     },
     drop: () => {
-      for (const { memory } of kept) memory.release();
-      for (const memory of given) memory.release();
+      for (const { storage, memory } of kept) if (storage.cell?.spare !== memory) memory.release();
     },
     fail: (error) => {
       incoming.fail(error);
@@ -144,14 +149,19 @@ function originOf(on: Device, step: Step): Made | null {
   return { depth: depth + 1, onDevice, onHost, storages: step.storages, step };
 }
 
-/** Takes an older value off the device; returns its memory. */
-function giveUp(on: Device, storage: Storage, leaving: Placed[]): DeviceMemory | null {
+/** Memory that a cell has for its last old value. */
+function spareOf(on: Device, cell: Cell): DeviceMemory | null {
+  const spare = cell.spare as DeviceMemory | null;
+  return spare?.device === on ? spare : null;
+}
+
+/** Takes an older value off the device. */
+function giveUp(on: Device, storage: Storage, leaving: Placed[]): void {
   const memory = memoryOn(on, storage);
-  if (memory === null) return null;
-  disown(storage);
+  if (memory === null) return;
+  storage.device = null;
   if ((storage.holders > 0 || storage.pinned) && !isOnHost(storage) && storage.origin === null)
     leaving.push({ storage, memory });
-  return memory;
 }
 
 /** Lets storages wait for their bytes, which come behind one another. */

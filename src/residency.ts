@@ -2,7 +2,7 @@
 
 import { type DType, viewOf } from "./dtype.ts";
 import { DeviceLostError } from "./errors.ts";
-import type { Storage } from "./graph/storage.ts";
+import type { Cell, Storage } from "./graph/storage.ts";
 import type { Device } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
@@ -32,18 +32,28 @@ export function adopt(storage: Storage, memory: DeviceMemory, after: (() => void
       memory.release();
     });
   }
+  releaseWith(storage, memory);
+}
+
+/** Frees memory when its owner is gone. */
+export function releaseWith(owner: Storage | Cell, memory: DeviceMemory): void {
   registry ??= new FinalizationRegistry((lost) => {
     lost.release();
   });
-  registry.register(storage, memory, storage);
+  registry.register(owner, memory, owner);
 }
 
 /** Takes a storage's memory away, for another storage. */
 export function disown(storage: Storage): DeviceMemory | null {
   const memory = storage.device as DeviceMemory | null;
-  registry?.unregister(storage);
+  forgetOwner(storage);
   storage.device = null;
   return memory;
+}
+
+/** The owner's memory is another's from here on. */
+export function forgetOwner(owner: Storage | Cell): void {
+  registry?.unregister(owner);
 }
 
 /** Lets the next value of a cell take over the memory that a run has written it to. */

@@ -120,7 +120,8 @@ export class Cell {
   storage: Storage;
   /** Set where several tensors live here: no single one may free it. */
   shared: Shared | null = null;
-  /** The last value that was overwritten while somebody might still need it, if it is kept on the device. */
+  /** Memory for the last value that was overwritten while somebody might still need it, and that value. */
+  spare: DeviceBuffer | null = null;
   previous: WeakRef<Storage> | null = null;
 
   constructor(byteLength: number, dtype: DType, host: ArrayBufferView | null = null) {
