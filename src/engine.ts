@@ -8,7 +8,7 @@ import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
 import { neededAgain } from "./needed-again.ts";
-import { forgetMade, makeAgain, missingBehind, type OldValues, saveOldValues } from "./old-values.ts";
+import { forgetMade, makeAgain, missingBehind, noteReads, type OldValues, saveOldValues } from "./old-values.ts";
 import {
   type Advance,
   abandonAssigned,
@@ -303,6 +303,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     if (on.failure !== null) throw on.failure;
     beginRun();
     if (advances.length > 0) forgetMade();
+    noteReads(storages, advances);
     makeAgain(on, storages, after);
     storages.forEach((storage, i) => {
       // What there was may have been lost with another device.

@@ -44,42 +44,58 @@ interface Placed {
   readonly memory: DeviceMemory;
 }
 
+/** After an old value was read, so many are copied before they are overwritten: whoever reads one, reads the next as well. */
+const COPIES = 64;
+
+/** Notes that a run reads values, some of which may be old. */
+export function noteReads(storages: readonly Storage[], advances: readonly Advance[]): void {
+  for (const storage of storages) {
+    const { cell } = storage;
+    if (cell !== null && cell.storage !== storage && !advances.some(({ before }) => before === storage))
+      cell.copies = COPIES;
+  }
+}
+
 /**
- * Saves the values that a run overwrites and that somebody may still ask for. The last old value of a cell is copied on the device, so that what was
- * recorded from it can be computed quickly. An older one is given up, as the runs that have made it can be repeated, or moves to the host.
- * So state takes at most twice its memory on the device, and no more than once where memory has a limit.
+ * Saves the values that a run overwrites and that somebody may still ask for. Where old values are read at all, the last one of a cell is copied on the
+ * device, so that what was recorded from it can be computed quickly. Others are given up, as the runs that have made them can be
+ * repeated, or move to the host. So state takes at most twice its memory on the device, and no more than once where memory has a limit.
  */
 export function saveOldValues(on: Device, step: Step): OldValues {
   const leaving: Placed[] = [];
   const kept: Placed[] = [];
-  const readHere = new Set(step.storages);
-  /** Memory that is free behind this run. */
-  const given: DeviceMemory[] = [];
   const copies: Saving["copies"][number][] = [];
-  const wanted = step.advances.filter(({ before }) => before.holders > 0 && !isOnHost(before));
-  const origin = wanted.length > 0 ? originOf(on, step) : null;
+  const readHere = new Set(step.storages);
+  /** Cells whose spare memory is free behind this run. */
+  const given: { readonly cell: Cell; readonly memory: DeviceMemory }[] = [];
+  const origin = step.advances.some(({ before }) => before.holders > 0 && !isOnHost(before))
+    ? originOf(on, step)
+    : null;
   for (const { before } of step.advances) {
     const memory = memoryOn(on, before);
-    if (isOnHost(before) || memory === null) continue;
-    const previous = before.cell?.previous?.deref();
-    if (before.holders > 0 && !isLimited(on) && before.cell !== null) {
-      let copy = spareOf(on, before.cell);
-      if (previous !== undefined) {
-        giveUp(on, previous, leaving);
-        // What goes to the host is copied before whatever comes here next, but kernels read later.
-        if (copy !== null && readHere.has(previous)) {
-          given.push(copy);
-          copy = null;
-        }
+    const { cell } = before;
+    if (isOnHost(before) || memory === null || cell === null) continue;
+    const copied = before.holders > 0 && cell.copies > 0 && !isLimited(on);
+    if (copied) cell.copies--;
+    const previous = cell.previous?.deref() ?? null;
+    let spare = spareOf(on, cell);
+    if (spare !== null && (copied || cell.copies === 0 || previous === null || previous.holders === 0)) {
+      if (previous !== null) giveUp(on, previous, leaving);
+      // What goes to the host is copied before whatever comes here next, but kernels read later.
+      if (!copied || (previous !== null && readHere.has(previous))) {
+        given.push({ cell, memory: spare });
+        spare = null;
       }
-      copy ??= on.allocate(wholeWords(before));
-      copies.push({ from: memory, to: copy, bytes: wholeWords(before) });
-      kept.push({ storage: before, memory: copy });
-      continue;
     }
-    // What repeats this run, or has read the value before, has to find it again.
-    const needed = before.holders > 0 || before.pinned || origin !== null;
-    if (needed && before.origin === null) leaving.push({ storage: before, memory });
+    if (copied) {
+      const bytes = wholeWords(before);
+      spare ??= on.allocate(bytes);
+      copies.push({ from: memory, to: spare, bytes });
+      kept.push({ storage: before, memory: spare });
+    } else if ((before.holders > 0 || before.pinned || origin !== null) && before.origin === null) {
+      // What repeats this run, or has read the value before, has to find it again.
+      leaving.push({ storage: before, memory });
+    }
   }
   const incoming = receive(leaving.map(({ storage }) => storage));
   return {
@@ -92,17 +108,16 @@ export function saveOldValues(on: Device, step: Step): OldValues {
             arrive: incoming.arrive,
           },
     keep: () => {
+      for (const { cell, memory } of given) {
+        ownSpare(cell, null);
+        memory.release();
+      }
       for (const { storage, memory } of kept) {
         storage.device = memory;
-        const { cell } = storage;
-        if (cell === null) continue;
-        cell.previous = new WeakRef(storage);
-        if (cell.spare === memory) continue;
-        forgetOwner(cell);
-        releaseWith(cell, memory);
-        cell.spare = memory;
+        if (storage.cell === null) continue;
+        storage.cell.previous = new WeakRef(storage);
+        ownSpare(storage.cell, memory);
       }
-      for (const memory of given) memory.release();
       for (const { after: next } of step.advances) next.origin = origin;
       if (origin !== null) for (const storage of step.storages) storage.pinned = true;
     },
@@ -153,6 +168,13 @@ function originOf(on: Device, step: Step): Made | null {
 function spareOf(on: Device, cell: Cell): DeviceMemory | null {
   const spare = cell.spare as DeviceMemory | null;
   return spare?.device === on ? spare : null;
+}
+
+function ownSpare(cell: Cell, memory: DeviceMemory | null): void {
+  if (cell.spare === memory) return;
+  forgetOwner(cell);
+  cell.spare = memory;
+  if (memory !== null) releaseWith(cell, memory);
 }
 
 /** Takes an older value off the device. */
