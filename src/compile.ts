@@ -59,6 +59,13 @@ interface Compiled {
   readonly written: readonly { readonly argument: number; readonly output: number }[];
 }
 
+/** What a call of a compiled step is given: tensors, where their values lie, and those nodes of them that were computed for this call alone. */
+interface Given {
+  readonly inputs: readonly Tensor[];
+  readonly nodes: readonly Node[];
+  readonly passing: readonly Node[];
+}
+
 /** Calls `visit` for every tensor inside and returns a function that puts others in their places. */
 function flatten(value: unknown, visit: (tensor: Tensor) => number): (tensors: readonly Tensor[]) => unknown {
   if (value instanceof Tensor) {
@@ -104,24 +111,16 @@ export function compile<Arguments extends readonly unknown[], Result>(
     const nodes = inputs.map((t) => t.node);
     const unknown = nodes.filter((node) => !isRealized(node));
     // An argument that is computed for one call alone need not be kept beyond it.
-    const passing = new Set(unknown.filter((node) => !node.seen));
+    const passing = unknown.filter((node) => !node.seen);
     if (unknown.length > 0) {
-      flush(nodes, null, { remember: true });
-      for (const node of unknown) if (!passing.has(node)) node.forget();
+      flush(nodes, null, { remember: passing });
     }
-    try {
-      const known = compiled.get(signature);
-      if (known !== undefined && isValid(known)) return replay(known, inputs, nodes) as Result;
-      const { made, result } = traceStep(step, rebuild, inputs, nodes);
-      if (!made.trace.unsettled) compiled.set(signature, made);
-      return result as Result;
-    } finally {
-      for (const node of passing) {
-        const { storage } = node;
-        node.put(null, 0);
-        if (storage?.holders === 0) storage.free();
-      }
-    }
+    const known = compiled.get(signature);
+    const given: Given = { inputs, nodes, passing };
+    if (known !== undefined && isValid(known)) return replay(known, given) as Result;
+    const { made, result } = traceStep(step, rebuild, given);
+    if (!made.trace.unsettled) compiled.set(signature, made);
+    return result as Result;
   };
 }
 
@@ -143,12 +142,11 @@ function isValid({ state, trace, leaves, numbers, argumentOf }: Compiled): boole
 function traceStep<Arguments extends readonly unknown[], Result>(
   step: (...args: Arguments) => Result,
   rebuildArguments: (tensors: readonly Tensor[]) => unknown,
-  inputs: readonly Tensor[],
-  nodes: readonly Node[],
+  given: Given,
 ): { made: Compiled; result: unknown } {
   const trace = newTrace(lastNode());
   const made: Tensor[] = [];
-  const placeholders = inputs.map((t) => {
+  const placeholders = given.inputs.map((t) => {
     const cell = new Cell(Math.max(dataBytes(t), 8), t.dtype);
     const { storage } = cell;
     const slot = { cell, offset: 0, shape: t.shape };
@@ -163,7 +161,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
       ),
     );
     refusePromise("compile", returned);
-    return firstRun(trace, returned, placeholders, inputs, nodes, made);
+    return firstRun(trace, returned, placeholders, given, made);
   } catch (error) {
     // What was recorded must not be left for the next submit.
     abandonAssigned();
@@ -181,8 +179,7 @@ function firstRun(
   trace: Trace,
   returned: unknown,
   placeholders: readonly { readonly storage: Storage; readonly placeholder: Tensor }[],
-  inputs: readonly Tensor[],
-  nodes: readonly Node[],
+  given: Given,
   traced: readonly Tensor[],
 ): { made: Compiled; result: unknown } {
   takeLosses();
@@ -207,7 +204,8 @@ function firstRun(
   const captured = capture(requests);
   const placeholderOf = new Map(placeholders.map(({ storage }, i) => [storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
-  const outside = new Set([...trace.inputs.keys(), ...gathered.assigned]);
+  const returnedOnly = outputs.filter(({ lastNode: { id } }) => id <= trace.start);
+  const outside = new Set([...trace.inputs.keys(), ...returnedOnly, ...gathered.assigned]);
   for (const { node } of captured.buffers) if (node?.leaf) outside.add(node.leaf);
   const state = [...outside].flatMap((tensor): State[] => {
     if (tensor.disposed) return [];
@@ -236,9 +234,9 @@ function firstRun(
     results,
     written,
   };
-  const own = apartFrom(gathered.assigned, nodes);
+  const own = apartFrom(gathered.assigned, given);
   for (const tensor of traced) tensor.letGo();
-  return { made, result: run(made, job, inputs, own) };
+  return { made, result: run(made, job, own) };
 }
 
 const ONLY_TRACED = new StaleTensorError(
@@ -246,11 +244,12 @@ const ONLY_TRACED = new StaleTensorError(
 );
 
 /** The arguments, copied where the step overwrites what they lie in. */
-function apartFrom(assigned: readonly Tensor[], nodes: readonly Node[]): readonly Node[] {
+function apartFrom(assigned: readonly Tensor[], given: Given): Given {
+  const { nodes } = given;
   const written = new Set(assigned.map(({ slot }) => slot?.cell.storage));
   const own = nodes.map((node, i) => (written.has(node.storage as Storage) ? copyOf(node, i) : node));
   if (own.some((node, i) => node !== nodes[i])) flush(own, null, { only: true });
-  return own;
+  return { ...given, nodes: own };
 }
 
 /** A job for one call, with memory of its own for what it returns. */
@@ -269,14 +268,14 @@ function present(leaf: Cell | Storage): Storage {
   return leaf instanceof Cell ? leaf.storage : leaf;
 }
 
-function replay(compiled: Compiled, inputs: readonly Tensor[], nodes: readonly Node[]): unknown {
+function replay(compiled: Compiled, given: Given): unknown {
   for (const effect of compiled.trace.effects) effect();
   const job = jobOf(compiled.captured, compiled.assigned);
-  return run(compiled, job, inputs, apartFrom(compiled.assigned, nodes));
+  return run(compiled, job, apartFrom(compiled.assigned, given));
 }
 
 /** Runs the step's job on these arguments and returns what the function returns. */
-function run(compiled: Compiled, job: Job, inputs: readonly Tensor[], nodes: readonly Node[]): unknown {
+function run(compiled: Compiled, job: Job, { inputs, nodes, passing }: Given): unknown {
   const given = (i: number): Node | null => {
     const argument = compiled.argumentOf[i] as number;
     return argument < 0 ? null : (nodes[argument] as Node);
@@ -289,6 +288,7 @@ function run(compiled: Compiled, job: Job, inputs: readonly Tensor[], nodes: rea
     hosts: storages.map(({ host }) => host),
     scalars: compiled.captured.scalars.map(({ dtype }, i) => numberIn(present(compiled.numbers[i] as Storage), dtype)),
     advances: settleAssigned(compiled.assigned),
+    passing,
     plan: compiled.first.plan,
   };
   start(bound);

@@ -45,6 +45,8 @@ export interface Job {
   readonly advances: readonly Advance[];
   /** Nodes that have values from here on, and need no history once there is a plan. */
   readonly realized: readonly Node[];
+  /** Nodes whose values were computed for this job alone, and are given up behind it. */
+  readonly passing: readonly Node[];
   /** Which requests to read back in the same submit. */
   readonly reads: readonly number[];
   readonly settle: (reads: Promise<ArrayBuffer>[]) => void;
@@ -97,6 +99,7 @@ function runWaiting(on: Device): void {
   for (let job = jobs[0]; job !== undefined && !isHeld(job); job = jobs[0]) {
     jobs.shift();
     const error = execute(on, job, after);
+    for (const storage of job.storages) storage.holders--;
     // Outputs report this error when they are read. Updates of state have no reader, so the device keeps it for the next one.
     if (error !== null && job.advances.length > 0) on.tell(error);
   }
@@ -120,11 +123,17 @@ function postpone(error: unknown): void {
   /** Values that these jobs would have made. */
   const made = new Set<Storage>();
   const failed: Job[] = [];
+  const again: Job[] = [];
   for (const job of jobs.splice(0)) {
     job.fail(error);
-    if (job.advances.some(({ before }) => before.empty && !made.has(before))) jobs.push({ ...job, reads: [] });
+    for (const storage of job.storages) storage.holders--;
+    if (job.advances.some(({ before }) => before.empty && !made.has(before))) again.push({ ...job, reads: [] });
     else failed.push(job);
     for (const { after } of job.advances) made.add(after);
+  }
+  for (const job of again) {
+    jobs.push(job);
+    for (const storage of job.storages) storage.holders++;
   }
   // The last first: each goes back to the value before.
   for (const job of failed.reverse()) {
@@ -165,15 +174,15 @@ export function numberIn(storage: Storage, dtype: DType): number {
 interface FlushOptions {
   /** Leaves assignments for later. */
   readonly only?: boolean;
-  /** Lets `targets` remember what they are made of, so that their values can be given up and computed again. */
-  readonly remember?: boolean;
+  /** Targets that remember what they are made of, so that their values can be given up and computed again. */
+  readonly remember?: readonly Node[];
 }
 
 /** Computes `targets`, and the assignments; the bytes of `read` come back. */
 export function flush(
   targets: readonly Node[],
   read: Node | null,
-  { only = false, remember = false }: FlushOptions = {},
+  { only = false, remember = [] }: FlushOptions = {},
 ): Promise<ArrayBuffer> | null {
   if (currentTrace() !== null) {
     throw new WgradError(
@@ -196,7 +205,7 @@ export function flush(
   const outputs = outputsOf(captured);
   const readIndex = read === null ? -1 : captured.requests.findIndex((r) => r.slot === null && r.node === read);
   const waiter = readIndex < 0 ? null : deferred<ArrayBuffer>();
-  const computed = captured.requests.map(({ node }) => node).filter((node) => !remember || !targets.includes(node));
+  const computed = captured.requests.map(({ node }) => node).filter((node) => !remember.includes(node));
   const realized = [...computed, ...assigned.map(({ lastNode }) => lastNode)];
   const job = makeJob(captured, outputs, {
     assigned,
@@ -252,6 +261,7 @@ export function makeJob(
     assigned,
     advances: [],
     realized,
+    passing: [],
     reads,
     settle,
     fail,
@@ -268,6 +278,8 @@ export function start(job: Job): void {
     for (const release of after) release();
   } else {
     jobs.push(job);
+    // Whoever disposes of what it reads must not take it away.
+    for (const storage of job.storages) storage.holders++;
     if (device === null || opening !== null) void openDevice().catch(() => undefined);
     else if (device.failure !== null) {
       error = device.failure;
@@ -353,6 +365,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     const written = writtenRanges(job);
     for (const { before, after: next } of advances) handOver(before, next, written.get(before) ?? [], after);
     saving.keep();
+    giveUpPassing(job);
     dropIdle();
     job.settle(reads);
     return null;
@@ -362,7 +375,17 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     undoAssigned(job.assigned, advances, error);
     fail(error);
     job.fail(error);
+    giveUpPassing(job);
     return error;
+  }
+}
+
+/** Gives up what was computed for a job alone: it can be computed again from what it was made of. */
+function giveUpPassing({ passing }: Job): void {
+  for (const node of passing) {
+    const { storage } = node;
+    node.put(null, 0);
+    if (storage?.holders === 0) storage.free();
   }
 }
 
