@@ -120,8 +120,8 @@ export class Cell {
   storage: Storage;
   /** Set where several tensors live here: no single one may free it. */
   shared: Shared | null = null;
-  /** How many more values are copied before they are overwritten: more, whenever somebody reads an old one. */
-  copies = 8;
+  /** How many more values are copied before they are overwritten: some, whenever somebody reads an old one. */
+  copies = 0;
   /** Memory for the last value that was overwritten while somebody might still need it, and that value. */
   spare: DeviceBuffer | null = null;
   previous: WeakRef<Storage> | null = null;
