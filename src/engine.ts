@@ -108,11 +108,13 @@ function runWaiting(on: Device): void {
 
 /** Whether the job has to wait for bytes on their way to the host; what waits goes on when they are there. */
 function isHeld(job: Job): boolean {
-  const { arrivals } = missingBehind(job.storages);
+  const { arrivals } = missingBehind(device, job.storages);
   if (arrivals.length === 0) return false;
   const arrived = Promise.all(arrivals).then(() => {
     if (holding === arrived) holding = null;
-    if (device?.failure === null && opening === null) runWaiting(device);
+    if (device === null || opening !== null) return;
+    if (device.failure === null) runWaiting(device);
+    else postpone(device.failure);
   });
   holding = arrived;
   return true;
@@ -196,7 +198,10 @@ export function flush(
     const gathered = gatherRequests(targets, only);
     if (gathered.requests.length === 0) return null;
     assigned = gathered.assigned;
-    const again = neededAgain(gathered.requests.map(({ node }) => node));
+    const roots = gathered.requests.map(({ node }) => node);
+    const again = neededAgain(roots).filter(
+      (node) => !gathered.requests.some((r) => r.slot === null && r.node === node),
+    );
     captured = capture([...gathered.requests, ...again.map((node) => ({ node, slot: null }))]);
   } catch (error) {
     dropImpossible(error);
@@ -345,8 +350,9 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     });
     const scalars = scalarBlock(plan, captured, job.scalars);
     const { hosts, offsets } = job;
-    saving = saveOldValues(on, { executable: plan, storages, hosts, offsets, scalars, advances });
-    const reads = on.run({
+    const reads = captured.buffers.map(({ node }) => node !== null);
+    saving = saveOldValues(on, { executable: plan, storages, reads, hosts, offsets, scalars, advances });
+    const answers = on.run({
       executable: plan,
       leaves,
       scalars,
@@ -367,7 +373,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     saving.keep();
     giveUpPassing(job);
     dropIdle();
-    job.settle(reads);
+    job.settle(answers);
     return null;
   } catch (cause) {
     const error = explainShortage(cause, job);
@@ -473,7 +479,7 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
         return result;
       }
       if (storage.blank) return new ArrayBuffer(bytes);
-      const { origins, arrivals } = missingBehind([storage]);
+      const { origins, arrivals } = missingBehind(on, [storage]);
       if (origins.length + arrivals.length === 0) throw internal("a value that was not computed");
       if (arrivals.length > 0) await Promise.all(arrivals);
       else runAgain(on, storage);

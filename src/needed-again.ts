@@ -17,7 +17,8 @@ export function neededAgain(roots: readonly Node[]): Node[] {
     visited.add(node);
     for (const input of node.inputs) {
       if (input.storage !== null || visited.has(input)) continue;
-      if (!input.seen) open.push(input);
+      // A kernel has no value of its own: its results have.
+      if (!input.seen || input.definition.kind === "kernel") open.push(input);
       else if (!node.internal) {
         const worth = worthStoring(input);
         if (worth === null) open.push(input);
@@ -37,8 +38,7 @@ function worthStoring(node: Node): Node | null {
     if (sizeOf(base.shape) < sizeOf(smallest.shape)) smallest = base;
     const { kind } = base.definition;
     if (kind === "constant" || kind === "iota") return null;
-    if (kind === "kernel" || (kind === "alias" && base.inputs.length > 1)) break;
-    if (kind !== "view" && kind !== "alias") break;
+    if (kind !== "view" && (kind !== "alias" || base.inputs.length > 1)) break;
     base = base.inputs[0] as Node;
   }
   return smallest;

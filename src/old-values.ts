@@ -1,6 +1,7 @@
 // Old values: what becomes of a state's value when a run overwrites it while somebody may still ask for it.
 
 import { viewOf } from "./dtype.ts";
+import { internal } from "./errors.ts";
 import type { Cell, Origin, Storage } from "./graph/storage.ts";
 import type { Advance } from "./pending.ts";
 import { adopt, disown, forgetOwner, leafRange, memoryOn, releaseWith } from "./residency.ts";
@@ -18,6 +19,8 @@ const HOST_BYTES = 4 << 20;
 export interface Step {
   readonly executable: Run["executable"];
   readonly storages: readonly Storage[];
+  /** Which of these it reads, beside what it writes over. */
+  readonly reads: readonly boolean[];
   readonly hosts: readonly (ArrayBufferView | null)[];
   readonly offsets: readonly number[];
   readonly scalars: ArrayBuffer | null;
@@ -210,7 +213,10 @@ function receive(storages: readonly Storage[]): { arrive: Saving["arrive"]; fail
 }
 
 /** The runs that must be repeated for the values of some storages, the first one first, and what these wait for. */
-export function missingBehind(storages: readonly Storage[]): { origins: Origin[]; arrivals: Promise<void>[] } {
+export function missingBehind(
+  on: Device | null,
+  storages: readonly Storage[],
+): { origins: Origin[]; arrivals: Promise<void>[] } {
   const origins: Origin[] = [];
   const arrivals = new Set<Promise<void>>();
   const seen = new Set<Origin>();
@@ -222,7 +228,11 @@ export function missingBehind(storages: readonly Storage[]): { origins: Origin[]
     if (storage === undefined) {
       if (top.origin !== null) origins.push(top.origin);
       open.pop();
-    } else if (storage.device === null && storage.host === null && !storage.blank && storage.missing.size === 0) {
+      continue;
+    }
+    // What lived on another device is lost.
+    if (on !== null) memoryOn(on, storage);
+    if (storage.device === null && storage.host === null && !storage.blank && storage.missing.size === 0) {
       const { arriving, origin } = storage;
       if (arriving !== null) arrivals.add(arriving);
       else if (origin !== null && !seen.has(origin)) {
@@ -239,7 +249,7 @@ let made: ReadonlySet<Storage> = new Set();
 
 /** Makes the values of storages again, where those were given up. */
 export function makeAgain(on: Device, storages: readonly Storage[], after: (() => void)[]): void {
-  const { origins } = missingBehind(storages);
+  const { origins } = missingBehind(on, storages);
   if (origins.length === 0) return;
   const lastUse = new Map<Storage, number>();
   origins.forEach((origin, i) => {
@@ -271,6 +281,12 @@ function dropMade(storage: Storage): void {
 /** Runs a step once more, into memory of its own; returns the values that it makes. */
 function repeat(on: Device, step: Step, after: (() => void)[]): Storage[] {
   const { executable, advances } = step;
+  const lost = step.storages.find((storage, i) => step.reads[i] && (storage.missing.size > 0 || storage.empty));
+  if (lost !== undefined) {
+    const [reason = internal("a value that was not computed")] = lost.missing.values();
+    for (const { after: next } of advances) next.lose(reason);
+    return [];
+  }
   const copies: Saving["copies"][number][] = [];
   const shared = new Map<Storage, Range>();
   const values: Storage[] = [];

@@ -52,8 +52,8 @@ export class Storage {
   pinned = false;
   /** Set when somebody has said that the value is not needed any more. */
   freed = false;
-  /** Nobody has written to it yet: all bytes are 0. */
-  blank = false;
+  /** Nobody has written to it yet: all bytes are 0, or there are none. */
+  blank: boolean;
   /** Why values are not there, by the offsets at which they begin: 0, or those of an arena's tensors. */
   missing: Map<number, unknown> = NOTHING;
   /** The cell whose value this is or was. */
@@ -65,6 +65,7 @@ export class Storage {
     this.byteLength = byteLength;
     this.host = host;
     this.cell = cell;
+    this.blank = byteLength === 0;
   }
 
   /** Why the value is not there. In an arena that is a matter of its tensors. */
