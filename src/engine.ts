@@ -378,6 +378,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   } catch (cause) {
     const error = explainShortage(cause, job);
     saving?.drop();
+    forgetMade();
     undoAssigned(job.assigned, advances, error);
     fail(error);
     job.fail(error);

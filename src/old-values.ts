@@ -289,34 +289,47 @@ function repeat(on: Device, step: Step, after: (() => void)[]): Storage[] {
   }
   const copies: Saving["copies"][number][] = [];
   const shared = new Map<Storage, Range>();
-  const values: Storage[] = [];
-  for (const { before, after: next } of advances) {
-    const memory = on.allocate(Math.max(before.byteLength, 272));
-    const old = memoryOn(on, before);
-    if (old !== null) copies.push({ from: old, to: memory, bytes: wholeWords(before) });
-    else on.write(memory, before.host ?? new Uint8Array(wholeWords(before)));
-    shared.set(before, memory);
-    if (next.device === null) {
+  const taken: DeviceMemory[] = [];
+  const take = (bytes: number): DeviceMemory => {
+    const memory = on.allocate(bytes);
+    taken.push(memory);
+    return memory;
+  };
+  try {
+    const slots = advances.map(({ before }) => take(Math.max(before.byteLength, 272)));
+    const outputs = executable.outputs.map((bytes) => (bytes < 0 ? null : take(bytes)));
+    advances.forEach(({ before }, i) => {
+      const memory = slots[i] as DeviceMemory;
+      const old = memoryOn(on, before);
+      if (old !== null) copies.push({ from: old, to: memory, bytes: wholeWords(before) });
+      else on.write(memory, before.host ?? new Uint8Array(wholeWords(before)));
+      shared.set(before, memory);
+    });
+    const leaves = step.storages.map((storage, i): Range => {
+      const { buffer, offset } = leafRange(on, storage, step.hosts[i] ?? storage.host, false, shared, after);
+      return { buffer, offset: offset + (step.offsets[i] as number) };
+    });
+    const values: Storage[] = [];
+    on.run({
+      executable,
+      leaves,
+      scalars: step.scalars,
+      outputs,
+      reads: [],
+      before: { copies, reads: [], arrive: () => undefined },
+      fail: (error) => {
+        for (const value of values) value.lose(error);
+      },
+    });
+    advances.forEach(({ after: next }, i) => {
+      if (next.device !== null) return;
+      const memory = slots[i] as DeviceMemory;
       adopt(next, memory, after);
+      taken.splice(taken.indexOf(memory), 1);
       values.push(next);
-    } else after.push(() => memory.release());
+    });
+    return values;
+  } finally {
+    for (const memory of taken) memory.release();
   }
-  const leaves = step.storages.map((storage, i): Range => {
-    const { buffer, offset } = leafRange(on, storage, step.hosts[i] ?? storage.host, false, shared, after);
-    return { buffer, offset: offset + (step.offsets[i] as number) };
-  });
-  const outputs = executable.outputs.map((bytes) => (bytes < 0 ? null : on.allocate(bytes)));
-  on.run({
-    executable,
-    leaves,
-    scalars: step.scalars,
-    outputs,
-    reads: [],
-    before: { copies, reads: [], arrive: () => undefined },
-    fail: (error) => {
-      for (const value of values) value.lose(error);
-    },
-  });
-  for (const memory of outputs) memory?.release();
-  return values;
 }

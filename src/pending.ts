@@ -5,7 +5,7 @@ import type { Node } from "./graph/node.ts";
 import { isRealized, type Request } from "./graph/program.ts";
 import type { Cell, Storage } from "./graph/storage.ts";
 import { outsideScopes, Tensor, takeRecent } from "./graph/tensor.ts";
-import { currentTrace } from "./graph/trace.ts";
+import { currentTrace, traceGuard } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
 import { copyOf } from "./ops/memory.ts";
 
@@ -177,6 +177,8 @@ export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
   outsideScopes(() => {
     for (const [leaf, gradient] of found) {
       const before = leaf.gradient;
+      // A replay adds to the same.
+      if (currentTrace()?.zeroed.has(leaf) === false) traceGuard(() => leaf.gradient === before);
       leaf.gradient = before === null ? new Tensor(gradient.node) : add(before, gradient);
     }
   });
@@ -197,6 +199,7 @@ export function noteGradients(leaves: Iterable<Tensor>): void {
 /** Forgets a parameter's gradient. */
 export function dropGradient(parameter: Tensor): void {
   graded.delete(parameter);
+  currentTrace()?.zeroed.add(parameter);
   parameter.dropGradient();
 }
 

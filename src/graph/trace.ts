@@ -11,13 +11,15 @@ export interface Trace {
   readonly effects: (() => void)[];
   /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
   readonly guards: (() => boolean)[];
+  /** Leaves whose gradients the step itself has forgotten: what it adds then does not depend on what was there. */
+  readonly zeroed: Set<Tensor>;
   /** Set when a tensor got state of its own meanwhile: its old value is a constant of this trace, so the next call must trace again. */
   unsettled: boolean;
 }
 
 /** A trace with nothing in it yet, of a step whose nodes follow the node `start`. */
 export function newTrace(start: number): Trace {
-  return { start, inputs: new Map(), effects: [], guards: [], unsettled: false };
+  return { start, inputs: new Map(), effects: [], guards: [], zeroed: new Set(), unsettled: false };
 }
 
 let current: Trace | null = null;

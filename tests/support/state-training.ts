@@ -80,7 +80,7 @@ export function training(w: Writer, moving = ""): void {
   between();
   if (w.chance(0.2)) clipping(w);
   w.act(`${name}.step();`);
-  if (w.top && w.chance(0.3)) w.look(`see(await ${l.text}.data());`);
+  if (w.top && !l.x.disposed && w.chance(0.3)) w.look(`see(await ${l.text}.data());`);
 }
 
 /** Gradients as tensors of the graph: of a loss, and of a penalty made of them. */
