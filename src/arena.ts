@@ -72,6 +72,11 @@ export class Arena implements Shared {
     else flush([], null);
   }
 
+  /** Where each tensor begins, in bytes. */
+  get offsets(): readonly number[] {
+    return this.#offsets.map((offset) => 4 * offset);
+  }
+
   /** The vector, which does not follow what single tensors have been assigned. */
   get whole(): Tensor {
     return this.#flat;

@@ -45,6 +45,8 @@ interface Compiled {
   /** Where the step finds the captured buffers and numbers. */
   readonly leaves: readonly (Cell | Storage)[];
   readonly numbers: readonly (Cell | Storage)[];
+  /** The nodes of those that are no state. */
+  readonly constants: readonly Node[];
   /** Argument tensor that a buffer leaf stands for, or -1. */
   readonly argumentOf: readonly number[];
   readonly first: Job;
@@ -119,7 +121,12 @@ export function compile<Arguments extends readonly unknown[], Result>(
     const given: Given = { inputs, nodes, passing };
     if (known !== undefined && isValid(known)) return replay(known, given) as Result;
     const { made, result } = traceStep(step, rebuild, given);
-    if (!made.trace.unsettled) compiled.set(signature, made);
+    if (!made.trace.unsettled) {
+      // What is no state stays for the step, whoever lets go of it.
+      for (const node of known?.constants ?? []) node.release();
+      for (const node of made.constants) node.retain();
+      compiled.set(signature, made);
+    }
     return result as Result;
   };
 }
@@ -214,8 +221,6 @@ function firstRun(
   });
   const leaves = captured.buffers.map(leafOf);
   const numbers = captured.scalars.map((node) => leafOf({ storage: node.storage as Storage, node }));
-  // What is no state stays for the step, whoever lets go of it.
-  for (const { node } of captured.buffers) if (node !== null && node.cell?.storage !== node.storage) node.retain();
   const job = jobOf(captured, gathered.assigned);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
@@ -226,6 +231,7 @@ function firstRun(
     captured,
     leaves,
     numbers,
+    constants: captured.buffers.flatMap(({ node }, i) => (node === null || leaves[i] instanceof Cell ? [] : [node])),
     argumentOf,
     first: job,
     assigned: gathered.assigned,

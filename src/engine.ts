@@ -58,7 +58,7 @@ export interface Job {
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let room: ((on: Device, job: Job) => number) | null = null;
-/** What was recorded while there was no device, or while values that left it are on their way to the host. */
+/** Jobs that wait: for a device, or for bytes that are on their way to the host. */
 const jobs: Job[] = [];
 /** Settles when what the first job waits for is on the host. */
 let holding: Promise<void> | null = null;
@@ -98,8 +98,8 @@ function runWaiting(on: Device): void {
   const after: (() => void)[] = [];
   for (let job = jobs[0]; job !== undefined && !isHeld(job); job = jobs[0]) {
     jobs.shift();
-    const error = execute(on, job, after);
     for (const storage of job.storages) storage.holders--;
+    const error = execute(on, job, after);
     // Outputs report this error when they are read. Updates of state have no reader, so the device keeps it for the next one.
     if (error !== null && job.advances.length > 0) on.tell(error);
   }
@@ -335,6 +335,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
         ? job.plan
         : findPlan(on, captured, () => room?.(on, job) ?? Number.POSITIVE_INFINITY);
     job.plan = plan;
+    const known = new Set(storages.filter(({ lastRun }) => lastRun >= 0));
     const targets = new Set(advances.map(({ before }) => before));
     const shared = new Map<Storage, Range>();
     const leaves = storages.map((storage, i): Range => {
@@ -351,7 +352,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     const scalars = scalarBlock(plan, captured, job.scalars);
     const { hosts, offsets } = job;
     const reads = captured.buffers.map(({ node }) => node !== null);
-    saving = saveOldValues(on, { executable: plan, storages, reads, hosts, offsets, scalars, advances });
+    saving = saveOldValues(on, { executable: plan, storages, reads, hosts, offsets, scalars, advances }, known);
     const answers = on.run({
       executable: plan,
       leaves,
@@ -455,7 +456,7 @@ export async function synchronize(ahead = 2): Promise<void> {
 export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
   const target = x.node;
   const together = flush([target], target);
-  // What is submitted with it may have moved the tensor's value.
+  // Where the target had a value already, an assignment that was submitted may have bound the tensor to another node.
   const node = together === null ? x.node : target;
   const storage = must(node.storage, "a value that was not computed");
   const bytes = dataBytes(node);

@@ -1,7 +1,7 @@
 // Old values: what becomes of a state's value when a run overwrites it while somebody may still ask for it.
 
 import { viewOf } from "./dtype.ts";
-import { internal } from "./errors.ts";
+import { internal, must } from "./errors.ts";
 import type { Cell, Origin, Storage } from "./graph/storage.ts";
 import type { Advance } from "./pending.ts";
 import { adopt, disown, forgetOwner, leafRange, memoryOn, releaseWith } from "./residency.ts";
@@ -10,7 +10,7 @@ import type { Device, Run, Saving } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
 
-/** After so many runs in a row, values move to the host, so that none has to be computed again by more runs than that. */
+/** A value is made again by at most so many runs: then the state moves to the host once. */
 const LONGEST = 64;
 /** Bytes that batches on the host may take for that, beside twice those of the state. */
 const HOST_BYTES = 4 << 20;
@@ -47,7 +47,7 @@ interface Placed {
   readonly memory: DeviceMemory;
 }
 
-/** After an old value was read, so many are copied before they are overwritten: whoever reads one, reads the next as well. */
+/** After a program has read an old value, so many more of that cell are copied before they are overwritten: it will probably read them, too. */
 const COPIES = 64;
 
 /** Notes that a run reads values, some of which may be old. */
@@ -62,17 +62,20 @@ export function noteReads(storages: readonly Storage[], advances: readonly Advan
 /**
  * Saves the values that a run overwrites and that somebody may still ask for. Where old values are read at all, the last one of a cell is copied on the
  * device, so that what was recorded from it can be computed quickly. Others are given up, as the runs that have made them can be
- * repeated, or move to the host. So state takes at most twice its memory on the device, and no more than once where memory has a limit.
+ * repeated, or move to the host. So state takes at most twice its memory on the device, and no more than once where memory has a limit. `known` are
+ * the storages that earlier runs have read, too.
  */
-export function saveOldValues(on: Device, step: Step): OldValues {
+export function saveOldValues(on: Device, step: Step, known: ReadonlySet<Storage>): OldValues {
   const leaving: Placed[] = [];
   const kept: Placed[] = [];
   const copies: Saving["copies"][number][] = [];
   const readHere = new Set(step.storages);
+  /** Older values whose memory goes to others. */
+  const dropped: Storage[] = [];
   /** Cells whose spare memory is free behind this run. */
   const given: { readonly cell: Cell; readonly memory: DeviceMemory }[] = [];
   const origin = step.advances.some(({ before }) => before.holders > 0 && !isOnHost(before))
-    ? originOf(on, step)
+    ? originOf(on, step, known)
     : null;
   for (const { before } of step.advances) {
     const memory = memoryOn(on, before);
@@ -83,8 +86,13 @@ export function saveOldValues(on: Device, step: Step): OldValues {
     const previous = cell.previous?.deref() ?? null;
     let spare = spareOf(on, cell);
     if (spare !== null && (copied || cell.copies === 0 || previous === null || previous.holders === 0)) {
-      if (previous !== null) giveUp(on, previous, leaving);
-      // What goes to the host is copied before whatever comes here next, but kernels read later.
+      if (previous !== null && memoryOn(on, previous) !== null) {
+        dropped.push(previous);
+        const asked = previous.holders > 0 || previous.pinned;
+        if (asked && !isOnHost(previous) && previous.origin === null)
+          leaving.push({ storage: previous, memory: spare });
+      }
+      // The copy to the host comes before the copy to the spare memory; a kernel that reads the older value comes behind it.
       if (!copied || (previous !== null && readHere.has(previous))) {
         given.push({ cell, memory: spare });
         spare = null;
@@ -96,7 +104,7 @@ export function saveOldValues(on: Device, step: Step): OldValues {
       copies.push({ from: memory, to: spare, bytes });
       kept.push({ storage: before, memory: spare });
     } else if ((before.holders > 0 || before.pinned || origin !== null) && before.origin === null) {
-      // What repeats this run, or has read the value before, has to find it again.
+      // A repeated run reads this value, so it must stay somewhere.
       leaving.push({ storage: before, memory });
     }
   }
@@ -111,6 +119,8 @@ export function saveOldValues(on: Device, step: Step): OldValues {
             arrive: incoming.arrive,
           },
     keep: () => {
+      incoming.begin();
+      for (const storage of dropped) storage.device = null;
       for (const { cell, memory } of given) {
         ownSpare(cell, null);
         memory.release();
@@ -149,14 +159,14 @@ function isLimited(on: Device): boolean {
 }
 
 /** What makes the values of a run again; null where values move to the host instead. */
-function originOf(on: Device, step: Step): Made | null {
+function originOf(on: Device, step: Step, known: ReadonlySet<Storage>): Made | null {
   const origins = step.storages.flatMap(({ origin }) => origin ?? []);
   const depth = Math.max(0, ...origins.map((origin) => origin.depth));
   let onDevice = Math.max(0, ...origins.map((origin) => origin.onDevice));
   let onHost = Math.max(0, ...origins.map((origin) => origin.onHost));
   const written = new Set(step.advances.map(({ before }) => before));
   for (const storage of new Set(step.storages)) {
-    if (storage.pinned || written.has(storage)) continue;
+    if (storage.pinned || written.has(storage) || known.has(storage)) continue;
     if (storage.host !== null) onHost += storage.byteLength;
     // The present value of a state stays anyway.
     else if (storage.device !== null && storage.cell?.storage !== storage) onDevice += storage.byteLength;
@@ -180,23 +190,21 @@ function ownSpare(cell: Cell, memory: DeviceMemory | null): void {
   if (memory !== null) releaseWith(cell, memory);
 }
 
-/** Takes an older value off the device. */
-function giveUp(on: Device, storage: Storage, leaving: Placed[]): void {
-  const memory = memoryOn(on, storage);
-  if (memory === null) return;
-  storage.device = null;
-  if ((storage.holders > 0 || storage.pinned) && !isOnHost(storage) && storage.origin === null)
-    leaving.push({ storage, memory });
-}
-
 /** Lets storages wait for their bytes, which come behind one another. */
-function receive(storages: readonly Storage[]): { arrive: Saving["arrive"]; fail: (error: unknown) => void } {
+function receive(storages: readonly Storage[]): {
+  begin(): void;
+  arrive: Saving["arrive"];
+  fail(error: unknown): void;
+} {
   const coming = deferred<ArrayBuffer>();
   const arrived = coming.promise.then(
     (bytes) => {
       let at = 0;
       for (const storage of storages) {
-        storage.host = viewOf(bytes.slice(at, at + wholeWords(storage)), storage.cell?.dtype ?? "u32");
+        storage.host = viewOf(
+          bytes.slice(at, at + wholeWords(storage)),
+          must(storage.cell, "an old value of no state").dtype,
+        );
         storage.arriving = null;
         at += wholeWords(storage);
       }
@@ -208,8 +216,13 @@ function receive(storages: readonly Storage[]): { arrive: Saving["arrive"]; fail
       }
     },
   );
-  for (const storage of storages) storage.arriving = arrived;
-  return { arrive: (bytes) => coming.resolve(bytes), fail: coming.reject };
+  return {
+    begin: () => {
+      for (const storage of storages) storage.arriving = arrived;
+    },
+    arrive: (bytes) => coming.resolve(bytes),
+    fail: coming.reject,
+  };
 }
 
 /** The runs that must be repeated for the values of some storages, the first one first, and what these wait for. */

@@ -18,6 +18,8 @@ const NOTHING: Map<number, unknown> = new Map();
 /** Tensors that live in one cell (an Arena). */
 export interface Shared {
   readonly tensors: readonly Tensor[];
+  /** Where each of them begins, in bytes; they may have moved to another cell since. */
+  readonly offsets: readonly number[];
   /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
   readonly whole: Tensor;
   /** A vector over the whole cell as one tensor for each of them. */
@@ -44,7 +46,7 @@ export class Storage {
   device: DeviceBuffer | null = null;
   /** Set while bytes that left the device are on their way to `host`. */
   arriving: Promise<void> | null = null;
-  /** Nodes in use whose value lies here (`retain`): while there are none, nobody can ask for the bytes. */
+  /** Nodes in use whose value lies here (`retain`), and jobs that wait to read it: while there are none, nobody can ask for the bytes. */
   holders = 0;
   /** The run that has made the value and can make it again. */
   origin: Origin | null = null;
@@ -80,7 +82,7 @@ export class Storage {
 
   /** Says why all values are lost or could not be computed. */
   lose(reason: unknown): void {
-    const offsets = this.cell?.shared?.tensors.map(({ slot }) => slot?.offset ?? 0) ?? [0];
+    const offsets = this.cell?.shared?.offsets ?? [0];
     this.missing = new Map(offsets.map((offset) => [offset, reason]));
   }
 
@@ -131,6 +133,14 @@ export class Cell {
     this.byteLength = byteLength;
     this.dtype = dtype;
     this.storage = new Storage(byteLength, host, this);
+  }
+
+  /** Gives up the memory for old values: nobody will ask for one. */
+  freeSpare(): void {
+    const previous = this.previous?.deref();
+    if (previous?.device === this.spare && previous !== undefined) previous.device = null;
+    this.spare?.release();
+    this.spare = null;
   }
 
   /** Begins the next value; returns the one before. */

@@ -174,7 +174,9 @@ export class Tensor {
     const { cell = null } = this.slot ?? {};
     // A cell's values belong to the tensor that lives there.
     if (storage !== null && storage.cell === null && storage.holders === 0) storage.free();
-    if (cell !== null && cell.shared === null && cell.storage.holders === 0) cell.storage.free();
+    if (cell === null || cell.shared !== null || cell.storage.holders > 0) return;
+    cell.storage.free();
+    if ((cell.previous?.deref()?.holders ?? 0) === 0) cell.freeSpare();
   }
 
   /** Stops counting among those who may ask for the value; the handle stays usable. */

@@ -374,7 +374,10 @@ export class Device {
     if (total > 0) {
       const staging = this.#staging.copy(encoder, reads);
       // Mapped behind the submit, which this call comes before.
-      arrive(Promise.resolve().then(() => this.#download(staging, total)));
+      const failed = (error: unknown) => {
+        throw this.failure ?? error;
+      };
+      arrive(Promise.resolve().then(() => this.#staging.download(staging, total).catch(failed)));
     }
     for (const { from, to, bytes } of copies)
       encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, to.buffer.gpu, to.offset, bytes);

@@ -331,4 +331,54 @@ test("the norm before clipping can be read after the step, with a GradScaler too
   assert.is(await norm.item(), 10);
 });
 
+test("one result of a kernel can be read after another, again and again", async () => {
+  const { values, indices } = tensor([3, 1, 2]).sort();
+  assert.equal(await values.mul(2).tolist(), [2, 4, 6]);
+  assert.equal(await indices.tolist(), [1, 2, 0]);
+  assert.equal(await values.tolist(), [1, 2, 3]);
+});
+
+test("old values of states without elements, and of parameters that have moved, can be read", async () => {
+  const empty = zeros([0, 3]);
+  const sums: Tensor[] = [];
+  for (let i = 0; i < 3; i++) {
+    sums.push(empty.sum());
+    empty.assign(empty.mul(2));
+    await empty.data();
+  }
+  assert.equal(await Promise.all(sums.map((x) => x.item())), [0, 0, 0]);
+  const [p, q, r] = [nn.parameter(tensor([1, 2])), nn.parameter(tensor([3, 4])), nn.parameter(tensor([5, 6]))];
+  const [first, second] = [new optim.SGD([p, r], { lr: 0.1 }), new optim.SGD([p, q, r], { lr: 0.1 })];
+  const old = q.mul(2);
+  noGrad(() => q.assign(old.add(1)));
+  assert.equal(
+    [await q.tolist(), await old.tolist()],
+    [
+      [7, 9],
+      [6, 8],
+    ],
+  );
+  p.sum().backward();
+  first.step();
+  second.step();
+  assert.equal((await p.tolist()) as number[], [
+    Math.fround(Math.fround(1 - Math.fround(0.1)) - Math.fround(0.1)),
+    Math.fround(Math.fround(2 - Math.fround(0.1)) - Math.fround(0.1)),
+  ]);
+});
+
+test("gradients that a compiled step would have to add to are not left out", async () => {
+  const p = nn.parameter(tensor([1, 2]));
+  const optimizer = new optim.SGD([p], { lr: 1 });
+  const adds = compile((x: Tensor) => {
+    p.mul(x).sum().backward();
+    optimizer.step();
+  });
+  adds(tensor([3, 4]));
+  assert.ok((await failure(async () => adds(tensor([3, 4])))) instanceof Error);
+  optimizer.zeroGrad();
+  adds(tensor([3, 4]));
+  assert.equal(await p.tolist(), [-5, -6]);
+});
+
 test.run();
