@@ -3,15 +3,16 @@
 import { assign } from "./access.ts";
 import { checkFunction, refusePromise } from "./check.ts";
 import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit } from "./engine.ts";
-import { must, StaleTensorError } from "./errors.ts";
+import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
 import { Cell, type Storage } from "./graph/storage.ts";
-import { collectTensors, Tensor } from "./graph/tensor.ts";
+import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
 import { copyOf } from "./ops/memory.ts";
 import {
   abandonAssigned,
+  addGradients,
   gatherRequests,
   isAssigned,
   isPending,
@@ -19,6 +20,7 @@ import {
   takeLosses,
   unmarkAssigned,
 } from "./pending.ts";
+import { formatShape } from "./shape.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
 export type Nested =
@@ -59,6 +61,8 @@ interface Compiled {
   readonly results: readonly { readonly node: Node; readonly request: number }[];
   /** Arguments that the step assigns to, and which of the results they get. */
   readonly written: readonly { readonly argument: number; readonly output: number }[];
+  /** Arguments that get a gradient, and which of the results it is. */
+  readonly graded: readonly { readonly argument: number; readonly output: number }[];
 }
 
 /** What a call of a compiled step is given: tensors, where their values lie, and those nodes of them that were computed for this call alone. */
@@ -102,6 +106,9 @@ export function compile<Arguments extends readonly unknown[], Result>(
     const inputs: Tensor[] = [];
     let signature = "";
     const rebuild = flatten(args, (tensor) => {
+      const known = inputs.indexOf(tensor);
+      signature += known < 0 ? "" : `|=${known}`;
+      if (known >= 0) return known;
       signature += `|${tensor.dtype}[${tensor.shape.join()}]${tensor.requiresGrad ? "g" : ""}`;
       return inputs.push(tensor) - 1;
     });
@@ -204,6 +211,13 @@ function firstRun(
     unmarkAssigned(placeholder);
     return [{ argument, output: outputs.push(placeholder) - 1 }];
   });
+  const graded = placeholders.flatMap(({ placeholder }, argument) => {
+    const { gradient } = placeholder;
+    if (gradient === null) return [];
+    placeholder.gradient = null;
+    return [{ argument, output: outputs.push(gradient) - 1 }];
+  });
+  checkGraded(graded, given);
   // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
   const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copyOf(t.node, i) : t.node));
   const gathered = gatherRequests(outputNodes);
@@ -239,6 +253,7 @@ function firstRun(
     rebuild,
     results,
     written,
+    graded,
   };
   const own = apartFrom(gathered.assigned, given);
   for (const tensor of traced) tensor.letGo();
@@ -248,6 +263,18 @@ function firstRun(
 const ONLY_TRACED = new StaleTensorError(
   "this tensor depends on arguments of a compiled step and was made while it was traced: it has a value only in there. Return it, alone or in arrays and plain objects.",
 );
+
+/** Throws where an argument that gets a gradient has no place for it. */
+function checkGraded(graded: Compiled["graded"], { inputs }: Given): void {
+  for (const { argument } of graded) {
+    const input = inputs[argument] as Tensor;
+    if (input.lastNode.leaf === input) continue;
+    throw new WgradError(
+      `compile: backward came to argument ${argument} of shape ${formatShape(input.shape)}, which is the result of an op: its gradient would end there. Compute it inside the step, or pass x.detach().`,
+      { op: "compile", shapes: [input.shape] },
+    );
+  }
+}
 
 /** The arguments, copied where the step overwrites what they lie in. */
 function apartFrom(assigned: readonly Tensor[], given: Given): Given {
@@ -275,6 +302,7 @@ function present(leaf: Cell | Storage): Storage {
 }
 
 function replay(compiled: Compiled, given: Given): unknown {
+  checkGraded(compiled.graded, given);
   for (const effect of compiled.trace.effects) effect();
   const job = jobOf(compiled.captured, compiled.assigned);
   return run(compiled, job, apartFrom(compiled.assigned, given));
@@ -304,5 +332,9 @@ function run(compiled: Compiled, job: Job, { inputs, nodes, passing }: Given): u
     return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));
   });
   for (const { argument, output } of compiled.written) assign(inputs[argument] as Tensor, outputs[output] as Tensor);
+  const gradients = compiled.graded.map(
+    ({ argument, output }) => [inputs[argument], outputs[output]] as [Tensor, Tensor],
+  );
+  withGrad(false, () => addGradients(new Map(gradients)));
   return compiled.rebuild(outputs);
 }

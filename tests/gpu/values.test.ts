@@ -331,6 +331,25 @@ test("the norm before clipping can be read after the step, with a GradScaler too
   assert.is(await norm.item(), 10);
 });
 
+test("arguments of a compiled step get gradients, and are one tensor where they are the same", async () => {
+  const back = compile((x: Tensor) => {
+    const loss = x.square().sum();
+    loss.backward();
+    return loss;
+  });
+  const x = tensor([1, 2], { requiresGrad: true });
+  back(x);
+  back(x);
+  assert.equal(await (x.grad as Tensor).tolist(), [4, 8]);
+  assert.throws(() => back(x.mul(2)), /backward came to argument 0 .* x\.detach\(\)/);
+  const twice = compile((a: Tensor, b: Tensor) => {
+    a.assign(b.mul(2));
+    return a.add(b);
+  });
+  const [a, b] = [tensor([20]), tensor([1])];
+  assert.equal([await twice(a, a).item(), await twice(b, a).item()], [80, 120]);
+});
+
 test("one result of a kernel can be read after another, again and again", async () => {
   const { values, indices } = tensor([3, 1, 2]).sort();
   assert.equal(await values.mul(2).tolist(), [2, 4, 6]);
