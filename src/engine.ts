@@ -2,12 +2,12 @@
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
 import { DeviceLostError, internal, must, OutOfMemoryError, StaleTensorError, WgradError } from "./errors.ts";
+import { neededAgain } from "./graph/needed-again.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
 import { Tensor } from "./graph/tensor.ts";
 import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
-import { neededAgain } from "./needed-again.ts";
 import { forgetMade, makeAgain, missingBehind, noteReads, type OldValues, saveOldValues } from "./old-values.ts";
 import {
   type Advance,

@@ -7,6 +7,7 @@ import { isFloat } from "./dtype.ts";
 import { limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
+import { sourceLine } from "./graph/source-line.ts";
 import { collectTensors, recordLines, Tensor, withGrad } from "./graph/tensor.ts";
 import { install } from "./install.ts";
 import { tensorsIn } from "./nested.ts";
@@ -15,7 +16,6 @@ import { useRematerialization } from "./plan-cache.ts";
 import { workspaceFor } from "./room.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
-import { sourceLine } from "./source-line.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
 export { Arena, stateTensor } from "./arena.ts";

@@ -1,8 +1,8 @@
 // Values that one run has computed on its way and that a later run needs once more: they are stored then, instead of being computed at every read.
 
-import type { Node } from "./graph/node.ts";
-import { isRealized } from "./graph/program.ts";
-import { sizeOf } from "./shape.ts";
+import { sizeOf } from "../shape.ts";
+import type { Node } from "./node.ts";
+import { isRealized } from "./program.ts";
 
 /**
  * The values behind `roots` that earlier runs have computed without keeping them. What only the library's own nodes read, as derivatives do,
