@@ -473,6 +473,12 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
       // At once where that is possible.
       const on = device?.failure === null && jobs.length === 0 ? device : await openDevice();
       on.check();
+      // Another read may have brought the bytes meanwhile, or the job that makes them may wait for others.
+      if (storage.host !== null) break;
+      if (storage.device === null && holding !== null) {
+        await holding;
+        continue;
+      }
       const memory = memoryOn(on, storage);
       storage.check(node.offset, bytes);
       if (memory !== null) {
