@@ -225,7 +225,7 @@ export function flush(
   });
   for (const node of captured.nodes) {
     node.seen = true;
-    if (node.sharesBytes()) realized.push(node);
+    if (node.shareBytes()) realized.push(node);
   }
   start({ ...job, advances: settleAssigned(assigned) });
   return waiter?.promise ?? null;

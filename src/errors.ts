@@ -45,7 +45,7 @@ export class OutOfMemoryError extends WgradError {}
 /** The device was lost or closed; open a new one with `init()`. */
 export class DeviceLostError extends WgradError {}
 
-/** The tensor depends on a value that a later step has overwritten. */
+/** The tensor depends on an old value for which `memoryLimit` leaves no room, or on the arguments of a compiled step outside of it. */
 export class StaleTensorError extends WgradError {}
 
 /** The tensor was disposed of. */

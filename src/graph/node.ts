@@ -344,8 +344,11 @@ export class Node {
     this.offset = offset;
   }
 
-  /** Takes over the bytes of what the node is an alias of, where these are at hand and no gradient flows through here. */
-  sharesBytes(): boolean {
+  /**
+   * Takes over the bytes of what the node is an alias of; returns whether it did. It does where the bytes are at hand and no gradient
+   * flows through here.
+   */
+  shareBytes(): boolean {
     const source = this.#inputs[0];
     if (this.#storage !== null || this.#definition.kind !== "alias" || this.requiresGrad) return false;
     if (source === undefined || source.#storage === null) return false;
