@@ -117,18 +117,18 @@ function assignTo(x: Tensor, old: Node, value: Tensor | number): void {
   const { shared } = x.slot.cell;
   if (shared !== null && x !== shared.whole && isAssigned(shared.whole)) {
     // From here on each tensor has a value of its own.
-    unmarkAssigned(shared.whole);
     for (const part of shared.tensors) markAssigned(part, part.lastNode);
+    unmarkAssigned(shared.whole);
   }
   // A node of its own: neither a parameter's mark as leaf nor its place in the slot may reach one that others hold.
   x.replaceNode(detached(next).node);
   markAssigned(x, old);
   if (x !== shared?.whole) return;
-  shared.parts(x).forEach((part, i) => {
-    const tensor = shared.tensors[i] as Tensor;
+  for (const tensor of shared.tensors) {
+    if (tensor.slot?.cell !== x.slot.cell) continue;
     unmarkAssigned(tensor);
-    tensor.replaceNode(detached(part).node);
-  });
+    tensor.rebind();
+  }
 }
 
 /**

@@ -4,12 +4,12 @@ import { flush } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { Cell, type Shared, type Slot, Storage } from "./graph/storage.ts";
-import { handleOn, outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
+import { handleOn, internally, outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
-import { detach, pack, slotLength } from "./ops/memory.ts";
-import { reshape, strided } from "./ops/views.ts";
+import { detach, pack, partOf, slotLength } from "./ops/memory.ts";
+import { reshape } from "./ops/views.ts";
 import { isAssigned, markAssigned, unmarkAssigned } from "./pending.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 
@@ -108,11 +108,19 @@ export class Arena implements Shared {
   parts(flat: Tensor): Tensor[] {
     return this.#tensors.map(({ shape }, index) => {
       const start = this.#offsets[index] as number;
-      const part = reshape(strided(flat, [start], [1], [sizeOf(shape)]), shape);
+      const part = partOf(flat, start, shape);
       // A tensor of all the elements may be the vector itself.
       if (part.node !== flat.node) wholes.set(part.node, { arena: this, flat: flat.node, index });
       return part;
     });
+  }
+
+  coming(offset: number, shape: Shape): Node | null {
+    const flat = this.#flat;
+    // A tensor of all the elements needs a node of its own, too.
+    return isAssigned(flat)
+      ? internally(() => withGrad(false, () => detach(partOf(flat, offset / 4, shape)).node))
+      : null;
   }
 
   /** A vector in this layout as rows, with 0 for the elements that mean nothing. */

@@ -198,11 +198,13 @@ export function flush(
     const gathered = gatherRequests(targets, only);
     if (gathered.requests.length === 0) return null;
     assigned = gathered.assigned;
-    const roots = gathered.requests.map(({ node }) => node);
-    const again = neededAgain(roots).filter(
-      (node) => !gathered.requests.some((r) => r.slot === null && r.node === node),
-    );
-    captured = capture([...gathered.requests, ...again.map((node) => ({ node, slot: null }))]);
+    captured = capture(gathered.requests);
+    if (captured.nodes.some(({ seen }) => seen)) {
+      const again = neededAgain(gathered.requests.map(({ node }) => node)).filter(
+        (node) => !gathered.requests.some((r) => r.slot === null && r.node === node),
+      );
+      if (again.length > 0) captured = capture([...gathered.requests, ...again.map((node) => ({ node, slot: null }))]);
+    }
   } catch (error) {
     dropImpossible(error);
     throw error;
@@ -369,8 +371,11 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
         fail(error);
       },
     });
-    const written = writtenRanges(job);
-    for (const { before, after: next } of advances) handOver(before, next, written.get(before) ?? [], after);
+    for (const { before, after: next } of advances) {
+      // Most values lack nothing.
+      if (before.missing.size > 0) next.inherit(before, writtenRanges(job, before));
+      handOver(before, next, after);
+    }
     saving.keep();
     giveUpPassing(job);
     dropIdle();
@@ -415,17 +420,13 @@ function explainShortage(error: unknown, { captured, advances }: Job): unknown {
   );
 }
 
-/** The bytes that a job overwrites of each value. */
-function writtenRanges({ captured, storages, offsets }: Job): Map<Storage, { offset: number; bytes: number }[]> {
-  const ranges = new Map<Storage, { offset: number; bytes: number }[]>();
-  captured.destinations.forEach((d, i) => {
-    if (d.kind !== "slot") return;
-    const storage = storages[d.index] as Storage;
-    const known = ranges.get(storage) ?? [];
-    ranges.set(storage, known);
-    known.push({ offset: offsets[d.index] as number, bytes: dataBytes((captured.requests[i] as Request).node) });
-  });
-  return ranges;
+/** The bytes of a value that a job overwrites. */
+function writtenRanges({ captured, storages, offsets }: Job, value: Storage): { offset: number; bytes: number }[] {
+  return captured.destinations.flatMap((d, i) =>
+    d.kind === "slot" && storages[d.index] === value
+      ? [{ offset: offsets[d.index] as number, bytes: dataBytes((captured.requests[i] as Request).node) }]
+      : [],
+  );
 }
 
 /** What a run that failed should have computed has no value: whoever reads it later must hear why. */
@@ -443,7 +444,8 @@ function runAgain(on: Device, storage: Storage): void {
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
 export function submit(updated: Iterable<Tensor> = []): void {
   if (currentTrace() !== null) return;
-  flush([...takeLosses(), ...takeSmallResults(), ...takeGradients(updated)], null);
+  const losses = takeLosses();
+  flush([...losses, ...takeSmallResults(losses), ...takeGradients(updated)], null);
 }
 
 /** Resolves when at most `ahead` submitted plans are unfinished. */

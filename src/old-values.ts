@@ -160,12 +160,16 @@ function isLimited(on: Device): boolean {
 
 /** What makes the values of a run again; null where values move to the host instead. */
 function originOf(on: Device, step: Step, known: ReadonlySet<Storage>): Made | null {
-  const origins = step.storages.flatMap(({ origin }) => origin ?? []);
-  const depth = Math.max(0, ...origins.map((origin) => origin.depth));
-  let onDevice = Math.max(0, ...origins.map((origin) => origin.onDevice));
-  let onHost = Math.max(0, ...origins.map((origin) => origin.onHost));
+  const storages = new Set(step.storages);
+  let [depth, onDevice, onHost] = [0, 0, 0];
+  for (const { origin } of storages) {
+    if (origin === null) continue;
+    depth = Math.max(depth, origin.depth);
+    onDevice = Math.max(onDevice, origin.onDevice);
+    onHost = Math.max(onHost, origin.onHost);
+  }
   const written = new Set(step.advances.map(({ before }) => before));
-  for (const storage of new Set(step.storages)) {
+  for (const storage of storages) {
     if (storage.pinned || written.has(storage) || known.has(storage)) continue;
     if (storage.host !== null) onHost += storage.byteLength;
     // The present value of a state stays anyway.

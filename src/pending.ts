@@ -155,10 +155,12 @@ export function takeLosses(): Node[] {
   return kept;
 }
 
-/** Small results, such as an accuracy, that follow from values which the next submit overwrites. */
-export function takeSmallResults(): Node[] {
+/** Small results, such as an accuracy, that follow from values which the next submit overwrites; `known` will be computed anyway. */
+export function takeSmallResults(known: readonly Node[]): Node[] {
+  const results = takeRecent().filter((root) => !known.includes(root));
+  if (results.length === 0) return [];
   const overwritten = new Set([...pending.keys()].map(({ slot }) => slot?.cell));
-  return takeRecent().filter((root) => {
+  return results.filter((root) => {
     const seen = new Set<Node>();
     const open = [root];
     for (let node = open.pop(); node !== undefined; node = open.pop()) {

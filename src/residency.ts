@@ -57,13 +57,7 @@ export function forgetOwner(owner: Storage | Cell): void {
 }
 
 /** Lets the next value of a cell take over the memory that a run has written it to. */
-export function handOver(
-  before: Storage,
-  next: Storage,
-  written: readonly { readonly offset: number; readonly bytes: number }[],
-  after: (() => void)[],
-): void {
-  next.inherit(before, written);
+export function handOver(before: Storage, next: Storage, after: (() => void)[]): void {
   const memory = disown(before);
   if (memory !== null) adopt(next, memory, after);
 }

@@ -69,6 +69,8 @@ export interface ViewDefinition {
     output: Shape,
   ) => ViewSource;
   readonly derivative: Derivative;
+  /** Whether each element of the input is there, and nothing else. */
+  readonly complete?: boolean;
   /** For views of which sums may be views of one value again: a page without them doesn't load what finds that out. */
   readonly sums?: () => SumRewriter;
 }
@@ -368,8 +370,8 @@ export class Node {
   /** Counts one who may ask for the value. */
   retain(): void {
     // A stack of its own: graphs may be deeper than JavaScript's.
-    const open: Node[] = [this];
-    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    const open: Node[] = [];
+    for (let node: Node | undefined = this; node !== undefined; node = open.pop()) {
       if (node.#uses++ > 0) continue;
       if (node.#storage !== null) node.#storage.holders++;
       for (const input of node.#inputs) {
@@ -381,11 +383,14 @@ export class Node {
 
   /** Counts one less. */
   release(): void {
-    const open: Node[] = [this];
-    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    const open: Node[] = [];
+    for (let node: Node | undefined = this; node !== undefined; node = open.pop()) {
       if (--node.#uses > 0) continue;
       if (node.#storage !== null) node.#storage.holders--;
-      open.push(...node.#inputs);
+      for (const input of node.#inputs) {
+        if (input.#uses > 1) input.#uses--;
+        else open.push(input);
+      }
     }
   }
 }

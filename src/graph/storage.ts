@@ -2,6 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
+import type { Node } from "./node.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A device buffer as the graph sees it; only the runtime looks inside. */
@@ -22,8 +23,8 @@ export interface Shared {
   readonly offsets: readonly number[];
   /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
   readonly whole: Tensor;
-  /** A vector over the whole cell as one tensor for each of them. */
-  parts(flat: Tensor): readonly Tensor[];
+  /** The value that an assignment to all of them will write at an offset in bytes; null where none waits. */
+  coming(offset: number, shape: Shape): Node | null;
 }
 
 /** A run that can be repeated. */

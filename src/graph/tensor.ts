@@ -2,7 +2,7 @@
 
 import type * as access from "../access.ts";
 import { type DType, isFloat } from "../dtype.ts";
-import { DisposedTensorError } from "../errors.ts";
+import { DisposedTensorError, must } from "../errors.ts";
 import type { Shape } from "../shape.ts";
 import { dtypeError, opError, sizeOf } from "../shape.ts";
 import { type Definition, type KernelDefinition, Node, RESULT, type Segment, stateNode } from "./node.ts";
@@ -25,7 +25,8 @@ export interface Tensor extends Methods<typeof access> {}
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the ops' functions are the methods, derived and not written twice.
 export class Tensor {
-  #node: Node;
+  /** Null where the slot says what it is: found when somebody asks, as most state is only seen by the optimizer that keeps it. */
+  #node: Node | null;
   #requiresGrad: boolean;
   #disposed = false;
   /** Whether the handle counts among those who may ask for the value. */
@@ -55,12 +56,15 @@ export class Tensor {
         `this tensor of shape [${this.shape.join(", ")}] was disposed of and has no value any more.`,
       );
     }
-    return this.#node;
+    return this.lastNode;
   }
 
   /** The node, also of a tensor that was disposed of: for what goes on without it. */
   get lastNode(): Node {
-    return this.#node;
+    if (this.#node !== null) return this.#node;
+    const { cell, offset, shape } = must(this.slot, "a tensor without a value");
+    const coming = cell.shared?.coming(offset, shape) ?? null;
+    return this.#take(coming ?? stateNode(cell, offset, shape, cell.dtype));
   }
 
   /** What `backward()` has collected for this leaf. */
@@ -93,21 +97,31 @@ export class Tensor {
 
   /** Takes the value of `node` from here on. */
   replaceNode(node: Node): void {
+    const before = this.#node;
+    this.#take(node);
+    if (this.#held) before?.release();
+  }
+
+  #take(node: Node): Node {
     if (this.#requiresGrad) {
       node.requiresGrad = true;
       node.leaf = this;
     }
-    if (this.#held) {
-      node.retain();
-      this.#node.release();
-    }
+    if (this.#held) node.retain();
     this.#node = node;
+    return node;
   }
 
-  /** Points at the present content of the slot. */
+  /** Points at the present content of the slot. Where several tensors share it, that is also what an assignment to all of them will write. */
   rebind(): void {
-    const slot = this.slot;
-    if (slot !== null) this.replaceNode(stateNode(slot.cell, slot.offset, slot.shape, this.#node.dtype));
+    const { slot } = this;
+    if (slot === null) return;
+    if (slot.cell.shared === null || slot.cell.shared.whole === this) {
+      this.replaceNode(stateNode(slot.cell, slot.offset, slot.shape, slot.cell.dtype));
+      return;
+    }
+    if (this.#held) this.#node?.release();
+    this.#node = null;
   }
 
   /** Points at the present content of the slot; what was recorded from a value that was assigned finds it there, too. */
@@ -116,26 +130,27 @@ export class Tensor {
     if (slot === null) return;
     const { storage } = slot.cell;
     const node = this.#node;
+    if (node === null) return;
     if (node.storage === null) node.put(storage, slot.offset);
     if (node.storage !== storage || node.cell === null) this.rebind();
   }
 
   get shape(): Shape {
-    return this.#node.shape;
+    return (this.#node ?? (this.slot as Slot)).shape;
   }
 
   get dtype(): DType {
-    return this.#node.dtype;
+    return this.#node?.dtype ?? (this.slot as Slot).cell.dtype;
   }
 
   /** Number of dims. */
   get ndim(): number {
-    return this.#node.shape.length;
+    return this.shape.length;
   }
 
   /** Number of elements. */
   get numel(): number {
-    return sizeOf(this.#node.shape);
+    return sizeOf(this.shape);
   }
 
   get disposed(): boolean {
@@ -144,7 +159,7 @@ export class Tensor {
 
   /** Whether `backward()` collects a gradient here (leaf) or gradients flow through (result of ops on such leaves). */
   get requiresGrad(): boolean {
-    return this.#requiresGrad || this.#node.requiresGrad;
+    return this.#requiresGrad || this.#node?.requiresGrad === true;
   }
 
   set requiresGrad(value: boolean) {
@@ -170,7 +185,7 @@ export class Tensor {
     this.#disposed = true;
     if (!this.#held) return;
     this.letGo();
-    const { storage } = this.#node;
+    const storage = this.#node?.storage ?? null;
     const { cell = null } = this.slot ?? {};
     // A cell's values belong to the tensor that lives there.
     if (storage !== null && storage.cell === null && storage.holders === 0) storage.free();
@@ -183,7 +198,7 @@ export class Tensor {
   letGo(): void {
     if (!this.#held) return;
     this.#held = false;
-    this.#node.release();
+    this.#node?.release();
   }
 
   [Symbol.dispose](): void {
@@ -241,12 +256,12 @@ export function handleOn(node: Node): Tensor {
 }
 
 /** Runs `run`, which shows nobody the tensors that it makes: what they were made of may be overwritten in place. */
-export function internally(run: () => void): void {
+export function internally<T>(run: () => T): T {
   const made: Tensor[] = [];
   const before = internal;
   internal = true;
   try {
-    collectTensors(made, run);
+    return collectTensors(made, run);
   } finally {
     internal = before;
     for (const tensor of made) tensor.letGo();

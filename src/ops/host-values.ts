@@ -12,7 +12,7 @@ import {
   variablesOf,
 } from "../graph/index-expression.ts";
 import type { Node } from "../graph/node.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { handleOn, type Tensor } from "../graph/tensor.ts";
 import { currentTrace, traceGuard } from "../graph/trace.ts";
 import { dtypeError, type Shape, sizeOf, stridesOf } from "../shape.ts";
 import { expectTensor } from "./define.ts";
@@ -154,6 +154,15 @@ export function hostNumbers(x: Tensor): number[] | null {
   return visitNumbers(x, false, (value) => numbers.push(value)) ? numbers : null;
 }
 
+/** The first node behind views that has the same elements, in whatever order and number. */
+function sameElements(top: Node): Node {
+  for (let node = top; ; node = node.inputs[0] as Node) {
+    const { definition, storage } = node;
+    const through = definition.kind === "view" ? definition.complete === true : definition.kind === "alias";
+    if (storage !== null || !through) return node;
+  }
+}
+
 /** The smallest and the largest number of a leaf's host data, once somebody asked. */
 const ranges = new WeakMap<Node, { readonly host: ArrayBufferView; readonly range: readonly [number, number] }>();
 
@@ -163,7 +172,7 @@ const ranges = new WeakMap<Node, { readonly host: ArrayBufferView; readonly rang
  */
 export function hostRange(x: Tensor): readonly [number, number] | null {
   if (x.numel === 0) return null;
-  const { node } = x;
+  const node = sameElements(x.node);
   const host = node.storage?.host ?? null;
   const seen = ranges.get(node);
   if (seen !== undefined && seen.host === host) {
@@ -172,7 +181,7 @@ export function hostRange(x: Tensor): readonly [number, number] | null {
   }
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let defined = true;
-  const seeable = visitNumbers(x, true, (value) => {
+  const seeable = visitNumbers(handleOn(node), true, (value) => {
     if (value < low) low = value;
     if (value > high) high = value;
     if (Number.isNaN(value)) defined = false;

@@ -53,7 +53,7 @@ export function pack(values: readonly Tensor[], offsets: readonly number[], leng
 }
 
 /** The elements of a vector from `offset` on, in `shape`. */
-function partOf(x: Tensor, offset: number, shape: Shape): Tensor {
+export function partOf(x: Tensor, offset: number, shape: Shape): Tensor {
   return reshape(strided(x, [offset], [1], [sizeOf(shape)]), shape);
 }
 

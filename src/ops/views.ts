@@ -40,6 +40,7 @@ function matchDims(from: Shape, to: Shape): { from: [number, number]; to: [numbe
 }
 
 const reshapeView = view("reshape", {
+  complete: true,
   index: (coordinates, _attributes, input, output) => {
     const result = input.map(() => constantIndex(0));
     if (input.includes(0)) return { coordinates: result };
@@ -66,6 +67,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 const permuteView = view("permute", {
+  complete: true,
   index: (coordinates, permutation, input) => {
     const result = input.map(() => constantIndex(0));
     permutation.forEach((from, to) => {
@@ -97,6 +99,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 }
 
 const expandView = view("expand", {
+  complete: true,
   index: (coordinates, _attributes, input, output) => {
     const offset = output.length - input.length;
     return {
@@ -329,6 +332,7 @@ function gatherWindows(x: Tensor, dim: number, count: number, step: number, dila
 }
 
 const rollView = view("roll", {
+  complete: true,
   // attributes: shift per dim, in 0 … size - 1
   index: (coordinates, shifts, input) => ({
     coordinates: coordinates.map((c, i) => {
