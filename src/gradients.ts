@@ -1,7 +1,7 @@
 // The gradients of many parameters as few vectors: what looks at all of them takes few kernels, whatever their number.
 
 import { Arena } from "./arena.ts";
-import { outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
+import { gradientTensor, Tensor, withGrad } from "./graph/tensor.ts";
 
 interface Part {
   readonly arena: Arena | null;
@@ -51,8 +51,7 @@ export class Gradients {
         const gradients = arena === null ? [changed] : arena.parts(changed);
         parameters.forEach((parameter, i) => {
           const { node } = gradients[i] as Tensor;
-          // It outlives the scope that it is made in, as the parameter does.
-          parameter.gradient = outsideScopes(() => new Tensor(node));
+          parameter.gradient = gradientTensor(() => new Tensor(node));
         });
       }
     });

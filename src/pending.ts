@@ -4,7 +4,7 @@ import { must } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { isRealized, type Request } from "./graph/program.ts";
 import type { Cell, Storage } from "./graph/storage.ts";
-import { outsideScopes, Tensor, takeRecent } from "./graph/tensor.ts";
+import { gradientTensor, Tensor, takeRecent } from "./graph/tensor.ts";
 import { currentTrace, traceGuard } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
 import { copyOf } from "./ops/memory.ts";
@@ -175,15 +175,12 @@ export function takeSmallResults(known: readonly Node[]): Node[] {
 
 /** Adds gradients to what leaves have. */
 export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
-  // They outlive the scope that they are made in, as their leaves do.
-  outsideScopes(() => {
-    for (const [leaf, gradient] of found) {
-      const before = leaf.gradient;
-      // A replay adds to the same.
-      if (currentTrace()?.zeroed.has(leaf) === false) traceGuard(() => leaf.gradient === before);
-      leaf.gradient = before === null ? new Tensor(gradient.node) : add(before, gradient);
-    }
-  });
+  for (const [leaf, gradient] of found) {
+    const before = leaf.gradient;
+    // A replay adds to the same.
+    if (currentTrace()?.zeroed.has(leaf) === false) traceGuard(() => leaf.gradient === before);
+    leaf.gradient = gradientTensor(() => (before === null ? new Tensor(gradient.node) : add(before, gradient)));
+  }
 }
 
 /** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */

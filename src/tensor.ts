@@ -8,7 +8,7 @@ import { limitRoom, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { sourceLine } from "./graph/source-line.ts";
-import { collectTensors, recordLines, Tensor, withGrad } from "./graph/tensor.ts";
+import { collectScope, recordLines, Tensor, withGrad } from "./graph/tensor.ts";
 import { install } from "./install.ts";
 import { tensorsIn } from "./nested.ts";
 import { checkOptions, printed } from "./ops/define.ts";
@@ -177,11 +177,13 @@ export function scope<T>(fn: () => T): T {
   const made: Tensor[] = [];
   let kept: ReadonlySet<Tensor> = new Set();
   try {
-    const result = collectTensors(made, fn);
+    const result = collectScope(made, fn);
     refusePromise("scope", result);
     kept = tensorsIn(result);
     return result;
   } finally {
-    for (const tensor of made) if (!kept.has(tensor)) tensor.dispose();
+    // A leaf that goes leaves its gradient to the second round.
+    for (const round of [made, made])
+      for (const tensor of round) if (!kept.has(tensor) && !tensor.isGradient) tensor.dispose();
   }
 }

@@ -38,6 +38,8 @@ export class Tensor {
   #gradient: Tensor | null = null;
   /** Whether somebody may hold the tensor that `#gradient` is. */
   #shown = false;
+  /** How many leaves have this tensor as their gradient. */
+  #leaves = 0;
 
   constructor(node: Node, slot: Slot | null = null, held = true) {
     this.#node = node;
@@ -75,7 +77,7 @@ export class Tensor {
 
   set grad(value: Tensor | null) {
     this.#shown = true;
-    this.#gradient = value;
+    this.#take(value);
   }
 
   /** The same for the library itself, which does not hold on to it. */
@@ -85,13 +87,26 @@ export class Tensor {
 
   set gradient(value: Tensor | null) {
     if (this.#gradient === null) this.#shown = false;
-    this.#gradient = value;
+    this.#take(value);
+  }
+
+  #take(gradient: Tensor | null): void {
+    if (!this.#disposed) {
+      if (this.#gradient !== null) this.#gradient.#leaves--;
+      if (gradient !== null) gradient.#leaves++;
+    }
+    this.#gradient = gradient;
+  }
+
+  /** Whether this is the gradient of a leaf that has not been disposed of. */
+  get isGradient(): boolean {
+    return this.#leaves > 0;
   }
 
   /** Forgets the gradient; frees it where nobody has seen it. */
   dropGradient(): void {
     const gradient = this.#gradient;
-    this.#gradient = null;
+    this.#take(null);
     if (gradient !== null && !this.#shown) gradient.dispose();
   }
 
@@ -183,6 +198,7 @@ export class Tensor {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (this.#gradient !== null) this.#gradient.#leaves--;
     if (!this.#held) return;
     this.letGo();
     const storage = this.#node?.storage ?? null;
@@ -211,6 +227,8 @@ export class Tensor {
 }
 
 let scopes: Tensor[][] = [];
+/** Those of them whose tensors end with them. */
+const ending: Tensor[][] = [];
 /** Whether what is recorded at present is the library's own affair. */
 let internal = false;
 /** Small results that were recorded last and that nothing has been made of yet, with what has been, up to a number. */
@@ -248,6 +266,23 @@ export function collectTensors<T>(made: Tensor[], run: () => T): T {
   } finally {
     scopes.pop();
   }
+}
+
+/** The same for a scope, whose tensors end with it: gradients that leaves get meanwhile are among them. */
+export function collectScope<T>(made: Tensor[], run: () => T): T {
+  ending.push(made);
+  try {
+    return collectTensors(made, run);
+  } finally {
+    ending.pop();
+  }
+}
+
+/** A tensor for a leaf's gradient: it outlives the scope that it is made in where the leaf does. */
+export function gradientTensor(make: () => Tensor): Tensor {
+  const gradient = outsideScopes(make);
+  for (const made of ending) made.push(gradient);
+  return gradient;
 }
 
 /** A handle on a node that others hold: it is nobody's, and frees nothing when a scope ends. */

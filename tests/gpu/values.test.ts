@@ -17,7 +17,6 @@ import {
   rand,
   randn,
   realize,
-  scope,
   synchronize,
   type Tensor,
   tensor,
@@ -35,45 +34,6 @@ const submitsOf = async (run: () => unknown): Promise<number> => {
   await run();
   return device.stats().submits - before;
 };
-
-test("values outlive the scope that they were assigned in, also when it throws", async () => {
-  const t = zeros([2]);
-  scope(() => {
-    t.assign(tensor([3, 4]));
-  });
-  assert.equal(await t.tolist(), [3, 4]);
-  assert.throws(() =>
-    scope(() => {
-      t.assign(t.mul(2));
-      throw new Error("left");
-    }),
-  );
-  assert.equal(await t.tolist(), [6, 8]);
-});
-
-test("running statistics, gradients, state and initial values outlive a scope", async () => {
-  const norm = new nn.BatchNorm1d(2);
-  const layer = new nn.Linear(2, 2);
-  const optimizer = new optim.Adam([...norm.parameters(), ...layer.parameters()], { lr: 0.1 });
-  const x = tensor([
-    [1, 2],
-    [3, 6],
-  ]);
-  scope(() => {
-    nn.init.ones(layer.weight);
-    layer.forward(norm.forward(x)).square().sum().backward();
-  });
-  assert.equal(await (norm.runningMean as Tensor).tolist(), [0.20000000298023224, 0.4000000059604645]);
-  assert.equal(await layer.weight.tolist(), [
-    [1, 1],
-    [1, 1],
-  ]);
-  const before = await (layer.weight.grad as Tensor).tolist();
-  scope(() => optimizer.step());
-  assert.equal(await (layer.weight.grad as Tensor).tolist(), before);
-  scope(() => layer.loadStateDict({ weight: zeros([2, 2]), bias: zeros([2]) }));
-  assert.equal(await (layer.bias as Tensor).tolist(), [0, 0]);
-});
 
 test("dispose gives up a handle, not what was recorded from it", async () => {
   const a = tensor([1, 2]);

@@ -137,7 +137,8 @@ export async function judge(lines: readonly Line[]): Promise<Failure | null> {
 function isNear(got: number, exact: number, rounded: number): boolean {
   if (!Number.isFinite(exact)) return Object.is(got, exact);
   const spread = Math.abs(exact - rounded);
-  if (spread > UNCERTAIN * Math.max(Math.abs(exact), 1)) return true;
+  // What float32 has no number for is as uncertain.
+  if (!(spread <= UNCERTAIN * Math.max(Math.abs(exact), 1))) return true;
   return Math.abs(got - exact) <= RELATIVE * Math.abs(exact) + ABSOLUTE + SPREAD * spread;
 }
 
