@@ -58,7 +58,8 @@ export function writeMap(
   const length = `i32(arrayLength(&${writer.bind(first)}))`;
   // In vectors of the schedule, whatever the buffer is an array of: what is written beyond its end may land in its last element.
   const width = writer.isVector(first) ? 4 : 1;
-  const count = width === vector ? length : width < vector ? `${length} / 4` : `${length} * 4`;
+  // One element is less than any buffer has: all that fits would write it.
+  const count = elements === 1 ? "1" : width === vector ? length : width < vector ? `${length} / 4` : `${length} * 4`;
   writer.close(
     perThread === 1 ? `if (t < ${count})` : `for (var t = first; t < min(first + ${perThread}, ${count}); t++)`,
   );

@@ -226,11 +226,7 @@ export function writeRows(
       for (let i = 0; i < units / lanes; i++) body(valuesAt(addIndex(own, constantIndex(i * lanes))));
       return;
     }
-    const [first, end, step] = [
-      lanes === 1 ? "0" : "share",
-      rounds(units, device),
-      lanes === 1 ? "k++" : `k += ${lanes}`,
-    ];
+    const [first, step] = lanes === 1 ? ["0", "k++"] : ["share", `k += ${lanes}`];
     const [sum] = sums;
     if (sum !== undefined) {
       writer.open();
@@ -250,6 +246,8 @@ export function writeRows(
 
   const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
   const kept = device.kind === "software" && !inRegisters ? keptBodies(writer, group, outputs) : [];
+  // What is kept lies in memory: invocations past the end must not look at the last row while its own ones write there.
+  const end = kept.length > 0 && inside !== null ? `select(0, ${rounds(units, device)}, ${inside})` : rounds(units, device);
   const recall = (from: readonly Kept[], values: ReadonlyMap<string, Index>) => {
     for (const { reduction: r, output } of from)
       writer.define(r.body, at(r.coordinates, values), writer.load(output.value, at(output.coordinates, values)));
