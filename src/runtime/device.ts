@@ -75,6 +75,7 @@ export interface Run extends Operands {
   readonly fail?: (error: unknown) => void;
 }
 
+/** An open GPU device: `await init()` returns it. `stats()` counts what it has done and holds; `failure` says why it can't be used any more. */
 export class Device {
   readonly gpu: GPUDevice;
   /** The adapter's name, for reports. */
