@@ -227,13 +227,9 @@ function membersOf(declared: ClassDeclaration | InterfaceDeclaration): Member[] 
     if (isMethod && overloaded) implemented.add(name);
     const kind = member.kind === SyntaxKind.Constructor ? "constructor" : isMethod ? "method" : "property";
     const isProtected = flags.includes(SyntaxKind.ProtectedKeyword);
-    found.push({
-      name,
-      kind,
-      signature: memberSignature(member, name, kind, settable.has(name)),
-      doc: docOf(member),
-      isProtected,
-    });
+    const prefix = flags.includes(SyntaxKind.StaticKeyword) ? "static " : "";
+    const signature = prefix + memberSignature(member, name, kind, settable.has(name));
+    found.push({ name, kind, signature, doc: docOf(member), isProtected });
   }
   return found;
 }
@@ -247,6 +243,9 @@ function memberSignature(member: MemberNode, name: string, kind: Member["kind"],
   const property = member as unknown as ParameterDeclaration;
   const type = property.type?.getText() ?? typeOfLiteral(property.initializer?.getText() ?? "");
   const words = ((member.modifiers ?? []) as unknown as readonly Node[]).map((modifier) => modifier.getText());
+  // A class names its question mark otherwise than an interface.
+  const isOptional =
+    (property as { postfixToken?: Node }).postfixToken?.getText() === "?" || property.questionToken !== undefined;
   const isReadonly = words.includes("readonly") || (member.kind === SyntaxKind.GetAccessor && !isSettable);
-  return `${isReadonly ? "readonly " : ""}${name}${property.questionToken === undefined ? "" : "?"}: ${type}`;
+  return `${isReadonly ? "readonly " : ""}${name}${isOptional ? "?" : ""}: ${type}`;
 }
