@@ -44,6 +44,7 @@ export interface ScaledOptimizer {
   step(options?: { skip?: Tensor }): void;
 }
 
+/** Options of `GradScaler`. */
 export interface GradScalerOptions {
   /** Factor to begin with. Default 65536. */
   initScale?: number;

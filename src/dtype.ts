@@ -5,6 +5,7 @@ import { DTypeError } from "./errors.ts";
 /** Element type of a tensor. bool is stored as u32, f16 computes in f32 and is rounded when stored. */
 export type DType = "f32" | "f16" | "i32" | "u32" | "bool";
 
+/** The typed arrays that `tensor` takes. */
 export type TypedArray =
   | Float32Array
   | Float64Array

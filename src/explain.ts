@@ -24,6 +24,7 @@ export interface KernelReport {
   readonly flops: number;
 }
 
+/** What `explain` returns: the kernels of a plan and the memory that it takes. */
 export interface PlanReport {
   readonly kernels: readonly KernelReport[];
   /** Whether ops share kernels: false under `setOptimize(false)`, and where the planner found no other way. */

@@ -17,6 +17,7 @@ export interface KernelProfile extends KernelReport {
   readonly microseconds: number;
 }
 
+/** What `profile` returns: the kernels that ran, with their times on the device. */
 export interface ProfileReport extends PlanReport {
   /** In the order in which they ran. */
   readonly kernels: readonly KernelProfile[];

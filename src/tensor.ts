@@ -1,6 +1,7 @@
 // The façade: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
 
 import * as access from "./access.ts";
+import type { AccessMethods } from "./access-methods.ts";
 import { gradients } from "./autograd/backward.ts";
 import { checkFunction, demand, refusePromise } from "./check.ts";
 import { isFloat } from "./dtype.ts";
@@ -51,6 +52,10 @@ export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
 export type { Shape } from "./shape.ts";
 export type { TunedKernel, TuneOptions, TuneReport } from "./tune.ts";
 export { tune } from "./tune.ts";
+
+declare module "./graph/tensor.ts" {
+  interface Tensor extends AccessMethods {}
+}
 
 // What reads and changes tensors; none of it is large.
 install(access);

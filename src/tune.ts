@@ -12,6 +12,7 @@ import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
 import { alternatives, bookBy, bookOf, type Offer, type Schedule, signatureOf } from "./shaders/schedules.ts";
 import { VERSION } from "./version.ts";
 
+/** Options of `tune`. */
 export interface TuneOptions {
   /**
    * Milliseconds after which nothing more is begun; what has not had its turn keeps its default. What runs can't be interrupted: the call of
@@ -40,6 +41,7 @@ export interface TunedKernel {
   readonly wrong: number;
 }
 
+/** What `tune` returns: the kernels that it measured and the schedules that it chose. */
 export interface TuneReport {
   readonly kernels: readonly TunedKernel[];
   /** Milliseconds that measuring took. */

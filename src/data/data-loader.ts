@@ -6,6 +6,7 @@ import { type Collated, collate, type NumberTypes } from "./collate.ts";
 import { type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
 
+/** Options of `DataLoader`. */
 export interface DataLoaderOptions<Sample = unknown, Batch = Collated<Sample>> {
   /** Samples per batch. Default 1. */
   batchSize?: number;

@@ -13,6 +13,7 @@ export interface Normalization {
   readonly std: number;
 }
 
+/** Options of `mnist` and `fashionMnist`. */
 export interface ImageSetOptions {
   /** Folder of the four IDX files, gzip-compressed or not (Node). */
   path?: string;

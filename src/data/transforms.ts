@@ -125,6 +125,7 @@ function origin(op: string, position: number, size: number, mode: PadMode): numb
   throw new RangeError(`${op}: "reflect" can add at most ${size - 1} to a side of ${size}. Use "edge" for more.`);
 }
 
+/** Options of `crop`. */
 export interface CropOptions extends PadOptions {
   /** At random, in the middle, or the row and column of the upper left corner. Default "random". */
   position?: "random" | "center" | readonly [number, number];
@@ -203,6 +204,7 @@ export function rotate(degrees: AngleRange, options: { fill?: number } = {}): Tr
   return warped("rotate", degrees, options);
 }
 
+/** Options of `affine`. */
 export interface AffineOptions {
   /** Rotation, counter-clockwise. Default 0. */
   degrees?: AngleRange;

@@ -38,6 +38,7 @@ export type Batch = readonly Tensor[];
 /** Measures predictions against targets, both `[n, …]` over the whole validation set. */
 export type FitMetric = (predictions: MetricInput, targets: MetricInput) => number | Promise<number>;
 
+/** When `fit` stops before the last epoch. */
 export interface EarlyStoppingOptions {
   /** Epochs in a row without improvement after which the training ends. */
   patience: number;
@@ -67,6 +68,7 @@ export interface EpochRecord {
   readonly seconds: number;
 }
 
+/** What `fit` reports of one epoch. */
 export interface EpochSummary extends EpochRecord {
   /** Whether the monitored value is the best so far. */
   readonly improved: boolean;
@@ -80,6 +82,7 @@ export interface StepReport {
   readonly loss: number;
 }
 
+/** Functions that `fit` calls while it trains. */
 export interface FitCallbacks {
   onEpochStart?: (epoch: number) => void | Promise<void>;
   /** After each step; a promise is waited for. */
@@ -95,6 +98,7 @@ export interface FitState extends EpochSummary {
   readonly history: readonly EpochRecord[];
 }
 
+/** Options of `fit`. */
 export interface FitOptions {
   /** The batches of an epoch: a DataLoader, or anything that can be iterated again for every epoch. */
   train: AsyncIterable<Batch> | Iterable<Batch>;

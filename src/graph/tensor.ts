@@ -1,6 +1,5 @@
 // The user's handle on a node of the graph, and the one function that records nodes.
 
-import type * as access from "../access.ts";
 import { type DType, isFloat } from "../dtype.ts";
 import { DisposedTensorError, must } from "../errors.ts";
 import type { Shape } from "../shape.ts";
@@ -9,21 +8,10 @@ import { type Definition, type KernelDefinition, Node, RESULT, type Segment, sta
 import type { Slot } from "./storage.ts";
 import { currentTrace } from "./trace.ts";
 
-/** Functions of a tensor as methods: the first argument becomes `this`. */
-export type Methods<Functions> = {
-  [Name in keyof Functions]: Functions[Name] extends (x: never, ...rest: infer Rest) => infer Result
-    ? (...rest: Rest) => Result
-    : never;
-};
-
-// What reads and changes tensors is a method everywhere; tensor.ts installs that, methods.ts the ops.
-export interface Tensor extends Methods<typeof access> {}
-
 /**
- * An n-dimensional array on the GPU: immutable, lazily computed, differentiable. Made by `tensor`, `zeros`, `rand`, … and
- * by every op; read with `await x.data()`, `await x.item()` or `await x.tolist()`.
+ * An n-dimensional array on the GPU: lazily computed and differentiable. `tensor`, `zeros`, `rand` and every op make tensors.
+ * `await x.data()`, `await x.item()` and `await x.tolist()` read them.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the ops' functions are the methods, derived and not written twice.
 export class Tensor {
   /** Null where the slot says what it is: found when somebody asks, as most state is only seen by the optimizer that keeps it. */
   #node: Node | null;
@@ -31,9 +19,9 @@ export class Tensor {
   #disposed = false;
   /** Whether the handle counts among those who may ask for the value. */
   #held: boolean;
-  /** What errors call it: a parameter's path in its module. */
+  /** The name that errors give the tensor: a parameter's path in its module. @internal */
   label: string | null = null;
-  /** Where the tensor's state lives, once it has state of its own. */
+  /** Where the tensor's state lives, once it has state of its own. @internal */
   slot: Slot | null;
   #gradient: Tensor | null = null;
   /** Whether somebody may hold the tensor that `#gradient` is. */
@@ -41,6 +29,7 @@ export class Tensor {
   /** How many leaves have this tensor as their gradient. */
   #leaves = 0;
 
+  /** Tensors are made by `tensor`, `zeros`, `rand` and by ops, not by this constructor. */
   constructor(node: Node, slot: Slot | null = null, held = true) {
     this.#node = node;
     this.#requiresGrad = node.requiresGrad;
@@ -51,7 +40,7 @@ export class Tensor {
     for (const scope of scopes) scope.push(this);
   }
 
-  /** The graph node that computes the current value. Throws a DisposedTensorError after `dispose()`. */
+  /** The graph node that computes the current value. Throws a DisposedTensorError after `dispose()`. @internal */
   get node(): Node {
     if (this.#disposed) {
       throw new DisposedTensorError(
@@ -61,7 +50,7 @@ export class Tensor {
     return this.lastNode;
   }
 
-  /** The node, also of a tensor that was disposed of: for what goes on without it. */
+  /** The node, even after `dispose()`: what was recorded goes on without the handle. @internal */
   get lastNode(): Node {
     if (this.#node !== null) return this.#node;
     const { cell, offset, shape } = must(this.slot, "a tensor without a value");
@@ -69,7 +58,7 @@ export class Tensor {
     return this.#take(coming ?? stateNode(cell, offset, shape, cell.dtype));
   }
 
-  /** What `backward()` has collected for this leaf. */
+  /** The sum of the gradients that calls of `backward()` gave this leaf; null before the first one and after `zeroGrad()`. */
   get grad(): Tensor | null {
     this.#shown = true;
     return this.#gradient;
@@ -77,20 +66,21 @@ export class Tensor {
 
   set grad(value: Tensor | null) {
     this.#shown = true;
-    this.#take(value);
+    this.#takeGradient(value);
   }
 
-  /** The same for the library itself, which does not hold on to it. */
+  /** The gradient as the library reads it, without counting as a reader. @internal */
   get gradient(): Tensor | null {
     return this.#gradient;
   }
 
+  /** @internal */
   set gradient(value: Tensor | null) {
     if (this.#gradient === null) this.#shown = false;
-    this.#take(value);
+    this.#takeGradient(value);
   }
 
-  #take(gradient: Tensor | null): void {
+  #takeGradient(gradient: Tensor | null): void {
     if (!this.#disposed) {
       if (this.#gradient !== null) this.#gradient.#leaves--;
       if (gradient !== null) gradient.#leaves++;
@@ -103,14 +93,14 @@ export class Tensor {
     return this.#leaves > 0;
   }
 
-  /** Forgets the gradient; frees it where nobody has seen it. */
+  /** Forgets the gradient, and frees it if nobody has read `grad`. @internal */
   dropGradient(): void {
     const gradient = this.#gradient;
-    this.#take(null);
+    this.#takeGradient(null);
     if (gradient !== null && !this.#shown) gradient.dispose();
   }
 
-  /** Takes the value of `node` from here on. */
+  /** Takes the value of `node` from here on. @internal */
   replaceNode(node: Node): void {
     const before = this.#node;
     this.#take(node);
@@ -127,7 +117,7 @@ export class Tensor {
     return node;
   }
 
-  /** Points at the present content of the slot. Where several tensors share it, that is also what an assignment to all of them will write. */
+  /** Points at the present content of the slot. Where several tensors share it, that is also what an assignment to all of them will write. @internal */
   rebind(): void {
     const { slot } = this;
     if (slot === null) return;
@@ -139,7 +129,7 @@ export class Tensor {
     this.#node = null;
   }
 
-  /** Points at the present content of the slot; what was recorded from a value that was assigned finds it there, too. */
+  /** Points at the present content of the slot. What was recorded from an assigned value finds it there, too. @internal */
   settle(): void {
     const slot = this.slot;
     if (slot === null) return;
@@ -150,10 +140,12 @@ export class Tensor {
     if (node.storage !== storage || node.cell === null) this.rebind();
   }
 
+  /** The size of each dim; `[]` for a single number. */
   get shape(): Shape {
     return (this.#node ?? (this.slot as Slot)).shape;
   }
 
+  /** The type of the elements: f32, f16, i32, u32 or bool. */
   get dtype(): DType {
     return this.#node?.dtype ?? (this.slot as Slot).cell.dtype;
   }
@@ -168,11 +160,15 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
+  /** Whether `dispose()` was called. */
   get disposed(): boolean {
     return this.#disposed;
   }
 
-  /** Whether `backward()` collects a gradient here (leaf) or gradients flow through (result of ops on such leaves). */
+  /**
+   * Whether the tensor takes part in derivatives. True for a leaf that collects a gradient in `grad`, and for every result of ops on such leaves.
+   * Setting it throws for integer tensors, and when it would cut a result off from its leaves (`x.detach()` does that).
+   */
   get requiresGrad(): boolean {
     return this.#requiresGrad || this.#node?.requiresGrad === true;
   }
@@ -192,8 +188,8 @@ export class Tensor {
   }
 
   /**
-   * Gives the handle up: using it afterwards throws. The memory is freed unless others share it or what was recorded from the tensor
-   * still needs it.
+   * Gives the handle up. Using it afterwards throws a DisposedTensorError. The memory is freed unless another tensor shares it or an op that
+   * was recorded from this tensor still needs it.
    */
   dispose(): void {
     if (this.#disposed) return;
@@ -210,13 +206,14 @@ export class Tensor {
     if ((cell.previous?.deref()?.holders ?? 0) === 0) cell.freeSpare();
   }
 
-  /** Stops counting among those who may ask for the value; the handle stays usable. */
+  /** Stops counting as a reader of the value. The handle stays usable. @internal */
   letGo(): void {
     if (!this.#held) return;
     this.#held = false;
     this.#node?.release();
   }
 
+  /** Calls `dispose()`: so `using x = …` frees the tensor at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
   }

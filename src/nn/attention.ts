@@ -38,6 +38,7 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import { blank } from "./parameter.ts";
 
+/** Options of `MultiheadAttention`. */
 export interface MultiheadAttentionOptions {
   /** Probability with which, in training, an attention weight is dropped. Default 0. */
   dropout?: number;
@@ -55,6 +56,7 @@ export interface MultiheadAttentionOptions {
   batchFirst?: boolean;
 }
 
+/** Options of `MultiheadAttention.forward`. */
 export interface AttentionForwardOptions {
   /** [N, S]: keys that are hidden (bool: true), or numbers added to their scores. */
   keyPaddingMask?: Tensor | null;

@@ -21,6 +21,7 @@ import { Affine } from "./affine.ts";
 import * as init from "./init.ts";
 import { filled } from "./parameter.ts";
 
+/** Options of `BatchNorm1d`, `BatchNorm2d` and `InstanceNorm2d`. */
 export interface BatchNormOptions {
   /** Added to the variance. Default 1e-5. */
   eps?: number;

@@ -5,6 +5,7 @@ import { convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
+/** Options of `ConvTranspose1d` and `ConvTranspose2d`. */
 export interface ConvTransposeOptions extends ConvolutionOptions {
   /** Distance between the places that neighbouring inputs are spread to. Default 1. */
   stride?: number | readonly number[];

@@ -5,6 +5,7 @@ import { conv1d, conv2d, conv3d, pad, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
+/** Options of `Conv1d`, `Conv2d` and `Conv3d`. */
 export interface ConvOptions extends ConvolutionOptions {
   /** Step of the window. Default 1. */
   stride?: number | readonly number[];

@@ -24,6 +24,7 @@ import * as init from "./init.ts";
 import { Module } from "./module.ts";
 import { blank } from "./parameter.ts";
 
+/** Options of `Embedding`. */
 export interface EmbeddingOptions {
   /** This row starts at 0 and gets no gradient; negative: from the end. */
   paddingIdx?: number;

@@ -18,6 +18,7 @@ export type Nonlinearity =
   | "leaky_relu"
   | "selu";
 
+/** Options of `kaimingUniform` and `kaimingNormal`. */
 export interface KaimingOptions {
   /** Negative slope of the rectifier that follows (for "leakyRelu"). Default 0. */
   a?: number;

@@ -15,6 +15,7 @@ import { Module } from "./module.ts";
 
 type Size = number | readonly number[];
 
+/** Options of `MaxPool1d` and `MaxPool2d`. */
 export interface MaxPoolOptions {
   /** Step of the window. Default: its size. */
   stride?: Size;
@@ -26,6 +27,7 @@ export interface MaxPoolOptions {
   ceilMode?: boolean;
 }
 
+/** Options of `AvgPool1d` and `AvgPool2d`. */
 export interface AvgPoolOptions {
   /** Step of the window. Default: its size. */
   stride?: Size;
@@ -37,6 +39,7 @@ export interface AvgPoolOptions {
   countIncludePad?: boolean;
 }
 
+/** Options of `AvgPool2d`. */
 export interface AvgPool2dOptions extends AvgPoolOptions {
   /** Replaces the count that sums are divided by. */
   divisorOverride?: number;

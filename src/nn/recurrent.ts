@@ -6,6 +6,7 @@ import { probability } from "./check.ts";
 import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";
 
+/** Options of `RNN`, `LSTM` and `GRU`. */
 export interface RecurrentOptions {
   /** Layers, one on top of the other. Default 1. */
   numLayers?: number;

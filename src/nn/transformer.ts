@@ -12,6 +12,7 @@ import { LayerNorm } from "./norm.ts";
 /** The activation of a feed-forward part: by name, or any function of a tensor. */
 export type Activation = "relu" | "gelu" | ((x: Tensor) => Tensor);
 
+/** Options of `TransformerEncoderLayer` and `TransformerDecoderLayer`. */
 export interface TransformerLayerOptions {
   /** Width of the feed-forward part. Default 2048. */
   dimFeedforward?: number;
@@ -29,6 +30,7 @@ export interface TransformerLayerOptions {
   bias?: boolean;
 }
 
+/** Masks that `TransformerEncoderLayer.forward` takes. */
 export interface EncoderLayerForwardOptions {
   /** [L, L] or [N · nhead, L, L]: true where attention is hidden, or numbers added to the scores. */
   srcMask?: Tensor | null;
@@ -38,11 +40,13 @@ export interface EncoderLayerForwardOptions {
   isCausal?: boolean;
 }
 
+/** Masks that `TransformerEncoder.forward` takes. */
 export interface EncoderForwardOptions extends Omit<EncoderLayerForwardOptions, "srcMask"> {
   /** As `srcMask` of a layer. */
   mask?: Tensor | null;
 }
 
+/** Masks that the `forward` of `TransformerDecoder` and its layers takes. */
 export interface DecoderForwardOptions {
   /** [L, L] or [N · nhead, L, L]: true where the target's attention to itself is hidden, or numbers added to the scores. */
   tgtMask?: Tensor | null;

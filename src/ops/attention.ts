@@ -11,6 +11,7 @@ import { cast, checkNumber, expectTensor } from "./define.ts";
 import { dropProbability, type Probability } from "./dropout.ts";
 import { expand, expandTo } from "./views.ts";
 
+/** Options of `scaledDotProductAttention`. */
 export interface AttentionOptions {
   /** Broadcasts to [..., L, S]: bool is true where attention is allowed, floats are added to the scores. */
   readonly attnMask?: Tensor | null;

@@ -17,6 +17,7 @@ import { sumOver } from "./reductions.ts";
 import { logSoftmax } from "./softmax.ts";
 import { reshape } from "./views.ts";
 
+/** Options of `crossEntropy` and `nllLoss`. */
 export interface ClassLossOptions extends LossOptions {
   /** [C]; a factor for each class. */
   readonly weight?: Tensor | null;

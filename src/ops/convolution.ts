@@ -10,6 +10,7 @@ import { flip } from "./movement.ts";
 import { sumOver } from "./reductions.ts";
 import { padded, permute, reshape, windowCount, windows } from "./views.ts";
 
+/** Options of `conv1d`, `conv2d` and `conv3d`. */
 export interface ConvOptions {
   /** [out]; added to each output channel. */
   readonly bias?: Tensor | null;
@@ -153,6 +154,7 @@ export function conv3d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Te
   return conv("conv3d", 3, x, weight, options);
 }
 
+/** Options of `convTranspose1d` and `convTranspose2d`. */
 export interface ConvTransposeOptions {
   /** [out]; added to each output channel. */
   readonly bias?: Tensor | null;

@@ -10,6 +10,7 @@ import { scatterRows } from "./gathering.ts";
 import { hostRange } from "./host-values.ts";
 import { countIndices } from "./index-kernels.ts";
 
+/** Options of `bincount`. */
 export interface BincountOptions {
   /** What each element counts; 1 unless told. */
   readonly weights?: Tensor | null;

@@ -41,6 +41,7 @@ export type TensorsLike<Structure> = Structure extends CustomOutput | Tensor
 /** Gradients of the inputs: a list or by name, null where there is none; a tensor alone for the only input. */
 export type InputGradients = Tensor | readonly (Tensor | null)[] | Readonly<Record<string, Tensor | null>>;
 
+/** What `customKernel` runs: a WGSL text, its inputs, its outputs and its grid. */
 export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extends CustomOutputs> {
   /** What the kernel is called, in errors, reports and on the GPU. */
   readonly name: string;

@@ -13,6 +13,7 @@ import { sumOver } from "./reductions.ts";
 import { abs, fmod, round } from "./rounding.ts";
 import { permute, reshape } from "./views.ts";
 
+/** Options of `gridSample`. */
 export interface GridSampleOptions {
   /** Default "bilinear". */
   readonly mode?: "bilinear" | "nearest" | "bicubic";

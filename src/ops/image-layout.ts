@@ -38,6 +38,7 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
   return rearranged(x, [c, h / r, r, w / r, r], [0, 2, 4, 1, 3], [c * r * r, h / r, w / r]);
 }
 
+/** Options of `im2col`, `col2im`, `fold` and `unfold2d`. */
 export interface PatchOptions {
   /** Distance between a patch's elements. Default 1. */
   readonly dilation?: Size;

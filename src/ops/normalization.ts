@@ -12,8 +12,8 @@ import { centered, divideByCount, meanOver } from "./reduction-ops.ts";
 import { sumOver } from "./reductions.ts";
 import { reshape, windows } from "./views.ts";
 
-/** Scale and shift, both optional. */
-interface Affine {
+/** Scale (`weight`) and shift (`bias`) of normalized values; both are optional. */
+export interface Affine {
   readonly weight?: Tensor | null;
   readonly bias?: Tensor | null;
 }
@@ -180,6 +180,7 @@ export function batchNorm(
   return affine(op, mul(deviation, rsqrt(add(variance, eps))), vectors, [channels], perChannel);
 }
 
+/** Options of `instanceNorm`. */
 export interface InstanceNormOptions extends Affine {
   readonly runningMean?: Tensor | null;
   readonly runningVar?: Tensor | null;

@@ -24,6 +24,7 @@ interface Window {
   readonly count: number;
 }
 
+/** Options of `maxPool1d` and `maxPool2d`. */
 export interface MaxPoolOptions {
   /** Distance between windows. Default: their size. */
   readonly stride?: Size | null;
@@ -35,6 +36,7 @@ export interface MaxPoolOptions {
   readonly ceilMode?: boolean;
 }
 
+/** Options of `avgPool1d` and `avgPool2d`. */
 export interface AvgPoolOptions {
   /** Distance between windows. Default: their size. */
   readonly stride?: Size | null;

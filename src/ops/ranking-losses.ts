@@ -67,6 +67,7 @@ export function marginRankingLoss(
   return reduced(clamp(sub(margin, mul(target, ahead)), { min: 0 }), reduction);
 }
 
+/** Options of `tripletMarginLoss`. */
 export interface TripletOptions extends LossOptions {
   /** Default 1. */
   readonly margin?: number;

@@ -13,6 +13,7 @@ import { repeatedAlong } from "./joining.ts";
 import { asFloat } from "./reductions.ts";
 import { reshape } from "./views.ts";
 
+/** Options of `interpolate`. */
 export interface InterpolateOptions {
   /** Size of the spatial dims. Either this or `scaleFactor`. */
   readonly size?: Size;

@@ -11,6 +11,7 @@ import { flip } from "./movement.ts";
 import { cos, sin } from "./trigonometry.ts";
 import { reshape, rolled } from "./views.ts";
 
+/** Options of `rope`. */
 export interface RopeOptions {
   /** Base of the frequencies. Default 10000. */
   readonly base?: number;

@@ -4,6 +4,7 @@ import { add, div, mul, sqrt, square, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { fraction, moving, penalized, scaled } from "./rules.ts";
 
+/** Options of `Adadelta`. */
 export interface AdadeltaOptions extends CommonOptions {
   /** Decay of the averages. Default 0.9. */
   rho: number;

@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { penalized } from "./rules.ts";
 
+/** Options of `Adagrad`. */
 export interface AdagradOptions extends CommonOptions {
   /** Decay of the learning rate. Default 0. */
   lrDecay: number;

@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
 
+/** Options of `Adam` and `AdamW`. */
 export interface AdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
   betas: readonly [number, number];

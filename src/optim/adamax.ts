@@ -4,6 +4,7 @@ import { abs, add, div, maximum, mul, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { moving, penalized, scaled } from "./rules.ts";
 
+/** Options of `Adamax`. */
 export interface AdamaxOptions extends CommonOptions {
   /** Decay of the average gradient and of the largest one. Default [0.9, 0.999]. */
   betas: readonly [number, number];

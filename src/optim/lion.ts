@@ -4,6 +4,7 @@ import { sign, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, moving, scaled, shrunk } from "./rules.ts";
 
+/** Options of `Lion`. */
 export interface LionOptions extends CommonOptions {
   /** Weight of the momentum in the direction, and its decay. Default [0.9, 0.99]. */
   betas: readonly [number, number];

@@ -6,6 +6,7 @@ import { sub, type Tensor } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, fraction, moving, scaled, shrunk } from "./rules.ts";
 
+/** Options of `Muon`. */
 export interface MuonOptions extends CommonOptions {
   /** Decoupled decay. Default 0.1. */
   weightDecay: number;

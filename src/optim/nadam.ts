@@ -12,6 +12,7 @@ import {
 } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
 
+/** Options of `NAdam`. */
 export interface NAdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
   betas: readonly [number, number];

@@ -10,6 +10,7 @@ import {
   type SchedulerState,
 } from "./scheduler.ts";
 
+/** Options of `OneCycleLR`. */
 export interface OneCycleOptions extends SchedulerOptions {
   /** Number of steps of the whole training; or give `epochs` and `stepsPerEpoch`. */
   totalSteps?: number;

@@ -3,6 +3,7 @@
 import { checkChoice, checkFinite, checkWhole, demand, listOf, withDefaults } from "../check.ts";
 import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
+/** Options of `ReduceLROnPlateau`. */
 export interface PlateauOptions {
   /** Whether the metric should fall ("min", default) or rise. */
   mode?: "min" | "max";

@@ -4,6 +4,7 @@ import { add, div, gt, mul, sqrt, sub, where } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
 
+/** Options of `RAdam`. */
 export interface RAdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
   betas: readonly [number, number];

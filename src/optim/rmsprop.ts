@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { moving, penalized, scaled } from "./rules.ts";
 
+/** Options of `RMSprop`. */
 export interface RMSpropOptions extends CommonOptions {
   /** Decay of the average of squared gradients. Default 0.99. */
   alpha: number;

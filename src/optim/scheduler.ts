@@ -16,6 +16,7 @@ export interface Schedulable {
   readonly defaults: object;
 }
 
+/** Options of every schedule. */
 export interface SchedulerOptions {
   /** Number of the last epoch, to resume a training; -1 (default) starts one. */
   lastEpoch?: number;

@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { penalized } from "./rules.ts";
 
+/** Options of `SGD`. */
 export interface SGDOptions extends CommonOptions {
   /** Weight of the past directions. Default 0. */
   momentum: number;

@@ -75,12 +75,14 @@ export interface Run extends Operands {
   readonly fail?: (error: unknown) => void;
 }
 
+/** An open GPU device: `await init()` returns it. `stats()` counts what it has done and holds; `failure` says why it can't be used any more. */
 export class Device {
   readonly gpu: GPUDevice;
   /** The adapter's name, for reports. */
   readonly adapterName: string;
   /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
   readonly isSoftware: boolean;
+  /** @internal */
   readonly memory: Allocator;
   readonly #pipelines: PipelineCache;
   readonly #prepared = new Map<Executable, PreparedExecutable>();
@@ -98,7 +100,9 @@ export class Device {
   #dispatches = 0;
   #submits = 0;
   #inFlight: Promise<unknown>[] = [];
+  /** @internal */
   plans = 0;
+  /** @internal */
   planHits = 0;
 
   constructor(gpu: GPUDevice, adapterName: string, owned: boolean, memoryLimit: number = Number.POSITIVE_INFINITY) {
@@ -115,7 +119,7 @@ export class Device {
     this.#listen = watch(gpu, owned, this.#fate);
   }
 
-  /** Opens a device with all the limits and features of its adapter. */
+  /** Opens a device with all the limits and features of its adapter. @internal */
   static async open(options: AdapterOptions = {}, memoryLimit: number = Number.POSITIVE_INFINITY): Promise<Device> {
     const { device, name } = await requestDevice(options);
     return new Device(device, name, true, memoryLimit);
@@ -128,7 +132,7 @@ export class Device {
     return info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
   }
 
-  /** Keeps this thread off the cores that shaders run on, until `work` has settled. */
+  /** Keeps this thread off the cores that shaders run on, until `work` has settled. @internal */
   restDuring(work: Promise<unknown>): void {
     if (this.isSoftware) restDuring(work);
   }
@@ -138,7 +142,7 @@ export class Device {
     return this.#fate.failure;
   }
 
-  /** Throws what has gone wrong: that the device is lost, or (once) what happened in a run that nobody waited for. */
+  /** Throws what has gone wrong: that the device is lost, or (once) what happened in a run that nobody waited for. @internal */
   check(): void {
     if (this.failure !== null) throw this.failure;
     const error = this.#fate.untold;
@@ -146,7 +150,7 @@ export class Device {
     if (error !== null) throw error;
   }
 
-  /** Keeps an error for whoever reads next. */
+  /** Keeps an error for whoever reads next. @internal */
   tell(error: unknown): void {
     this.#fate.untold ??= error;
   }
@@ -176,12 +180,12 @@ export class Device {
     if (this.#owned) this.gpu.destroy();
   }
 
-  /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
+  /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. @internal */
   allocate(bytes: number): DeviceMemory {
     return this.memory.allocate(bytes);
   }
 
-  /** Writes host bytes into device memory, in the order of calls. */
+  /** Writes host bytes into device memory, in the order of calls. @internal */
   write(to: Range, data: ArrayBufferView): void {
     this.#queue.add(() => {
       if (this.failure !== null) return;
@@ -197,7 +201,7 @@ export class Device {
     });
   }
 
-  /** Does something behind everything that has been asked for so far. */
+  /** Does something behind everything that has been asked for so far. @internal */
   defer(run: () => void): void {
     this.#queue.add(run);
   }
@@ -226,7 +230,7 @@ export class Device {
     verdict.then(settled, settled);
   }
 
-  /** Submits one run; the promises resolve with the bytes that it was asked to read. */
+  /** Submits one run; the promises resolve with the bytes that it was asked to read. @internal */
   run(run: Run): Promise<ArrayBuffer>[] {
     if (this.failure !== null) throw this.failure;
     const prepared = this.#prepare(run.executable);
@@ -283,7 +287,7 @@ export class Device {
     return waiters.map((w) => w.promise);
   }
 
-  /** Reads device memory. */
+  /** Reads device memory. @internal */
   read(from: Range, bytes: number): Promise<ArrayBuffer> {
     return new Promise((resolve, reject) => {
       this.#queue.add(() => {
@@ -301,17 +305,18 @@ export class Device {
     });
   }
 
-  /** Times every dispatch from now on. One at a time. */
+  /** Times every dispatch from now on. One at a time. @internal */
   startProfile(profiler: Profiler): void {
     if (this.#profiler !== null) throw new WgradError("profile: another profile is being taken. Await it first.");
     this.#profiler = profiler;
   }
 
+  /** @internal */
   endProfile(): void {
     this.#profiler = null;
   }
 
-  /** Resolves when at most `ahead` submitted runs are unfinished. */
+  /** Resolves when at most `ahead` submitted runs are unfinished. @internal */
   async synchronize(ahead: number): Promise<void> {
     while (this.#queue.waiting || this.#inFlight.length > ahead) {
       await (this.#queue.waiting ? this.#queue.ready : this.#inFlight[0]);
@@ -334,7 +339,7 @@ export class Device {
     return prepared;
   }
 
-  /** Frees what was prepared for an executable that will not run again. */
+  /** Frees what was prepared for an executable that will not run again. @internal */
   forget(executable: Executable): void {
     const prepared = this.#prepared.get(executable);
     if (prepared !== undefined) this.#queue.add(() => prepared.release());
