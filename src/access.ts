@@ -5,7 +5,7 @@ import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
 import { checkDevice, dataBytes, flush, openDevice, readBytes, synchronize } from "./engine.ts";
 import type { Node } from "./graph/node.ts";
 import { Cell } from "./graph/storage.ts";
-import { internally, type Tensor, withGrad } from "./graph/tensor.ts";
+import { internally, sharedBy, type Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { cast, convert, expectTensor, same } from "./ops/define.ts";
 import { detach as detached } from "./ops/memory.ts";
@@ -114,7 +114,7 @@ function assignTo(x: Tensor, old: Node, value: Tensor | number): void {
     const trace = currentTrace();
     if (trace !== null) trace.unsettled = true;
   }
-  const { shared } = x.slot.cell;
+  const shared = sharedBy(x.slot.cell);
   if (shared !== null && x !== shared.whole && isAssigned(shared.whole)) {
     // From here on each tensor has a value of its own.
     for (const part of shared.tensors) markAssigned(part, part.lastNode);

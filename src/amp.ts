@@ -5,8 +5,7 @@ import { checkFunction, demand, refusePromise, withDefaults } from "./check.ts";
 import { openedDevice } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { Gradients } from "./gradients.ts";
-import { withAutocast } from "./graph/autocast.ts";
-import { Tensor, withGrad } from "./graph/tensor.ts";
+import { recording, Tensor, withGrad } from "./graph/tensor.ts";
 import { add, ge, gt, logicalAnd, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, expectTensor } from "./ops/define.ts";
@@ -33,7 +32,7 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
       { op: "autocast" },
     );
   }
-  const result = withAutocast(dtype === "f16", fn);
+  const result = recording.under({ autocast: dtype === "f16" }, fn);
   refusePromise("autocast", result);
   return result;
 }

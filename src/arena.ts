@@ -3,8 +3,8 @@
 import { flush } from "./engine.ts";
 import { DTypeError, WgradError } from "./errors.ts";
 import { type Node, sourceNode, stateNode } from "./graph/node.ts";
-import { Cell, type Shared, type Slot, Storage } from "./graph/storage.ts";
-import { handleOn, internally, outsideScopes, Tensor, withGrad } from "./graph/tensor.ts";
+import { Cell, type Slot, Storage } from "./graph/storage.ts";
+import { handleOn, internally, outsideScopes, type SharedCell, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace } from "./graph/trace.ts";
 import { lt, where } from "./ops/arithmetic.ts";
 import { iota } from "./ops/iota.ts";
@@ -28,7 +28,7 @@ const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Node; r
 const BLOCK = 64;
 
 /** A buffer that holds several f32 leaves; `flat` is the vector over all of it. */
-export class Arena implements Shared {
+export class Arena implements SharedCell {
   readonly #flat: Tensor;
   readonly #tensors: readonly Tensor[];
   readonly #offsets: readonly number[];

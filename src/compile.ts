@@ -6,9 +6,10 @@ import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit
 import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
+import type { Trace } from "./graph/recording.ts";
 import { Cell, type Storage } from "./graph/storage.ts";
-import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
-import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
+import { collectTensors, leafOf, recording, Tensor, withGrad } from "./graph/tensor.ts";
+import { currentTrace, newTrace } from "./graph/trace.ts";
 import { copyOf } from "./ops/memory.ts";
 import {
   abandonAssigned,
@@ -42,7 +43,7 @@ interface State {
 }
 
 interface Compiled {
-  readonly trace: Trace;
+  readonly trace: Trace<Tensor>;
   readonly captured: Capture;
   /** Where the step finds the captured buffers and numbers. */
   readonly leaves: readonly (Cell | Storage)[];
@@ -170,7 +171,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
   });
   try {
     const returned = collectTensors(made, () =>
-      withTrace(trace, () =>
+      recording.under({ trace }, () =>
         step(...(rebuildArguments(placeholders.map((p) => p.placeholder)) as unknown as Arguments)),
       ),
     );
@@ -190,7 +191,7 @@ function traceStep<Arguments extends readonly unknown[], Result>(
 
 /** Makes a compiled step of what was traced, and runs it. */
 function firstRun(
-  trace: Trace,
+  trace: Trace<Tensor>,
   returned: unknown,
   placeholders: readonly { readonly storage: Storage; readonly placeholder: Tensor }[],
   given: Given,
@@ -227,14 +228,17 @@ function firstRun(
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
   const returnedOnly = outputs.filter(({ lastNode: { id } }) => id <= trace.start);
   const outside = new Set([...trace.inputs.keys(), ...returnedOnly, ...gathered.assigned]);
-  for (const { node } of captured.buffers) if (node?.leaf) outside.add(node.leaf);
+  for (const { node } of captured.buffers) {
+    const leaf = node === null ? null : leafOf(node);
+    if (leaf !== null) outside.add(leaf);
+  }
   const state = [...outside].flatMap((tensor): State[] => {
     if (tensor.disposed) return [];
     const { node, slot, requiresGrad } = tensor;
     return [{ tensor, cell: slot?.cell ?? null, node, requiresGrad }];
   });
-  const leaves = captured.buffers.map(leafOf);
-  const numbers = captured.scalars.map((node) => leafOf({ storage: node.storage as Storage, node }));
+  const leaves = captured.buffers.map(placeOf);
+  const numbers = captured.scalars.map((node) => placeOf({ storage: node.storage as Storage, node }));
   const job = jobOf(captured, gathered.assigned);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
@@ -292,7 +296,7 @@ function jobOf(captured: Capture, assigned: readonly Tensor[]): Job {
 }
 
 /** Where a step finds a leaf that it was traced with: the present value of a state, or what it was then. */
-function leafOf({ storage, node }: { readonly storage: Storage; readonly node: Node | null }): Cell | Storage {
+function placeOf({ storage, node }: { readonly storage: Storage; readonly node: Node | null }): Cell | Storage {
   const cell = node === null ? storage.cell : node.cell;
   return cell?.storage === storage ? cell : storage;
 }

@@ -1,7 +1,7 @@
 // The engine: opens the device, records what is asked for as jobs, and runs these there.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, internal, must, OutOfMemoryError, StaleTensorError, WgradError } from "./errors.ts";
+import { DeviceLostError, internal, must, WgradError } from "./errors.ts";
 import { neededAgain } from "./graph/needed-again.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, type Request } from "./graph/program.ts";
@@ -26,9 +26,8 @@ import { Device } from "./runtime/device.ts";
 import type { Range } from "./runtime/executable.ts";
 import type { DeviceMemory } from "./runtime/memory.ts";
 import type { Plan } from "./schedule/plan.ts";
-import type { DeviceTraits } from "./shaders/kernel.ts";
-import type { ScheduleBook } from "./shaders/schedules.ts";
-import { formatShape, type Shape, sizeOf } from "./shape.ts";
+import type { PlanTraits, ScheduleBook } from "./shaders/schedules.ts";
+import { type Shape, sizeOf } from "./shape.ts";
 
 /** A run that has been recorded: everything is fixed but the device that executes it. */
 export interface Job {
@@ -55,9 +54,17 @@ export interface Job {
   plan: Plan | null;
 }
 
+/** What is to be known where memory has a limit. */
+export interface Limits {
+  /** Bytes that a job's plan may use between its kernels. */
+  workspaceFor(on: Device, job: Job): number;
+  /** What to say of a job that failed. */
+  explain(error: unknown, job: Job): unknown;
+}
+
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
-let room: ((on: Device, job: Job) => number) | null = null;
+let limits: Limits | null = null;
 /** Jobs that wait: for a device, or for bytes that are on their way to the host. */
 const jobs: Job[] = [];
 /** Settles when what the first job waits for is on the host. */
@@ -145,8 +152,8 @@ function postpone(error: unknown): void {
 }
 
 /** Gives plans a limit for what they use between their kernels: only pages that set one load it. */
-export function limitRoom(how: (on: Device, job: Job) => number): void {
-  room = how;
+export function limitMemory(how: Limits): void {
+  limits = how;
 }
 
 /** The open device, if there is one. */
@@ -155,7 +162,7 @@ export function openedDevice(): Device | null {
 }
 
 /** What plans are made for: the open device's traits, or those that every device has. */
-export function currentTraits(): DeviceTraits {
+export function currentTraits(): PlanTraits {
   return traitsOf(device);
 }
 
@@ -200,10 +207,11 @@ export function flush(
     assigned = gathered.assigned;
     captured = capture(gathered.requests);
     if (captured.nodes.some(({ seen }) => seen)) {
-      const again = neededAgain(gathered.requests.map(({ node }) => node)).filter(
-        (node) => !gathered.requests.some((r) => r.slot === null && r.node === node),
+      const { requests } = gathered;
+      const again = neededAgain(requests.map(({ node }) => node)).filter(
+        (node) => !requests.some((r) => r.slot === null && r.node === node),
       );
-      if (again.length > 0) captured = capture([...gathered.requests, ...again.map((node) => ({ node, slot: null }))]);
+      if (again.length > 0) captured = capture([...requests, ...again.map((node) => ({ node, slot: null }))]);
     }
   } catch (error) {
     dropImpossible(error);
@@ -335,7 +343,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     const plan =
       job.plan !== null && isCurrent(job.plan)
         ? job.plan
-        : findPlan(on, captured, () => room?.(on, job) ?? Number.POSITIVE_INFINITY);
+        : findPlan(on, captured, () => limits?.workspaceFor(on, job) ?? Number.POSITIVE_INFINITY);
     job.plan = plan;
     const known = new Set(storages.filter(({ lastRun }) => lastRun >= 0));
     const targets = new Set(advances.map(({ before }) => before));
@@ -382,7 +390,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     job.settle(answers);
     return null;
   } catch (cause) {
-    const error = explainShortage(cause, job);
+    const error = limits?.explain(cause, job) ?? cause;
     saving?.drop();
     forgetMade();
     undoAssigned(job.assigned, advances, error);
@@ -400,24 +408,6 @@ function giveUpPassing({ passing }: Job): void {
     node.put(null, 0);
     if (storage?.holders === 0) storage.free();
   }
-}
-
-/** What to say where memory is too short for a run that reads an old value: it has left the device, and this is why it can't come back. */
-function explainShortage(error: unknown, { captured, advances }: Job): unknown {
-  const { buffers, nodes } = captured;
-  const own = new Set(advances.map(({ before }) => before));
-  const old = buffers.find(
-    ({ storage, node }) => node !== null && storage.cell && storage.cell.storage !== storage && !own.has(storage),
-  );
-  const node = old?.node;
-  if (!(error instanceof OutOfMemoryError) || !node) return error;
-  const name = node.leaf?.label ? `"${node.leaf.label}" of shape` : "a tensor of shape";
-  const line = nodes.find(({ source, inputs }) => source !== null && inputs.includes(node))?.source;
-  return new StaleTensorError(
-    `the old value of ${name} ${formatShape(node.shape)} was overwritten by a step or an assignment, and memoryLimit leaves no room for it: ${error.message} ` +
-      `${line ? `It is read by what was recorded at ${line}. ` : ""}Read that before the step, or set a higher memoryLimit.`,
-    { shapes: [node.shape] },
-  );
 }
 
 /** The bytes of a value that a job overwrites. */

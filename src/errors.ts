@@ -1,15 +1,13 @@
 // The typed errors of wgrad: each names the op and the shapes or dtypes at fault.
 
-import type { Shape } from "./shape.ts";
-
 /** Base class of everything that wgrad throws, save the standard `RangeError` and `TypeError`. */
 export class WgradError extends Error {
   /** Name of the op that refused, where there is one. */
   readonly op: string | undefined;
   /** Shapes of the operands at fault, where they matter. */
-  readonly shapes: readonly Shape[];
+  readonly shapes: readonly (readonly number[])[];
 
-  constructor(message: string, details: { op?: string; shapes?: readonly Shape[] } = {}) {
+  constructor(message: string, details: { op?: string; shapes?: readonly (readonly number[])[] } = {}) {
     super(message);
     this.name = new.target.name;
     this.op = details.op;

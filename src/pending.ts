@@ -4,7 +4,7 @@ import { must } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { isRealized, type Request } from "./graph/program.ts";
 import type { Cell, Storage } from "./graph/storage.ts";
-import { gradientTensor, Tensor, takeRecent } from "./graph/tensor.ts";
+import { gradientTensor, recording, sharedBy, Tensor } from "./graph/tensor.ts";
 import { currentTrace, traceGuard } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
 import { copyOf } from "./ops/memory.ts";
@@ -144,7 +144,7 @@ function rebindCell(tensor: Tensor): void {
 
 /** The tensors that share a tensor's cell, this one among them. */
 function livingWith(tensor: Tensor): readonly Tensor[] {
-  const shared = tensor.slot?.cell.shared;
+  const shared = tensor.slot === null ? null : sharedBy(tensor.slot.cell);
   return shared ? [shared.whole, ...shared.tensors] : [tensor];
 }
 
@@ -157,7 +157,7 @@ export function takeLosses(): Node[] {
 
 /** Small results, such as an accuracy, that follow from values which the next submit overwrites; `known` will be computed anyway. */
 export function takeSmallResults(known: readonly Node[]): Node[] {
-  const results = takeRecent().filter((root) => !known.includes(root));
+  const results = recording.takeRecent().filter((root) => !known.includes(root));
   if (results.length === 0) return [];
   const overwritten = new Set([...pending.keys()].map(({ slot }) => slot?.cell));
   return results.filter((root) => {

@@ -5,8 +5,8 @@ import type { Node } from "./graph/node.ts";
 import { buildProgram, type Capture } from "./graph/program.ts";
 import type { Device } from "./runtime/device.ts";
 import { buildPlan, type Plan, type Rematerialize } from "./schedule/plan.ts";
-import { type DeviceTraits, GUARANTEED } from "./shaders/kernel.ts";
-import type { ScheduleBook } from "./shaders/schedules.ts";
+import { GUARANTEED } from "./shaders/kernel.ts";
+import type { PlanTraits, ScheduleBook } from "./shaders/schedules.ts";
 
 /** A plan, and the constants of the graph that it is for: those that are not data must be the same. */
 interface Variant {
@@ -31,7 +31,7 @@ let generation = 0;
 const plans = new Map<number, CacheEntry[]>();
 
 /** What plans are made for: a device's traits, or those that every device has. */
-export function traitsOf(device: Device | null): DeviceTraits {
+export function traitsOf(device: Device | null): PlanTraits {
   if (device === null) return GUARANTEED;
   const { limits, features } = device.gpu;
   return {
@@ -123,7 +123,7 @@ function forgetOldest(on: Device): void {
 export function planOf(
   captured: Capture,
   promoted: readonly boolean[],
-  device: DeviceTraits,
+  device: PlanTraits,
   memory: number = Number.POSITIVE_INFINITY,
 ): Plan {
   const program = buildProgram(captured, promoted, optimize);

@@ -5,16 +5,16 @@ import type { AccessMethods } from "./access-methods.ts";
 import { gradients } from "./autograd/backward.ts";
 import { checkFunction, demand, refusePromise } from "./check.ts";
 import { isFloat } from "./dtype.ts";
-import { limitRoom, openDevice, openedDevice } from "./engine.ts";
+import { limitMemory, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { sourceLine } from "./graph/source-line.ts";
-import { collectScope, recordLines, Tensor, withGrad } from "./graph/tensor.ts";
+import { collectScope, recording, Tensor, withGrad } from "./graph/tensor.ts";
 import { install } from "./install.ts";
 import { tensorsIn } from "./nested.ts";
 import { checkOptions, printed } from "./ops/define.ts";
 import { useRematerialization } from "./plan-cache.ts";
-import { workspaceFor } from "./room.ts";
+import { explain, workspaceFor } from "./room.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
 
@@ -84,8 +84,8 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   if (device !== undefined) await checkShared(device);
   if (memoryLimit !== undefined) {
     useRematerialization(rematerialize);
-    limitRoom(workspaceFor);
-    recordLines(sourceLine);
+    limitMemory({ workspaceFor, explain });
+    recording.locate = sourceLine;
   }
   const count = Object.keys(wishes).length;
   if (count === 0) return openDevice();

@@ -4,11 +4,11 @@ import { readTuning, writeTuning } from "#tuning";
 import { checkFunction, demand } from "./check.ts";
 import { bytesOf, type DType } from "./dtype.ts";
 import { currentTraits, useSchedules } from "./engine.ts";
+import type { Kernel, KernelFamily } from "./graph/definition.ts";
 import { openTimedDevice, runAll } from "./profile.ts";
 import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/bench-stand.ts";
 import type { Device } from "./runtime/device.ts";
 import { bytesFor } from "./schedule/memory.ts";
-import type { Kernel, KernelFamily } from "./shaders/kernel.ts";
 import { alternatives, bookBy, bookOf, type Offer, type Schedule, signatureOf } from "./shaders/schedules.ts";
 import { VERSION } from "./version.ts";
 

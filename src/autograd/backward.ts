@@ -1,8 +1,9 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
-import type { Node, OutputGradients, Recomputer } from "../graph/node.ts";
+import type { Definition, OutputGradients } from "../graph/definition.ts";
+import type { Node, Recomputer } from "../graph/node.ts";
 import { isRealized } from "../graph/program.ts";
-import { handleOn, Tensor, withGrad } from "../graph/tensor.ts";
+import { handleOn, leafOf, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
@@ -90,12 +91,13 @@ export function propagate(
       copies.enter(node, gradient);
       return (other) => handleOn(copies.seen(other, segment));
     };
-    const arrivals = new Map<Node, OutputGradients>();
+    const arrivals = new Map<Node, OutputGradients<Tensor, Node>>();
     outputs.forEach((output, i) => {
       accumulate(gradients, output.node, seeds[i] as Tensor);
     });
     for (const node of backwardOrder(outputs.map((t) => t.node))) {
-      const { definition, inputs, leaf } = node;
+      const { inputs, leaf } = node;
+      const definition = node.definition as Definition<Tensor, Node>;
       let found: readonly (Tensor | null)[];
       if (definition.kind === "kernel") {
         const arrived = arrivals.get(node);
@@ -139,7 +141,7 @@ function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor):
 
 /** What a node stands for: a leaf's node changes with its value. */
 function identity(node: Node): Tensor | Node {
-  return node.leaf ?? node;
+  return leafOf(node) ?? node;
 }
 
 /**
@@ -192,7 +194,8 @@ export function leafGradients(output: Tensor, gradient?: Tensor): Map<Tensor, Te
   const found = propagate([output], [seed], (node) => node.leaf !== null, false);
   const gradients = new Map<Tensor, Tensor>();
   // A leaf that was given new values has been several nodes.
-  for (const [{ leaf }, gradient] of found) {
+  for (const [node, gradient] of found) {
+    const leaf = leafOf(node);
     if (leaf === null) continue;
     const known = gradients.get(leaf);
     gradients.set(leaf, known === undefined ? gradient : withGrad(false, () => add(known, gradient)));

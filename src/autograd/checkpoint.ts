@@ -1,7 +1,7 @@
 // checkpoint: values that are computed again for the backward pass instead of being kept.
 
 import { Node, type Recomputation, type Recomputer, type Segment } from "../graph/node.ts";
-import { isGradEnabled, Tensor, withSegment } from "../graph/tensor.ts";
+import { recording, Tensor } from "../graph/tensor.ts";
 import { refusePromise } from "../ops/arguments.ts";
 
 /**
@@ -16,11 +16,9 @@ export function checkpoint<Arguments extends readonly unknown[], Result>(
 ): Result {
   if (typeof fn !== "function")
     throw new TypeError(`checkpoint: the first argument must be a function, got ${typeof fn}. Its inputs follow it.`);
-  if (!isGradEnabled()) return fn(...inputs);
-  const { result, recorded } = withSegment(
-    () => new Copies(),
-    () => fn(...inputs),
-  );
+  if (!recording.gradients) return fn(...inputs);
+  const recorded: Segment = { parent: recording.segment, outputs: new Set(), recompute: () => new Copies() };
+  const result = recording.under({ segment: recorded }, () => fn(...inputs));
   refusePromise("checkpoint", result);
   const keep = (value: unknown): void => {
     if (value instanceof Tensor) recorded.outputs.add(value.node);

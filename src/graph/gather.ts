@@ -1,12 +1,13 @@
 // Gathers: elements read by an index that is data. The attribute is the dim that it is an index of.
 
 import { NO_VALUE } from "../dtype.ts";
+import type { Derivative, GatherDefinition, Reads, Value } from "./definition.ts";
 import { decideCondition, type Index, valueIndex } from "./index-expression.ts";
-import type { Derivative, GatherDefinition } from "./node.ts";
-import { inputCoordinates, type Reads, type Value } from "./program.ts";
+import { inputCoordinates } from "./program.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** A gather of that derivative: its inputs are the data and the index. */
-export function defineGather(derivative: Derivative): GatherDefinition {
+export function defineGather(derivative: Derivative<Tensor>): GatherDefinition<Tensor> {
   return { kind: "gather", name: "gather", derivative, read };
 }
 

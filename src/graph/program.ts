@@ -4,64 +4,20 @@ import type { DType } from "../dtype.ts";
 import { bytesOf, castNumber, isFloat } from "../dtype.ts";
 import { DisposedTensorError, internal } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
-import { type Condition, constantIndex, type Index } from "./index-expression.ts";
 import {
-  CONSTANT,
-  COPY,
+  type Again,
   type Definition,
   type KernelDefinition,
-  type KernelProgram,
-  type Node,
-  type Recomputation,
-  SOURCE,
+  type Leaf,
+  type Make,
+  type Reads,
   type SumRewriter,
-} from "./node.ts";
+  Value,
+} from "./definition.ts";
+import { constantIndex, type Index } from "./index-expression.ts";
+import type { KernelProgram } from "./kernel-program.ts";
+import { CONSTANT, COPY, type Node, type Recomputation, SOURCE } from "./node.ts";
 import type { Storage } from "./storage.ts";
-
-/** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
-export type Leaf =
-  | { readonly kind: "buffer"; readonly index: number; readonly storage: number }
-  | { readonly kind: "scalar"; readonly index: number };
-
-/** What marks a value that is computed again for the backward pass. */
-export interface Again {
-  /** Numbers the passes: values of different ones are never merged. */
-  readonly pass: number;
-  /** It is computed when this is there, not before. */
-  readonly after: Value | null;
-}
-
-/** A node of a program. */
-export class Value {
-  readonly id: number;
-  readonly definition: Definition;
-  readonly inputs: readonly Value[];
-  readonly shape: Shape;
-  readonly dtype: DType;
-  readonly attributes: readonly number[];
-  readonly leaf: Leaf | null;
-  readonly again: Again | null;
-
-  constructor(
-    id: number,
-    definition: Definition,
-    inputs: readonly Value[],
-    shape: Shape,
-    dtype: DType,
-    attributes: readonly number[],
-    leaf: Leaf | null,
-    again: Again | null = null,
-  ) {
-    this.id = id;
-    this.definition = definition;
-    this.inputs = inputs;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.attributes = attributes;
-    this.leaf = leaf;
-    this.again = again;
-  }
-}
 
 /** Where an output of a program goes: a buffer of its own, a slot that it overwrites (leaf buffer index), or the shared results. */
 export type Destination =
@@ -395,16 +351,6 @@ function keepsBytes(value: Value, input: Value): boolean {
   return kind === "view" && (name === "reshape" || (name === "expand" && sizeOf(input.shape) === sizeOf(value.shape)));
 }
 
-/** Makes a value of a program, or finds the one that is the same. */
-export type Make = (
-  definition: Definition,
-  inputs: readonly Value[],
-  shape: Shape,
-  dtype: DType,
-  attributes: readonly number[],
-  leaf: Leaf | null,
-) => Value;
-
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
 const FOLDED: ReadonlySet<string> = new Set(["f32", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
 
@@ -456,13 +402,6 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
 export function broadcastCoordinates(coordinates: readonly Index[], shape: Shape): Index[] {
   const offset = coordinates.length - shape.length;
   return shape.map((n, i) => (n === 1 ? constantIndex(0) : (coordinates[offset + i] as Index)));
-}
-
-/** Where the inputs of an inline value are read, for one of its elements: `fill` where a condition fails. */
-export interface Reads {
-  readonly coordinates: Index[][];
-  readonly conditions: Condition[];
-  readonly fill: number;
 }
 
 /** What one element of an inline value is computed of. What `isStored` does not hold of is computed inline itself. */

@@ -2,8 +2,6 @@
 
 import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
-import type { Node } from "./node.ts";
-import type { Tensor } from "./tensor.ts";
 
 /** A device buffer as the graph sees it; only the runtime looks inside. */
 export interface DeviceBuffer {
@@ -16,15 +14,10 @@ let nextStorage = 1;
 /** Nothing is missing. */
 const NOTHING: Map<number, unknown> = new Map();
 
-/** Tensors that live in one cell (an Arena). */
+/** What several tensors that live in one cell have in common (an Arena). */
 export interface Shared {
-  readonly tensors: readonly Tensor[];
   /** Where each of them begins, in bytes; they may have moved to another cell since. */
   readonly offsets: readonly number[];
-  /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
-  readonly whole: Tensor;
-  /** The value that an assignment to all of them will write at an offset in bytes; null where none waits. */
-  coming(offset: number, shape: Shape): Node | null;
 }
 
 /** A run that can be repeated. */

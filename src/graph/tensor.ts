@@ -4,9 +4,10 @@ import { type DType, isFloat } from "../dtype.ts";
 import { DisposedTensorError, must } from "../errors.ts";
 import type { Shape } from "../shape.ts";
 import { dtypeError, opError, sizeOf } from "../shape.ts";
-import { type Definition, type KernelDefinition, Node, RESULT, type Segment, stateNode } from "./node.ts";
-import type { Slot } from "./storage.ts";
-import { currentTrace } from "./trace.ts";
+import type { Definition, KernelDefinition } from "./definition.ts";
+import { Node, RESULT, stateNode } from "./node.ts";
+import { Recording } from "./recording.ts";
+import type { Cell, Shared, Slot } from "./storage.ts";
 
 /**
  * An n-dimensional array on the GPU: lazily computed and differentiable. `tensor`, `zeros`, `rand` and every op make tensors.
@@ -37,7 +38,7 @@ export class Tensor {
     this.slot = slot;
     if (!held) return;
     node.retain();
-    for (const scope of scopes) scope.push(this);
+    for (const scope of recording.scopes) scope.push(this);
   }
 
   /** The graph node that computes the current value. Throws a DisposedTensorError after `dispose()`. @internal */
@@ -54,7 +55,7 @@ export class Tensor {
   get lastNode(): Node {
     if (this.#node !== null) return this.#node;
     const { cell, offset, shape } = must(this.slot, "a tensor without a value");
-    const coming = cell.shared?.coming(offset, shape) ?? null;
+    const coming = sharedBy(cell)?.coming(offset, shape) ?? null;
     return this.#take(coming ?? stateNode(cell, offset, shape, cell.dtype));
   }
 
@@ -121,7 +122,7 @@ export class Tensor {
   rebind(): void {
     const { slot } = this;
     if (slot === null) return;
-    if (slot.cell.shared === null || slot.cell.shared.whole === this) {
+    if ((sharedBy(slot.cell)?.whole ?? this) === this) {
       this.replaceNode(stateNode(slot.cell, slot.offset, slot.shape, slot.cell.dtype));
       return;
     }
@@ -223,63 +224,51 @@ export class Tensor {
   }
 }
 
-let scopes: Tensor[][] = [];
-/** Those of them whose tensors end with them. */
-const ending: Tensor[][] = [];
-/** Whether what is recorded at present is the library's own affair. */
-let internal = false;
-/** Small results that were recorded last and that nothing has been made of yet, with what has been, up to a number. */
-let recent: Node[] = [];
+/** What several tensors that live in one cell are to each other (an Arena). */
+export interface SharedCell extends Shared {
+  readonly tensors: readonly Tensor[];
+  /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
+  readonly whole: Tensor;
+  /** The value that an assignment to all of them will write at an offset in bytes; null where none waits. */
+  coming(offset: number, shape: Shape): Node | null;
+}
+
+/** What the tensors of a cell share, where there are several. */
+export function sharedBy({ shared }: Cell): SharedCell | null {
+  return shared as SharedCell | null;
+}
+
+/** How ops are recorded at present. */
+export const recording: Recording<Tensor> = new Recording();
+
 /** Elements of a small result: losses, accuracies. */
 const SMALL = 16;
-const MOST_RECENT = 256;
-
-/** Takes the small results that somebody may ask for and that nothing has been made of: computing them later would cost more. */
-export function takeRecent(): Node[] {
-  const taken = recent.filter((node) => !node.consumed && node.inUse && node.storage === null);
-  recent = [];
-  return taken;
-}
 
 /** Runs `run`, whose tensors outlive the scopes that are open: state that belongs to somebody. */
 export function outsideScopes<T>(run: () => T): T {
-  const open = scopes;
-  const before = internal;
-  scopes = [];
-  internal = false;
-  try {
-    return run();
-  } finally {
-    scopes = open;
-    internal = before;
-  }
+  return recording.under({ scopes: [], internal: false }, run);
 }
 
 /** Runs `run`; `made` collects the tensors that are made meanwhile. */
 export function collectTensors<T>(made: Tensor[], run: () => T): T {
-  scopes.push(made);
-  try {
-    return run();
-  } finally {
-    scopes.pop();
-  }
+  return recording.under({ scopes: [...recording.scopes, made] }, run);
 }
 
 /** The same for a scope, whose tensors end with it: gradients that leaves get meanwhile are among them. */
 export function collectScope<T>(made: Tensor[], run: () => T): T {
-  ending.push(made);
-  try {
-    return collectTensors(made, run);
-  } finally {
-    ending.pop();
-  }
+  return recording.under({ scopes: [...recording.scopes, made], ending: [...recording.ending, made] }, run);
 }
 
 /** A tensor for a leaf's gradient: it outlives the scope that it is made in where the leaf does. */
 export function gradientTensor(make: () => Tensor): Tensor {
   const gradient = outsideScopes(make);
-  for (const made of ending) made.push(gradient);
+  for (const made of recording.ending) made.push(gradient);
   return gradient;
+}
+
+/** The tensor that collects a leaf's gradient. */
+export function leafOf({ leaf }: Node): Tensor | null {
+  return leaf as Tensor | null;
 }
 
 /** A handle on a node that others hold: it is nobody's, and frees nothing when a scope ends. */
@@ -290,63 +279,31 @@ export function handleOn(node: Node): Tensor {
 /** Runs `run`, which shows nobody the tensors that it makes: what they were made of may be overwritten in place. */
 export function internally<T>(run: () => T): T {
   const made: Tensor[] = [];
-  const before = internal;
-  internal = true;
   try {
-    return collectTensors(made, run);
+    return recording.under({ internal: true, scopes: [...recording.scopes, made] }, run);
   } finally {
-    internal = before;
     for (const tensor of made) tensor.letGo();
   }
 }
 
-let gradEnabled = true;
-
 /** Whether ops record what gradients need at present. */
 export function isGradEnabled(): boolean {
-  return gradEnabled;
+  return recording.gradients;
 }
 
 /** Runs `run` with recording of gradients switched on or off. */
 export function withGrad<T>(enabled: boolean, run: () => T): T {
-  const before = gradEnabled;
-  gradEnabled = enabled;
-  try {
-    return run();
-  } finally {
-    gradEnabled = before;
-  }
-}
-
-let segment: Segment | null = null;
-
-/** Runs `run` while recording into a segment of the graph, inside the present one. */
-export function withSegment<T>(recompute: Segment["recompute"], run: () => T): { result: T; recorded: Segment } {
-  const before = segment;
-  const recorded: Segment = { parent: before, outputs: new Set(), recompute };
-  segment = recorded;
-  try {
-    return { result: run(), recorded };
-  } finally {
-    segment = before;
-  }
+  return recording.under({ gradients: enabled }, run);
 }
 
 const none: readonly number[] = [];
 
 /** Tells the trace which tensors it did not make itself. */
 function noteInputs(inputs: readonly Tensor[]): void {
-  const trace = currentTrace();
+  const { trace } = recording;
   if (trace === null) return;
   for (const x of inputs)
     if ((x.slot !== null || x.node.id <= trace.start) && !trace.inputs.has(x)) trace.inputs.set(x, x.node);
-}
-
-let locate: (() => string | null) | null = null;
-
-/** Lets nodes note the line that records them: only where an error may have to name it. */
-export function recordLines(how: () => string | null): void {
-  locate = how;
 }
 
 /** Records one op. Shapes and dtypes have been checked by the caller. */
@@ -366,17 +323,13 @@ export function record(
     node.consumed = true;
     if (node.requiresGrad) requiresGrad = true;
   }
-  if (!gradEnabled || definition.derivative === null) requiresGrad = false;
+  const { gradients, internal, locate } = recording;
+  if (!gradients || definition.derivative === null) requiresGrad = false;
   const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad, internal);
-  node.segment = segment;
+  node.segment = recording.segment;
   if (locate !== null && !internal) node.source = locate();
-  if (!internal && sizeOf(shape) <= SMALL && currentTrace() === null) noteRecent(node);
+  if (!internal && sizeOf(shape) <= SMALL && recording.trace === null) recording.noteRecent(node);
   return new Tensor(node);
-}
-
-function noteRecent(node: Node): void {
-  if (recent.length === MOST_RECENT) recent = recent.slice(MOST_RECENT / 2);
-  recent.push(node);
 }
 
 /** Records a kernel and returns its outputs. Shapes and dtypes have been checked by the caller. */
@@ -388,7 +341,8 @@ export function recordKernel(
   noteInputs(inputs);
   const nodes = inputs.map(({ node }) => node);
   for (const node of nodes) node.consumed = true;
-  const requiresGrad = gradEnabled && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
+  const { gradients, internal, segment } = recording;
+  const requiresGrad = gradients && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
   const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad, internal);
   kernel.segment = segment;
   return definition.program

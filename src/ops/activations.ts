@@ -1,7 +1,7 @@
 // Activation functions that are elementwise and piecewise simple, or built on the exponential.
 
-import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 import { normalizeDim, shapeError } from "../shape.ts";
 import { filled, range } from "./arguments.ts";
 import { add, gt, le, mul, ne, realFunction, trueDivide, where } from "./arithmetic.ts";

@@ -1,6 +1,6 @@
 // Arithmetic, comparison and choice: the elementwise ops that every derivative is made of.
 
-import type { ElementwiseDefinition } from "../graph/node.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { dtypeError } from "../shape.ts";
 import {
@@ -158,7 +158,7 @@ export const gt: Binary = compare("gt", ">", (x, y) => x > y);
 /** x ≥ y, as bool. */
 export const ge: Binary = compare("ge", ">=", (x, y) => x >= y);
 
-const choose: ElementwiseDefinition = {
+const choose: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "where",
   wgsl: (_t, x, y, c) => `select(${y}, ${x}, ${c})`,

@@ -2,9 +2,8 @@
 
 import type { DType } from "../dtype.ts";
 import { forLanes } from "../graph/helpers.ts";
+import type { DeviceTraits, KernelText } from "../graph/kernel-program.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelText } from "../graph/node.ts";
-import type { DeviceTraits } from "../shaders/kernel.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import { DROPOUT } from "./dropout.ts";
 

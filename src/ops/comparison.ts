@@ -1,8 +1,8 @@
 // Larger, smaller, close, finite: questions about numbers, and choices that follow from them.
 
 import { isFloat } from "../dtype.ts";
-import type { WgslContext } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 import { filled } from "./arguments.ts";
 import { ge, gt, IS_NAN, le, logicalAnd, lt, where } from "./arithmetic.ts";
 import {

@@ -1,8 +1,8 @@
 // customKernel: WGSL of one's own as an op, in the same graph and submit as everything else.
 
 import { checkDType, type DType, isFloat } from "../dtype.ts";
+import type { KernelOutput, KernelProgram } from "../graph/kernel-program.ts";
 
-import type { KernelOutput, KernelProgram } from "../graph/node.ts";
 import { recordKernel, Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { checkShape, opError, type Shape, sameShape, shapeError } from "../shape.ts";

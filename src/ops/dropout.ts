@@ -1,9 +1,10 @@
 // Dropout: zeroes at random. Its probability is data, so that it may change from step to step.
 
 import { isFloat } from "../dtype.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 
 import { nextKey } from "../graph/generator.ts";
-import { type ElementwiseDefinition, sourceNode } from "../graph/node.ts";
+import { sourceNode } from "../graph/node.ts";
 import { Storage } from "../graph/storage.ts";
 import { record, Tensor } from "../graph/tensor.ts";
 import { dtypeError, type Shape, shapeError } from "../shape.ts";
@@ -32,7 +33,7 @@ export function dropoutReference(counter: number, key: number, p: number): numbe
   return uniformReference(counter, key) < p ? 0 : 1 / (1 - p);
 }
 
-const mask: ElementwiseDefinition = {
+const mask: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "dropout",
   wgsl: (t, index, key, p) => t.call("dropout_factor", index as string, key as string, p as string),

@@ -1,8 +1,8 @@
 // Extremes and where they are: amax, amin, max, min, argmax, argmin.
 
 import { isFloat } from "../dtype.ts";
+import type { Derivative, ReduceDefinition } from "../graph/definition.ts";
 
-import type { Derivative, ReduceDefinition } from "../graph/node.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { shapeError, sizeOf } from "../shape.ts";
 import { checkKeepdim, type Dims, dimOf, finishReduction, reducedDims } from "./arguments.ts";
@@ -26,14 +26,14 @@ function firstPosition(x: Tensor, out: Tensor, position: Tensor, dims: readonly 
   return minOver(where(hit, position, Math.max(sizeOf(position.shape) - 1, 0)), dims);
 }
 
-const toFirst: Derivative = (g, out, [x], dims) => {
+const toFirst: Derivative<Tensor> = (g, out, [x], dims) => {
   const position = positions(x as Tensor, dims);
   return [where(eq(position, firstPosition(x as Tensor, out, position, dims)), g, 0)];
 };
 
 // The same kernels as amax and amin; only the gradient differs.
-const firstMaxReduction: ReduceDefinition = { ...maxReduction, derivative: toFirst };
-const firstMinReduction: ReduceDefinition = { ...minReduction, derivative: toFirst };
+const firstMaxReduction: ReduceDefinition<Tensor> = { ...maxReduction, derivative: toFirst };
+const firstMinReduction: ReduceDefinition<Tensor> = { ...minReduction, derivative: toFirst };
 
 function orderable(x: Tensor): Tensor {
   return x.dtype === "bool" ? cast(x, "i32") : x;
@@ -79,7 +79,7 @@ export function amin(x: Tensor, dim?: Dims, keepdim = false): Tensor {
 
 function firstExtreme(
   op: string,
-  definition: ReduceDefinition,
+  definition: ReduceDefinition<Tensor>,
   x: Tensor,
   dim: Dims | undefined,
   keepdim: boolean,

@@ -1,8 +1,8 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
 import { type DType, isFloat, promote } from "../dtype.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 
-import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, Tensor } from "../graph/tensor.ts";
 import { checkShape, formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
 import {
@@ -24,7 +24,7 @@ import { iota } from "./iota.ts";
 import { flatten } from "./movement.ts";
 import { expand, expandTo, permute, reshape } from "./views.ts";
 
-const joinDefinition: ElementwiseDefinition = {
+const joinDefinition: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "cat",
   wgsl: (_t, x, y, c) => `select(${y}, ${x}, ${c})`,

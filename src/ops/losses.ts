@@ -1,8 +1,7 @@
 // Losses that compare element by element: regression, binary classification, distributions.
 
-import { isAutocasting } from "../graph/autocast.ts";
-import type { ElementwiseDefinition } from "../graph/node.ts";
-import { record, type Tensor } from "../graph/tensor.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
+import { record, recording, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, filled, insertDim } from "./arguments.ts";
 import { add, ge, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
@@ -76,7 +75,7 @@ function binaryTerm(p: number, t: number): number {
 }
 
 // One node, because its derivative must stay finite where the logarithms' own are not.
-const binaryDefinition: ElementwiseDefinition = {
+const binaryDefinition: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "binaryCrossEntropy",
   wgsl: (t, p, y) => {
@@ -122,7 +121,7 @@ export function binaryCrossEntropy(
   const op = "binaryCrossEntropy";
   const { reduction, weight } = lossOptions(op, options, { weight: null });
   checkPair(op, checkFloat(op, input), target);
-  if (isAutocasting() && input.dtype === "f16") {
+  if (recording.autocast && input.dtype === "f16") {
     throw dtypeError`${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`;
   }
   const wrong = hostOutsider(input, 0, 1, Number.NaN);

@@ -1,6 +1,6 @@
 // Norms of vectors and distances between them.
 
-import type { ElementwiseDefinition } from "../graph/node.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
@@ -15,7 +15,7 @@ import { maxOver, minOver, sumOver } from "./reductions.ts";
 import { abs } from "./rounding.ts";
 import { expand, reshape } from "./views.ts";
 
-const rootDefinition: ElementwiseDefinition = {
+const rootDefinition: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "root",
   wgsl: (_t, x) => `sqrt(${x})`,

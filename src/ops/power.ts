@@ -1,8 +1,8 @@
 // Powers: xʸ for real and whole numbers, and the special forms that common exponents have.
 
 import { type DType, isFloat } from "../dtype.ts";
-import { isAutocasting } from "../graph/autocast.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { recording } from "../graph/tensor.ts";
 import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";
 import { arithmetic, type Binary, binary, constant, convert, promoteOperands, same, type Unary } from "./define.ts";
 import { cube, LOG_SPLIT, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";
@@ -144,7 +144,7 @@ const specialPowers: ReadonlyMap<number, Unary> = new Map<number, Unary>([
  */
 export function pow(x: Tensor | number, y: Tensor | number): Tensor {
   const given = promoteOperands("pow", [x, y]);
-  const promoted = given === "f16" && isAutocasting() ? "f32" : given;
+  const promoted = given === "f16" && recording.autocast ? "f32" : given;
   if (isFloat(promoted)) {
     const base = convert("pow", x, promoted);
     const special = typeof y === "number" && typeof x !== "number" ? specialPowers.get(y) : undefined;

@@ -1,9 +1,9 @@
 // Random tensors: functions of the element's index and of a key that is data, so that every replay draws anew.
 
 import { checkDType, type DType, isFloat } from "../dtype.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 
 import { nextKey } from "../graph/generator.ts";
-import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
 import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
 import { ge, le, logicalAnd, lt, mul, where } from "./arithmetic.ts";
@@ -29,7 +29,7 @@ export function uniformReference(counter: number, key: number): number {
   return (threefry([counter, 0], [key, 0])[0] >>> 8) * 2 ** -24;
 }
 
-const uniform: ElementwiseDefinition = {
+const uniform: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "rand",
   wgsl: (t, index, key) => t.call("random_uniform", index as string, key as string),
@@ -46,7 +46,7 @@ const NORMAL_TEXT = `fn random_normal(counter: U, key: U) -> F {
   return radius * cos_pi(F(bits.y >> U(8u)) * 1.1920928955078125e-7);
 }`;
 
-const normal: ElementwiseDefinition = {
+const normal: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "randn",
   wgsl: (t, index, key) => t.call("random_normal", index as string, key as string),
@@ -61,7 +61,7 @@ const normal: ElementwiseDefinition = {
   cost: 160,
 };
 
-const whole: ElementwiseDefinition = {
+const whole: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "randint",
   wgsl: (t, index, key, low, range) =>
@@ -106,7 +106,7 @@ function finish(x: Tensor, dtype: DType, options: CreationOptions): Tensor {
 /** A draw of floats, for what `rand` and its kin ask for. */
 type Draw = (op: string, shape: Shape, dtype: DType, options: CreationOptions) => Tensor;
 
-function drawOf(definition: ElementwiseDefinition): Draw {
+function drawOf(definition: ElementwiseDefinition<Tensor>): Draw {
   return (op, shape, dtype, options) => {
     const index = counters(checkShape(op, shape));
     return finish(record(definition, [index, nextKey()], index.shape, "f32"), dtype, options);
@@ -192,7 +192,7 @@ function hashBits(x: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-const permutation: ElementwiseDefinition = {
+const permutation: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "randperm",
   wgsl: (t, index, key, size) =>

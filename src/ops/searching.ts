@@ -1,7 +1,7 @@
 // searchsorted: where values belong in sorted sequences, by bisection.
 
 import { forLanes } from "../graph/helpers.ts";
-import type { KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelProgram, ValueType } from "../graph/kernel-program.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { formatShape, shapeError, sizeOf } from "../shape.ts";

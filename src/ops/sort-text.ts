@@ -1,7 +1,7 @@
 // The text of kernels that sort: blocks in workgroup memory, and merges of sorted runs.
 
+import type { KernelText } from "../graph/kernel-program.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelText } from "../graph/node.ts";
 
 /** Elements that a workgroup sorts: keys and positions, twice, are the 16 KiB of workgroup memory that every device has. */
 export const BLOCK = 1024;

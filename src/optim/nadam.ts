@@ -3,7 +3,6 @@
 import { add, div, mul, sqrt, sub } from "../tensor.ts";
 import {
   type CommonOptions,
-  type Counters,
   Optimizer,
   type ParamGroup,
   type ParamsInput,
@@ -11,6 +10,7 @@ import {
   type Updated,
 } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
+import type { Counters } from "./state.ts";
 
 /** Options of `NAdam`. */
 export interface NAdamOptions extends CommonOptions {

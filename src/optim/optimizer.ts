@@ -21,7 +21,7 @@ import {
 } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
 import { checkUsual } from "./rules.ts";
-import { checkState, copy, groupToState, type OptimizerStateDict } from "./state.ts";
+import { type Counters, checkState, copy, groupToState, type OptimizerStateDict } from "./state.ts";
 
 /** Options that every optimizer has. */
 export interface CommonOptions {
@@ -34,14 +34,6 @@ export type ParamGroup<O extends CommonOptions = CommonOptions> = O & { params: 
 
 /** What an optimizer takes: parameters, or groups of parameters with options of their own. */
 export type ParamsInput<O> = Iterable<Tensor> | Iterable<{ params: Tensor | Iterable<Tensor> } & Partial<O>>;
-
-/** Numbers that an optimizer counts on the host for each parameter. */
-export interface Counters {
-  /** Number of updates that the parameter has had, this one included. */
-  step: number;
-  /** NAdam's product of momenta. */
-  mu_product?: number;
-}
 
 /** What an optimizer remembers about a parameter: counters, and tensors of the parameter's shape by PyTorch's names. */
 export interface ParameterState<S extends string> {

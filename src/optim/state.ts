@@ -3,7 +3,14 @@
 import { misfit, printed, sameShape } from "../check.ts";
 import { WgradError } from "../errors.ts";
 import { noGrad, Tensor } from "../tensor.ts";
-import type { Counters } from "./optimizer.ts";
+
+/** Numbers that an optimizer counts on the host for each parameter. */
+export interface Counters {
+  /** Number of updates that the parameter has had, this one included. */
+  step: number;
+  /** NAdam's product of momenta. */
+  mu_product?: number;
+}
 
 /** What an optimizer's `stateDict()` returns. */
 export interface OptimizerStateDict {

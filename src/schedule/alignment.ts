@@ -1,7 +1,8 @@
 // Alignment: whether a value reads a kernel's results at the very elements that the kernel is working on.
 
+import type { Value } from "../graph/definition.ts";
 import { type Index, variable, variablesOf } from "../graph/index-expression.ts";
-import { type Value, walkInline } from "../graph/program.ts";
+import { walkInline } from "../graph/program.ts";
 import type { Group, Home } from "./group.ts";
 import type { Reductions } from "./reductions.ts";
 

@@ -1,6 +1,7 @@
 // Contractions: which sums are sums of products, and what else of a factor a contraction can sum.
 
 import { isFloat } from "../dtype.ts";
+import type { Value } from "../graph/definition.ts";
 import {
   type Condition,
   constantIndex,
@@ -11,7 +12,7 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import { inputCoordinates, type Place, type Value, walkInline } from "../graph/program.ts";
+import { inputCoordinates, type Place, walkInline } from "../graph/program.ts";
 import { sizeOf, stridesOf } from "../shape.ts";
 import type { Contraction, Group, Home, Reduction } from "./group.ts";
 

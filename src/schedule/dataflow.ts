@@ -1,8 +1,7 @@
 // Dataflow: which groups write and read which values' bytes, and so which of them wait for which.
 
-import type { Program, Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
-import type { HandWritten } from "../shaders/hand-written.ts";
+import type { HandWritten, Strided, Value } from "../graph/definition.ts";
+import type { Program } from "../graph/program.ts";
 import type { Fusion } from "./fusion.ts";
 import type { Group, Home } from "./group.ts";
 import { recordedOrder } from "./order.ts";

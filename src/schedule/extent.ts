@@ -1,6 +1,6 @@
 // Extent: how much a kernel would compute inline for one element of a value. Where that is too much, a part of it gets bytes.
 
-import type { Value } from "../graph/program.ts";
+import type { Value } from "../graph/definition.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 

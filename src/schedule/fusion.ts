@@ -1,6 +1,7 @@
 // Fusion: which values become one kernel, and which of them are worth storing.
 
-import type { Program, Value } from "../graph/program.ts";
+import type { Value } from "../graph/definition.ts";
+import type { Program } from "../graph/program.ts";
 import { limitExtent } from "./extent.ts";
 import type { Group, Home } from "./group.ts";
 import { Homes } from "./homes.ts";

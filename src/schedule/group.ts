@@ -1,5 +1,6 @@
 // A group: what becomes one kernel. An index space, the sums over it, and the values stored from it.
 
+import type { HandWritten, ReduceDefinition, Value } from "../graph/definition.ts";
 import {
   type Condition,
   constantIndex,
@@ -9,9 +10,7 @@ import {
   variable,
   variablesOf,
 } from "../graph/index-expression.ts";
-import type { ReduceDefinition } from "../graph/node.ts";
-import type { Place, Value } from "../graph/program.ts";
-import type { HandWritten } from "../shaders/hand-written.ts";
+import type { Place } from "../graph/program.ts";
 import { type Shape, sizeOf, stridesOf } from "../shape.ts";
 
 /** A reduction spelled out: what is combined, where it is read, over which loop variables. */

@@ -1,9 +1,10 @@
 // Homes: for each value the kernel that could compute it on the way, or one of its own.
 
 import { must } from "../errors.ts";
+import { type KernelDefinition, Value } from "../graph/definition.ts";
 import { variable } from "../graph/index-expression.ts";
-import { type KernelDefinition, RESULT } from "../graph/node.ts";
-import { inputCoordinates, Value } from "../graph/program.ts";
+import { RESULT } from "../graph/node.ts";
+import { inputCoordinates } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";

@@ -2,13 +2,14 @@
 
 import { bytesOf } from "../dtype.ts";
 import { must } from "../errors.ts";
-import type { KernelSchedule } from "../graph/node.ts";
-import type { Value } from "../graph/program.ts";
-import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
-import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
+import type { Kernel, Value } from "../graph/definition.ts";
+import type { KernelSchedule } from "../graph/kernel-program.ts";
+import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import type { Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
-import type { Schedule } from "../shaders/schedules.ts";
+import type { PlanTraits, Schedule } from "../shaders/schedules.ts";
+import type { ContractionSchedule } from "../shaders/tile.ts";
 import { Writer } from "../shaders/writer.ts";
 import { sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
@@ -22,9 +23,9 @@ export class KernelWriter {
   readonly #homes: ReadonlyMap<Value, Home>;
   readonly #flow: Dataflow;
   readonly #placement: Placement;
-  readonly #device: DeviceTraits;
+  readonly #device: PlanTraits;
 
-  constructor(homes: ReadonlyMap<Value, Home>, flow: Dataflow, placement: Placement, device: DeviceTraits) {
+  constructor(homes: ReadonlyMap<Value, Home>, flow: Dataflow, placement: Placement, device: PlanTraits) {
     this.#homes = homes;
     this.#flow = flow;
     this.#placement = placement;

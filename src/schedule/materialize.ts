@@ -1,6 +1,6 @@
 // Materialization: which values are stored, and which are computed again by whoever reads them.
 
-import type { Value } from "../graph/program.ts";
+import type { Value } from "../graph/definition.ts";
 import { sizeOf } from "../shape.ts";
 import type { FusionOptions } from "./fusion.ts";
 import { Group } from "./group.ts";

@@ -2,9 +2,10 @@
 
 import { bytesOf, type DType } from "../dtype.ts";
 import { internal, OutOfMemoryError } from "../errors.ts";
-import type { Program, Value } from "../graph/program.ts";
+import type { Kernel, Value } from "../graph/definition.ts";
+import type { DeviceTraits } from "../graph/kernel-program.ts";
+import type { Program } from "../graph/program.ts";
 import type { Executable, ExecutableStep } from "../runtime/executable.ts";
-import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
 import { sizeOf } from "../shape.ts";
 import { Dataflow } from "./dataflow.ts";
 import { type Fusion, fuse } from "./fusion.ts";

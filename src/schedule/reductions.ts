@@ -1,8 +1,9 @@
 // Reductions spelled out: which value each combines, at which coordinates, over which loop variables.
 
 import { internal } from "../errors.ts";
+import type { Value } from "../graph/definition.ts";
 import { type Condition, type Index, variable } from "../graph/index-expression.ts";
-import { inputCoordinates, type Value } from "../graph/program.ts";
+import { inputCoordinates } from "../graph/program.ts";
 import { sizeOf } from "../shape.ts";
 import { type Reduction, reductionVariables } from "./group.ts";
 import type { Requirements } from "./requirements.ts";

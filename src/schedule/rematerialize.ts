@@ -1,7 +1,8 @@
 // Less memory for more work: values between cuts of the forward pass are not kept but computed again where they are needed late.
 
+import { type Again, Value } from "../graph/definition.ts";
 import { COPY } from "../graph/node.ts";
-import { type Again, type Program, Value } from "../graph/program.ts";
+import type { Program } from "../graph/program.ts";
 import { bytesFor } from "./memory.ts";
 import type { Placement } from "./placement.ts";
 import { topologicalOrder } from "./uses.ts";

@@ -1,8 +1,8 @@
 // Requirements: which values must have bytes of their own, whatever it costs, and whose bytes a hand-written kernel binds.
 
-import { COPY, type KernelDefinition } from "../graph/node.ts";
-import { sameBytes, type Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
+import type { KernelDefinition, Strided, Value } from "../graph/definition.ts";
+import { COPY } from "../graph/node.ts";
+import { sameBytes } from "../graph/program.ts";
 import { stridesOf } from "../shape.ts";
 import type { Uses } from "./uses.ts";
 

@@ -1,8 +1,8 @@
 // Long sums with few results: cut in parts, so that more than a few workgroups have work.
 
+import { Value } from "../graph/definition.ts";
 import { addIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
-import { Value } from "../graph/program.ts";
 import { Group, type Home, type Reduction } from "./group.ts";
 
 /** Splits a group with long sums in two: partial sums (with their homes), then the sum of the parts with the epilogue. */

@@ -2,8 +2,9 @@
 
 import { must } from "../errors.ts";
 import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
+import type { DeviceTraits } from "../graph/kernel-program.ts";
 import { stridesOf } from "../shape.ts";
-import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
+import { FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
 import { lane, type Writer } from "./writer.ts";
 
 const WORKGROUP = 64;

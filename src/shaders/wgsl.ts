@@ -2,7 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { laneName } from "../graph/helpers.ts";
-import type { WgslContext } from "../graph/node.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 
 export type Element = "f32" | "i32" | "u32" | "bool";
 

@@ -2,6 +2,7 @@
 
 import type { DType } from "../dtype.ts";
 import { internal, must } from "../errors.ts";
+import type { ElementwiseDefinition, Value } from "../graph/definition.ts";
 import { forLanes, takeLanes } from "../graph/helpers.ts";
 import {
   addIndex,
@@ -15,8 +16,8 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import type { ElementwiseDefinition, WgslContext } from "../graph/node.ts";
-import { inputCoordinates, placeKey, type Value } from "../graph/program.ts";
+import { inputCoordinates, placeKey } from "../graph/program.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 import { stridesOf } from "../shape.ts";
 import { type Element, elementOf, hidden, literal, SPECIAL_BITS, storedElement, wgslContext } from "./wgsl.ts";
 

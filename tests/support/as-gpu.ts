@@ -2,11 +2,11 @@
 
 import { decode } from "../../src/dtype.ts";
 import { currentTraits, dataBytes, makeJob, start } from "../../src/engine.ts";
+import type { DeviceTraits } from "../../src/graph/kernel-program.ts";
 import { capture } from "../../src/graph/program.ts";
 import { Storage } from "../../src/graph/storage.ts";
 import { planOf, useRematerialization } from "../../src/plan-cache.ts";
 import { rematerialize } from "../../src/schedule/rematerialize.ts";
-import type { DeviceTraits } from "../../src/shaders/kernel.ts";
 import { sizeOf } from "../../src/shape.ts";
 import { init, type Tensor } from "../../src/tensor.ts";
 

@@ -8,7 +8,8 @@ import {
   linearIndex,
   variable,
 } from "../../src/graph/index-expression.ts";
-import type { KernelOutput, Node } from "../../src/graph/node.ts";
+import type { KernelOutput } from "../../src/graph/kernel-program.ts";
+import type { Node } from "../../src/graph/node.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
 import { type Shape, sizeOf, stridesOf } from "../../src/shape.ts";
 
