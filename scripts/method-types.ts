@@ -7,8 +7,8 @@ import { type ApiReader, type Entry, printed } from "./api-reader.ts";
 
 /** Which functions become methods, and where the interface of these methods lies. */
 export const INTERFACES: readonly { readonly from: string; readonly to: string; readonly name: string }[] = [
-  { from: "src/access.ts", to: "src/access-methods.ts", name: "AccessMethods" },
-  { from: "src/ops/methods.ts", to: "src/ops/tensor-methods.ts", name: "OpMethods" },
+  { from: "src/engine/core-functions.ts", to: "src/generated/core-methods.ts", name: "AccessMethods" },
+  { from: "src/ops/methods.ts", to: "src/generated/op-methods.ts", name: "OpMethods" },
 ];
 
 /** The text of one of these files. */

@@ -1,17 +1,17 @@
 // amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
 
-import { stateTensor } from "./arena.ts";
-import { checkFunction, demand, refusePromise, withDefaults } from "./check.ts";
-import { openedDevice } from "./engine.ts";
-import { DTypeError, WgradError } from "./errors.ts";
-import { Gradients } from "./gradients.ts";
+import { DTypeError, WgradError } from "./base/errors.ts";
+import { stateTensor } from "./engine/arena.ts";
+import { openedDevice } from "./engine/engine.ts";
+import { Gradients } from "./engine/gradients.ts";
+import { keepLoss } from "./engine/requests.ts";
 import { recording, Tensor, withGrad } from "./graph/tensor.ts";
 import { add, ge, gt, logicalAnd, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
+import { checkFunction, demand, refusePromise, withDefaults } from "./ops/check.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, expectTensor } from "./ops/define.ts";
 import { reciprocal } from "./ops/exponential.ts";
 import { any } from "./ops/reduction-ops.ts";
-import { keepLoss } from "./pending.ts";
 
 /**
  * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products

@@ -1,6 +1,6 @@
 // fit: the training loop, with validation, early stopping, checkpoints and a history.
-import { checkWhole } from "./check.ts";
-import { WgradError } from "./errors.ts";
+
+import { WgradError } from "./base/errors.ts";
 import { batchParts, sampleCount } from "./fit/batch.ts";
 import { LossReader, lossFunction } from "./fit/losses.ts";
 import { keepModes } from "./fit/modes.ts";
@@ -14,6 +14,7 @@ import {
 import { schedulesSteps, stepEpoch } from "./fit/schedule.ts";
 import { EarlyStopping } from "./fit/stopping.ts";
 import { validate } from "./fit/validation.ts";
+import { checkWhole } from "./ops/check.ts";
 
 export type {
   Batch,

@@ -1,37 +1,44 @@
 // The façade: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
 
-import * as access from "./access.ts";
-import type { AccessMethods } from "./access-methods.ts";
 import { gradients } from "./autograd/backward.ts";
-import { checkFunction, demand, refusePromise } from "./check.ts";
-import { isFloat } from "./dtype.ts";
-import { limitMemory, openDevice, openedDevice } from "./engine.ts";
-import { DeviceLostError } from "./errors.ts";
+import { isFloat } from "./base/dtype.ts";
+import { DeviceLostError } from "./base/errors.ts";
+import * as access from "./engine/core-functions.ts";
+import { limitMemory, openDevice, openedDevice } from "./engine/engine.ts";
+import { explain, workspaceFor } from "./engine/memory-limit.ts";
+import { useRematerialization } from "./engine/plan-cache.ts";
+import { tensorsIn } from "./engine/tensors-in.ts";
+import type { AccessMethods } from "./generated/core-methods.ts";
 import { manualSeed } from "./graph/generator.ts";
+import { install } from "./graph/install.ts";
 import { sourceLine } from "./graph/source-line.ts";
 import { collectScope, recording, Tensor, withGrad } from "./graph/tensor.ts";
-import { install } from "./install.ts";
-import { tensorsIn } from "./nested.ts";
+import { checkFunction, demand, refusePromise } from "./ops/check.ts";
 import { checkOptions, printed } from "./ops/define.ts";
-import { useRematerialization } from "./plan-cache.ts";
-import { explain, workspaceFor } from "./room.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
 
-export { assign, backward, detach, realize, to } from "./access.ts";
-export { Arena, stateTensor } from "./arena.ts";
 export { checkpoint } from "./autograd/checkpoint.ts";
-export { checkGradients } from "./check-gradients.ts";
-export { compile } from "./compile.ts";
-export type { DataArray, DType, TypedArray } from "./dtype.ts";
-export { scalar, submit, synchronize } from "./engine.ts";
-export type { KernelReport, PlanReport } from "./explain.ts";
-export { explain, kernels } from "./explain.ts";
-export { Gradients } from "./gradients.ts";
+export type { DataArray, DType, TypedArray } from "./base/dtype.ts";
+export type { Shape } from "./base/shape.ts";
+export { Arena, stateTensor } from "./engine/arena.ts";
+export { compile } from "./engine/compile.ts";
+export { assign, backward, detach, realize, to } from "./engine/core-functions.ts";
+export { scalar, submit, synchronize } from "./engine/engine.ts";
+export { Gradients } from "./engine/gradients.ts";
+export { setOptimize } from "./engine/plan-cache.ts";
+export { dropGradient, ownGradients } from "./engine/requests.ts";
 export type { RngState } from "./graph/generator.ts";
 export { getRngState, initialSeed, manualSeed, setRngState } from "./graph/generator.ts";
 export { internally, isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
 export { hostEffect, isReadAnew, traceGuard } from "./graph/trace.ts";
+export { checkGradients } from "./inspect/check-gradients.ts";
+export type { KernelReport, PlanReport } from "./inspect/explain.ts";
+export { explain, kernels } from "./inspect/explain.ts";
+export type { KernelProfile, ProfileOptions, ProfileReport } from "./inspect/profile.ts";
+export { profile } from "./inspect/profile.ts";
+export type { TunedKernel, TuneOptions, TuneReport } from "./inspect/tune.ts";
+export { tune } from "./inspect/tune.ts";
 export type {
   CustomInputs,
   CustomKernelOptions,
@@ -44,14 +51,7 @@ export { customKernel } from "./ops/custom-kernel.ts";
 export { checkOptions } from "./ops/define.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
-export { dropGradient, ownGradients } from "./pending.ts";
-export { setOptimize } from "./plan-cache.ts";
-export type { KernelProfile, ProfileOptions, ProfileReport } from "./profile.ts";
-export { profile } from "./profile.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
-export type { Shape } from "./shape.ts";
-export type { TunedKernel, TuneOptions, TuneReport } from "./tune.ts";
-export { tune } from "./tune.ts";
 
 declare module "./graph/tensor.ts" {
   interface Tensor extends AccessMethods {}

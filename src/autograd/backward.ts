@@ -1,5 +1,6 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
+import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../base/shape.ts";
 import type { Definition, OutputGradients } from "../graph/definition.ts";
 import type { Node, Recomputer } from "../graph/node.ts";
 import { isRealized } from "../graph/program.ts";
@@ -7,7 +8,6 @@ import { handleOn, leafOf, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
-import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../shape.ts";
 
 /** From a node to the tensor that a derivative reads for it. */
 type Sight = (node: Node) => Tensor;

@@ -1,6 +1,7 @@
 // One column of a dataset held on the host: many equally shaped elements, handed out in batches as typed arrays.
-import { checkFinite, misfit, sizeOf } from "../check.ts";
-import { checkDType, dtypeOfArray } from "../dtype.ts";
+
+import { checkDType, dtypeOfArray } from "../base/dtype.ts";
+import { checkFinite, misfit, sizeOf } from "../ops/check.ts";
 import type { DType, Shape, TypedArray } from "../tensor.ts";
 
 /** A typed array with the shape it stands for, row-major. */

@@ -1,5 +1,5 @@
 // DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
-import { checkFunction, checkOptions, checkWhole } from "../check.ts";
+import { checkFunction, checkOptions, checkWhole } from "../ops/check.ts";
 import { synchronize } from "../tensor.ts";
 import { checkFlag, seedFor } from "./check.ts";
 import { type Collated, collate, type NumberTypes } from "./collate.ts";

@@ -1,6 +1,7 @@
 // Datasets: what a DataLoader draws its samples from.
-import { checkOptions, demand, misfit, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { checkOptions, demand, misfit, printed } from "../ops/check.ts";
 import { type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import { Column, type HostArray, isHostArray, isTypedArray, type ScaledArray } from "./column.ts";
 

@@ -1,5 +1,5 @@
 // The browser's side of "#files": image sets by URL, beside the page unless told.
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
 import type { ImageSetName, Place } from "./files.ts";
 
 /** The folder named like the set, beside the page (or the worker's script). */

@@ -1,6 +1,7 @@
 // Parser of IDX, the file format of MNIST and its relatives (Y. LeCun, "The MNIST database", file formats).
-import { sizeOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { sizeOf } from "../ops/check.ts";
 import type { DType } from "../tensor.ts";
 import { reordered } from "./byte-order.ts";
 

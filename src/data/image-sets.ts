@@ -1,7 +1,7 @@
 // MNIST and Fashion-MNIST: 70,000 images of 28 × 28 bytes with labels 0 … 9, from their four IDX files.
 import { advice, defaultPlace, readFolderFile } from "#files";
-import { checkChoice, checkOptions, messageOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkChoice, checkOptions, messageOf } from "../ops/check.ts";
 import type { ScaledArray } from "./column.ts";
 import { TensorDataset } from "./dataset.ts";
 import type { ImageSetName, Place } from "./files.ts";

@@ -1,6 +1,6 @@
 // Counter-based random numbers on the host: the same numbers from the same seed in every JavaScript engine.
 
-import { demand } from "../check.ts";
+import { demand } from "../ops/check.ts";
 
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;

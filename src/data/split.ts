@@ -1,5 +1,5 @@
 // Splitting a dataset: at random, and into the folds of a cross-validation.
-import { checkOptions, checkWhole, printed } from "../check.ts";
+import { checkOptions, checkWhole, printed } from "../ops/check.ts";
 import { checkFlag, seedFor } from "./check.ts";
 import { type Dataset, lengthOf, Subset } from "./dataset.ts";
 import { HostRandom } from "./random.ts";

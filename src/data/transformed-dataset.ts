@@ -1,6 +1,7 @@
 // A dataset whose images go through transforms each time they are drawn.
-import { checkFunction, checkOptions, checkWhole } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { checkFunction, checkOptions, checkWhole } from "../ops/check.ts";
 import type { DType } from "../tensor.ts";
 import { seedFor } from "./check.ts";
 import { isHostArray } from "./column.ts";

@@ -1,5 +1,5 @@
 // Transforms of images on the host: f32 arrays of channels, rows and columns, random ones drawing from a given generator.
-import { checkChoice, checkFinite, checkFunction, checkOptions, demand, misfit, printed } from "../check.ts";
+import { checkChoice, checkFinite, checkFunction, checkOptions, demand, misfit, printed } from "../ops/check.ts";
 import type { Shape } from "../tensor.ts";
 import { inverseAffine, warp } from "./affine.ts";
 import type { HostRandom } from "./random.ts";

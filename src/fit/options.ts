@@ -1,6 +1,7 @@
 // What fit takes and reports.
-import { checkOptions } from "../check.ts";
+
 import type { MetricInput } from "../metrics/index.ts";
+import { checkOptions } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** A model as fit sees it; every `nn.Module` with a `forward` from tensors to a tensor is one. */

@@ -1,5 +1,5 @@
 // Early stopping: which epoch was the best, and when to give up waiting for a better one.
-import { checkChoice, checkWhole, demand } from "../check.ts";
+import { checkChoice, checkWhole, demand } from "../ops/check.ts";
 import { type DType, type Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import type { EarlyStoppingOptions, EpochRecord, Trainable } from "./options.ts";
 

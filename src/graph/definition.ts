@@ -1,7 +1,7 @@
 // What gives a graph its meaning: a closed set of kinds, one object per op.
 
-import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 import type { Condition, Index } from "./index-expression.ts";
 import type { DeviceTraits, KernelProgram, KernelSchedule } from "./kernel-program.ts";
 import type { WgslContext } from "./wgsl-context.ts";

@@ -1,6 +1,6 @@
 // Gathers: elements read by an index that is data. The attribute is the dim that it is an index of.
 
-import { NO_VALUE } from "../dtype.ts";
+import { NO_VALUE } from "../base/dtype.ts";
 import type { Derivative, GatherDefinition, Reads, Value } from "./definition.ts";
 import { decideCondition, type Index, valueIndex } from "./index-expression.ts";
 import { inputCoordinates } from "./program.ts";

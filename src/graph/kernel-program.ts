@@ -1,7 +1,7 @@
 // What a hand-written kernel is made of: its bindings, its text, and what both are written for.
 
-import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 
 /** What generated code may count on: limits and the class of device, never a device's name. */
 export interface DeviceTraits {

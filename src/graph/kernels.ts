@@ -1,6 +1,6 @@
 // Hand-written kernels as nodes of a graph: what they read, and how gradients go through them.
 
-import { stridesOf } from "../shape.ts";
+import { stridesOf } from "../base/shape.ts";
 import type { KernelDefinition, OutputGradients, Strided, Value } from "./definition.ts";
 import type { KernelProgram } from "./kernel-program.ts";
 import { CONSTANT, IOTA, type Node } from "./node.ts";

@@ -1,6 +1,6 @@
 // Values that one run has computed on its way and that a later run needs once more: they are stored then, instead of being computed at every read.
 
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { Node } from "./node.ts";
 import { isRealized } from "./program.ts";
 

@@ -1,7 +1,7 @@
 // Graph nodes: recorded ops with what the runs have left in them.
 
-import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 import type { Definition, ElementwiseDefinition, Handle, PlainDefinition } from "./definition.ts";
 import type { Cell, Storage } from "./storage.ts";
 

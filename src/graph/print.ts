@@ -1,8 +1,8 @@
 // What consoles show of a tensor: dtype, shape, where its values are, and those that the host has. Nothing is computed or read for it.
 
-import { bytesOf, type DType, decode } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
-import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import { bytesOf, type DType, decode } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
+import { formatShape, type Shape, sizeOf } from "../base/shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Tensors with more elements show the first and last of each dim, EDGE of each. */

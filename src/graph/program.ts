@@ -1,9 +1,9 @@
 // A program: the graph of one run, captured apart from the user's tensors, with its cache key, and simplified.
 
-import type { DType } from "../dtype.ts";
-import { bytesOf, castNumber, isFloat } from "../dtype.ts";
-import { DisposedTensorError, internal } from "../errors.ts";
-import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
+import type { DType } from "../base/dtype.ts";
+import { bytesOf, castNumber, isFloat } from "../base/dtype.ts";
+import { DisposedTensorError, internal } from "../base/errors.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../base/shape.ts";
 import {
   type Again,
   type Definition,

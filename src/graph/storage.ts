@@ -1,7 +1,7 @@
 // The memory behind values: host bytes, a device buffer, or both. A storage holds one value for good; a cell is a variable that changes storages.
 
-import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 
 /** A device buffer as the graph sees it; only the runtime looks inside. */
 export interface DeviceBuffer {

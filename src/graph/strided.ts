@@ -1,6 +1,6 @@
 // Views that are plain strides over some bytes: what a hand-written kernel can read without a copy.
 
-import { sizeOf, stridesOf } from "../shape.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
 import type { Definition, Strided } from "./definition.ts";
 import { type Index, linearIndex, variable } from "./index-expression.ts";
 

@@ -1,9 +1,9 @@
 // The user's handle on a node of the graph, and the one function that records nodes.
 
-import { type DType, isFloat } from "../dtype.ts";
-import { DisposedTensorError, must } from "../errors.ts";
-import type { Shape } from "../shape.ts";
-import { dtypeError, opError, sizeOf } from "../shape.ts";
+import { type DType, isFloat } from "../base/dtype.ts";
+import { DisposedTensorError, must } from "../base/errors.ts";
+import type { Shape } from "../base/shape.ts";
+import { dtypeError, opError, sizeOf } from "../base/shape.ts";
 import type { Definition, KernelDefinition } from "./definition.ts";
 import { Node, RESULT, stateNode } from "./node.ts";
 import { Recording } from "./recording.ts";

@@ -1,8 +1,8 @@
 // Checkpoint files (Node): everything a training needs to go on, whole or not at all.
 import { readFile } from "node:fs/promises";
-import { checkOptions, messageOf, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
 import type { FitState } from "../fit/options.ts";
+import { checkOptions, messageOf, printed } from "../ops/check.ts";
 import type { OptimizerStateDict } from "../optim/index.ts";
 import { getRngState, type RngState, type Tensor } from "../tensor.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";

@@ -1,6 +1,7 @@
 // Checkpoints as bytes: a safetensors file whose metadata holds everything that is no tensor, and a digest of the whole.
-import { messageOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { messageOf } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import { putTogether, takeApart } from "./checkpoint-tree.ts";
 import { encodeSafetensors, fromSafetensors, safetensorsMetadata } from "./safetensors.ts";

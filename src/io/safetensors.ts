@@ -1,8 +1,9 @@
 // Safetensors both ways: the file format in which PyTorch's ecosystem exchanges weights.
-import { checkOptions, printed } from "../check.ts";
+
+import { decode as decodeBytes, encode as encodeNumbers } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
 import { reordered } from "../data/byte-order.ts";
-import { decode as decodeBytes, encode as encodeNumbers } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
+import { checkOptions, printed } from "../ops/check.ts";
 import { type DataArray, type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import {
   type Entry,

@@ -1,5 +1,5 @@
 // Metrics of classifications from scores or probabilities.
-import { checkOptions, checkWhole, demand, misfit, sameShape } from "../check.ts";
+import { checkOptions, checkWhole, demand, misfit, sameShape } from "../ops/check.ts";
 import {
   bestClass,
   checkClasses,

@@ -1,6 +1,7 @@
 // The confusion matrix of a classification and what is computed from it.
-import { checkChoice, checkList, checkOptions } from "../check.ts";
-import { lines } from "../table.ts";
+
+import { lines } from "../base/table.ts";
+import { checkChoice, checkList, checkOptions } from "../ops/check.ts";
 import { classesOf, type MetricInput, read } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, over all samples together, or weighted by the classes' samples. */

@@ -1,6 +1,7 @@
 // Metrics of how well scores rank the samples of a class above the others.
-import { checkOptions, misfit, sameShape } from "../check.ts";
-import type { ShapeError } from "../errors.ts";
+
+import type { ShapeError } from "../base/errors.ts";
+import { checkOptions, misfit, sameShape } from "../ops/check.ts";
 import { checkClasses, type HostValues, type MetricInput, read, scoreOf, scoresOf } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, or weighted by the classes' samples. */

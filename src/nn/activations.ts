@@ -1,6 +1,6 @@
 // Activations as layers: each applies the op of its name.
 
-import { checkNumber, checkWhole, demand, misfit, withDefaults } from "../check.ts";
+import { checkNumber, checkWhole, demand, misfit, withDefaults } from "../ops/check.ts";
 import {
   add,
   celu,

@@ -1,7 +1,7 @@
 // Multi-head attention with PyTorch's parameters and masks.
 
-import { checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkWhole, demand, misfit, sameShape, withDefaults } from "../ops/check.ts";
 import {
   add,
   amax,

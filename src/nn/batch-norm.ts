@@ -1,6 +1,6 @@
 // Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
 
-import { checkWhole, misfit, withDefaults } from "../check.ts";
+import { checkWhole, misfit, withDefaults } from "../ops/check.ts";
 import {
   add,
   internally,

@@ -1,7 +1,7 @@
 // Containers: Sequential and ModuleList, whose children are their numbered properties.
 
-import { printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { printed } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import { noOptions } from "./check.ts";
 import { type Layer, Module } from "./module.ts";

@@ -1,6 +1,6 @@
 // Transposed convolution layers over one and two spatial dims.
 
-import { checkOptions, misfit } from "../check.ts";
+import { checkOptions, misfit } from "../ops/check.ts";
 import { convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";

@@ -1,6 +1,6 @@
 // Convolution layers over one, two and three spatial dims.
 
-import { checkChoice, misfit } from "../check.ts";
+import { checkChoice, misfit } from "../ops/check.ts";
 import { conv1d, conv2d, conv3d, pad, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";

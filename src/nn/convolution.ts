@@ -1,6 +1,6 @@
 // What convolution layers of both directions share: sizes, weight, bias and their initial values.
 
-import { checkOptions, checkWhole } from "../check.ts";
+import { checkOptions, checkWhole } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { fans } from "./init.ts";

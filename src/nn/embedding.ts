@@ -1,6 +1,6 @@
 // Embedding: a table of learned vectors looked up by index.
 
-import { checkWhole, demand, withDefaults } from "../check.ts";
+import { checkWhole, demand, withDefaults } from "../ops/check.ts";
 import {
   add,
   arange,

@@ -1,6 +1,6 @@
 // Initializers: fill a tensor in place with PyTorch's distributions, drawn from the seeded generator of the engine.
 
-import { checkChoice, checkNumber, checkOptions, expectTensor, misfit } from "../check.ts";
+import { checkChoice, checkNumber, checkOptions, expectTensor, misfit } from "../ops/check.ts";
 import * as wg from "../tensor.ts";
 import { add, clamp, erf, erfinv, mul, reshape, sub, type Tensor, t } from "../tensor.ts";
 import { newtonSchulz } from "./newton-schulz.ts";

@@ -1,6 +1,6 @@
 // Linear and bilinear maps of the last dim.
 
-import { checkOptions, checkWhole } from "../check.ts";
+import { checkOptions, checkWhole } from "../ops/check.ts";
 import { bilinear, linear, type Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";

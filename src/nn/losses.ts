@@ -1,6 +1,6 @@
 // Losses as modules: each applies the op of its name with the options it was made with.
 
-import { checkChoice } from "../check.ts";
+import { checkChoice } from "../ops/check.ts";
 import {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,

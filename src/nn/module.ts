@@ -1,6 +1,6 @@
 // Module: the base of every layer and model, a tree of parameters, buffers and submodules found by property assignment.
 
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
 import { checkOptions, type DType, dropGradient, Tensor, traceGuard } from "../tensor.ts";
 import { isParameter, parameter } from "./parameter.ts";
 import { loadEntries, type StateDict } from "./state.ts";

@@ -1,6 +1,6 @@
 // Normalization over parts of one example: layer, group and root-mean-square norm.
 
-import { checkWhole, demand, listOf, withDefaults } from "../check.ts";
+import { checkWhole, demand, listOf, withDefaults } from "../ops/check.ts";
 import { groupNorm, layerNorm, rmsNorm, type Shape, type Tensor } from "../tensor.ts";
 import { Affine } from "./affine.ts";
 import * as init from "./init.ts";

@@ -1,6 +1,6 @@
 // Parameters: the tensors of a module that an optimizer trains.
 
-import { checkOptions, expectTensor, sizeOf } from "../check.ts";
+import { checkOptions, expectTensor, sizeOf } from "../ops/check.ts";
 import { noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
 import * as init from "./init.ts";
 

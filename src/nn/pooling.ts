@@ -1,6 +1,6 @@
 // Pooling layers: the maximum or the mean of windows.
 
-import { checkOptions, checkWhole, listOf } from "../check.ts";
+import { checkOptions, checkWhole, listOf } from "../ops/check.ts";
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,

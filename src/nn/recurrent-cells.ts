@@ -1,6 +1,6 @@
 // Cells: one step of a recurrent layer, for loops of one's own.
 
-import { checkChoice, checkWhole, misfit, withDefaults } from "../check.ts";
+import { checkChoice, checkWhole, misfit, withDefaults } from "../ops/check.ts";
 import { gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
 import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";

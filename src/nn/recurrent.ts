@@ -1,6 +1,6 @@
 // Recurrent layers: stacks of RNN, LSTM and GRU layers in one or two directions, with PyTorch's parameters.
 
-import { checkChoice, checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts";
+import { checkChoice, checkWhole, demand, misfit, sameShape, withDefaults } from "../ops/check.ts";
 import { cat, dropout, gru, lstm, rnn, select, squeeze, stack, type Tensor, transpose, unsqueeze } from "../tensor.ts";
 import { probability } from "./check.ts";
 import { Module } from "./module.ts";

@@ -1,6 +1,6 @@
 // Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
 
-import { checkList, checkOptions, checkWhole } from "../check.ts";
+import { checkList, checkOptions, checkWhole } from "../ops/check.ts";
 import { flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
 import { noOptions, sizes, wholeNumber } from "./check.ts";
 import { Configured } from "./configured.ts";

@@ -1,6 +1,6 @@
 // Module.summary: the table of layers, output shapes and parameter counts.
 
-import { lines } from "../table.ts";
+import { lines } from "../base/table.ts";
 import { type DType, noGrad, Tensor, zeros } from "../tensor.ts";
 
 /** What the table shows of a module. */

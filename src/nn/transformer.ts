@@ -1,6 +1,6 @@
 // Transformer layers and their stacks (Vaswani et al. 2017), with PyTorch's parameters and masks.
 
-import { checkWhole, printed, withDefaults } from "../check.ts";
+import { checkWhole, printed, withDefaults } from "../ops/check.ts";
 import { add, gelu, relu, type Tensor } from "../tensor.ts";
 import { type AttentionForwardOptions, MultiheadAttention } from "./attention.ts";
 import { ModuleList } from "./containers.ts";

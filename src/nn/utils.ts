@@ -1,7 +1,7 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
-import { checkOptions, demand, expectTensor, misfit } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkOptions, demand, expectTensor, misfit } from "../ops/check.ts";
 import {
   abs,
   add,

@@ -1,8 +1,8 @@
 // Activation functions that are elementwise and piecewise simple, or built on the exponential.
 
+import { normalizeDim, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { WgslContext } from "../graph/wgsl-context.ts";
-import { normalizeDim, shapeError } from "../shape.ts";
 import { filled, range } from "./arguments.ts";
 import { add, gt, le, mul, ne, realFunction, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";

@@ -1,9 +1,9 @@
 // Checks of arguments that several composite ops share: sizes per dim, ranks, choices, optional tensors.
 
-import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { isFloat } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
 import { padded, reshape, strided } from "./views.ts";
 

@@ -1,8 +1,8 @@
 // Arithmetic, comparison and choice: the elementwise ops that every derivative is made of.
 
+import { dtypeError } from "../base/shape.ts";
 import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { dtypeError } from "../shape.ts";
 import {
   arithmetic,
   type Binary,

@@ -1,12 +1,12 @@
 // Attention as kernels: one dispatch forward, two backward, no matrix of weights in memory.
 
+import { type Shape, sameShape, sizeOf, stridesOf } from "../base/shape.ts";
 import type { KernelDefinition, Strided } from "../graph/definition.ts";
 import type { KernelCall, KernelOutput, KernelProgram, ValueType } from "../graph/kernel-program.ts";
 import type { Node } from "../graph/node.ts";
 import { stridedSource } from "../graph/strided.ts";
 import { recording, recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { type AttentionInputs, composedGradients } from "./attention-composed.ts";
 import { type AttentionValues, backwardReference, forwardReference } from "./attention-reference.ts";
 import {

@@ -1,6 +1,6 @@
 // Attention's kernels in float64: one row of weights at a time, as the definition says.
 
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { AttentionProblem, BackwardOperands, Operand } from "./attention-text.ts";
 import { dropoutReference } from "./dropout.ts";
 

@@ -1,10 +1,10 @@
 // Shaders of attention in one pass: rows of one side stay in registers while rows of the other stream by, shared by a workgroup.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
 import { forLanes } from "../graph/helpers.ts";
 import type { DeviceTraits, KernelText } from "../graph/kernel-program.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { DROPOUT } from "./dropout.ts";
 
 /** How the rows are divided and what streams by is shared. */

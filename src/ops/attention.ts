@@ -1,9 +1,9 @@
 // Attention in one pass over the keys, with no matrix of weights in memory; few queries take a composition of ops instead.
 
-import { promote } from "../dtype.ts";
+import { promote } from "../base/dtype.ts";
+import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../base/shape.ts";
 import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
 import { checkFloat, filled } from "./arguments.ts";
 import { type AttentionInputs, composedAttention } from "./attention-composed.ts";
 import { attentionKernels } from "./attention-kernels.ts";

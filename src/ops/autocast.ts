@@ -1,6 +1,6 @@
 // The precision that ops take under autocast: after PyTorch's lists of ops for float16 and float32.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { recording } from "../graph/tensor.ts";
 import { cast } from "./define.ts";

@@ -1,9 +1,9 @@
 // Losses on classes: cross-entropy and negative log-likelihood.
 
-import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { isFloat } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { dtypeError, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";

@@ -1,6 +1,6 @@
 // Larger, smaller, close, finite: questions about numbers, and choices that follow from them.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { WgslContext } from "../graph/wgsl-context.ts";
 import { filled } from "./arguments.ts";

@@ -1,7 +1,7 @@
 // Convolutions: windows of the input times the weight, summed over channels and taps; the compiler makes contractions of them.
 
+import { shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { shapeError } from "../shape.ts";
 import { checkImage, checkRank, checkSizes, optionalTensor, range, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";

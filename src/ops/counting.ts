@@ -1,9 +1,8 @@
 // Counting by index.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { checkShape, dtypeError, opError, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, dtypeError, opError, sameShape, shapeError } from "../shape.ts";
 import { checkRank } from "./arguments.ts";
 import { cast, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { scatterRows } from "./gathering.ts";

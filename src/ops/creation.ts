@@ -1,11 +1,11 @@
 // Tensors from nothing: from host values (copied at once), and from constants and ranges (lazy, no memory until needed).
 
-import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../base/shape.ts";
 import { constantNode, stateNode } from "../graph/node.ts";
 import { Cell } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../shape.ts";
 import { add, eq, mul, trueDivide } from "./arithmetic.ts";
 import {
   cast,

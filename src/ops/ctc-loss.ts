@@ -1,7 +1,7 @@
 // Connectionist temporal classification: the loss of sequences without alignment (Graves et al. 2006).
 
+import { dtypeError, formatShape, shapeError } from "../base/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, dropDims, insertDim, range, surroundedAlong } from "./arguments.ts";
 import { add, eq, floor, ge, gt, logicalAnd, logicalOr, lt, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";

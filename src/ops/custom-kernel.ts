@@ -1,11 +1,10 @@
 // customKernel: WGSL of one's own as an op, in the same graph and submit as everything else.
 
-import { checkDType, type DType, isFloat } from "../dtype.ts";
+import { checkDType, type DType, isFloat } from "../base/dtype.ts";
+import { checkShape, opError, type Shape, sameShape, shapeError } from "../base/shape.ts";
 import type { KernelOutput, KernelProgram } from "../graph/kernel-program.ts";
-
 import { recordKernel, Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { checkShape, opError, type Shape, sameShape, shapeError } from "../shape.ts";
 import { cast, checkOptions, checkWhole, constant, convert, expectTensor, printed } from "./define.ts";
 import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
 import { detach } from "./memory.ts";

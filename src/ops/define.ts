@@ -1,6 +1,7 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
-import { castNumber, DTYPES, type DType, isFloat, numberDType, promote } from "../dtype.ts";
+import { castNumber, DTYPES, type DType, isFloat, numberDType, promote } from "../base/dtype.ts";
+import { broadcastShapes, dtypeError, opError, type Shape, sameShape } from "../base/shape.ts";
 import type {
   Derivative,
   ElementwiseDefinition,
@@ -10,7 +11,6 @@ import type {
 } from "../graph/definition.ts";
 import { constantNode } from "../graph/node.ts";
 import { record, recording, Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, opError, type Shape, sameShape } from "../shape.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Operand) => Tensor;

@@ -1,13 +1,12 @@
 // Dropout: zeroes at random. Its probability is data, so that it may change from step to step.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
+import { dtypeError, type Shape, shapeError } from "../base/shape.ts";
 import type { ElementwiseDefinition } from "../graph/definition.ts";
-
 import { nextKey } from "../graph/generator.ts";
 import { sourceNode } from "../graph/node.ts";
 import { Storage } from "../graph/storage.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { dtypeError, type Shape, shapeError } from "../shape.ts";
 import { add, ge, mul, sub, where } from "./arithmetic.ts";
 import { cast, checkOptions, expectTensor, same } from "./define.ts";
 import { rsqrt } from "./exponential.ts";

@@ -1,8 +1,8 @@
 // Einstein's sum convention: products and sums written as letters for dims.
 
-import type { WgradError } from "../errors.ts";
+import type { WgradError } from "../base/errors.ts";
+import { checkShape, opError, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, opError, shapeError } from "../shape.ts";
 import { dropDims } from "./arguments.ts";
 import { mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";

@@ -1,10 +1,9 @@
 // Extremes and where they are: amax, amin, max, min, argmax, argmin.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
+import { shapeError, sizeOf } from "../base/shape.ts";
 import type { Derivative, ReduceDefinition } from "../graph/definition.ts";
-
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { shapeError, sizeOf } from "../shape.ts";
 import { checkKeepdim, type Dims, dimOf, finishReduction, reducedDims } from "./arguments.ts";
 import { eq, logicalOr, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";

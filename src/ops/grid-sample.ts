@@ -1,7 +1,7 @@
 // Sampling an image where a grid says: nearest, bilinear and bicubic, with zeros, border or reflection outside.
 
+import { shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, checkRank, filled, insertDim, range } from "./arguments.ts";
 import { add, eq, floor, mul, sub, where } from "./arithmetic.ts";
 import { isnan, maximum, minimum } from "./comparison.ts";

@@ -1,6 +1,7 @@
 // What the host knows of a tensor's numbers, so that ops can refuse wrong indices, lengths and probabilities where they are written.
 
-import { castNumber, type DType, fromHalfBits, isDType, toHalfBits } from "../dtype.ts";
+import { castNumber, type DType, fromHalfBits, isDType, toHalfBits } from "../base/dtype.ts";
+import { dtypeError, type Shape, sizeOf, stridesOf } from "../base/shape.ts";
 import {
   type Condition,
   decideCondition,
@@ -14,7 +15,6 @@ import {
 import type { Node } from "../graph/node.ts";
 import { handleOn, type Tensor } from "../graph/tensor.ts";
 import { currentTrace, traceGuard } from "../graph/trace.ts";
-import { dtypeError, type Shape, sizeOf, stridesOf } from "../shape.ts";
 import { expectTensor } from "./define.ts";
 
 /** Views that are no plain strides are looked through for so many elements: each takes as long as a hundred others. */

@@ -1,7 +1,7 @@
 // Rearrangements of images: pixel shuffling, and images as columns of patches (im2col) and back.
 
+import { type Shape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { type Shape, shapeError } from "../shape.ts";
 import { checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { fromWindows, permute, reshape, windowCount, windows } from "./views.ts";

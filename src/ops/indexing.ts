@@ -1,7 +1,7 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
+import { broadcastShapes, checkShape, dtypeError, shapeError } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, dtypeError, shapeError } from "../shape.ts";
 import { checkRank, corner, dimOf, filled, insertDim, withSize } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {

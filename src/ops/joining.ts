@@ -1,10 +1,9 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
-import { type DType, isFloat, promote } from "../dtype.ts";
+import { type DType, isFloat, promote } from "../base/dtype.ts";
+import { checkShape, formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../base/shape.ts";
 import type { ElementwiseDefinition } from "../graph/definition.ts";
-
 import { record, Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
 import {
   alongDim,
   checkChoice,

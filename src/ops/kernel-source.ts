@@ -1,8 +1,8 @@
 // The text of a kernel of one's own: a body or a whole shader, looked through for its bindings and checked against the tensors.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { dtypeError, opError } from "../base/shape.ts";
 import { entryHead } from "../graph/kernel-text.ts";
-import { dtypeError, opError } from "../shape.ts";
 
 /** A tensor that a kernel is to bind. */
 export interface Operand {

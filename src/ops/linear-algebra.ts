@@ -1,8 +1,8 @@
 // Products of matrices: every one is a sum of products, which the compiler recognizes as a contraction.
 
-import type { ShapeError } from "../errors.ts";
+import type { ShapeError } from "../base/errors.ts";
+import { broadcastShapes, checkShape, normalizeDim, type Shape, sameShape, shapeError, sizeOf } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, normalizeDim, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
 import { checkRank, dropDims, filled, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";

@@ -1,8 +1,8 @@
 // Losses that compare element by element: regression, binary classification, distributions.
 
+import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, recording, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, filled, insertDim } from "./arguments.ts";
 import { add, ge, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";

@@ -1,7 +1,7 @@
 // Long short-term memory: one direction of one layer over time, and one step.
 
+import { formatShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, shapeError } from "../shape.ts";
 import { checkRank, filled } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { cast } from "./define.ts";

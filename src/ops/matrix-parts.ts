@@ -1,8 +1,8 @@
 // Parts of matrices: triangles, diagonals, quarter turns, one-hot rows.
 
-import { ShapeError } from "../errors.ts";
+import { ShapeError } from "../base/errors.ts";
+import { checkShape, normalizeDim, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { filled, insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
 import { cast, checkWhole, constant, expectTensor, same } from "./define.ts";

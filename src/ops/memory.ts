@@ -1,9 +1,9 @@
 // Ops about where values lie, not what they are: copies, packing, and leaving the gradient behind.
 
+import { type Shape, sizeOf } from "../base/shape.ts";
 import type { Derivative, PlainDefinition } from "../graph/definition.ts";
 import { COPY, Node } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { reshape, strided } from "./views.ts";
 
 /** `x` in memory of its own; copies with different numbers are never merged. */

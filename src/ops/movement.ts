@@ -1,7 +1,15 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
+import {
+  checkShape,
+  formatShape,
+  inferShape,
+  normalizeDim,
+  normalizeDims,
+  type Shape,
+  shapeError,
+} from "../base/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { dimOf, dropDims, filled, insertDim, listOf, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkOptions, checkWhole, expectTensor, same } from "./define.ts";

@@ -1,7 +1,7 @@
 // Draws from weights: classes drawn by their weights, with replacement or without.
 
+import { formatShape, type Shape, shapeError } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, type Shape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, filled, range } from "./arguments.ts";
 import { add, ge, gt, le, logicalAnd, logicalOr, lt, mul, neg, trueDivide } from "./arithmetic.ts";
 import { minimum } from "./comparison.ts";

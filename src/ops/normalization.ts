@@ -1,7 +1,7 @@
 // Normalization: by batch, layer, group, instance, root mean square and neighbouring channels.
 
+import { type Shape, shapeError, sizeOf } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { type Shape, shapeError, sizeOf } from "../shape.ts";
 import { alongDim, checkFloat, filled, optionalTensor, surroundedAlong } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";

@@ -1,8 +1,8 @@
 // Norms of vectors and distances between them.
 
+import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../base/shape.ts";
 import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";

@@ -1,9 +1,8 @@
 // Padding in four modes.
 
-import { castNumber } from "../dtype.ts";
-
+import { castNumber } from "../base/dtype.ts";
+import { checkShape, formatShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, shapeError } from "../shape.ts";
 import { checkChoice, range, surrounded, withSize } from "./arguments.ts";
 import { checkOptions, checkRepresentable, expectTensor, same } from "./define.ts";
 import { cat } from "./joining.ts";

@@ -1,7 +1,7 @@
 // Pooling: the maximum or the mean of windows.
 
+import { checkShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, shapeError } from "../shape.ts";
 import { alongDim, checkImage, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";

@@ -1,6 +1,6 @@
 // Powers: xʸ for real and whole numbers, and the special forms that common exponents have.
 
-import { type DType, isFloat } from "../dtype.ts";
+import { type DType, isFloat } from "../base/dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { recording } from "../graph/tensor.ts";
 import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";

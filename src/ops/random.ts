@@ -1,11 +1,10 @@
 // Random tensors: functions of the element's index and of a key that is data, so that every replay draws anew.
 
-import { checkDType, type DType, isFloat } from "../dtype.ts";
+import { checkDType, type DType, isFloat } from "../base/dtype.ts";
+import { checkShape, dtypeError, type Shape, sizeOf } from "../base/shape.ts";
 import type { ElementwiseDefinition } from "../graph/definition.ts";
-
 import { nextKey } from "../graph/generator.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
 import { ge, le, logicalAnd, lt, mul, where } from "./arithmetic.ts";
 import type { CreationOptions } from "./creation.ts";
 import { cast, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";

@@ -1,7 +1,7 @@
 // Losses on pairs and triples: embeddings and rankings.
 
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
 import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";

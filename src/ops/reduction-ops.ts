@@ -1,6 +1,6 @@
 // Sums and what is made of them: sum, mean, prod, any, all, counts, variance, logsumexp.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { checkKeepdim, type Dims, filled, finishReduction, reducedDims } from "./arguments.ts";
 import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";

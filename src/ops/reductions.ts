@@ -1,9 +1,9 @@
 // The reductions that all others compose: sum, maximum, minimum (the product is in product.ts).
 
-import { type DType, isFloat } from "../dtype.ts";
+import { type DType, isFloat } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 import type { ReduceDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import type { Shape } from "../shape.ts";
 import { eq, IS_NAN, mul, trueDivide } from "./arithmetic.ts";
 import { cast, reduction, same } from "./define.ts";
 

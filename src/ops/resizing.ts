@@ -1,7 +1,7 @@
 // Resizing images: nearest and bilinear.
 
+import { checkShape, formatShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, shapeError } from "../shape.ts";
 import { alongDim, checkChoice, checkRank, checkSizes, range, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";

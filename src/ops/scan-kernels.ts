@@ -1,6 +1,7 @@
 // Parallel scans: running combinations along a dim, in one dispatch, or three where few rows are long.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
 import type { KernelDefinition } from "../graph/definition.ts";
 import { forLanes } from "../graph/helpers.ts";
 import type {
@@ -14,7 +15,6 @@ import type {
 import { entryPoint } from "../graph/kernel-text.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { rowStart } from "./sort-text.ts";
 
 /** What is combined along a dim: associative, with an identity, but not necessarily commutative. */

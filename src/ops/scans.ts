@@ -1,8 +1,8 @@
 // Cumulative ops: sums, products, extremes and log-sums along a dim, as parallel scans.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { normalizeDim } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { normalizeDim } from "../shape.ts";
 import { alongDim, surroundedAlong } from "./arguments.ts";
 import { eq, IS_NAN, logicalAnd, mul, ne, sub, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";

@@ -1,9 +1,8 @@
 // Writing by index: scatter, scatterAdd, scatterReduce, indexAdd. Nothing depends on the order of invocations, so results are the same every time.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { dtypeError, formatShape, type Shape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, type Shape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkRank, corner, dimOf, filled, surrounded, withSize } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";

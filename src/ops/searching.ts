@@ -1,10 +1,10 @@
 // searchsorted: where values belong in sorted sequences, by bisection.
 
+import { formatShape, shapeError, sizeOf } from "../base/shape.ts";
 import { forLanes } from "../graph/helpers.ts";
 import type { KernelProgram, ValueType } from "../graph/kernel-program.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { formatShape, shapeError, sizeOf } from "../shape.ts";
 import { checkChoice, checkRank } from "./arguments.ts";
 import { IS_NAN } from "./arithmetic.ts";
 import { checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";

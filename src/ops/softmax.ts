@@ -1,7 +1,7 @@
 // Softmax and its kin: exponentials of a row, normalized.
 
+import { normalizeDim } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { normalizeDim } from "../shape.ts";
 import { neg, sub, trueDivide } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { expectTensor } from "./define.ts";

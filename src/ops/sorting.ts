@@ -1,9 +1,8 @@
 // Sorting and what is made of it: sort, argsort, topk, kthvalue, median.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { normalizeDim, shapeError } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { normalizeDim, shapeError } from "../shape.ts";
 import { checkKeepdim, dropDims, filled, range } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";

@@ -1,5 +1,6 @@
 // The views: index functions that move no data. Every movement op is a composition of these.
 
+import { checkShape, inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../base/shape.ts";
 import {
   addIndex,
   type Condition,
@@ -12,7 +13,6 @@ import {
 } from "../graph/index-expression.ts";
 import { PartSums } from "../graph/parts.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { checkShape, inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../shape.ts";
 import { expectTensor, printed, same, view } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 

@@ -1,7 +1,7 @@
 // Muon: momentum orthogonalized by Newton-Schulz iterations, for the matrices of a network.
 
-import { checkChoice, demand, misfit } from "../check.ts";
 import { newtonSchulz } from "../nn/newton-schulz.ts";
+import { checkChoice, demand, misfit } from "../ops/check.ts";
 import { sub, type Tensor } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, fraction, moving, scaled, shrunk } from "./rules.ts";

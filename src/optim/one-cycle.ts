@@ -1,7 +1,7 @@
 // OneCycleLR: up and down again within one training, momentum the other way.
 
-import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../ops/check.ts";
 import {
   LRScheduler,
   type Schedulable,

@@ -1,7 +1,7 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
-import { checkOptions, expectTensor } from "../check.ts";
-import { DTypeError, WgradError } from "../errors.ts";
+import { DTypeError, WgradError } from "../base/errors.ts";
+import { checkOptions, expectTensor } from "../ops/check.ts";
 import {
   add,
   dropGradient,

@@ -1,6 +1,6 @@
 // ReduceLROnPlateau: lowers the learning rate when a metric stops improving.
 
-import { checkChoice, checkFinite, checkWhole, demand, listOf, withDefaults } from "../check.ts";
+import { checkChoice, checkFinite, checkWhole, demand, listOf, withDefaults } from "../ops/check.ts";
 import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
 /** Options of `ReduceLROnPlateau`. */

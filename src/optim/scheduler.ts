@@ -1,7 +1,7 @@
 // LRScheduler: the base of learning-rate schedules, which set the `lr` of each parameter group epoch by epoch.
 
-import { checkWhole, demand, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkWhole, demand, printed } from "../ops/check.ts";
 import { copy, snakeCase } from "./state.ts";
 
 /** A parameter group as schedules see it. */

@@ -1,6 +1,6 @@
 // Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
 
-import { checkFinite, checkList, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkFinite, checkList, checkWhole, demand, withDefaults } from "../ops/check.ts";
 import { checkEpoch, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
 
 /** lr × gamma (default 0.1) every `stepSize` epochs. */

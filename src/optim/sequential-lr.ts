@@ -1,7 +1,7 @@
 // SequentialLR: one schedule after another.
 
-import { checkList, checkOptions, checkWhole } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkList, checkOptions, checkWhole } from "../ops/check.ts";
 import { type LRScheduler, type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
 /** Schedule i runs until epoch `milestones[i]`, when the next one starts at its own epoch 0. */

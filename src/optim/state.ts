@@ -1,7 +1,7 @@
 // Optimizer state dicts in PyTorch's form: options in snake_case, state by the parameter's number; checks before loading.
 
-import { misfit, printed, sameShape } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { misfit, printed, sameShape } from "../ops/check.ts";
 import { noGrad, Tensor } from "../tensor.ts";
 
 /** Numbers that an optimizer counts on the host for each parameter. */

@@ -1,6 +1,6 @@
 // Node's GPU provider: Dawn, from the npm package `webgpu`.
 
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 import { awaitAtExit, type DawnClasses } from "./dawn-promises.ts";
 
 export { restDuring } from "./rest.ts";

@@ -1,7 +1,7 @@
 // The device: runs executables in order with one submit each, reads results back.
 
 import { restDuring } from "#gpu";
-import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
+import { DeviceLostError, OutOfMemoryError, WgradError } from "../base/errors.ts";
 import { type AdapterOptions, requestDevice } from "./adapter.ts";
 import { deferred } from "./deferred.ts";
 import type { Executable, Place, Range } from "./executable.ts";

@@ -1,6 +1,6 @@
 // The browser's GPU provider: WebGPU as the page or worker has it.
 
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 
 /** What `openGpu` may be told. */
 export interface GpuOptions {

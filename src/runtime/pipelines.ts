@@ -1,6 +1,6 @@
 // Pipelines, compiled asynchronously and in parallel, one per shader text.
 
-import { ShaderError } from "../errors.ts";
+import { ShaderError } from "../base/errors.ts";
 import { SHADER_STAGE_COMPUTE } from "./constants.ts";
 import type { ExecutableStep } from "./executable.ts";
 

@@ -1,6 +1,6 @@
 // Staging buffers: what is copied into them on the device can be mapped and read on the host.
 
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, MAP_READ } from "./constants.ts";
 import type { Range } from "./executable.ts";
 import { roundSize } from "./pool.ts";

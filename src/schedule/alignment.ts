@@ -3,7 +3,7 @@
 import type { Value } from "../graph/definition.ts";
 import { type Index, variable, variablesOf } from "../graph/index-expression.ts";
 import { walkInline } from "../graph/program.ts";
-import type { Group, Home } from "./group.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import type { Reductions } from "./reductions.ts";
 
 /** Compares index expressions, among values whose homes may still be sought. */

@@ -1,6 +1,7 @@
 // Contractions: which sums are sums of products, and what else of a factor a contraction can sum.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import {
   type Condition,
@@ -13,8 +14,7 @@ import {
   visitVariables,
 } from "../graph/index-expression.ts";
 import { inputCoordinates, type Place, walkInline } from "../graph/program.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
-import type { Contraction, Group, Home, Reduction } from "./group.ts";
+import type { Contraction, Group, Home, Reduction } from "../shaders/group.ts";
 
 /** Factors of a product that is looked through: what is multiplied with itself again and again would have no end of them. */
 const MOST_FACTORS = 32;

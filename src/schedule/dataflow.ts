@@ -2,8 +2,8 @@
 
 import type { HandWritten, Strided, Value } from "../graph/definition.ts";
 import type { Program } from "../graph/program.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import type { Fusion } from "./fusion.ts";
-import type { Group, Home } from "./group.ts";
 import { recordedOrder } from "./order.ts";
 import { splitGroup } from "./split.ts";
 

@@ -2,8 +2,8 @@
 
 import type { Value } from "../graph/definition.ts";
 import type { Program } from "../graph/program.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import { limitExtent } from "./extent.ts";
-import type { Group, Home } from "./group.ts";
 import { Homes } from "./homes.ts";
 import { Materialization } from "./materialize.ts";
 import { Reductions } from "./reductions.ts";

@@ -1,9 +1,9 @@
 // Materialization: which values are stored, and which are computed again by whoever reads them.
 
+import { sizeOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
-import { sizeOf } from "../shape.ts";
+import { Group } from "../shaders/group.ts";
 import type { FusionOptions } from "./fusion.ts";
-import { Group } from "./group.ts";
 import type { Homes } from "./homes.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";

@@ -1,6 +1,6 @@
 // The order of kernels: what frees memory runs as soon as it can, everything else as recorded.
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
 
 /** A stretch of planned memory. */
 export interface Block {

@@ -1,15 +1,15 @@
 // Plans: groups written as kernels, ordered, and laid out in memory. Plain data that the runtime executes; what doesn't fit is tried otherwise.
 
-import { bytesOf, type DType } from "../dtype.ts";
-import { internal, OutOfMemoryError } from "../errors.ts";
+import { bytesOf, type DType } from "../base/dtype.ts";
+import { internal, OutOfMemoryError } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { Kernel, Value } from "../graph/definition.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Program } from "../graph/program.ts";
 import type { Executable, ExecutableStep } from "../runtime/executable.ts";
-import { sizeOf } from "../shape.ts";
+import type { Group } from "../shaders/group.ts";
 import { Dataflow } from "./dataflow.ts";
 import { type Fusion, fuse } from "./fusion.ts";
-import type { Group } from "./group.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";
 import { bytesFor, type Interval, SLOT_ALIGNMENT } from "./memory.ts";
 import { Placement } from "./placement.ts";

@@ -1,11 +1,11 @@
 // Reductions spelled out: which value each combines, at which coordinates, over which loop variables.
 
-import { internal } from "../errors.ts";
+import { internal } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import { type Condition, type Index, variable } from "../graph/index-expression.ts";
 import { inputCoordinates } from "../graph/program.ts";
-import { sizeOf } from "../shape.ts";
-import { type Reduction, reductionVariables } from "./group.ts";
+import { type Reduction, reductionVariables } from "../shaders/group.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 

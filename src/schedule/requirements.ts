@@ -1,9 +1,9 @@
 // Requirements: which values must have bytes of their own, whatever it costs, and whose bytes a hand-written kernel binds.
 
+import { stridesOf } from "../base/shape.ts";
 import type { KernelDefinition, Strided, Value } from "../graph/definition.ts";
 import { COPY } from "../graph/node.ts";
 import { sameBytes } from "../graph/program.ts";
-import { stridesOf } from "../shape.ts";
 import type { Uses } from "./uses.ts";
 
 /** What must be stored: behind outputs, packed, or bound by hand-written kernels. */

@@ -3,7 +3,7 @@
 import { Value } from "../graph/definition.ts";
 import { addIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
-import { Group, type Home, type Reduction } from "./group.ts";
+import { Group, type Home, type Reduction } from "../shaders/group.ts";
 
 /** Splits a group with long sums in two: partial sums (with their homes), then the sum of the parts with the epilogue. */
 export function splitGroup(

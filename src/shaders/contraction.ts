@@ -1,6 +1,7 @@
 // Contractions: sums of products whose factors have free axes of their own (matmul, convolutions, all their gradients).
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import {
   addIndex,
@@ -15,8 +16,7 @@ import {
   variablesOf,
 } from "../graph/index-expression.ts";
 import { type Place, walkInline } from "../graph/program.ts";
-import type { Contraction, Group, Reduction } from "../schedule/group.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
+import type { Contraction, Group, Reduction } from "./group.ts";
 import { rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
 import type { ContractionSchedule, TileTraits } from "./tile.ts";

@@ -1,13 +1,13 @@
 // Hand-written kernels: a shader's text completed by its bindings.
 
-import type { DType } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
+import type { DType } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
+import { formatShape, sizeOf } from "../base/shape.ts";
 import type { HandWritten, Kernel, KernelDefinition, Value } from "../graph/definition.ts";
 import type { DeviceTraits, KernelLayout, KernelProgram, KernelSchedule } from "../graph/kernel-program.ts";
 import { bindableInputs, boundSource, inputGradients } from "../graph/kernels.ts";
 import type { Node } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, sizeOf } from "../shape.ts";
 import { foldGrid } from "./kernel.ts";
 import { SPECIAL_BITS, storedElement } from "./wgsl.ts";
 

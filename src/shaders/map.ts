@@ -1,9 +1,9 @@
 // Map kernels: every element of some outputs as a function of its index.
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
+import { stridesOf } from "../base/shape.ts";
 import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
-import { stridesOf } from "../shape.ts";
 import { FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
 import { lane, type Writer } from "./writer.ts";
 

@@ -1,5 +1,6 @@
 // Row programs: sums (maxima, …) over the same axis with elementwise work before, between and after them.
 
+import { sizeOf, stridesOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import {
   addIndex,
@@ -13,8 +14,7 @@ import {
 } from "../graph/index-expression.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 import { walkInline } from "../graph/program.ts";
-import type { Group, Reduction } from "../schedule/group.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
+import type { Group, Reduction } from "./group.ts";
 import { FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
 import { elementOf, literal } from "./wgsl.ts";

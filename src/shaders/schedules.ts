@@ -2,8 +2,8 @@
 
 import type { HandWritten, Kernel } from "../graph/definition.ts";
 import type { DeviceTraits, KernelSchedule } from "../graph/kernel-program.ts";
-import type { Group } from "../schedule/group.ts";
 import { contractionSchedules } from "./contraction.ts";
+import type { Group } from "./group.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
 import { type RowSchedule, rowSchedules } from "./row.ts";
 import type { ContractionSchedule } from "./tile.ts";

@@ -1,6 +1,6 @@
 // Contractions through workgroup memory: a workgroup loads a chunk of both factors once for all its rows and columns.
 
-import { internal } from "../errors.ts";
+import { internal } from "../base/errors.ts";
 import {
   addIndex,
   delinearize,

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { currentTraits, useSchedules } from "../../src/engine.ts";
+import { currentTraits, useSchedules } from "../../src/engine/engine.ts";
 import { nextKey } from "../../src/graph/generator.ts";
 import { type AttentionInputs, composedAttention } from "../../src/ops/attention-composed.ts";
 import { attentionKernels } from "../../src/ops/attention-kernels.ts";

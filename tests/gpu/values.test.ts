@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DisposedTensorError } from "../../src/errors.ts";
+import { DisposedTensorError } from "../../src/base/errors.ts";
 import {
   amp,
   compile,

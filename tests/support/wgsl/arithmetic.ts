@@ -1,6 +1,6 @@
 // WGSL's arithmetic in JavaScript: what an operator or a conversion is written as, and the functions that such code calls.
 
-import { fromHalfBits, toHalfBits } from "../../../src/dtype.ts";
+import { fromHalfBits, toHalfBits } from "../../../src/base/dtype.ts";
 import { refuse, type Scalar } from "./types.ts";
 
 const words = new DataView(new ArrayBuffer(4));

@@ -1,6 +1,6 @@
 // Runs a dispatch: workgroups, subgroups and invocations in an order by chance, each until it has to wait for others.
 
-import { fromHalfBits } from "../../../src/dtype.ts";
+import { fromHalfBits } from "../../../src/base/dtype.ts";
 import type { Dice } from "../random-program.ts";
 import { type Now, WatchedMemory, type Words } from "./memory.ts";
 import { type CompiledModule, compileModule, workgroupNumbers } from "./module.ts";

@@ -1,13 +1,13 @@
 // Runs a plan on the host: its kernels' texts through the interpreter of WGSL, over memory laid out as the plan says.
 
-import { bytesOf, decode } from "../../../src/dtype.ts";
-import { numberIn } from "../../../src/engine.ts";
+import { bytesOf, decode } from "../../../src/base/dtype.ts";
+import { sizeOf } from "../../../src/base/shape.ts";
+import { numberIn } from "../../../src/engine/engine.ts";
+import { scalarBlock } from "../../../src/engine/plan-cache.ts";
 import type { Capture, Request } from "../../../src/graph/program.ts";
 import type { Storage } from "../../../src/graph/storage.ts";
-import { scalarBlock } from "../../../src/plan-cache.ts";
 import type { Place } from "../../../src/runtime/executable.ts";
 import type { Plan } from "../../../src/schedule/plan.ts";
-import { sizeOf } from "../../../src/shape.ts";
 import type { Dice } from "../random-program.ts";
 import { runDispatch } from "./dispatch.ts";
 

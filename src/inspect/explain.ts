@@ -1,13 +1,13 @@
 // explain: the plan that some tensors would run, as data, without running it and without a GPU.
 
-import { currentTraits } from "./engine.ts";
-import type { KernelFamily } from "./graph/definition.ts";
-import { capture, isRealized } from "./graph/program.ts";
-import type { Tensor } from "./graph/tensor.ts";
-import { expectTensor } from "./ops/define.ts";
-import { planOf } from "./plan-cache.ts";
-import { liveBytesOf, SLOT_ALIGNMENT } from "./schedule/memory.ts";
-import type { Plan, PlanStep } from "./schedule/plan.ts";
+import { currentTraits } from "../engine/engine.ts";
+import { planOf } from "../engine/plan-cache.ts";
+import type { KernelFamily } from "../graph/definition.ts";
+import { capture, isRealized } from "../graph/program.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { expectTensor } from "../ops/define.ts";
+import { liveBytesOf, SLOT_ALIGNMENT } from "../schedule/memory.ts";
+import type { Plan, PlanStep } from "../schedule/plan.ts";
 
 /** One kernel of a plan. */
 export interface KernelReport {

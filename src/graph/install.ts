@@ -1,6 +1,6 @@
 // Functions of a tensor as methods of Tensor.
 
-import { Tensor } from "./graph/tensor.ts";
+import { Tensor } from "../graph/tensor.ts";
 
 /** Makes each function a method: `x.sum(1)` calls `sum(x, 1)`. */
 export function install(functions: Readonly<Record<string, unknown>>): void {

@@ -1,17 +1,17 @@
 // What one does with a tensor besides computing: read it, differentiate it, give it a new value.
 
-import { leafGradients } from "./autograd/backward.ts";
-import { checkDType, type DataArray, type DType, decode } from "./dtype.ts";
-import { checkDevice, dataBytes, flush, openDevice, readBytes, synchronize } from "./engine.ts";
-import type { Node } from "./graph/node.ts";
-import { Cell } from "./graph/storage.ts";
-import { internally, sharedBy, type Tensor, withGrad } from "./graph/tensor.ts";
-import { currentTrace } from "./graph/trace.ts";
-import { cast, convert, expectTensor, same } from "./ops/define.ts";
-import { detach as detached } from "./ops/memory.ts";
-import { expand } from "./ops/views.ts";
-import { addGradients, isAssigned, keepLoss, markAssigned, noteGradients, unmarkAssigned } from "./pending.ts";
-import { opError, sameShape, shapeError } from "./shape.ts";
+import { leafGradients } from "../autograd/backward.ts";
+import { checkDType, type DataArray, type DType, decode } from "../base/dtype.ts";
+import { opError, sameShape, shapeError } from "../base/shape.ts";
+import { checkDevice, dataBytes, flush, openDevice, readBytes, synchronize } from "../engine/engine.ts";
+import { addGradients, isAssigned, keepLoss, markAssigned, noteGradients, unmarkAssigned } from "../engine/requests.ts";
+import type { Node } from "../graph/node.ts";
+import { Cell } from "../graph/storage.ts";
+import { internally, sharedBy, type Tensor, withGrad } from "../graph/tensor.ts";
+import { currentTrace } from "../graph/trace.ts";
+import { cast, convert, expectTensor, same } from "../ops/define.ts";
+import { detach as detached } from "../ops/memory.ts";
+import { expand } from "../ops/views.ts";
 
 /** Nested arrays of numbers, as deep as the tensor has dims. */
 export type Nested = number | boolean | Nested[];

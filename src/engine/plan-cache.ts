@@ -1,12 +1,12 @@
 // The plan cache: finds the plan of a recorded run by its structure, or builds it, and fills in the numbers of the run.
 
-import { DTypeError } from "./errors.ts";
-import type { Node } from "./graph/node.ts";
-import { buildProgram, type Capture } from "./graph/program.ts";
-import type { Device } from "./runtime/device.ts";
-import { buildPlan, type Plan, type Rematerialize } from "./schedule/plan.ts";
-import { GUARANTEED } from "./shaders/kernel.ts";
-import type { PlanTraits, ScheduleBook } from "./shaders/schedules.ts";
+import { DTypeError } from "../base/errors.ts";
+import type { Node } from "../graph/node.ts";
+import { buildProgram, type Capture } from "../graph/program.ts";
+import type { Device } from "../runtime/device.ts";
+import { buildPlan, type Plan, type Rematerialize } from "../schedule/plan.ts";
+import { GUARANTEED } from "../shaders/kernel.ts";
+import type { PlanTraits, ScheduleBook } from "../shaders/schedules.ts";
 
 /** A plan, and the constants of the graph that it is for: those that are not data must be the same. */
 interface Variant {

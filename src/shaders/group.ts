@@ -1,5 +1,6 @@
 // A group: what becomes one kernel. An index space, the sums over it, and the values stored from it.
 
+import { type Shape, sizeOf, stridesOf } from "../base/shape.ts";
 import type { HandWritten, ReduceDefinition, Value } from "../graph/definition.ts";
 import {
   type Condition,
@@ -11,7 +12,6 @@ import {
   variablesOf,
 } from "../graph/index-expression.ts";
 import type { Place } from "../graph/program.ts";
-import { type Shape, sizeOf, stridesOf } from "../shape.ts";
 
 /** A reduction spelled out: what is combined, where it is read, over which loop variables. */
 export interface Reduction {

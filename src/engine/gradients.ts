@@ -1,7 +1,7 @@
 // The gradients of many parameters as few vectors: what looks at all of them takes few kernels, whatever their number.
 
+import { gradientTensor, Tensor, withGrad } from "../graph/tensor.ts";
 import { Arena } from "./arena.ts";
-import { gradientTensor, Tensor, withGrad } from "./graph/tensor.ts";
 
 interface Part {
   readonly arena: Arena | null;

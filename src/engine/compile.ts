@@ -1,16 +1,17 @@
 // compile: a step recorded once per shape signature, then replayed with no recording.
 
-import { assign } from "./access.ts";
-import { checkFunction, refusePromise } from "./check.ts";
+import { must, StaleTensorError, WgradError } from "../base/errors.ts";
+import { formatShape } from "../base/shape.ts";
+import { lastNode, type Node, sourceNode, stateNode } from "../graph/node.ts";
+import { type Capture, capture, isRealized } from "../graph/program.ts";
+import type { Trace } from "../graph/recording.ts";
+import { Cell, type Storage } from "../graph/storage.ts";
+import { collectTensors, leafOf, recording, Tensor, withGrad } from "../graph/tensor.ts";
+import { currentTrace, newTrace } from "../graph/trace.ts";
+import { checkFunction, refusePromise } from "../ops/check.ts";
+import { copyOf } from "../ops/memory.ts";
+import { assign } from "./core-functions.ts";
 import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit } from "./engine.ts";
-import { must, StaleTensorError, WgradError } from "./errors.ts";
-import { lastNode, type Node, sourceNode, stateNode } from "./graph/node.ts";
-import { type Capture, capture, isRealized } from "./graph/program.ts";
-import type { Trace } from "./graph/recording.ts";
-import { Cell, type Storage } from "./graph/storage.ts";
-import { collectTensors, leafOf, recording, Tensor, withGrad } from "./graph/tensor.ts";
-import { currentTrace, newTrace } from "./graph/trace.ts";
-import { copyOf } from "./ops/memory.ts";
 import {
   abandonAssigned,
   addGradients,
@@ -20,8 +21,7 @@ import {
   settleAssigned,
   takeLosses,
   unmarkAssigned,
-} from "./pending.ts";
-import { formatShape } from "./shape.ts";
+} from "./requests.ts";
 
 /** A tensor, or arrays and plain objects of tensors (other values pass through unchanged). */
 export type Nested =

@@ -1,14 +1,14 @@
 // Old values: what becomes of a state's value when a run overwrites it while somebody may still ask for it.
 
-import { viewOf } from "./dtype.ts";
-import { internal, must } from "./errors.ts";
-import type { Cell, Origin, Storage } from "./graph/storage.ts";
-import type { Advance } from "./pending.ts";
+import { viewOf } from "../base/dtype.ts";
+import { internal, must } from "../base/errors.ts";
+import type { Cell, Origin, Storage } from "../graph/storage.ts";
+import { deferred } from "../runtime/deferred.ts";
+import type { Device, Run, Saving } from "../runtime/device.ts";
+import type { Range } from "../runtime/executable.ts";
+import type { DeviceMemory } from "../runtime/memory.ts";
+import type { Advance } from "./requests.ts";
 import { adopt, disown, forgetOwner, leafRange, memoryOn, releaseWith } from "./residency.ts";
-import { deferred } from "./runtime/deferred.ts";
-import type { Device, Run, Saving } from "./runtime/device.ts";
-import type { Range } from "./runtime/executable.ts";
-import type { DeviceMemory } from "./runtime/memory.ts";
 
 /** A value is made again by at most so many runs: then the state moves to the host once. */
 const LONGEST = 64;

@@ -1,16 +1,16 @@
 // tune: measures on this device how the kernels of some code are best spread over it, and has plans made so from then on.
 
 import { readTuning, writeTuning } from "#tuning";
-import { checkFunction, demand } from "./check.ts";
-import { bytesOf, type DType } from "./dtype.ts";
-import { currentTraits, useSchedules } from "./engine.ts";
-import type { Kernel, KernelFamily } from "./graph/definition.ts";
+import { bytesOf, type DType } from "../base/dtype.ts";
+import { currentTraits, useSchedules } from "../engine/engine.ts";
+import type { Kernel, KernelFamily } from "../graph/definition.ts";
+import { checkFunction, demand } from "../ops/check.ts";
+import { BenchStand, type PreparedKernel, type StandKernel } from "../runtime/bench-stand.ts";
+import type { Device } from "../runtime/device.ts";
+import { bytesFor } from "../schedule/memory.ts";
+import { alternatives, bookBy, bookOf, type Offer, type Schedule, signatureOf } from "../shaders/schedules.ts";
+import { VERSION } from "../version.ts";
 import { openTimedDevice, runAll } from "./profile.ts";
-import { BenchStand, type PreparedKernel, type StandKernel } from "./runtime/bench-stand.ts";
-import type { Device } from "./runtime/device.ts";
-import { bytesFor } from "./schedule/memory.ts";
-import { alternatives, bookBy, bookOf, type Offer, type Schedule, signatureOf } from "./shaders/schedules.ts";
-import { VERSION } from "./version.ts";
 
 /** Options of `tune`. */
 export interface TuneOptions {

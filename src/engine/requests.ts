@@ -1,13 +1,13 @@
 // What the next submit has to compute: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
 
-import { must } from "./errors.ts";
-import type { Node } from "./graph/node.ts";
-import { isRealized, type Request } from "./graph/program.ts";
-import type { Cell, Storage } from "./graph/storage.ts";
-import { gradientTensor, recording, sharedBy, Tensor } from "./graph/tensor.ts";
-import { currentTrace, traceGuard } from "./graph/trace.ts";
-import { add } from "./ops/arithmetic.ts";
-import { copyOf } from "./ops/memory.ts";
+import { must } from "../base/errors.ts";
+import type { Node } from "../graph/node.ts";
+import { isRealized, type Request } from "../graph/program.ts";
+import type { Cell, Storage } from "../graph/storage.ts";
+import { gradientTensor, recording, sharedBy, Tensor } from "../graph/tensor.ts";
+import { currentTrace, traceGuard } from "../graph/trace.ts";
+import { add } from "../ops/arithmetic.ts";
+import { copyOf } from "../ops/memory.ts";
 
 /**
  * Tensors with a slot whose new value has not been submitted yet, with the nodes of the values before. Of a cell that several share, these are

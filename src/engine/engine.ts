@@ -1,14 +1,22 @@
 // The engine: opens the device, records what is asked for as jobs, and runs these there.
 
-import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, internal, must, WgradError } from "./errors.ts";
-import { neededAgain } from "./graph/needed-again.ts";
-import { type Node, sourceNode } from "./graph/node.ts";
-import { type Capture, capture, type Request } from "./graph/program.ts";
-import { Storage } from "./graph/storage.ts";
-import { Tensor } from "./graph/tensor.ts";
-import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
+import { bytesOf, type DType, encode } from "../base/dtype.ts";
+import { DeviceLostError, internal, must, WgradError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import { neededAgain } from "../graph/needed-again.ts";
+import { type Node, sourceNode } from "../graph/node.ts";
+import { type Capture, capture, type Request } from "../graph/program.ts";
+import { Storage } from "../graph/storage.ts";
+import { Tensor } from "../graph/tensor.ts";
+import { currentTrace, readAnew, traceEffect } from "../graph/trace.ts";
+import { deferred } from "../runtime/deferred.ts";
+import { Device } from "../runtime/device.ts";
+import type { Range } from "../runtime/executable.ts";
+import type { DeviceMemory } from "../runtime/memory.ts";
+import type { Plan } from "../schedule/plan.ts";
+import type { PlanTraits, ScheduleBook } from "../shaders/schedules.ts";
 import { forgetMade, makeAgain, missingBehind, noteReads, type OldValues, saveOldValues } from "./old-values.ts";
+import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
 import {
   type Advance,
   abandonAssigned,
@@ -18,16 +26,8 @@ import {
   takeLosses,
   takeSmallResults,
   undoAssigned,
-} from "./pending.ts";
-import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traitsOf } from "./plan-cache.ts";
+} from "./requests.ts";
 import { adopt, beginRun, dropIdle, forgetResident, handOver, leafRange, memoryOn, moveToHost } from "./residency.ts";
-import { deferred } from "./runtime/deferred.ts";
-import { Device } from "./runtime/device.ts";
-import type { Range } from "./runtime/executable.ts";
-import type { DeviceMemory } from "./runtime/memory.ts";
-import type { Plan } from "./schedule/plan.ts";
-import type { PlanTraits, ScheduleBook } from "./shaders/schedules.ts";
-import { type Shape, sizeOf } from "./shape.ts";
 
 /** A run that has been recorded: everything is fixed but the device that executes it. */
 export interface Job {

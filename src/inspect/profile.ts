@@ -1,15 +1,15 @@
 // profile: what some code runs on the device, kernel by kernel, with the time that each one takes there.
 
-import { realize } from "./access.ts";
-import { checkFunction, checkWhole } from "./check.ts";
-import { openDevice } from "./engine.ts";
-import { WgradError } from "./errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { realize } from "../engine/core-functions.ts";
+import { openDevice } from "../engine/engine.ts";
+import { tensorsIn } from "../engine/tensors-in.ts";
+import { currentTrace } from "../graph/trace.ts";
+import { checkFunction, checkWhole } from "../ops/check.ts";
+import type { Device } from "../runtime/device.ts";
+import { Profiler, type StepTime } from "../runtime/profiler.ts";
+import type { Plan, PlanStep } from "../schedule/plan.ts";
 import { type KernelReport, kernelReport, liveBytes, type PlanReport } from "./explain.ts";
-import { currentTrace } from "./graph/trace.ts";
-import { tensorsIn } from "./nested.ts";
-import type { Device } from "./runtime/device.ts";
-import { Profiler, type StepTime } from "./runtime/profiler.ts";
-import type { Plan, PlanStep } from "./schedule/plan.ts";
 
 /** One dispatch with the time that it took on the device. */
 export interface KernelProfile extends KernelReport {

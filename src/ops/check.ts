@@ -1,12 +1,12 @@
 // Checks of arguments and options, with errors that name who was called: what layers, optimizers, data and all else share with the ops.
 
-import { ShapeError } from "./errors.ts";
-import { printed } from "./ops/define.ts";
-import type { Shape } from "./shape.ts";
+import { ShapeError } from "../base/errors.ts";
+import type { Shape } from "../base/shape.ts";
+import { printed } from "./define.ts";
 
-export { checkChoice, listOf, refusePromise, withDefaults } from "./ops/arguments.ts";
-export { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./ops/define.ts";
-export { sameShape, sizeOf } from "./shape.ts";
+export { sameShape, sizeOf } from "../base/shape.ts";
+export { checkChoice, listOf, refusePromise, withDefaults } from "./arguments.ts";
+export { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
 
 /** Returns `value`; throws a RangeError with the rule where it isn't `right`. */
 export function demand<T>(op: string, name: string, value: T, right: boolean, rule: string): T {

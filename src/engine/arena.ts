@@ -1,17 +1,17 @@
 // Arenas: many small tensors in one buffer, so that an update of all of them is one kernel.
 
+import { DTypeError, WgradError } from "../base/errors.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../base/shape.ts";
+import { type Node, sourceNode, stateNode } from "../graph/node.ts";
+import { Cell, type Slot, Storage } from "../graph/storage.ts";
+import { handleOn, internally, outsideScopes, type SharedCell, Tensor, withGrad } from "../graph/tensor.ts";
+import { currentTrace } from "../graph/trace.ts";
+import { lt, where } from "../ops/arithmetic.ts";
+import { iota } from "../ops/iota.ts";
+import { detach, pack, partOf, slotLength } from "../ops/memory.ts";
+import { reshape } from "../ops/views.ts";
 import { flush } from "./engine.ts";
-import { DTypeError, WgradError } from "./errors.ts";
-import { type Node, sourceNode, stateNode } from "./graph/node.ts";
-import { Cell, type Slot, Storage } from "./graph/storage.ts";
-import { handleOn, internally, outsideScopes, type SharedCell, Tensor, withGrad } from "./graph/tensor.ts";
-import { currentTrace } from "./graph/trace.ts";
-import { lt, where } from "./ops/arithmetic.ts";
-import { iota } from "./ops/iota.ts";
-import { detach, pack, partOf, slotLength } from "./ops/memory.ts";
-import { reshape } from "./ops/views.ts";
-import { isAssigned, markAssigned, unmarkAssigned } from "./pending.ts";
-import { formatShape, type Shape, sameShape, sizeOf } from "./shape.ts";
+import { isAssigned, markAssigned, unmarkAssigned } from "./requests.ts";
 
 /** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */
 export function stateTensor(shape: Shape, initial: number): Tensor {

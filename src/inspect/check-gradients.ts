@@ -1,12 +1,12 @@
 // checkGradients: derivatives against finite differences on the device.
 
-import { gradients } from "./autograd/backward.ts";
-import { checkFunction, checkOptions, expectTensor, printed, refusePromise } from "./check.ts";
-import { readBytes } from "./engine.ts";
-import { DTypeError, WgradError } from "./errors.ts";
-import { sourceNode } from "./graph/node.ts";
-import { Storage } from "./graph/storage.ts";
-import { Tensor, withGrad } from "./graph/tensor.ts";
+import { gradients } from "../autograd/backward.ts";
+import { DTypeError, WgradError } from "../base/errors.ts";
+import { readBytes } from "../engine/engine.ts";
+import { sourceNode } from "../graph/node.ts";
+import { Storage } from "../graph/storage.ts";
+import { Tensor, withGrad } from "../graph/tensor.ts";
+import { checkFunction, checkOptions, expectTensor, printed, refusePromise } from "../ops/check.ts";
 
 /** What `checkGradients` found. */
 export interface GradientReport {

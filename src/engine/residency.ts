@@ -1,12 +1,12 @@
 // Residency: which storages have their bytes on the device, and for how long.
 
-import { type DType, viewOf } from "./dtype.ts";
-import { DeviceLostError } from "./errors.ts";
-import type { Cell, Storage } from "./graph/storage.ts";
-import type { Device } from "./runtime/device.ts";
-import type { Range } from "./runtime/executable.ts";
-import type { DeviceMemory } from "./runtime/memory.ts";
-import { bytesFor } from "./schedule/memory.ts";
+import { type DType, viewOf } from "../base/dtype.ts";
+import { DeviceLostError } from "../base/errors.ts";
+import type { Cell, Storage } from "../graph/storage.ts";
+import type { Device } from "../runtime/device.ts";
+import type { Range } from "../runtime/executable.ts";
+import type { DeviceMemory } from "../runtime/memory.ts";
+import { bytesFor } from "../schedule/memory.ts";
 
 /** Results up to this size move to the host when they are read, so that reading keeps no GPU memory. */
 const HOST_RESULT = 1 << 20;

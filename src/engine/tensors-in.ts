@@ -1,6 +1,6 @@
 // Values with tensors inside.
 
-import { Tensor } from "./graph/tensor.ts";
+import { Tensor } from "../graph/tensor.ts";
 
 /** The tensors in a value: it alone, or those in arrays and objects. */
 export function tensorsIn(value: unknown): Set<Tensor> {

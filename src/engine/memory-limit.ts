@@ -1,13 +1,13 @@
 // Where memory is limited: how much room a plan has between its kernels, and what to say where that is too little. Only pages that set a limit load it.
 
+import { OutOfMemoryError, StaleTensorError } from "../base/errors.ts";
+import { formatShape } from "../base/shape.ts";
+import { leafOf } from "../graph/tensor.ts";
+import type { Device } from "../runtime/device.ts";
+import { floorSize, ResultPages, roundSize } from "../runtime/pool.ts";
+import { bytesFor } from "../schedule/memory.ts";
 import type { Job } from "./engine.ts";
-import { OutOfMemoryError, StaleTensorError } from "./errors.ts";
-import { leafOf } from "./graph/tensor.ts";
 import { memoryOn } from "./residency.ts";
-import type { Device } from "./runtime/device.ts";
-import { floorSize, ResultPages, roundSize } from "./runtime/pool.ts";
-import { bytesFor } from "./schedule/memory.ts";
-import { formatShape } from "./shape.ts";
 
 /** Bytes that a job's plan may use between its kernels: what `memoryLimit` leaves beside what the job reads and returns. */
 export function workspaceFor(on: Device, job: Job): number {
