@@ -1,6 +1,6 @@
 // Every block of code in README and docs runs: JavaScript in Node from the built package, pages in Chromium, shell commands by their names.
 // A block is on its own. What it prints is checked where a line says so: `console.log(x); // prints 6`.
-// Blocks with a file's name after the language (```js main.js) are one project per page, which Vite builds and Chromium opens.
+// A block with a name in src/ or tests/ is quoted from that file. Blocks with another file's name after the language (```js main.js) are one project per page, which Vite builds and Chromium opens.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ interface Block {
   /** Of its first line, from 1. */
   readonly line: number;
   readonly language: string;
-  /** The file that a project has it as, or "". */
+  /** The file that a project has it as, a file of src/ that it is quoted from, or "". */
   readonly name: string;
   readonly text: string;
 }
@@ -53,6 +53,8 @@ function blocksOf(page: string): Block[] {
 }
 
 const placeOf = ({ page, line }: Block): string => `${page}:${line}`;
+/** Whether it stands in a file of this repository. */
+const isQuoted = ({ name }: Block): boolean => /^(src|tests|scripts)\//.test(name);
 const isScript = ({ language }: Block): boolean => language === "js" || language === "ts";
 
 /** Runs the blocks of a page one after the other in one process; each is a module. */
@@ -108,7 +110,7 @@ function complaints(block: Block, { error, printed }: Outcome): string[] {
 test("every block of code has a language that is run or shown", () => {
   const known = new Set(["js", "ts", "html", "sh", "json", "python", ...SHOWN]);
   assert.equal(blocks.filter(({ language }) => !known.has(language)).map(placeOf), []);
-  assert.ok(blocks.filter(isScript).length > 0, `${blocks.length} blocks were found`);
+  assert.ok(blocks.filter(isScript).length > 25, `${blocks.length} blocks were found`);
 });
 
 for (const page of pages) {
@@ -128,6 +130,12 @@ test("shell commands name scripts that package.json has, and files that are here
     }
   }
   assert.ok(texts.length > 3);
+});
+
+test("what is quoted stands in its file", () => {
+  for (const block of blocks.filter(isQuoted)) {
+    assert.ok(readFileSync(block.name, "utf8").includes(block.text), `${placeOf(block)}: ${block.name} has other text`);
+  }
 });
 
 test("JSON is JSON", () => {
@@ -185,7 +193,7 @@ for (const block of blocks.filter(({ language, name }) => language === "html" &&
 }
 
 for (const page of pages) {
-  const files = blocks.filter((block) => block.page === page && block.name !== "" && block.language !== "sh");
+  const files = blocks.filter((block) => block.page === page && block.name !== "" && !isQuoted(block));
   if (files.length === 0) continue;
   inChromium(`the project of ${page} works with Vite`, async () => {
     const root = mkdtempSync(join(folder, "vite-"));
