@@ -208,7 +208,7 @@ export function takeRecent(): Node[] {
   return taken;
 }
 
-/** Runs `run`, whose tensors outlive the scopes that are open: state that belongs to somebody. */
+/** Runs `run` outside of all open scopes: the tensors that it makes are not freed when a scope ends. */
 export function outsideScopes<T>(run: () => T): T {
   const open = scopes;
   const before = internal;
@@ -237,7 +237,10 @@ export function handleOn(node: Node): Tensor {
   return new Tensor(node, null, false);
 }
 
-/** Runs `run`, which shows nobody the tensors that it makes: what they were made of may be overwritten in place. */
+/**
+ * Runs `run` and gives up the tensors that it makes: nobody else sees them, so their memory may be overwritten in
+ * place.
+ */
 export function internally(run: () => void): void {
   const made: Tensor[] = [];
   const before = internal;
@@ -252,7 +255,7 @@ export function internally(run: () => void): void {
 
 let gradEnabled = true;
 
-/** Whether ops record what gradients need at present. */
+/** Whether ops record gradients now: false inside `noGrad`. */
 export function isGradEnabled(): boolean {
   return gradEnabled;
 }

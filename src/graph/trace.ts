@@ -45,7 +45,10 @@ export function traceEffect(effect: () => void): void {
   current?.effects.push(effect);
 }
 
-/** Says what a replay of the compiled step being traced takes for granted; does nothing outside a trace. */
+/**
+ * Adds a condition to the compiled step that is being traced: if `holds()` is false before a replay, the step is traced
+ * again. Does nothing outside a trace.
+ */
 export function traceGuard(holds: () => boolean): void {
   current?.guards.push(holds);
 }
@@ -63,12 +66,12 @@ export function readAnew<T>(refresh: () => T): T {
   }
 }
 
-/** Whether what is read at present is read again before every replay. */
+/** Whether a value that is read now is read again before each replay. */
 export function isReadAnew(): boolean {
   return anew;
 }
 
-/** Runs `run` now, and again before every replay of the compiled step that is being traced. */
+/** Runs `run` now, and again before each replay of the compiled step that is being traced. */
 export function hostEffect(run: () => void): void {
   run();
   traceEffect(run);

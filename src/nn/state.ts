@@ -4,7 +4,7 @@ import { expectTensor, sameShape } from "../check.ts";
 import { ShapeError, WgradError } from "../errors.ts";
 import { noGrad, type Shape, type Tensor } from "../tensor.ts";
 
-/** Tensors by PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
+/** Tensors under PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
 export type StateDict = Record<string, Tensor>;
 
 /**

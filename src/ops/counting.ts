@@ -12,7 +12,7 @@ import { countIndices } from "./index-kernels.ts";
 
 /** Options of `bincount`. */
 export interface BincountOptions {
-  /** What each element counts; 1 unless told. */
+  /** The weight of each element. Default 1. */
   readonly weights?: Tensor | null;
   /** Length that the result has at least. */
   readonly minlength?: number;

@@ -210,17 +210,17 @@ function filled(op: string, shape: Shape, value: number, options: CreationOption
   return withRequiresGrad(op, expand(scalar, [...shape]), options.requiresGrad);
 }
 
-/** Zeros, f32 unless told. */
+/** Zeros. The default dtype is f32. */
 export function zeros(shape: Shape, options: CreationOptions = {}): Tensor {
   return filled("zeros", shape, 0, options);
 }
 
-/** Ones, f32 unless told. */
+/** Ones. The default dtype is f32. */
 export function ones(shape: Shape, options: CreationOptions = {}): Tensor {
   return filled("ones", shape, 1, options);
 }
 
-/** `value` everywhere, f32 unless told. */
+/** `value` everywhere. The default dtype is f32. */
 export function full(shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor {
   if (typeof value !== "number" && typeof value !== "boolean")
     throw new TypeError(`full: the value must be a number, got ${describe(value)}.`);
@@ -250,7 +250,7 @@ export function fullLike(x: Tensor, value: number | boolean, options: CreationOp
   return like("fullLike", x, Number(value), options);
 }
 
-/** The n × m matrix (m = n unless told) with ones on the main diagonal. */
+/** The n × m matrix (default m = n) with ones on the main diagonal. */
 export function eye(n: number, options: CreationOptions & { m?: number } = {}): Tensor {
   checkOptions("eye", options, ["m", ...CREATION]);
   checkWhole("eye", "n", n, 0);

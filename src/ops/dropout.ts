@@ -14,7 +14,7 @@ import { counters, randLike, UNIFORM, uniformReference } from "./random.ts";
 
 /** Options of the dropout functions. */
 export interface DropoutOptions {
-  /** Off, x is returned as it is. On unless told. */
+  /** If false, x is returned unchanged. Default true. */
   training?: boolean;
 }
 
@@ -66,7 +66,7 @@ export function dropFactors(shape: Shape, key: Tensor, p: Tensor): Tensor {
 }
 
 /**
- * In training, zeroes each element with probability p (½ unless told) and scales the others by 1 / (1 - p), so that the mean stays.
+ * In training, zeroes each element with probability p (default ½) and scales the others by 1 / (1 - p), so that the mean stays.
  * Throws a RangeError for p outside 0 … 1.
  */
 export function dropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {

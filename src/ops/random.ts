@@ -147,7 +147,7 @@ export function randnLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return randomReal("randnLike", normals, expectTensor("randnLike", x).shape, options, x.dtype);
 }
 
-/** Random whole numbers from low to high - 1, i32 unless told. Throws a RangeError unless low < high, both within i32. */
+/** Random whole numbers from low to high - 1. The default dtype is i32. Throws a RangeError unless low < high, both within i32. */
 export function randint(low: number, high: number, shape: Shape, options: CreationOptions = {}): Tensor {
   checkOptions("randint", options, CREATION);
   checkWhole("randint", "low", low, -(2 ** 31));
@@ -215,7 +215,7 @@ const permutation: ElementwiseDefinition = {
   cost: 4000,
 };
 
-/** The whole numbers 0 … n - 1 in random order, i32 unless told. */
+/** The whole numbers 0 … n - 1 in random order. The default dtype is i32. */
 export function randperm(n: number, options: CreationOptions = {}): Tensor {
   checkOptions("randperm", options, CREATION);
   checkShape("randperm", [checkWhole("randperm", "n", n, 0)]);

@@ -29,7 +29,7 @@ function sorted(x: Tensor, dim: number, descending: boolean, keep: number): Foun
 
 /** Options of `sort` and `argsort`. */
 export interface SortOptions {
-  /** The last unless told. */
+  /** The dim to sort along. Default: the last. */
   readonly dim?: number;
   readonly descending?: boolean;
   /** Equals always keep their order; there for those who say so. */

@@ -44,9 +44,9 @@ export interface OpMethods {
   adaptiveMaxPool2d(outputSize: number | readonly (number | null)[]): Tensor;
   /** Sum, x + alpha·y (alpha 1). */
   add(y: Tensor | number, options?: { alpha?: number }): Tensor;
-  /** x + value·a / b; value is 1 unless told. */
+  /** x + value·a / b (default value 1). */
   addcdiv(a: Tensor | number, b: Tensor | number, options?: { value?: number }): Tensor;
-  /** x + value·a·b; value is 1 unless told. Integers stay integers: the value's fraction is cut off, as in PyTorch. */
+  /** x + value·a·b (default value 1). Integers stay integers: the value's fraction is cut off, as in PyTorch. */
   addcmul(a: Tensor | number, b: Tensor | number, options?: { value?: number }): Tensor;
   /** beta · input + alpha · (mat1 · mat2) (both default 1, of integers cut to whole numbers); the input broadcasts. */
   addmm(mat1: Tensor, mat2: Tensor, options?: { beta?: number; alpha?: number }): Tensor;
@@ -142,7 +142,7 @@ export interface OpMethods {
   cdist(y: Tensor, options?: { p?: number }): Tensor;
   /** Smallest whole number ≥ x. Integers stay as they are. */
   ceil(): Tensor;
-  /** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)); alpha is 1 unless told. */
+  /** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)) (default alpha 1). */
   celu(options?: { alpha?: number }): Tensor;
   /** At most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
   chunk(chunks: number, options?: { dim?: number }): Tensor[];
@@ -231,13 +231,13 @@ export interface OpMethods {
   /** Σ aᵢ bᵢ of two vectors. */
   dot(b: Tensor): Tensor;
   /**
-   * In training, zeroes each element with probability p (½ unless told) and scales the others by 1 / (1 - p), so that the mean stays.
+   * In training, zeroes each element with probability p (default ½) and scales the others by 1 / (1 - p), so that the mean stays.
    * Throws a RangeError for p outside 0 … 1.
    */
   dropout(p?: Probability, options?: DropoutOptions): Tensor;
   /** Dropout of whole channels: of [N, C, H, W] or [N, C, L] each [n, c] is zeroed or scaled as one. */
   dropout2d(p?: Probability, options?: DropoutOptions): Tensor;
-  /** x for x > 0, else alpha·(eˣ - 1); alpha is 1 unless told. */
+  /** x for x > 0, else alpha·(eˣ - 1) (default alpha 1). */
   elu(options?: { alpha?: number }): Tensor;
   /**
    * Rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, a RangeError where the host knows that
@@ -296,7 +296,7 @@ export interface OpMethods {
   ge(y: Operand): Tensor;
   /** x·Φ(x) with the normal distribution function Φ; `approximate: "tanh"` takes the tanh form of Hendrycks and Gimpel (2016). */
   gelu(options?: { approximate?: "none" | "tanh" }): Tensor;
-  /** Gated linear unit: the first half of `dim` (the last unless told) times the sigmoid of the second (Dauphin et al. 2017). */
+  /** Gated linear unit: the first half of `dim` (default: the last) times the sigmoid of the second (Dauphin et al. 2017). */
   glu(options?: { dim?: number }): Tensor;
   /**
    * x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′]; a place is (x, y), from -1 (left, top) to 1 (right, bottom); where
@@ -320,7 +320,7 @@ export interface OpMethods {
   gruCell(h: Tensor | null, weights: RecurrentWeights): Tensor;
   /** x > y, as bool. */
   gt(y: Operand): Tensor;
-  /** 0 where |x| ≤ lambd (½ unless told), else x. */
+  /** 0 where |x| ≤ lambd (default ½), else x. */
   hardshrink(options?: { lambd?: number }): Tensor;
   /** min(max(0, x / 6 + ½), 1). */
   hardsigmoid(): Tensor;
@@ -385,7 +385,7 @@ export interface OpMethods {
   layerNorm(shape: number | readonly number[], options?: Affine & { readonly eps?: number }): Tensor;
   /** x ≤ y, as bool. */
   le(y: Operand): Tensor;
-  /** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
+  /** x for x > 0, else negativeSlope·x (default slope 0.01). */
   leakyRelu(options?: { negativeSlope?: number }): Tensor;
   /** x + weight·(end - x); weight 0 gives x and weight 1 gives end exactly. */
   lerp(end: Tensor | number, weight: Tensor | number): Tensor;
@@ -688,9 +688,9 @@ export interface OpMethods {
   softmax(dim: number): Tensor;
   /** softmax(-x, dim). */
   softmin(dim: number): Tensor;
-  /** log(1 + e^(βx)) / β, and x itself where βx > threshold; β is 1 and the threshold 20 unless told. */
+  /** log(1 + e^(βx)) / β, and x itself where βx > threshold (default β 1, threshold 20). */
   softplus(options?: { beta?: number; threshold?: number }): Tensor;
-  /** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
+  /** x moved towards 0 by lambd (default ½), 0 where it would cross. Throws a RangeError for a negative lambd. */
   softshrink(options?: { lambd?: number }): Tensor;
   /** x / (1 + |x|). */
   softsign(): Tensor;

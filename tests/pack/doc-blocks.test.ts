@@ -36,7 +36,8 @@ const SHOWN = new Set(["text", "wgsl", ""]);
 
 const SECONDS_PER_PAGE = 60;
 
-const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").map((name) => `docs/${name}`)]
+const docs = [...readdirSync("docs"), ...readdirSync("docs/api").map((name) => `api/${name}`)];
+const pages = ["README.md", "CONTRIBUTING.md", ...docs.map((name) => `docs/${name}`)]
   .filter((path) => path.endsWith(".md") && !GENERATED.has(path))
   .sort();
 const blocks = pages.flatMap(blocksOf);
@@ -55,7 +56,9 @@ function blocksOf(page: string): Block[] {
 const placeOf = ({ page, line }: Block): string => `${page}:${line}`;
 /** Whether it stands in a file of this repository. */
 const isQuoted = ({ name }: Block): boolean => /^(src|tests|scripts)\//.test(name);
-const isScript = ({ language }: Block): boolean => language === "js" || language === "ts";
+/** The reference has signatures as TypeScript and examples as JavaScript. */
+const isScript = ({ page, language }: Block): boolean =>
+  language === "js" || (language === "ts" && !page.startsWith("docs/api/"));
 
 /** Runs the blocks of a page one after the other in one process; each is a module. */
 async function runPage(page: string, scripts: readonly Block[]): Promise<void> {
