@@ -26,7 +26,7 @@ const interpolation = elementwise("lerp", {
   cost: 5,
 });
 
-/** x + weight·(end - x); weight 0 gives x and weight 1 gives end exactly. */
+/** Goes from x to end: x + weight·(end - x). Weight 0 gives x and weight 1 gives end exactly. */
 export function lerp(x: Tensor, end: Tensor | number, weight: Tensor | number): Tensor {
   return interpolation(expectTensor("lerp", x), end, weight);
 }
