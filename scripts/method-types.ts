@@ -3,7 +3,7 @@
 import { dirname, posix } from "node:path";
 import type { Node } from "typescript/unstable/ast";
 import { SyntaxKind } from "typescript/unstable/ast";
-import { type ApiReader, type Entry, printed } from "./api-reader.ts";
+import { type ApiReader, type Call, type Entry, printed } from "./api-reader.ts";
 
 /** Which functions become methods, and where the interface of these methods lies. */
 export const INTERFACES: readonly { readonly from: string; readonly to: string; readonly name: string }[] = [
@@ -35,18 +35,25 @@ export function methodTypes(reader: ApiReader, { from, to, name }: (typeof INTER
   return lines.join("\n");
 }
 
+/** The first parameter that a method keeps: `realize(...tensors)` becomes `x.realize(...others)`. */
+function firstOf({ parameters }: Call): number {
+  return parameters[0]?.getText().startsWith("...") === true ? 0 : 1;
+}
+
+/** A function of a tensor as the signature of its method. */
+export function asMethod(name: string, call: Call): string {
+  return printed(name, call, firstOf(call));
+}
+
 function methodLines(entry: Entry, reader: ApiReader, imports: Map<string, Set<string>>): string[] {
   const doc = entry.doc.split("\n").map((line) => line.trim());
   const comment =
     doc.length === 1 ? [`/** ${doc[0]} */`] : ["/**", ...doc.map((line) => ` * ${line}`.trimEnd()), " */"];
   const lines: string[] = [];
   for (const call of entry.calls) {
-    const [self] = call.parameters;
-    const isRest = self?.getText().startsWith("...") === true;
-    // `realize(...tensors)` becomes `x.realize(...others)`: the rest goes on.
-    const from = isRest ? 0 : 1;
+    const from = firstOf(call);
     for (const node of [...call.parameters.slice(from), call.result]) if (node) noteTypes(node, reader, imports);
-    lines.push(...comment, `${printed(entry.name, call, from)};`);
+    lines.push(...comment, `${asMethod(entry.name, call)};`);
   }
   return lines.map((line) => `  ${line}`);
 }

@@ -61,12 +61,14 @@ declare module "./graph/tensor.ts" {
 install(access);
 
 /**
- * Opens the device. Optional: the first read opens the default one by itself. Rejects with a DeviceLostError where there is no
- * adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its name, Node), `seed`, `memoryLimit` in bytes.
+ * Opens the device. Calling it is optional: the first read opens the default device by itself. Rejects with a
+ * DeviceLostError if there is no adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its
+ * name, in Node), `seed`, and `memoryLimit` in bytes.
  *
- * A device that is open stays open, with all tensors, when nothing but a `seed`, or the `device` that is in use, is given. Any other option
- * opens another one: the one before is closed, what lived there is lost, and its `failure` says so. Several calls at once are
- * served one after the other, by the same rule; what was recorded before runs on the last one's device. A call that rejects leaves the device alone.
+ * With no options, with `seed` alone, or with the `device` that is in use already, an open device stays open and keeps
+ * all tensors. Any other option opens another device and closes the one before: tensors that lived there are lost, and
+ * its `failure` says so. Several calls at once run one after the other by the same rule; what was recorded before runs
+ * on the last device. A call that rejects leaves the open device alone.
  */
 export async function init(options?: DeviceOptions): Promise<Device> {
   checkOptions("init", options, ["gpu", "device", "powerPreference", "adapter", "seed", "memoryLimit"]);
@@ -119,12 +121,14 @@ async function checkShared(device: GPUDevice): Promise<void> {
   }
 }
 
-/** The open device, or null before the first read. */
+/** Returns the open device, or null before the first read. */
 export function currentDevice(): Device | null {
   return openedDevice();
 }
 
-/** Runs `fn` without recording what gradients need: its results have no requiresGrad. Throws a TypeError for an async function. */
+/**
+ * Runs `fn` without recording gradients: its results have no `requiresGrad`. Throws a TypeError for an async function.
+ */
 export function noGrad<T>(fn: () => T): T {
   return withGrad(false, expectFunction("noGrad", fn));
 }
@@ -137,9 +141,9 @@ function expectFunction<F extends (...args: never[]) => unknown>(op: string, fn:
 }
 
 /**
- * Gradients of `outputs` (a scalar, or weighted by `gradOutputs` of their shapes) with respect to `inputs`. Pure: touches no
- * `.grad`; the results are graphs again, so `grad(grad(…))` works. An input that no output depends on has the gradient zero; with
- * `allowUnused: false` it throws a WgradError.
+ * Returns the gradients of `outputs` with respect to `inputs`. Outputs are scalars, unless `gradOutputs`, tensors of
+ * their shapes, weight their elements. No `.grad` changes. The results are recorded tensors, so `grad(grad(…))` works.
+ * An input on which no output depends has the gradient 0; with `allowUnused: false` it throws a WgradError.
  */
 export function grad(
   outputs: Tensor | readonly Tensor[],
@@ -151,8 +155,8 @@ export function grad(
 }
 
 /**
- * A function that returns `fn`'s scalar value and its gradients with respect to all its float tensor arguments, in order; others (labels,
- * numbers, options) are passed on as they are.
+ * Returns a function that computes the scalar `fn(…)` together with its gradients with respect to all float tensors
+ * among the arguments, in order. Other arguments (labels, numbers, options) are passed on.
  */
 export function valueAndGrad<Arguments extends readonly unknown[]>(
   fn: (...args: Arguments) => Tensor,
@@ -174,8 +178,9 @@ export function valueAndGrad<Arguments extends readonly unknown[]>(
 }
 
 /**
- * Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). What outlives it stays: values that were
- * assigned, gradients of leaves, running statistics, the state of optimizers. Frees them also where `fn` throws.
+ * Runs `fn` and then frees every tensor that was made inside, also if `fn` throws. Two kinds of tensors stay: those
+ * that `fn` returns (alone, or in arrays and objects), and those that outlive it: assigned values, gradients of leaves,
+ * running statistics, the state of optimizers.
  */
 export function scope<T>(fn: () => T): T {
   expectFunction("scope", fn);

@@ -5,9 +5,11 @@ import { recording, Tensor } from "../graph/tensor.ts";
 import { refusePromise } from "../ops/arguments.ts";
 
 /**
- * `fn(...inputs)`, but what `fn` computes on the way is not kept for the backward pass: it is computed again from the inputs (and from what
- * `fn` closes over) when the gradient arrives. Saves memory for time; gradients are the same, random numbers too (the graph is repeated,
- * `fn` is called once). What `fn` returns, alone or in arrays and objects, is kept. Checkpoints nest. See Chen et al. 2016, "Training deep
+ * Runs `fn(...inputs)` without keeping its intermediate values for the backward pass. They are computed again, from the
+ * inputs and from what `fn` closes over, when the gradient arrives. This saves memory and costs time. Gradients and
+ * random numbers stay the same, because the recorded graph is repeated and `fn` is called only once.
+ *
+ * What `fn` returns, alone or in arrays and objects, is kept. Checkpoints nest. See Chen et al. 2016, "Training deep
  * nets with sublinear memory cost".
  */
 export function checkpoint<Arguments extends readonly unknown[], Result>(

@@ -2,7 +2,7 @@
 
 import { DTypeError } from "./errors.ts";
 
-/** Element type of a tensor. bool is stored as u32, f16 computes in f32 and is rounded when stored. */
+/** Element type of a tensor. bool is stored as u32. f16 is computed in f32 and rounded when it is stored. */
 export type DType = "f32" | "f16" | "i32" | "u32" | "bool";
 
 /** The typed arrays that `tensor` takes. */
@@ -17,7 +17,7 @@ export type TypedArray =
   | Int32Array
   | Uint32Array;
 
-/** What `data()` resolves to: f16 as Float32Array, bool as Uint8Array. */
+/** What `data()` resolves to. f16 comes as Float32Array, bool as Uint8Array. */
 export type DataArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
 /** From narrow to wide: the order of promotion. */

@@ -1,10 +1,13 @@
 // The typed errors of wgrad: each names the op and the shapes or dtypes at fault.
 
-/** Base class of everything that wgrad throws, save the standard `RangeError` and `TypeError`. */
+/**
+ * Base class of the errors of wgrad. Wrong numbers and types of arguments throw the standard `RangeError` and
+ * `TypeError` instead.
+ */
 export class WgradError extends Error {
-  /** Name of the op that refused, where there is one. */
+  /** Name of the op that refused, if there is one. */
   readonly op: string | undefined;
-  /** Shapes of the operands at fault, where they matter. */
+  /** Shapes of the operands at fault, if they matter. */
   readonly shapes: readonly (readonly number[])[];
 
   constructor(message: string, details: { op?: string; shapes?: readonly (readonly number[])[] } = {}) {
@@ -15,18 +18,19 @@ export class WgradError extends Error {
   }
 }
 
-/** Shapes, dims or sizes that don't fit together. */
+/** Shapes, dims or sizes do not fit together. */
 export class ShapeError extends WgradError {}
 
-/** A dtype that the op doesn't take, or that this device lacks. */
+/** The op does not take this dtype, or the device lacks it. */
 export class DTypeError extends WgradError {}
 
-/** A shader that does not compile: a kernel of one's own, most likely. */
+/** A shader does not compile: most likely your own, given to `customKernel`. */
 export class ShaderError extends WgradError {
   /** Label of the kernel. */
   readonly kernel: string;
-  /** Where in the kernel's text, both from 1; 0 where the compiler doesn't say. */
+  /** Line in the text of the kernel, counted from 1; 0 if the compiler does not say. */
   readonly line: number;
+  /** Column in that line, counted from 1; 0 if the compiler does not say. */
   readonly column: number;
 
   constructor(message: string, details: { op?: string; kernel: string; line: number; column: number }) {
@@ -37,24 +41,27 @@ export class ShaderError extends WgradError {
   }
 }
 
-/** The device could not provide the memory. */
+/** The device has not enough memory, or `memoryLimit` is too low for the step. */
 export class OutOfMemoryError extends WgradError {}
 
-/** The device was lost or closed; open a new one with `init()`. */
+/** There is no device, or it was lost or closed. `await init()` opens a new one. */
 export class DeviceLostError extends WgradError {}
 
-/** The tensor depends on an old value for which `memoryLimit` leaves no room, or on the arguments of a compiled step outside of it. */
+/**
+ * The value of the tensor is gone. It was an old value for which `memoryLimit` leaves no room, or it was made inside a
+ * compiled step and read outside.
+ */
 export class StaleTensorError extends WgradError {}
 
-/** The tensor was disposed of. */
+/** The tensor was disposed of, by `dispose()` or at the end of a `scope`. */
 export class DisposedTensorError extends WgradError {}
 
-/** A bug of wgrad itself. */
+/** Makes the error for a bug of wgrad itself: its message begins with `internal:`. */
 export function internal(message: string): WgradError {
   return new WgradError(`internal: ${message}`);
 }
 
-/** What must be there; its absence is a bug of wgrad itself. */
+/** Returns `value`, or throws an `internal:` error if it is null or undefined. */
 export function must<T>(value: T | null | undefined, absence: string): T {
   if (value === null || value === undefined) throw internal(absence);
   return value;

@@ -2,7 +2,7 @@
 
 import { DTypeError, ShapeError, WgradError } from "./errors.ts";
 
-/** The sizes of a tensor's dims; `[]` is a scalar. */
+/** The sizes of the dims of a tensor; `[]` for a single number. */
 export type Shape = readonly number[];
 
 /** Number of elements: the product of the sizes (1 for `[]`). */

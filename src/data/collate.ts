@@ -6,7 +6,7 @@ import { misfit, sameShape, sizeOf } from "../ops/check.ts";
 import { type DType, stack, Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import { arrayFor, flattened, type HostArray, isHostArray, isTypedArray } from "./column.ts";
 
-/** What a sample becomes in a batch: every field a tensor with the batch as first dim. */
+/** The type of a batch: each field of a sample becomes a tensor with the batch as first dim. */
 export type Collated<Sample> = unknown extends Sample
   ? Tensor[]
   : Sample extends Tensor | TypedArray | HostArray | number | boolean

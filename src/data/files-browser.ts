@@ -1,4 +1,4 @@
-// The browser's side of "#files": image sets by URL, beside the page unless told.
+// The browser's side of "#files": image sets by URL, by default beside the page.
 import { WgradError } from "../base/errors.ts";
 import type { ImageSetName, Place } from "./files.ts";
 

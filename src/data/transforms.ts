@@ -10,7 +10,7 @@ export interface ImageArray {
   readonly shape: Shape;
 }
 
-/** Makes a new image of one; never changes the one given. */
+/** A function from an image to a new image. It never changes the image that it is given. */
 export type Transform = (image: ImageArray, random: HostRandom) => ImageArray;
 
 /** A number of degrees d, for a random angle in [−d, d), or the two ends of the range. */
@@ -22,7 +22,7 @@ export function compose(...transforms: Transform[]): Transform {
   return (image, random) => transforms.reduce((result, transform) => transform(result, random), image);
 }
 
-/** (x − mean) / std, for all channels alike or channel by channel. */
+/** Computes (x − mean) / std, for all channels alike or channel by channel. */
 export function normalize(mean: number | readonly number[], std: number | readonly number[]): Transform {
   const means = listOf(mean);
   const deviations = listOf(std);
@@ -58,10 +58,10 @@ function at(value: number | readonly number[], channel: number): number {
   return typeof value === "number" ? value : (value[channel] as number);
 }
 
-/** Where a row or column of a padded image comes from. */
+/** How a margin is filled: with a constant, mirrored, or with the edge. */
 export type PadMode = "constant" | "reflect" | "edge";
 
-/** What a margin is filled with. */
+/** Options of `pad`. */
 export interface PadOptions {
   /** Default "constant". */
   mode?: PadMode;
@@ -134,8 +134,8 @@ export interface CropOptions extends PadOptions {
 }
 
 /**
- * Cuts out `size` (a square, or `[rows, columns]`), after adding `padding`: at a random place, in the middle (where that lies
- * between two pixels, at the even row or column, as torchvision does), or at the given one.
+ * Cuts out `size` (a square, or `[rows, columns]`) after adding `padding`. The place is random, given, or the middle;
+ * if the middle lies between two pixels, the even row or column is taken, as in torchvision.
  */
 export function crop(size: number | readonly [number, number], options: CropOptions = {}): Transform {
   checkOptions("crop", options, ["position", "padding", "mode", "value"]);
@@ -198,7 +198,10 @@ export function flip(options: { p?: number; axis?: "horizontal" | "vertical" } =
   };
 }
 
-/** Turns counter-clockwise about the middle by a random angle; `fill` (default 0) is what comes in from outside. */
+/**
+ * Turns the image counter-clockwise about its middle by a random angle. `fill` (default 0) is the value of what comes
+ * in from outside.
+ */
 export function rotate(degrees: AngleRange, options: { fill?: number } = {}): Transform {
   checkOptions("rotate", options, ["fill"]);
   return warped("rotate", degrees, options);
@@ -218,7 +221,7 @@ export interface AffineOptions {
   fill?: number;
 }
 
-/** Random rotation, shift, magnification and shear about the middle in one go, with bilinear interpolation. */
+/** Turns, shifts, scales and shears the image about its middle at random, in one step with bilinear interpolation. */
 export function affine(options: AffineOptions = {}): Transform {
   checkOptions("affine", options, ["degrees", "translate", "scale", "shear", "fill"]);
   const { degrees = 0, ...others } = options;

@@ -13,7 +13,7 @@ import { reshape } from "../ops/views.ts";
 import { flush } from "./engine.ts";
 import { isAssigned, markAssigned, unmarkAssigned } from "./requests.ts";
 
-/** A state tensor with memory of its own and all elements `initial`; nothing is computed for it. */
+/** Makes a tensor for state: it has its own memory, and all its elements are `initial`. Nothing is computed for it. */
 export function stateTensor(shape: Shape, initial: number): Tensor {
   const host = initial === 0 ? null : new Float32Array(sizeOf(shape)).fill(initial);
   const cell = new Cell(sizeOf(shape) * 4, "f32", host);
@@ -27,7 +27,10 @@ const wholes = new WeakMap<Node, { readonly arena: Arena; readonly flat: Node; r
 /** Elements that slots are aligned to. */
 const BLOCK = 64;
 
-/** A buffer that holds several f32 leaves; `flat` is the vector over all of it. */
+/**
+ * A buffer that holds several f32 leaves, so that one kernel can update all of them. `flat` is the vector over all of
+ * it.
+ */
 export class Arena implements SharedCell {
   readonly #flat: Tensor;
   readonly #tensors: readonly Tensor[];

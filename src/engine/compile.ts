@@ -91,11 +91,13 @@ function flatten(value: unknown, visit: (tensor: Tensor) => number): (tensors: r
 }
 
 /**
- * A function that runs `step` (a synchronous function of tensors, arrays and objects of them) as one plan: traced at the first call
- * with a given signature of shapes, dtypes and other arguments, replayed afterwards. Returns what `step` returns, already submitted.
- * Whatever is read through `scalar`, the random generator and tensor state is taken anew at each call. Where `module.training`, a leaf's
- * `requiresGrad` or an optimizer's options and groups have changed, the step is traced again; other JavaScript values (numbers in closures,
- * which layers a model has) are those of the trace.
+ * Returns a function that runs `step` as one plan. The first call with a given signature (shapes, dtypes, other
+ * arguments) traces `step`; later calls replay the plan without recording. A call returns what `step` returns, already
+ * submitted. `step` must be synchronous; its arguments and results are tensors, or arrays and objects of tensors.
+ *
+ * Learning rates, random numbers and the state of tensors are taken anew at each call. If `module.training`, the
+ * `requiresGrad` of a leaf, or the options or groups of an optimizer have changed, the step is traced again. All other
+ * JavaScript values (numbers in closures, the list of layers) stay as they were when the step was traced.
  */
 export function compile<Arguments extends readonly unknown[], Result>(
   step: (...args: Arguments) => Result,

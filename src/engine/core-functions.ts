@@ -16,12 +16,15 @@ import { expand } from "../ops/views.ts";
 /** Nested arrays of numbers, as deep as the tensor has dims. */
 export type Nested = number | boolean | Nested[];
 
-/** The elements in row-major order: f16 as Float32Array, bool as Uint8Array. */
+/** Reads the elements in row-major order. f16 comes as Float32Array, bool as Uint8Array. */
 export async function data(x: Tensor): Promise<DataArray> {
   return decode(await readBytes(x), x.dtype, x.numel);
 }
 
-/** The one element of `x` (1 or 0 for bool). Rejects with a ShapeError where there is not just one. */
+/**
+ * Reads the only element of `x` as a number (1 or 0 for bool). Rejects with a ShapeError if `x` has more elements, or
+ * none.
+ */
 export async function item(x: Tensor): Promise<number> {
   if (x.numel !== 1) {
     throw shapeError`item: the tensor must have one element, got ${x.shape}. x.data() reads all.`;
@@ -29,7 +32,7 @@ export async function item(x: Tensor): Promise<number> {
   return (await data(x))[0] as number;
 }
 
-/** The elements as nested arrays (a number for a 0-dim tensor; booleans for bool). */
+/** Reads the elements as nested arrays: a number for a 0-dim tensor, booleans for bool. */
 export async function tolist(x: Tensor): Promise<Nested> {
   const values = await data(x);
   const bool = x.dtype === "bool";
@@ -44,7 +47,10 @@ export async function tolist(x: Tensor): Promise<Nested> {
   return build(0);
 }
 
-/** Computes the tensors now, in one submit; resolves when the device has finished, so that they stay readable. */
+/**
+ * Computes the tensors now, in one submit. Resolves when the device has finished. Use it for values that you will read
+ * or reuse later.
+ */
 export function realize(...tensors: Tensor[]): Promise<void> {
   const done = computeNow(tensors);
   // Whoever doesn't wait for it hears of a failure when reading: it must not end the program.
@@ -64,14 +70,15 @@ async function computeNow(tensors: readonly Tensor[]): Promise<void> {
   for (const { storage } of nodes) if (storage !== null && storage.failure !== null) throw storage.failure;
 }
 
-/** The same values, cut off from the gradient. */
+/** Returns the same values without their history: no gradient flows through the result. */
 export function detach(x: Tensor): Tensor {
   return detached(expectTensor("detach", x));
 }
 
 /**
- * Adds d(x)/d(leaf) into `.grad` of every leaf with requiresGrad. `x` must be a scalar, or `gradient` has its shape.
- * The value of `x` is computed with the next `optimizer.step()`.
+ * Adds the derivative of `x` into `.grad` of every leaf that has `requiresGrad`. `x` must be a scalar, unless
+ * `gradient`, a tensor of its shape, weights its elements. The next `optimizer.step()` computes the value of `x` along
+ * with the step.
  */
 export function backward(x: Tensor, gradient?: Tensor): void {
   expectTensor("backward", x);
@@ -87,8 +94,9 @@ export function backward(x: Tensor, gradient?: Tensor): void {
 }
 
 /**
- * Gives a tensor a new value from here on; lazily, at the next submit. Tensors computed from the old value keep it.
- * Throws a ShapeError where `value` doesn't broadcast to `x`.
+ * Gives a tensor a new value, from here on. Tensors that were computed from the old value keep it. The assignment is
+ * recorded; the next submit carries it out. `value` is broadcast to the shape of `x`; a ShapeError is thrown if that
+ * does not work.
  */
 export function assign(x: Tensor, value: Tensor | number): Tensor {
   expectTensor("assign", x);
@@ -132,8 +140,9 @@ function assignTo(x: Tensor, old: Node, value: Tensor | number): void {
 }
 
 /**
- * `x` converted to another dtype; the gradient passes through between floats. Integers take the whole part of real numbers, and what lies
- * beyond their range becomes the nearest f32 within it (negative numbers in u32 count modulo 2^32).
+ * Converts `x` to another dtype. Between floats, the gradient passes through. Real numbers that become integers lose
+ * their fraction; a number out of range becomes the nearest number in range that f32 can hold (negative numbers in u32
+ * count modulo 2^32).
  */
 export function to(x: Tensor, dtype: DType): Tensor {
   const result = cast(expectTensor("to", x), checkDType("to", dtype));

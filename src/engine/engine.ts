@@ -431,7 +431,7 @@ function runAgain(on: Device, storage: Storage): void {
   for (const release of after) release();
 }
 
-/** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
+/** Submits, as one plan, all assignments and all losses on which `backward` was called. Does not wait. */
 export function submit(updated: Iterable<Tensor> = []): void {
   if (currentTrace() !== null) return;
   const losses = takeLosses();
@@ -492,8 +492,8 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
 }
 
 /**
- * A 0-dim tensor that is data, never shader text: `refresh` is called now, and again before every replay of the compiled
- * step being traced (learning rates, bias corrections).
+ * Makes a 0-dim tensor whose number is data, not part of the shader text: a learning rate, a bias correction. `refresh`
+ * is called now, and again before each replay of the compiled step that is being traced.
  */
 export function scalar(refresh: () => number, dtype: "f32" | "i32" | "u32" = "f32"): Tensor {
   const host = encode([readAnew(refresh)], dtype).slice();

@@ -10,7 +10,7 @@ interface Part {
   readonly gradient: Tensor;
 }
 
-/** The gradients that some parameters have at present. */
+/** The gradients of several parameters, collected in a few vectors: what reads all of them takes a few kernels. */
 export class Gradients {
   readonly #parts: readonly Part[];
 
@@ -38,12 +38,12 @@ export class Gradients {
     this.#parts = parts;
   }
 
-  /** All elements, in few tensors, with zeros among them. */
+  /** All elements, in a few tensors, with zeros in between. */
   elements(): Tensor[] {
     return withGrad(false, () => this.#parts.map(({ arena, gradient }) => arena?.filled(gradient) ?? gradient));
   }
 
-  /** Gives every parameter `change` of its gradient, which goes element by element. */
+  /** Replaces the gradient of each parameter by `change(gradient)`, which must work element by element. */
   replace(change: (gradient: Tensor) => Tensor): void {
     withGrad(false, () => {
       for (const { arena, parameters, gradient } of this.#parts) {

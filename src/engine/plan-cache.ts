@@ -60,7 +60,10 @@ export function replaceSchedules(book: ScheduleBook | null, on: Device | null): 
   plans.clear();
 }
 
-/** Switches fusion and simplification off (or on again): every op becomes a kernel of its own. For comparisons. */
+/**
+ * Switches fusion and simplification off, or on again. When off, every op is a kernel of its own. Use it to tell a
+ * wrong kernel from a wrong op.
+ */
 export function setOptimize(value: boolean): void {
   if (value !== optimize) plans.clear();
   optimize = value;

@@ -183,7 +183,7 @@ export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
   }
 }
 
-/** Says that an optimizer updates the parameters: their gradients outlive another optimizer's step. */
+/** Declares that an optimizer updates the parameters: their gradients survive the step of another optimizer. */
 export function ownGradients(parameters: Iterable<Tensor>): void {
   for (const parameter of parameters) optimized.add(parameter);
 }
@@ -195,7 +195,7 @@ export function noteGradients(leaves: Iterable<Tensor>): void {
   for (const leaf of leaves) if (optimized.has(leaf)) graded.add(leaf);
 }
 
-/** Forgets a parameter's gradient. */
+/** Forgets the gradient of a parameter. */
 export function dropGradient(parameter: Tensor): void {
   graded.delete(parameter);
   currentTrace()?.zeroed.add(parameter);

@@ -4,7 +4,7 @@ import type { MetricInput } from "../metrics/index.ts";
 import { checkOptions } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** A model as fit sees it; every `nn.Module` with a `forward` from tensors to a tensor is one. */
+/** A model that `fit` can train. Every `nn.Module` whose `forward` maps tensors to a tensor is one. */
 export interface Trainable {
   training: boolean;
   forward(...inputs: Tensor[]): Tensor;
@@ -15,7 +15,7 @@ export interface Trainable {
   modules?(): readonly { training: boolean }[];
 }
 
-/** An optimizer as fit sees it. */
+/** An optimizer that `fit` can use. Every optimizer of `optim` is one. */
 export interface TrainingOptimizer {
   readonly paramGroups: readonly { readonly lr: number }[];
   zeroGrad(): void;
@@ -33,17 +33,17 @@ export type Loss =
   | ((prediction: Tensor, target: Tensor) => Tensor)
   | { forward(prediction: Tensor, target: Tensor): Tensor };
 
-/** Inputs of `forward`, then the target. */
+/** One batch: the inputs of `forward`, then the target. */
 export type Batch = readonly Tensor[];
 
-/** Measures predictions against targets, both `[n, …]` over the whole validation set. */
+/** Compares predictions with targets. Both are `[n, …]` over the whole validation set. */
 export type FitMetric = (predictions: MetricInput, targets: MetricInput) => number | Promise<number>;
 
 /** When `fit` stops before the last epoch. */
 export interface EarlyStoppingOptions {
-  /** Epochs in a row without improvement after which the training ends. */
+  /** The training ends after so many epochs in a row without improvement. */
   patience: number;
-  /** Least change of the monitored value that counts as an improvement. Default 0. */
+  /** The smallest change of the monitored value that counts as an improvement. Default 0. */
   minDelta?: number;
   /** `"loss"`, `"validationLoss"` or the name of a metric. Default: the validation loss if there is one, else the loss. */
   monitor?: string;
@@ -85,10 +85,11 @@ export interface StepReport {
 
 /** Functions that `fit` calls while it trains. */
 export interface FitCallbacks {
+  /** Called before each epoch, with its number, counted from 0. A promise is awaited. */
   onEpochStart?: (epoch: number) => void | Promise<void>;
-  /** After each step; a promise is waited for. */
+  /** Called after each step. A promise is awaited. */
   onStep?: (report: StepReport) => void | Promise<void>;
-  /** After each epoch; returning false ends the training. */
+  /** Called after each epoch. The training ends if it returns false. */
   onEpochEnd?: (summary: EpochSummary) => unknown;
 }
 
@@ -101,25 +102,32 @@ export interface FitState extends EpochSummary {
 
 /** Options of `fit`. */
 export interface FitOptions {
-  /** The batches of an epoch: a DataLoader, or anything that can be iterated again for every epoch. */
+  /** The batches of an epoch: a DataLoader, or anything that can be iterated again in each epoch. */
   train: AsyncIterable<Batch> | Iterable<Batch>;
-  /** Batches to validate with after each epoch. */
+  /** The batches to validate with after each epoch. */
   validation?: AsyncIterable<Batch> | Iterable<Batch>;
-  /** Mean loss of a batch, a scalar: `crossEntropy`, or `new nn.CrossEntropyLoss({ labelSmoothing: 0.1 })`. */
+  /** The mean loss of a batch, a scalar: `crossEntropy`, or `new nn.CrossEntropyLoss({ labelSmoothing: 0.1 })`. */
   loss: Loss;
+  /** The optimizer of the model. */
   optimizer: TrainingOptimizer;
+  /** Number of epochs. */
   epochs: number;
-  /** What to measure on the validation set, by name. */
+  /** The metrics to compute on the validation set, by name. */
   metrics?: Readonly<Record<string, FitMetric>>;
-  /** Stepped after every epoch (ReduceLROnPlateau with the monitored value), OneCycleLR after every step. */
+  /**
+   * A learning-rate schedule. It is stepped after each epoch (ReduceLROnPlateau with the monitored value); OneCycleLR
+   * after each step.
+   */
   schedule?: Schedule;
+  /** Ends the training when the monitored value stops improving. Default: it never does. */
   earlyStopping?: EarlyStoppingOptions;
   /** Called after every epoch; `checkpointTo(path)` of wgrad/node makes one that saves files. */
   checkpoint?: (state: FitState) => unknown;
+  /** Functions that are called while the model trains. */
   callbacks?: FitCallbacks;
-  /** Ends the training with the signal's reason, at the next step. */
+  /** Ends the training at the next step, with the reason of the signal. */
   signal?: AbortSignal;
-  /** After how many steps losses are read and checked for NaN. Default 50. */
+  /** Number of steps after which the losses are read and checked for NaN. Default 50. */
   readEvery?: number;
 }
 

@@ -7,28 +7,37 @@ import type { Tensor } from "../graph/tensor.ts";
 /** The functions of src/engine/core-functions.ts as methods: the first argument is the tensor itself. */
 export interface AccessMethods {
   /**
-   * Gives a tensor a new value from here on; lazily, at the next submit. Tensors computed from the old value keep it.
-   * Throws a ShapeError where `value` doesn't broadcast to `x`.
+   * Gives a tensor a new value, from here on. Tensors that were computed from the old value keep it. The assignment is
+   * recorded; the next submit carries it out. `value` is broadcast to the shape of `x`; a ShapeError is thrown if that
+   * does not work.
    */
   assign(value: Tensor | number): Tensor;
   /**
-   * Adds d(x)/d(leaf) into `.grad` of every leaf with requiresGrad. `x` must be a scalar, or `gradient` has its shape.
-   * The value of `x` is computed with the next `optimizer.step()`.
+   * Adds the derivative of `x` into `.grad` of every leaf that has `requiresGrad`. `x` must be a scalar, unless
+   * `gradient`, a tensor of its shape, weights its elements. The next `optimizer.step()` computes the value of `x` along
+   * with the step.
    */
   backward(gradient?: Tensor): void;
-  /** The elements in row-major order: f16 as Float32Array, bool as Uint8Array. */
+  /** Reads the elements in row-major order. f16 comes as Float32Array, bool as Uint8Array. */
   data(): Promise<DataArray>;
-  /** The same values, cut off from the gradient. */
+  /** Returns the same values without their history: no gradient flows through the result. */
   detach(): Tensor;
-  /** The one element of `x` (1 or 0 for bool). Rejects with a ShapeError where there is not just one. */
+  /**
+   * Reads the only element of `x` as a number (1 or 0 for bool). Rejects with a ShapeError if `x` has more elements, or
+   * none.
+   */
   item(): Promise<number>;
-  /** Computes the tensors now, in one submit; resolves when the device has finished, so that they stay readable. */
+  /**
+   * Computes the tensors now, in one submit. Resolves when the device has finished. Use it for values that you will read
+   * or reuse later.
+   */
   realize(...tensors: Tensor[]): Promise<void>;
   /**
-   * `x` converted to another dtype; the gradient passes through between floats. Integers take the whole part of real numbers, and what lies
-   * beyond their range becomes the nearest f32 within it (negative numbers in u32 count modulo 2^32).
+   * Converts `x` to another dtype. Between floats, the gradient passes through. Real numbers that become integers lose
+   * their fraction; a number out of range becomes the nearest number in range that f32 can hold (negative numbers in u32
+   * count modulo 2^32).
    */
   to(dtype: DType): Tensor;
-  /** The elements as nested arrays (a number for a 0-dim tensor; booleans for bool). */
+  /** Reads the elements as nested arrays: a number for a 0-dim tensor, booleans for bool. */
   tolist(): Promise<Nested>;
 }

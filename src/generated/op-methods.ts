@@ -36,44 +36,53 @@ export interface OpMethods {
   acos(): Tensor;
   /** Inverse hyperbolic cosine; NaN below 1. */
   acosh(): Tensor;
-  /** Means of `outputSize` nearly equal parts of [N, C, L] (or [C, L]): part i is ⌊i·L/n⌋ … ⌈(i+1)·L/n⌉ - 1. */
+  /** Takes the means of `outputSize` nearly equal parts of [N, C, L] or [C, L]: part i is ⌊i·L/n⌋ … ⌈(i+1)·L/n⌉ - 1. */
   adaptiveAvgPool1d(outputSize: number | readonly (number | null)[]): Tensor;
-  /** Means of nearly equal parts of [N, C, H, W] (or [C, H, W]); null in `outputSize` keeps a size. */
+  /** Takes the means of nearly equal parts of [N, C, H, W] or [C, H, W]. null in `outputSize` keeps a size. */
   adaptiveAvgPool2d(outputSize: number | readonly (number | null)[]): Tensor;
-  /** Maxima of nearly equal parts of [N, C, H, W] (or [C, H, W]); the gradient goes to the first maximum. */
+  /** Takes the maxima of nearly equal parts of [N, C, H, W] or [C, H, W]. The gradient goes to the first maximum. */
   adaptiveMaxPool2d(outputSize: number | readonly (number | null)[]): Tensor;
-  /** Sum, x + alpha·y (alpha 1). */
+  /** Adds: x + alpha·y (default alpha 1). */
   add(y: Tensor | number, options?: { alpha?: number }): Tensor;
-  /** x + value·a / b; value is 1 unless told. */
+  /** x + value·a / b (default value 1). */
   addcdiv(a: Tensor | number, b: Tensor | number, options?: { value?: number }): Tensor;
-  /** x + value·a·b; value is 1 unless told. Integers stay integers: the value's fraction is cut off, as in PyTorch. */
+  /** x + value·a·b (default value 1). Integers stay integers: the value's fraction is cut off, as in PyTorch. */
   addcmul(a: Tensor | number, b: Tensor | number, options?: { value?: number }): Tensor;
   /** beta · input + alpha · (mat1 · mat2) (both default 1, of integers cut to whole numbers); the input broadcasts. */
   addmm(mat1: Tensor, mat2: Tensor, options?: { beta?: number; alpha?: number }): Tensor;
-  /** Whether all elements over `dim` (one, several, all) are true (not 0), as bool; of nothing true. */
+  /** Tells whether all elements over `dim` (one, several, all) are true (not 0), as bool. Of nothing, it is true. */
   all(dim?: Dims, keepdim?: boolean): Tensor;
   /**
-   * Dropout that keeps mean 0 and variance 1 behind selu: dropped elements take selu's lower limit, and all are scaled and shifted
-   * (Klambauer et al. 2017).
+   * Applies dropout that keeps mean 0 and variance 1 behind selu: dropped elements take selu's lower limit, and all are
+   * scaled and shifted (Klambauer et al. 2017).
    */
   alphaDropout(p?: Probability, options?: DropoutOptions): Tensor;
   /**
-   * Maximum over `dim` (one, several, all); NaN wins. The gradient is shared evenly among equals.
-   * Throws a ShapeError where there is nothing to choose from.
+   * Takes the maximum over `dim` (one, several, all). NaN wins. The gradient is shared evenly among equals. Throws a
+   * ShapeError if there is nothing to choose from.
    */
   amax(dim?: Dims, keepdim?: boolean): Tensor;
-  /** Minimum over `dim` (one, several, all); NaN wins. The gradient is shared evenly among equals. Throws as `amax`. */
+  /**
+   * Takes the minimum over `dim` (one, several, all). NaN wins. The gradient is shared evenly among equals. Throws as
+   * `amax`.
+   */
   amin(dim?: Dims, keepdim?: boolean): Tensor;
-  /** Whether any element over `dim` (one, several, all) is true (not 0), as bool; of nothing false. */
+  /** Tells whether any element over `dim` (one, several, all) is true (not 0), as bool. Of nothing, it is false. */
   any(dim?: Dims, keepdim?: boolean): Tensor;
   /**
-   * Index of the first maximum along `dim`, or of all elements in row-major order; i32. NaN counts as the largest.
-   * Throws a ShapeError where there is nothing to choose from.
+   * Finds the index of the first maximum along `dim`, or of all elements in row-major order; i32. NaN counts as the
+   * largest. Throws a ShapeError if there is nothing to choose from.
    */
   argmax(dim?: number | null, keepdim?: boolean): Tensor;
-  /** Index of the first minimum along `dim`, or of all elements in row-major order; i32. NaN counts as the smallest. */
+  /**
+   * Finds the index of the first minimum along `dim`, or of all elements in row-major order; i32. NaN counts as the
+   * smallest.
+   */
   argmin(dim?: number | null, keepdim?: boolean): Tensor;
-  /** Indices (i32) that put `x` in order along `dim` (default: the last): `x.takeAlongDim(indices, { dim })` is sorted. As `sort`. */
+  /**
+   * Returns the indices (i32) that sort `x` along `dim` (default: the last): `x.takeAlongDim(indices, { dim })` is
+   * sorted. Otherwise as `sort`.
+   */
   argsort(options?: SortOptions): Tensor;
   /** Inverse sine, in -π/2 … π/2; NaN beyond ±1. */
   asin(): Tensor;
@@ -85,38 +94,45 @@ export interface OpMethods {
   atan2(y: Operand): Tensor;
   /** Inverse hyperbolic tangent; ±∞ at ±1, NaN beyond. */
   atanh(): Tensor;
-  /** Mean of windows of [N, C, L] (or [C, L]). Throws as `maxPool1d`. */
+  /** Takes the mean of each window of [N, C, L] or [C, L]. Throws as `maxPool1d`. */
   avgPool1d(kernelSize: Size, options?: AvgPoolOptions): Tensor;
-  /** Mean of windows of [N, C, H, W] (or [C, H, W]); `divisorOverride` replaces the number of elements. Throws as `maxPool1d`. */
+  /**
+   * Takes the mean of each window of [N, C, H, W] or [C, H, W]. `divisorOverride` replaces the number of elements. Throws
+   * as `maxPool1d`.
+   */
   avgPool2d(kernelSize: Size, options?: AvgPoolOptions & { readonly divisorOverride?: number | null }): Tensor;
   /** beta · input + alpha · (batch1 · batch2) (both default 1, as in `addmm`) of [B, M, K] and [B, K, N]; the input broadcasts. */
   baddbmm(batch1: Tensor, batch2: Tensor, options?: { beta?: number; alpha?: number }): Tensor;
   /**
-   * [N, C, *] per channel: (x - mean) / √(variance + eps) · weight + bias. With `training` (or without running statistics) mean and biased
-   * variance are the batch's, and the running ones are updated in place: (1 - momentum) running + momentum · batch, variance unbiased.
-   * Defaults: training false, momentum 0.1, eps 1e-5. Throws a ShapeError for one value per channel in training.
+   * Normalizes each channel of [N, C, *]: (x - mean) / √(variance + eps) · weight + bias. With `training`, or without
+   * running statistics, mean and biased variance are those of the batch, and the running ones are updated in place: (1 -
+   * momentum) running + momentum · batch, with the unbiased variance. Defaults: training false, momentum 0.1, eps 1e-5.
+   * Throws a ShapeError for one value per channel in training.
    */
   batchNorm(runningMean: Tensor | null, runningVar: Tensor | null, options?: Affine & { readonly training?: boolean; readonly momentum?: number; readonly eps?: number }): Tensor;
-  /** 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN. */
+  /**
+   * Draws 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError for p
+   * outside 0 … 1; if only the device knows p, the result is NaN.
+   */
   bernoulli(): Tensor;
-  /** x1ᵢ Wₒᵢⱼ x2ⱼ + bₒ: [..., I], [..., J], weight [O, I, J] → [..., O]. Throws a ShapeError where sizes differ. */
+  /** Computes x1ᵢ Wₒᵢⱼ x2ⱼ + bₒ: [..., I], [..., J], weight [O, I, J] → [..., O]. Throws a ShapeError if sizes differ. */
   bilinear(x2: Tensor, weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
   /**
-   * -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut off at -100. Throws a
-   * ShapeError unless both have one shape, a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN.
-   * `binaryCrossEntropyWithLogits` is the better conditioned form.
+   * Computes -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut
+   * off at -100. `binaryCrossEntropyWithLogits` keeps more digits. Throws a ShapeError unless both have one shape, and a
+   * RangeError for p outside 0 … 1; if only the device knows p, the result is NaN.
    */
   binaryCrossEntropy(target: Tensor, options?: LossOptions & { readonly weight?: Tensor | null }): Tensor;
   /**
-   * -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a ShapeError unless both have one
-   * shape and the weights broadcast to it.
+   * Computes -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a
+   * ShapeError unless both have one shape and the weights broadcast to it.
    */
   binaryCrossEntropyWithLogits(target: Tensor, options?: LossOptions & { readonly weight?: Tensor | null; readonly posWeight?: Tensor | null }): Tensor;
   /**
-   * How often each of 0, 1, 2, … is in a vector of whole numbers, or what its `weights` add up to; i32, or f32 with weights. The result
-   * is as long as the largest value demands, or `minlength`. Where only the device knows the values, `minlength` must be given and
-   * is the length: values that are larger or negative are left out. Throws a DTypeError unless x is integer, a RangeError where the host knows of
-   * a negative value.
+   * Counts how often each of 0, 1, 2, … is in a vector of whole numbers, or adds up the `weights` of each. The result is
+   * i32, or f32 with weights, and as long as the largest value demands, or `minlength`. If only the device knows the
+   * values, `minlength` must be given and is the length; values that are larger or negative are left out. Throws a
+   * DTypeError unless x is integer, and a RangeError for a negative value.
    */
   bincount(options?: BincountOptions): Tensor;
   /** Bitwise and; of bools: logical. */
@@ -133,22 +149,22 @@ export interface OpMethods {
   bitwiseXor(y: Operand): Tensor;
   /** [B, M, K] · [B, K, N] → [B, M, N]; no broadcasting. */
   bmm(b: Tensor): Tensor;
-  /** Sizes of 1 repeated to `shape`. The same as `expand`, which also takes -1. */
+  /** Repeats sizes of 1 to `shape`. The same as `expand`, which also takes -1. */
   broadcastTo(shape: Shape): Tensor;
   /**
-   * p-norm distance between every row of x [..., P, M] and every row of y [..., R, M]: [..., P, R] (default p 2). Computed from
-   * the differences, so that near rows keep their digits. Throws a ShapeError where the row lengths differ.
+   * Computes the p-norm distance between every row of x [..., P, M] and every row of y [..., R, M]: [..., P, R] (default
+   * p 2). It uses the differences, so near rows keep their digits. Throws a ShapeError if the row lengths differ.
    */
   cdist(y: Tensor, options?: { p?: number }): Tensor;
   /** Smallest whole number ≥ x. Integers stay as they are. */
   ceil(): Tensor;
-  /** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)); alpha is 1 unless told. */
+  /** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)) (default alpha 1). */
   celu(options?: { alpha?: number }): Tensor;
-  /** At most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
+  /** Splits into at most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
   chunk(chunks: number, options?: { dim?: number }): Tensor[];
   /**
-   * x, but not below `min` and not above `max` (numbers or tensors that broadcast; `max` wins over `min`). The gradient passes where
-   * nothing was cut off, the limits included. Throws a RangeError when neither is given.
+   * Limits x to `min` … `max`, which are numbers or tensors that broadcast. `max` wins over `min`. The gradient passes
+   * where nothing was cut off, the limits included. Throws a RangeError if neither limit is given.
    */
   clamp(options?: { min?: Tensor | number | null; max?: Tensor | number | null }): Tensor;
   /**
@@ -157,20 +173,30 @@ export interface OpMethods {
    */
   col2im(outputSize: Size, kernelSize: Size, options?: PatchOptions): Tensor;
   /**
-   * Cross-correlation of [N, C, L] (or [C, L]) with weight [O, C / groups, K] → [N, O, L′], where
-   * L′ = ⌊(L + 2 padding - dilation (K - 1) - 1) / stride⌋ + 1. Throws a ShapeError where channels or the kernel don't fit.
+   * Convolves (as cross-correlation) [N, C, L] or [C, L] with weight [O, C / groups, K] → [N, O, L′], where L′ = ⌊(L + 2
+   * padding - dilation (K - 1) - 1) / stride⌋ + 1. Throws a ShapeError if channels or the kernel do not fit.
    */
   conv1d(weight: Tensor, options?: ConvOptions): Tensor;
-  /** Cross-correlation of [N, C, H, W] (or [C, H, W]) with weight [O, C / groups, KH, KW] → [N, O, H′, W′], each size as in `conv1d`. */
+  /**
+   * Convolves (as cross-correlation) [N, C, H, W] or [C, H, W] with weight [O, C / groups, KH, KW] → [N, O, H′, W′], each
+   * size as in `conv1d`.
+   */
   conv2d(weight: Tensor, options?: ConvOptions): Tensor;
-  /** Cross-correlation of [N, C, D, H, W] (or [C, D, H, W]) with weight [O, C / groups, KD, KH, KW], each size as in `conv1d`. */
+  /**
+   * Convolves (as cross-correlation) [N, C, D, H, W] or [C, D, H, W] with weight [O, C / groups, KD, KH, KW], each size
+   * as in `conv1d`.
+   */
   conv3d(weight: Tensor, options?: ConvOptions): Tensor;
   /**
-   * Transposed convolution (the gradient of `conv1d` with respect to its input) of [N, C, L] with weight [C, O / groups, K] →
-   * [N, O, (L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1]. Throws a ShapeError where channels don't fit.
+   * Applies a transposed convolution, the gradient of `conv1d` with respect to its input: [N, C, L] with weight [C, O /
+   * groups, K] → [N, O, (L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1]. Throws a ShapeError if
+   * channels do not fit.
    */
   convTranspose1d(weight: Tensor, options?: ConvTransposeOptions): Tensor;
-  /** Transposed convolution of [N, C, H, W] with weight [C, O / groups, KH, KW], each size as in `convTranspose1d`. */
+  /**
+   * Applies a transposed convolution to [N, C, H, W] with weight [C, O / groups, KH, KW], each size as in
+   * `convTranspose1d`.
+   */
   convTranspose2d(weight: Tensor, options?: ConvTransposeOptions): Tensor;
   /** |x| with the sign of y, that of -0 included. Its gradient at x = 0 is 0. */
   copysign(y: Operand): Tensor;
@@ -184,17 +210,20 @@ export interface OpMethods {
    */
   cosineEmbeddingLoss(input2: Tensor, target: Tensor, options?: LossOptions & { readonly margin?: number }): Tensor;
   /**
-   * Cosine of the angle between vectors along `dim`: Σ a·b / (max(‖a‖, eps) · max(‖b‖, eps)) (default dim 1, eps 1e-8).
-   * The shapes broadcast.
+   * Computes the cosine of the angle between vectors along `dim`: Σ a·b / (max(‖a‖, eps) · max(‖b‖, eps)) (default dim 1,
+   * eps 1e-8). The shapes broadcast.
    */
   cosineSimilarity(y: Tensor, options?: { dim?: number; eps?: number }): Tensor;
-  /** Number of elements that are not 0 over `dim` (one, several, all), in i32. */
+  /** Counts the elements that are not 0 over `dim` (one, several, all), in i32. */
   countNonzero(dim?: Dims, keepdim?: boolean): Tensor;
   /**
-   * -weight[y] · log softmax(logits)[y] of logits [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights
-   * that count. A float target of the logits' shape holds probabilities: -Σ weight · t · log softmax(logits), divided by N·* for the mean.
-   * `labelSmoothing` ε mixes the target with the even distribution. Throws a ShapeError, a DTypeError, or a RangeError for classes out of
-   * range where the host knows them; where only the device does, their rows and all that follows from them are NaN.
+   * Computes the cross-entropy of logits [N, C, *] (or [C]) and classes y [N, *]: -weight[y] · log softmax(logits)[y].
+   * The mean divides by the sum of the weights that count. A float target in the shape of the logits holds probabilities:
+   * -Σ weight · t · log softmax(logits), divided by N·* for the mean. `labelSmoothing` ε mixes the target with the even
+   * distribution.
+   *
+   * Throws a ShapeError, a DTypeError, or a RangeError for classes out of range. If only the device knows the classes,
+   * wrong ones make their rows NaN, and all that follows from these rows.
    */
   crossEntropy(target: Tensor, options?: ClassLossOptions & { readonly labelSmoothing?: number }): Tensor;
   /**
@@ -205,43 +234,55 @@ export interface OpMethods {
    * sequence's loss is NaN.
    */
   ctcLoss(targets: Tensor, inputLengths: Lengths, targetLengths: Lengths, options?: CTCLossOptions): Tensor;
-  /** Running maxima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to those elements. */
+  /**
+   * Computes running maxima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to
+   * those elements.
+   */
   cummax(dim: number): { values: Tensor; indices: Tensor };
-  /** Running minima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to those elements. */
+  /**
+   * Computes running minima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to
+   * those elements.
+   */
   cummin(dim: number): { values: Tensor; indices: Tensor };
-  /** Running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right where elements are 0, too. */
+  /** Computes running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right even if elements are 0. */
   cumprod(dim: number): Tensor;
-  /** Running sums along `dim`: yᵢ = x₀ + … + xᵢ; of bool counts in i32. */
+  /** Computes running sums along `dim`: yᵢ = x₀ + … + xᵢ. bool is counted in i32. */
   cumsum(dim: number): Tensor;
   /** Degrees to radians. */
   deg2rad(): Tensor;
-  /** Of a vector the matrix with it on the diagonal, of a matrix the vector of its diagonal (`diagonal`: which, default 0). */
+  /**
+   * Makes the matrix with a vector on its diagonal, or takes the diagonal of a matrix as a vector. `diagonal` says which
+   * (default 0).
+   */
   diag(options?: { diagonal?: number }): Tensor;
-  /** Zeros with the last dim of `x` as the diagonal `offset` (default 0) of two new dims at `dim1` and `dim2` (default the last). */
+  /**
+   * Makes zeros with the last dim of `x` as the diagonal `offset` (default 0) of two new dims at `dim1` and `dim2`
+   * (default: the last).
+   */
   diagEmbed(options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
-  /** The elements (i, i + offset) of dims `dim1` and `dim2` (default 0 and 1), as a new last dim. */
+  /** Takes the elements (i, i + offset) of dims `dim1` and `dim2` (default 0 and 1), as a new last dim. */
   diagonal(options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
   /** ψ(x), the derivative of ln Γ; ∓∞ at ±0, NaN at the negative whole numbers. It can be differentiated twice. */
   digamma(): Tensor;
   /**
-   * Quotient, x / y, in f32 for integers; `roundingMode: "trunc"` and `"floor"` round it and keep integers integer.
-   * Throws a RangeError for another rounding mode.
+   * Divides: x / y, in f32 for integers. `roundingMode: "trunc"` and `"floor"` round the quotient and keep integers
+   * integer. Throws a RangeError for another rounding mode.
    */
   div(y: Tensor | number, options?: { roundingMode?: "trunc" | "floor" | null }): Tensor;
   /** Σ aᵢ bᵢ of two vectors. */
   dot(b: Tensor): Tensor;
   /**
-   * In training, zeroes each element with probability p (½ unless told) and scales the others by 1 / (1 - p), so that the mean stays.
-   * Throws a RangeError for p outside 0 … 1.
+   * In training, sets each element to 0 with probability p (default ½) and multiplies the others by 1 / (1 - p), so that
+   * the mean stays. Throws a RangeError for p outside 0 … 1.
    */
   dropout(p?: Probability, options?: DropoutOptions): Tensor;
-  /** Dropout of whole channels: of [N, C, H, W] or [N, C, L] each [n, c] is zeroed or scaled as one. */
+  /** Applies dropout to whole channels: each [n, c] of [N, C, H, W] or [N, C, L] is set to 0 or scaled as one. */
   dropout2d(p?: Probability, options?: DropoutOptions): Tensor;
-  /** x for x > 0, else alpha·(eˣ - 1); alpha is 1 unless told. */
+  /** x for x > 0, else alpha·(eˣ - 1) (default alpha 1). */
   elu(options?: { alpha?: number }): Tensor;
   /**
-   * Rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, a RangeError where the host knows that
-   * they are out of range; where only the device does, their rows are NaN.
+   * Looks up rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, and a
+   * RangeError if they are out of range. If only the device knows the indices, the rows of wrong ones are NaN.
    */
   embedding(weight: Tensor, options?: EmbeddingOptions): Tensor;
   /** x = y, as bool. */
@@ -256,13 +297,13 @@ export interface OpMethods {
   exp(): Tensor;
   /** 2ˣ; exact for whole x. */
   exp2(): Tensor;
-  /** Sizes of 1 repeated to `shape` (-1 keeps a size), new dims in front. */
+  /** Repeats sizes of 1 to `shape` (-1 keeps a size). New dims come in front. */
   expand(shape: Shape): Tensor;
   /** eˣ - 1, exact for small x. */
   expm1(): Tensor;
-  /** The dims from `startDim` (default 0) to `endDim` (default -1) as one; a scalar becomes [1]. */
+  /** Joins the dims from `startDim` (default 0) to `endDim` (default -1) into one. A scalar becomes [1]. */
   flatten(options?: { startDim?: number; endDim?: number }): Tensor;
-  /** The order of elements reversed along `dims`. */
+  /** Reverses the order of elements along `dims`. */
   flip(dims: number | readonly number[]): Tensor;
   /** Largest whole number ≤ x. Integers stay as they are. */
   floor(): Tensor;
@@ -277,13 +318,13 @@ export interface OpMethods {
   fold(outputSize: Size, kernelSize: Size, options?: PatchOptions): Tensor;
   /** The fraction, x - trunc(x), with the sign of x. Of integers it is 0. */
   frac(): Tensor;
-  /** `value` everywhere in the shape and dtype of `x`. */
+  /** Makes a tensor with `value` everywhere in the shape and dtype of `x`. */
   fullLike(value: number | boolean, options?: CreationOptions): Tensor;
   /**
-   * Elements by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on; the result has the index's shape. A scalar counts
-   * as a vector of one element. Throws a
-   * DTypeError unless the index is integer, a RangeError where the host knows that it is out of range. Where only the device does, the element
-   * is NaN (of i32 -2^31, of u32 2^32 - 1, of bool false), and nothing gets its gradient.
+   * Picks an element by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on. The result has the shape
+   * of the index. A scalar counts as a vector of one element. Throws a DTypeError unless the index is integer, and a
+   * RangeError if it is out of range. If only the device knows the index, a wrong one gives NaN (of i32 -2^31, of u32
+   * 2^32 - 1, of bool false), and nothing gets its gradient.
    */
   gather(dim: number, index: Tensor): Tensor;
   /**
@@ -296,17 +337,17 @@ export interface OpMethods {
   ge(y: Operand): Tensor;
   /** x·Φ(x) with the normal distribution function Φ; `approximate: "tanh"` takes the tanh form of Hendrycks and Gimpel (2016). */
   gelu(options?: { approximate?: "none" | "tanh" }): Tensor;
-  /** Gated linear unit: the first half of `dim` (the last unless told) times the sigmoid of the second (Dauphin et al. 2017). */
+  /** Gated linear unit: the first half of `dim` (default: the last) times the sigmoid of the second (Dauphin et al. 2017). */
   glu(options?: { dim?: number }): Tensor;
   /**
-   * x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′]; a place is (x, y), from -1 (left, top) to 1 (right, bottom); where
-   * one is NaN, the result is.
-   * Gradients of the image, and (but for "nearest") of the grid. Throws a ShapeError where sizes don't fit (Jaderberg et al. 2015).
+   * Samples x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′] (Jaderberg et al. 2015). A place is (x,
+   * y), from -1 (left, top) to 1 (right, bottom); where one is NaN, the result is. The image has a gradient, and so has
+   * the grid, except for "nearest". Throws a ShapeError if sizes do not fit.
    */
   gridSample(grid: Tensor, options?: GridSampleOptions): Tensor;
   /**
-   * [N, C, *] in `numGroups` groups of channels, each normalized per example to mean 0 and variance 1; weight and bias [C] (eps 1e-5).
-   * Throws a ShapeError unless C is a multiple of numGroups.
+   * Normalizes [N, C, *] in `numGroups` groups of channels, each example by itself, to mean 0 and variance 1; weight and
+   * bias are [C] (default eps 1e-5). Throws a ShapeError unless C is a multiple of numGroups.
    */
   groupNorm(numGroups: number, options?: Affine & { readonly eps?: number }): Tensor;
   /**
@@ -320,7 +361,7 @@ export interface OpMethods {
   gruCell(h: Tensor | null, weights: RecurrentWeights): Tensor;
   /** x > y, as bool. */
   gt(y: Operand): Tensor;
-  /** 0 where |x| ≤ lambd (½ unless told), else x. */
+  /** 0 where |x| ≤ lambd (default ½), else x. */
   hardshrink(options?: { lambd?: number }): Tensor;
   /** min(max(0, x / 6 + ½), 1). */
   hardsigmoid(): Tensor;
@@ -343,13 +384,16 @@ export interface OpMethods {
    */
   im2col(kernelSize: Size, options?: PatchOptions): Tensor;
   /**
-   * x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`; where only the
-   * device knows that an index is out of range, all of the result is NaN.
+   * Adds alpha (default 1) times src to x, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as
+   * `gather`. If only the device knows that an index is out of range, all of the result is NaN.
    */
   indexAdd(dim: number, index: Tensor, src: Tensor, options?: { alpha?: number }): Tensor;
-  /** Slices along `dim` by a list of indices [T], which are checked as in `gather`. */
+  /** Picks slices along `dim` by a list of indices [T]. Indices are checked as in `gather`. */
   indexSelect(dim: number, index: Tensor): Tensor;
-  /** [N, C, L, …]: every channel of every example normalized by itself; weight and bias [C]. Throws a ShapeError for one value per channel. */
+  /**
+   * Normalizes each channel of each example by itself: [N, C, L, …]; weight and bias are [C]. Throws a ShapeError for one
+   * value per channel.
+   */
   instanceNorm(options?: InstanceNormOptions): Tensor;
   /**
    * Resizes the spatial dims of [N, C, L] or [N, C, H, W] (nearest) or [N, C, H, W] (bilinear) to `size` or by `scaleFactor`. Throws a
@@ -357,8 +401,8 @@ export interface OpMethods {
    */
   interpolate(options: InterpolateOptions): Tensor;
   /**
-   * |x - y| ≤ atol + rtol·|y|, as bool; equal infinities are close, NaN only with `equalNan`.
-   * Throws a RangeError for a negative tolerance.
+   * Tells whether |x - y| ≤ atol + rtol·|y|, as bool. Equal infinities are close; NaN only with `equalNan`. Throws a
+   * RangeError for a negative tolerance.
    */
   isclose(y: Tensor | number, options?: { rtol?: number; atol?: number; equalNan?: boolean }): Tensor;
   /** True where x is neither infinite nor NaN, as bool. */
@@ -372,28 +416,32 @@ export interface OpMethods {
    * "mean" (default) divides by the number of elements as in PyTorch, "batchmean", the true divergence, by the batch size. The shapes broadcast.
    */
   klDiv(target: Tensor, options?: { readonly reduction?: Reduction | "batchmean"; readonly logTarget?: boolean }): Tensor;
-  /** Kronecker product: every element of `a` times all of `b`, as blocks. Fewer dims are filled up with 1 in front. */
+  /** Computes the Kronecker product: every element of `a` times all of `b`, as blocks. Missing dims count as 1, in front. */
   kron(b: Tensor): Tensor;
   /**
-   * The k-th smallest element along `dim` (default: the last), counted from 1, and where it is (i32); of equals any. NaN counts as larger
-   * than all others. The gradient goes to that element. Throws a RangeError unless k is from 1 to the size.
+   * Returns the k-th smallest element along `dim` (default: the last), counted from 1, and where it is (i32); of equals
+   * any. NaN counts as larger than all others. The gradient goes to that element. Throws a RangeError unless k is from 1
+   * to the size.
    */
   kthvalue(k: number, options?: { readonly dim?: number; readonly keepdim?: boolean }): Found;
-  /** |input - target|. The shapes broadcast. */
+  /** Computes the absolute error, |input - target|. The shapes broadcast. */
   l1Loss(target: Tensor, options?: LossOptions): Tensor;
-  /** (x - mean) / √(variance + eps) · weight + bias over the last dims, whose sizes are `shape` (eps 1e-5). Throws a ShapeError where they differ. */
+  /**
+   * Normalizes over the last dims, whose sizes are `shape`: (x - mean) / √(variance + eps) · weight + bias (default eps
+   * 1e-5). Throws a ShapeError if they differ.
+   */
   layerNorm(shape: number | readonly number[], options?: Affine & { readonly eps?: number }): Tensor;
   /** x ≤ y, as bool. */
   le(y: Operand): Tensor;
-  /** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
+  /** x for x > 0, else negativeSlope·x (default slope 0.01). */
   leakyRelu(options?: { negativeSlope?: number }): Tensor;
-  /** x + weight·(end - x); weight 0 gives x and weight 1 gives end exactly. */
+  /** Goes from x to end: x + weight·(end - x). Weight 0 gives x and weight 1 gives end exactly. */
   lerp(end: Tensor | number, weight: Tensor | number): Tensor;
   /** Logarithm of |Γ(x)|; ∞ at 0 and the negative whole numbers. */
   lgamma(): Tensor;
   /**
-   * x · weightᵀ + bias: [..., in], [out, in], [out] → [..., out]. A weight [in] (and a scalar bias) gives [...].
-   * Throws a ShapeError where the sizes differ.
+   * Computes x · weightᵀ + bias: [..., in], [out, in], [out] → [..., out]. A weight [in] (and a scalar bias) gives [...].
+   * Throws a ShapeError if the sizes differ.
    */
   linear(weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
   /**
@@ -413,7 +461,7 @@ export interface OpMethods {
   logaddexp(y: Operand): Tensor;
   /** log₂(2ˣ + 2ʸ), without overflow. */
   logaddexp2(y: Operand): Tensor;
-  /** Running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
+  /** Computes running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
   logcumsumexp(dim: number): Tensor;
   /** Both true (not 0), as bool. */
   logicalAnd(y: Operand): Tensor;
@@ -427,9 +475,9 @@ export interface OpMethods {
   logit(options?: { eps?: number | null }): Tensor;
   /** log(1 / (1 + e^-x)), without overflow. */
   logSigmoid(): Tensor;
-  /** x - log Σ eˣ over `dim`, without overflow. */
+  /** Computes x - log Σ eˣ over `dim`, without overflow. */
   logSoftmax(dim: number): Tensor;
-  /** log Σ eˣ over `dim` (one, several, all), without overflow; of nothing -∞. */
+  /** Computes log Σ eˣ over `dim` (one, several, all), without overflow. Of nothing, it is -∞. */
   logsumexp(dim?: Dims, keepdim?: boolean): Tensor;
   /**
    * One direction of one LSTM layer over [T, B, I]: per step i, f, o = σ, g = tanh of x·weightIhᵀ + biasIh + h·weightHhᵀ + biasHh,
@@ -447,28 +495,33 @@ export interface OpMethods {
   lt(y: Operand): Tensor;
   /** max(0, -target (input1 - input2) + margin) (margin 0); the target is 1 where the first should rank higher, else -1. The shapes broadcast. */
   marginRankingLoss(input2: Tensor, target: Tensor, options?: LossOptions & { readonly margin?: number }): Tensor;
-  /** `value` where `mask` holds, else `x`, in x's dtype; mask and x broadcast. Throws a DTypeError unless the mask is bool. */
+  /**
+   * Puts `value` where `mask` holds and keeps `x` elsewhere, in the dtype of x. Mask and x broadcast. Throws a DTypeError
+   * unless the mask is bool.
+   */
   maskedFill(mask: Tensor, value: Operand): Tensor;
   /**
-   * Matrix product: vectors and matrices as in linear algebra, more dims in front are batches, which broadcast. A vector on the left
-   * is a row, on the right a column, and its dim disappears. Throws a ShapeError where inner sizes differ.
+   * Multiplies matrices. Vectors and matrices are as in linear algebra; more dims in front are batches, which broadcast.
+   * A vector on the left is a row, on the right a column, and its dim disappears. Throws a ShapeError if inner sizes
+   * differ.
    */
   matmul(b: Tensor): Tensor;
   /**
-   * Values of the maximum over `dim`; the gradient goes to the first of the equals (`argmax` tells which). Without `dim` over
-   * all elements, where equals share the gradient. NaN wins. Throws a ShapeError where there is nothing to choose from.
+   * Takes the maximum over `dim`: the values only (`argmax` tells where). The gradient goes to the first of the equals.
+   * Without `dim`, takes it over all elements; equals share the gradient. NaN wins. Throws a ShapeError if there is
+   * nothing to choose from.
    */
   max(dim?: Dims, keepdim?: boolean): Tensor;
-  /** The larger of two; NaN where either is NaN. Equals share the gradient. */
+  /** Takes the larger of two; NaN if either is NaN. Equals share the gradient. */
   maximum(y: Tensor | number): Tensor;
   /**
-   * Maximum of windows of [N, C, L] (or [C, L]); NaN wins; the gradient goes to the first maximum of a window. Throws a ShapeError
-   * where no window fits, a RangeError for padding over half of the window.
+   * Takes the maximum of each window of [N, C, L] or [C, L]. NaN wins; the gradient goes to the first maximum of a
+   * window. Throws a ShapeError if no window fits, and a RangeError for padding over half of the window.
    */
   maxPool1d(kernelSize: Size, options?: MaxPoolOptions): Tensor;
-  /** Maximum of windows of [N, C, H, W] (or [C, H, W]); otherwise as `maxPool1d`. */
+  /** Takes the maximum of each window of [N, C, H, W] or [C, H, W], otherwise as `maxPool1d`. */
   maxPool2d(kernelSize: Size, options?: MaxPoolOptions): Tensor;
-  /** Mean over `dim` (one, several, all); of integers in f32; of nothing NaN. */
+  /** Takes the mean over `dim` (one, several, all), of integers in f32. The mean of nothing is NaN. */
   mean(dim?: Dims, keepdim?: boolean): Tensor;
   /**
    * Median: the middle one in order, of two in the middle the lower; NaN where there is one. Along `dim` values and indices (i32), the
@@ -489,81 +542,86 @@ export interface OpMethods {
    */
   median(dim?: number | null, keepdim?: boolean): Tensor | Found;
   /**
-   * Coordinate grids of vectors: result i holds vector i along dim i of the grid. A last argument `{ indexing: "xy" }` exchanges
-   * the first two dims of the grid (default "ij").
+   * Makes coordinate grids of vectors: result i holds vector i along dim i of the grid. A last argument `{ indexing: "xy"
+   * }` exchanges the first two dims of the grid (default "ij").
    */
   meshgrid(...rest: (Tensor | { indexing?: "ij" | "xy" })[]): Tensor[];
-  /** Values of the minimum over `dim`: as `max`, the other way round. */
+  /** Takes the minimum over `dim`, as `max` takes the maximum. */
   min(dim?: Dims, keepdim?: boolean): Tensor;
-  /** The smaller of two; NaN where either is NaN. Equals share the gradient. */
+  /** Takes the smaller of two; NaN if either is NaN. Equals share the gradient. */
   minimum(y: Tensor | number): Tensor;
   /** x·tanh(log(1 + eˣ)) (Misra 2019). */
   mish(): Tensor;
   /** [M, K] · [K, N] → [M, N]; no broadcasting. */
   mm(b: Tensor): Tensor;
-  /** The dims `source` moved to the places `destination`; the others keep their order. */
+  /** Moves the dims `source` to the places `destination`. The others keep their order. */
   movedim(source: number | readonly number[], destination: number | readonly number[]): Tensor;
-  /** (input - target)². The shapes broadcast: mind that [N] and [N, 1] give [N, N]. */
+  /** Computes the squared error, (input - target)². The shapes broadcast: [N] and [N, 1] give [N, N]. */
   mseLoss(target: Tensor, options?: LossOptions): Tensor;
-  /** Elements in order along the first dim: `sort` without indices. */
+  /** Sorts along the first dim, without indices. */
   msort(): Tensor;
-  /** Product, x · y. */
+  /** Multiplies: x · y. */
   mul(y: Tensor | number): Tensor;
   /**
-   * `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With `replacement` by inverting the
-   * distribution function; without (the default) the `n` smallest of exponential waiting times with rates p, in the order in which they
-   * come (Efraimidis and Spirakis 2006): then at least `n` weights must not be 0. Throws a RangeError for n > C without replacement, and where
-   * the host knows of weights that are negative, not finite, or all 0; where only the device does, that row's classes are -2^31.
+   * Draws `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With
+   * `replacement`, it inverts the distribution function. Without it (the default), it takes the `n` smallest of
+   * exponential waiting times with rates p, in the order in which they come (Efraimidis and Spirakis 2006); then at least
+   * `n` weights must not be 0. Throws a RangeError for n > C without replacement, and for weights that are negative, not
+   * finite, or all 0; if only the device knows the weights, the classes of such a row are -2^31.
    */
   multinomial(n: number, options?: { readonly replacement?: boolean }): Tensor;
   /** [M, K] · [K] → [M]. */
   mv(b: Tensor): Tensor;
-  /** Mean over `dim` (one, several, all) of what is not NaN; NaN where nothing is left. */
+  /** Takes the mean over `dim` (one, several, all) of what is not NaN; NaN if nothing is left. */
   nanmean(dim?: Dims, keepdim?: boolean): Tensor;
-  /** Sum over `dim` (one, several, all) of what is not NaN. */
+  /** Sums over `dim` (one, several, all) what is not NaN. */
   nansum(dim?: Dims, keepdim?: boolean): Tensor;
-  /** x with NaN replaced by `nan` (0), ∞ by `posinf` and -∞ by `neginf` (the largest finite numbers of the dtype). */
+  /**
+   * Replaces NaN by `nan` (default 0), ∞ by `posinf` and -∞ by `neginf` (defaults: the largest finite numbers of the
+   * dtype).
+   */
   nanToNum(options?: { nan?: number; posinf?: number | null; neginf?: number | null }): Tensor;
   /**
-   * `length` elements along `dim` from `start` on (negative: from the end). A start that is an integer scalar is read on the device. Throws
-   * a RangeError where the host knows that it goes beyond the ends; where only the device does, what lies beyond is as in `gather`.
+   * Takes `length` elements along `dim` from `start` on; a negative start counts from the end. A start that is an integer
+   * scalar is read on the device. Throws a RangeError if it goes beyond the ends; if only the device knows, what lies
+   * beyond is as in `gather`.
    */
   narrow(dim: number, start: number | Tensor, length: number): Tensor;
   /** x ≠ y, as bool. */
   ne(y: Operand): Tensor;
-  /** Negative, -x. */
+  /** Changes the sign: -x. */
   neg(): Tensor;
   /**
-   * -weight[y] · logProbs[y] of log-probabilities [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights that
-   * count. Throws as `crossEntropy`.
+   * Computes -weight[y] · logProbs[y] of log-probabilities [N, C, *] (or [C]) and classes y [N, *]. The mean divides by
+   * the sum of the weights that count. Throws as `crossEntropy`.
    */
   nllLoss(target: Tensor, options?: ClassLossOptions): Tensor;
   /**
-   * p-norm (Σ |x|ᵖ)^(1/p) over `dim` (one, several, all); p = ∞ is the largest |x|, p = -∞ the smallest, p = 0 counts what is
-   * not 0. The gradient at 0 is 0. Throws a ShapeError where there is no largest or smallest.
+   * Computes the p-norm (Σ |x|ᵖ)^(1/p) over `dim` (one, several, all). p = ∞ is the largest |x|, p = -∞ the smallest, p =
+   * 0 counts what is not 0. The gradient at 0 is 0. Throws a ShapeError if there is no largest or smallest.
    */
   norm(options?: { p?: number; dim?: Dims; keepdim?: boolean }): Tensor;
-  /** x / max(‖x‖ₚ, eps) along `dim` (default p 2, dim 1, eps 1e-12). */
+  /** Divides by the p-norm along `dim`: x / max(‖x‖ₚ, eps) (default p 2, dim 1, eps 1e-12). */
   normalize(options?: { p?: number; dim?: Dims; eps?: number }): Tensor;
   /**
-   * Classes as rows with a 1 at the class: [*] → [*, numClasses], i32. Throws a DTypeError unless `x` is integer, a RangeError for
-   * classes out of range where the host knows them; where only the device does, their rows are all -2^31. -1 takes as many classes as occur, which works for host data only: the shape
-   * must be known when the op is recorded.
+   * Turns classes into rows with a 1 at the class: [*] → [*, numClasses], i32. -1 takes as many classes as occur, which
+   * works for host data only. Throws a DTypeError unless `x` is integer, and a RangeError for classes out of range; if
+   * only the device knows them, their rows are all -2^31.
    */
   oneHot(numClasses: number): Tensor;
-  /** Ones in the shape and dtype of `x`. */
+  /** Makes ones in the shape and dtype of `x`. */
   onesLike(options?: CreationOptions): Tensor;
   /** aᵢ bⱼ of two vectors: [M], [N] → [M, N]. */
   outer(b: Tensor): Tensor;
   /**
-   * Elements added around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones crop.
-   * Mode "constant" (default) fills with `value` (default 0), "reflect" mirrors without the edge, "replicate" repeats the edge,
-   * "circular" goes around. Throws a RangeError for pads that the mode cannot fill.
+   * Adds elements around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones
+   * crop. Mode "constant" (default) fills with `value` (default 0), "reflect" mirrors without the edge, "replicate"
+   * repeats the edge, "circular" goes around. Throws a RangeError for pads that the mode cannot fill.
    */
   pad(pads: readonly number[], options?: { mode?: "constant" | "reflect" | "replicate" | "circular"; value?: number }): Tensor;
   /** ‖x - y + eps‖ₚ along the last dim (default p 2, eps 1e-6). The shapes broadcast. */
   pairwiseDistance(y: Tensor, options?: { p?: number; eps?: number; keepdim?: boolean }): Tensor;
-  /** Dims in another order: result dim i is dim `dims[i]` of `x`. */
+  /** Puts the dims in another order: dim i of the result is dim `dims[i]` of `x`. */
   permute(dims: readonly number[]): Tensor;
   /** [*, C r², H, W] → [*, C, H r, W r]: channels become pixels (Shi et al. 2016). */
   pixelShuffle(upscaleFactor: number): Tensor;
@@ -575,19 +633,20 @@ export interface OpMethods {
    */
   poissonNllLoss(target: Tensor, options?: LossOptions & { readonly logInput?: boolean; readonly full?: boolean; readonly eps?: number }): Tensor;
   /**
-   * xʸ. Real: NaN for a negative base unless y is whole, 0⁰ = 1. Integers stay integers, exact modulo 2³² (a negative power is 0
-   * unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole number, as PyTorch does.
+   * Raises to a power, xʸ. Real numbers: NaN for a negative base unless y is whole; 0⁰ = 1. Integers stay integers, exact
+   * modulo 2³² (a negative power is 0 unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole
+   * number, as PyTorch does.
    */
   pow(y: Tensor | number): Tensor;
   /** x for x > 0, else weight·x; weight has one element, or one per channel (dim 1). */
   prelu(weight: Tensor): Tensor;
-  /** Product over `dim` (one, several, all); of bool in i32; of nothing 1. */
+  /** Multiplies over `dim` (one, several, all), bool in i32. The product of nothing is 1. */
   prod(dim?: Dims, keepdim?: boolean): Tensor;
   /** Radians to degrees. */
   rad2deg(): Tensor;
-  /** Uniform random numbers in [0, 1) in the shape and dtype of `x`. */
+  /** Draws uniform random numbers in [0, 1) in the shape and dtype of `x`. */
   randLike(options?: CreationOptions): Tensor;
-  /** Normal random numbers in the shape and dtype of `x`. */
+  /** Draws normal random numbers in the shape and dtype of `x`. */
   randnLike(options?: CreationOptions): Tensor;
   /** 1 / x. */
   reciprocal(): Tensor;
@@ -597,16 +656,19 @@ export interface OpMethods {
   relu6(): Tensor;
   /** Rest of the division that rounds down: x - y·⌊x / y⌋, exactly; it has the sign of y. NaN (integers: 0) where y is 0. */
   remainder(y: Operand): Tensor;
-  /** The whole tensor `reps[i]` times along each dim; more reps than dims add dims in front. */
+  /** Repeats the whole tensor `reps[i]` times along each dim. More reps than dims add dims in front. */
   repeat(reps: number | readonly number[]): Tensor;
   /**
-   * Every element along `dim` `repeats` times in a row (or its own of a list of counts); without `dim` of the flattened tensor. Counts may be
-   * a tensor of host data: the result's shape depends on them, and shapes are known when an op is recorded.
+   * Repeats every element along `dim` `repeats` times in a row; a list gives each its own count. Without `dim`, flattens
+   * first. Counts may be a tensor of host data only, because the shape of the result depends on them.
    */
   repeatInterleave(repeats: number | readonly number[] | Tensor, options?: { dim?: number }): Tensor;
-  /** The same elements, row-major, in another shape; one size may be -1. */
+  /** Arranges the same elements, row-major, in another shape. One size may be -1. */
   reshape(shape: Shape): Tensor;
-  /** x / √(mean(x²) + eps) · weight over the last dims, whose sizes are `shape` (eps: 2⁻²³, f32's). Throws a ShapeError where they differ. */
+  /**
+   * Divides by the root mean square of the last dims, whose sizes are `shape`: x / √(mean(x²) + eps) · weight (default
+   * eps 2⁻²³, the precision of f32). Throws a ShapeError if they differ.
+   */
   rmsNorm(shape: number | readonly number[], options?: { readonly weight?: Tensor | null; readonly eps?: number | null }): Tensor;
   /**
    * One direction of one simple recurrent layer over [T, B, I]: h ← tanh(x·weightIhᵀ + biasIh + h·weightHhᵀ + biasHh), or relu of it. From
@@ -616,7 +678,7 @@ export interface OpMethods {
   rnn(h0: Tensor | null, weights: RecurrentWeights, options?: { readonly reverse?: boolean; readonly nonlinearity?: RecurrentNonlinearity }): [Tensor, Tensor];
   /** One step of a simple recurrent network: x [B, I] and h [B, H] (null: zeros) → h [B, H]. As a step of `rnn`. Throws a ShapeError where sizes don't fit. */
   rnnCell(h: Tensor | null, weights: RecurrentWeights, options?: { readonly nonlinearity?: RecurrentNonlinearity }): Tensor;
-  /** Elements shifted around along `dims` (one shift each); without `dims` along the flattened tensor. */
+  /** Shifts elements around along `dims`, one shift each. Without `dims`, along the flattened tensor. */
   roll(shifts: number | readonly number[], options?: { dims?: number | readonly number[] }): Tensor;
   /**
    * Rotates the pairs of features of x [..., T, D] by angles that grow with the position: (a, b) at position t = offset, offset + 1, … becomes
@@ -624,42 +686,46 @@ export interface OpMethods {
    * distance of their positions. For queries and keys [B, heads, T, D]. Throws a ShapeError unless D is even.
    */
   rope(options?: RopeOptions): Tensor;
-  /** `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second. */
+  /** Turns by `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second. */
   rot90(options?: { k?: number; dims?: readonly [number, number] }): Tensor;
   /** Nearest whole number, halves to the even one. Integers stay as they are. */
   round(options?: { decimals?: number }): Tensor;
   /** 1 / √x. */
   rsqrt(): Tensor;
   /**
-   * softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]. A query that may attend to nothing
-   * gives zeros, and gets no gradient. Throws a ShapeError where sizes differ (Vaswani et al. 2017). From 8 queries on, weights are computed on the way and not
-   * stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider than 128.
+   * Computes attention, softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]
+   * (Vaswani et al. 2017). A query that may attend to nothing gives zeros and gets no gradient. From 8 queries on, the
+   * weights are computed on the way and not stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider
+   * than 128. Throws a ShapeError if sizes differ.
    */
   scaledDotProductAttention(key: Tensor, value: Tensor, options?: AttentionOptions): Tensor;
   /**
-   * x with src (a tensor or a number) written to the indexed places: out[index[i][j]][j] = src[i][j] for dim 0. Where several go to one
-   * place, the last along `dim` wins. Indices are checked as in `scatterAdd`.
+   * Writes src (a tensor or a number) to the indexed places of x: out[index[i][j]][j] = src[i][j] for dim 0. If several
+   * go to one place, the last along `dim` wins. Indices are checked as in `scatterAdd`.
    */
   scatter(dim: number, index: Tensor, src: Tensor | number): Tensor;
   /**
-   * x plus src at the indexed places: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. Where only the device knows that an index
-   * is out of range, the whole line along `dim` that it would write to is NaN, and so are gradients through it (of integers the numbers of
-   * `gather`).
+   * Adds src at the indexed places of x: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. If only the
+   * device knows that an index is out of range, the whole line along `dim` that it would write to is NaN, and so are
+   * gradients through it (of integers the numbers of `gather`).
    */
   scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor;
   /**
-   * As `scatterAdd`, joined by `reduce`: "sum", "prod", "mean", "amax" or "amin". Places that something goes to count their old value too,
-   * unless `includeSelf` is false (default true). Means of integers are rounded down. Indices are checked as in
-   * `scatterAdd`.
+   * Joins src to the indexed places of x by `reduce`: "sum", "prod", "mean", "amax" or "amin". The old value of a place
+   * counts too, unless `includeSelf` is false (default true). Means of integers are rounded down. Indices are checked as
+   * in `scatterAdd`.
    */
   scatterReduce(dim: number, index: Tensor, src: Tensor, reduce: ScatterReduction, options?: { includeSelf?: boolean }): Tensor;
   /**
-   * Where `values` (a tensor or a number) belong in a sorted sequence, so that it stays sorted: indices (i32) in the shape of the values,
-   * from 0 to the sequence's length. The sequence is a vector for all values, or has rows [..., n] for values [..., m]. Throws a ShapeError
-   * where they don't match.
+   * Finds where `values` (a tensor or a number) belong in a sorted sequence, so that it stays sorted: indices (i32) in
+   * the shape of the values, from 0 to the length of the sequence. The sequence is a vector for all values, or has rows
+   * [..., n] for values [..., m]. Throws a ShapeError if they do not match.
    */
   searchsorted(values: Tensor | number, options?: SearchOptions): Tensor;
-  /** The part at `index` (negative: from the end) of `dim`, which disappears. Throws a RangeError beyond the ends. */
+  /**
+   * Takes the part at `index` of `dim`, which disappears; a negative index counts from the end. Throws a RangeError
+   * beyond the ends.
+   */
   select(dim: number, index: number): Tensor;
   /** Self-normalizing elu, λ·(x for x > 0, else α·(eˣ - 1)) (Klambauer et al. 2017). */
   selu(): Tensor;
@@ -676,53 +742,57 @@ export interface OpMethods {
   /** Hyperbolic sine. */
   sinh(): Tensor;
   /**
-   * x[ranges]: per dim a number (that index; the dim disappears), null (all) or `[start?, end?, step?]` with Python's meaning of
-   * negative and too large ends; dims not named are taken whole. Throws a RangeError for a step < 1 (`flip` reverses).
+   * Takes x[ranges]: per dim a number (that index; the dim disappears), null (all) or `[start?, end?, step?]`, in which
+   * negative and too large ends mean what they do in Python. Dims that are not named are taken whole. Throws a RangeError
+   * for a step < 1 (`flip` reverses).
    */
   slice(...ranges: SliceRange[]): Tensor;
   /** With d = |input - target|: d² / (2 beta) below beta (default 1), else d - beta / 2. beta 0 gives the L1 loss. The shapes broadcast. */
   smoothL1Loss(target: Tensor, options?: LossOptions & { readonly beta?: number }): Tensor;
   /** log(1 + e^(-target · input)) for targets 1 and -1: two classes told apart by the sign. The shapes broadcast. */
   softMarginLoss(target: Tensor, options?: LossOptions): Tensor;
-  /** eˣ / Σ eˣ over `dim`, without overflow. */
+  /** Computes eˣ / Σ eˣ over `dim`, without overflow. */
   softmax(dim: number): Tensor;
-  /** softmax(-x, dim). */
+  /** Computes softmax(-x, dim). */
   softmin(dim: number): Tensor;
-  /** log(1 + e^(βx)) / β, and x itself where βx > threshold; β is 1 and the threshold 20 unless told. */
+  /** log(1 + e^(βx)) / β, and x itself where βx > threshold (default β 1, threshold 20). */
   softplus(options?: { beta?: number; threshold?: number }): Tensor;
-  /** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
+  /** x moved towards 0 by lambd (default ½), 0 where it would cross. Throws a RangeError for a negative lambd. */
   softshrink(options?: { lambd?: number }): Tensor;
   /** x / (1 + |x|). */
   softsign(): Tensor;
   /**
-   * Elements along `dim` (default: the last) in order, and where they were (i32). Equals keep their order, NaN counts as larger than all
-   * others. The gradient goes back to where elements came from.
+   * Sorts along `dim` (default: the last). Returns the values and where they were (i32). Equals keep their order; NaN
+   * counts as larger than all others. The gradient goes back to where elements came from.
    */
   sort(options?: SortOptions): Found;
   /**
-   * Parts along `dim` (default 0): of `size` elements each (the last may be smaller), or of the sizes listed. Throws a
-   * ShapeError where listed sizes don't add up.
+   * Splits along `dim` (default 0) into parts of `size` elements (the last may be smaller), or of the listed sizes.
+   * Throws a ShapeError if listed sizes do not add up.
    */
   split(size: number | readonly number[], options?: { dim?: number }): Tensor[];
   /** Square root; NaN below 0. */
   sqrt(): Tensor;
   /** x². Integers stay integers. */
   square(): Tensor;
-  /** Without the dims of size 1; with `dim` (one or several) only of those. */
+  /** Drops the dims of size 1; with `dim` (one or several) only those. */
   squeeze(options?: { dim?: number | readonly number[] }): Tensor;
-  /** Standard deviation over `dim` (one, several, all): √variance. */
+  /** Computes the standard deviation over `dim` (one, several, all): √variance. */
   std(dim?: Dims, keepdim?: boolean, options?: { correction?: number }): Tensor;
-  /** Difference, x - alpha·y (alpha 1). */
+  /** Subtracts: x - alpha·y (default alpha 1). */
   sub(y: Tensor | number, options?: { alpha?: number }): Tensor;
-  /** Sum over `dim` (one, several, all); of bool in i32; of nothing 0. */
+  /** Sums over `dim` (one, several, all). bool is counted in i32. The sum of nothing is 0. */
   sum(dim?: Dims, keepdim?: boolean): Tensor;
-  /** Transposed matrix; vectors and scalars stay. Throws a ShapeError for more than two dims. */
+  /** Transposes a matrix; vectors and scalars stay. Throws a ShapeError for more than two dims. */
   t(): Tensor;
-  /** Elements of the flattened tensor (negative indices: from the end): the result has the index's shape. They are checked as in `gather`. */
+  /**
+   * Picks elements of the flattened tensor; negative indices count from the end. The result has the shape of the index.
+   * Indices are checked as in `gather`.
+   */
   take(index: Tensor): Tensor;
   /**
-   * Elements along `dim` by an index that broadcasts with `x` in the other dims (what argmax and argsort give); without `dim` of the
-   * flattened tensor by the flattened index. Indices are checked as in `gather`.
+   * Picks elements along `dim` by an index that broadcasts with `x` in the other dims, such as argmax and argsort give.
+   * Without `dim`, flattens both. Indices are checked as in `gather`.
    */
   takeAlongDim(index: Tensor, options?: { dim?: number }): Tensor;
   /** Tangent; x in radians. */
@@ -732,51 +802,65 @@ export interface OpMethods {
   /** x - tanh x. */
   tanhshrink(): Tensor;
   /**
-   * Sum of products over dims of both: `dims: n` (default 2) joins the last n of `a` with the first n of `b`, `dims: [ofA, ofB]` those
-   * listed. Result: the other dims of a, then those of b. Throws a ShapeError where joined sizes differ.
+   * Sums products over dims of both: `dims: n` (default 2) joins the last n dims of `a` with the first n of `b`, `dims:
+   * [ofA, ofB]` the listed ones. The result has the other dims of a, then those of b. Throws a ShapeError if joined sizes
+   * differ.
    */
   tensordot(b: Tensor, options?: { dims?: number | readonly [readonly number[], readonly number[]] }): Tensor;
   /** x where x > limit, else value. */
   threshold(limit: number, value: number): Tensor;
-  /** As `repeat`; fewer reps than dims count for the last dims. */
+  /** Repeats as `repeat` does; fewer reps than dims count for the last dims. */
   tile(reps: number | readonly number[]): Tensor;
   /**
-   * The `k` largest (or smallest) elements along `dim` (default: the last) in order, and where they are (i32); of equals the first. NaN
-   * counts as larger than all others. `sorted: false` allows any order. Throws a RangeError where there are fewer than `k`.
+   * Returns the `k` largest (or smallest) elements along `dim` (default: the last) in order, and where they are (i32); of
+   * equals the first. NaN counts as larger than all others. `sorted: false` allows any order. Throws a RangeError if
+   * there are fewer than `k`.
    */
   topk(k: number, options?: { readonly dim?: number; readonly largest?: boolean; readonly sorted?: boolean }): Found;
-  /** Dims `a` and `b` exchanged. */
+  /** Exchanges the dims `a` and `b`. */
   transpose(a: number, b: number): Tensor;
-  /** The lower triangle of the last two dims, zeros above: element (i, j) stays where j - i ≤ `diagonal` (default 0). */
+  /**
+   * Keeps the lower triangle of the last two dims, with zeros above: element (i, j) stays if j - i ≤ `diagonal` (default
+   * 0).
+   */
   tril(options?: { diagonal?: number }): Tensor;
   /** max(0, ‖anchor - positive‖ - ‖anchor - negative‖ + margin) along the last dim. The shapes broadcast. */
   tripletMarginLoss(positive: Tensor, negative: Tensor, options?: TripletOptions): Tensor;
-  /** The upper triangle of the last two dims, zeros below: element (i, j) stays where j - i ≥ `diagonal` (default 0). */
+  /**
+   * Keeps the upper triangle of the last two dims, with zeros below: element (i, j) stays if j - i ≥ `diagonal` (default
+   * 0).
+   */
   triu(options?: { diagonal?: number }): Tensor;
   /** x without its fraction. Integers stay as they are. */
   trunc(): Tensor;
-  /** The parts at each index of `dim` (default 0), which disappears. */
+  /** Splits into the parts at each index of `dim` (default 0). The dim disappears. */
   unbind(options?: { dim?: number }): Tensor[];
-  /** `dim` as several of `sizes`, one of which may be -1. Throws a ShapeError where they don't multiply to its size. */
+  /**
+   * Splits `dim` into several of `sizes`, one of which may be -1. Throws a ShapeError if they do not multiply to its
+   * size.
+   */
   unflatten(dim: number, sizes: readonly number[]): Tensor;
-  /** Windows of `size` elements along `dim`, `step` apart: they become a new last dim. A scalar counts as one element: [size]. */
+  /**
+   * Takes windows of `size` elements along `dim`, `step` apart, as a new last dim. A scalar counts as one element:
+   * [size].
+   */
   unfold(dim: number, size: number, step: number): Tensor;
   /**
    * PyTorch's `F.unfold`: the patches of [N, C, H, W] as columns [N, C·KH·KW, L], L patches in row-major order; an image without
    * batch likewise. Throws a ShapeError where no patch fits.
    */
   unfold2d(kernelSize: Size, options?: PatchOptions): Tensor;
-  /** With a new dim of size 1 at `dim` (-1: the last). */
+  /** Adds a dim of size 1 at `dim` (-1: the last). */
   unsqueeze(dim: number): Tensor;
   /**
-   * Variance over `dim` (one, several, all): Σ (x - mean)² / (n - correction), in two passes. NaN where one element is left
-   * without freedom (n ≤ correction).
+   * Computes the variance over `dim` (one, several, all): Σ (x - mean)² / (n - correction), in two passes. NaN if n ≤
+   * correction.
    */
   variance(dim?: Dims, keepdim?: boolean, options?: { correction?: number }): Tensor;
   /** The same elements, row-major, in another shape; one size may be -1. The same as `reshape`. */
   view(shape: Shape): Tensor;
   /** x·log y, and 0 where x is 0 (unless y is NaN). */
   xlogy(y: Tensor | number): Tensor;
-  /** Zeros in the shape and dtype of `x`. */
+  /** Makes zeros in the shape and dtype of `x`. */
   zerosLike(options?: CreationOptions): Tensor;
 }

@@ -11,7 +11,7 @@ const EDGE = 3;
 /** And none where that would still be more. */
 const MOST_SHOWN = 1500;
 
-/** How browsers' consoles are told to show a value of one's own, once "custom formatters" are switched on in their settings. */
+/** How browsers' consoles are told to show a value in its own way, once "custom formatters" are switched on in their settings. */
 interface Formatter {
   header(value: unknown): readonly unknown[] | null;
   hasBody(value: unknown): boolean;

@@ -244,7 +244,7 @@ export const recording: Recording<Tensor> = new Recording();
 /** Elements of a small result: losses, accuracies. */
 const SMALL = 16;
 
-/** Runs `run`, whose tensors outlive the scopes that are open: state that belongs to somebody. */
+/** Runs `run` outside of all open scopes: the tensors that it makes are not freed when a scope ends. */
 export function outsideScopes<T>(run: () => T): T {
   return recording.under({ scopes: [], internal: false }, run);
 }
@@ -276,7 +276,10 @@ export function handleOn(node: Node): Tensor {
   return new Tensor(node, null, false);
 }
 
-/** Runs `run`, which shows nobody the tensors that it makes: what they were made of may be overwritten in place. */
+/**
+ * Runs `run` and gives up the tensors that it makes: nobody else sees them, so their memory may be overwritten in
+ * place.
+ */
 export function internally<T>(run: () => T): T {
   const made: Tensor[] = [];
   try {
@@ -286,7 +289,7 @@ export function internally<T>(run: () => T): T {
   }
 }
 
-/** Whether ops record what gradients need at present. */
+/** Whether ops record gradients now: false inside `noGrad`. */
 export function isGradEnabled(): boolean {
   return recording.gradients;
 }

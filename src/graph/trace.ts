@@ -18,7 +18,10 @@ export function traceEffect(effect: () => void): void {
   recording.trace?.effects.push(effect);
 }
 
-/** Says what a replay of the compiled step being traced takes for granted; does nothing outside a trace. */
+/**
+ * Adds a condition to the compiled step that is being traced: if `holds()` is false before a replay, the step is traced
+ * again. Does nothing outside a trace.
+ */
 export function traceGuard(holds: () => boolean): void {
   recording.trace?.guards.push(holds);
 }
@@ -28,12 +31,12 @@ export function readAnew<T>(refresh: () => T): T {
   return recording.under({ anew: true }, refresh);
 }
 
-/** Whether what is read at present is read again before every replay. */
+/** Whether a value that is read now is read again before each replay. */
 export function isReadAnew(): boolean {
   return recording.anew;
 }
 
-/** Runs `run` now, and again before every replay of the compiled step that is being traced. */
+/** Runs `run` now, and again before each replay of the compiled step that is being traced. */
 export function hostEffect(run: () => void): void {
   run();
   traceEffect(run);

@@ -24,8 +24,9 @@ export interface GradientReport {
 }
 
 /**
- * Compares the gradients of the scalar `fn(...inputs)` with central differences (f(x + ε) − f(x − ε)) / 2ε, element by element
- * (at most `samples` evenly spread ones per input). f32 leaves about 1e-3 of relative error: see `tolerance`.
+ * Compares the gradients of the scalar `fn(...inputs)` with central differences (f(x + ε) − f(x − ε)) / 2ε, element by
+ * element. Of each input, at most `samples` evenly spread elements are checked. f32 leaves a relative error of about
+ * 1e-3, which `tolerance` must allow.
  */
 export async function checkGradients(
   fn: (...inputs: Tensor[]) => Tensor,

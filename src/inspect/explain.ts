@@ -11,10 +11,10 @@ import type { Plan, PlanStep } from "../schedule/plan.ts";
 
 /** One kernel of a plan. */
 export interface KernelReport {
-  /** What it computes, with dtype and shape of its first output. */
+  /** What the kernel computes, with dtype and shape of its first output. */
   readonly name: string;
   readonly family: KernelFamily;
-  /** Names of the ops fused into it. */
+  /** Names of the ops that are fused into it. */
   readonly ops: readonly string[];
   readonly wgsl: string;
   readonly workgroups: readonly [number, number, number];
@@ -26,16 +26,23 @@ export interface KernelReport {
 
 /** What `explain` returns: the kernels of a plan and the memory that it takes. */
 export interface PlanReport {
+  /** The kernels, in the order in which they run. */
   readonly kernels: readonly KernelReport[];
   /** Whether ops share kernels: false under `setOptimize(false)`, and where the planner found no other way. */
   readonly fused: boolean;
-  /** Bytes of scratch memory, and the lower bound for them. */
+  /** Bytes of memory for intermediate values. */
   readonly workspaceBytes: number;
+  /** The lower bound of these bytes: the most that is alive at a time. */
   readonly liveBytes: number;
+  /** A line per kernel: number, family, ops, shape, workgroups, bytes, operations. */
   toString(): string;
 }
 
-/** The kernels that computing `tensors` takes, with their WGSL. Runs nothing; needs no GPU (without one: for the limits that every device has). */
+/**
+ * Plans the computation of `tensors` and returns its kernels with their WGSL. It runs nothing and needs no GPU. Without
+ * an open device it plans for the limits that every device has, so the kernels of your device may differ: `await
+ * init()` first.
+ */
 export function explain(...tensors: Tensor[]): PlanReport {
   tensors.forEach((t, i) => {
     expectTensor("explain", t, `argument ${i}`);
@@ -83,7 +90,7 @@ function report(
   return { kernels, fused, workspaceBytes, liveBytes, toString: () => lines.join("\n") };
 }
 
-/** Number of kernels that computing `tensors` takes. */
+/** Returns the number of kernels that computing `tensors` takes. */
 export function kernels(...tensors: Tensor[]): number {
   return explain(...tensors).kernels.length;
 }

@@ -21,26 +21,28 @@ export interface KernelProfile extends KernelReport {
 export interface ProfileReport extends PlanReport {
   /** In the order in which they ran. */
   readonly kernels: readonly KernelProfile[];
-  /** Sum over the kernels; what lies between them is not in it. */
+  /** Sum over the kernels, without the time between them. */
   readonly microseconds: number;
   /** A line per kernel: time, share, bytes and operations per second. */
   toString(): string;
 }
 
-/** How often `fn` is called: first `warmup` times untimed, then `runs` times. */
+/** How often `fn` is called: `warmup` times untimed, then `runs` times. */
 export interface ProfileOptions {
+  /** Calls that are not measured. Default 0. */
   readonly warmup?: number;
+  /** Calls that are measured. Default 1. */
   readonly runs?: number;
 }
 
 /**
- * Calls `fn` and measures, with the device's own clock, every kernel that it makes the device run: what it submits (a step, a compiled
- * step, reads), and the tensors that it returns (alone, or in arrays and objects). Each kernel runs in a pass of its own meanwhile,
- * so short ones look a little longer than they are. The first time that a kernel runs, many drivers still compile it:
- * `profile(fn, { warmup: 1, runs: 5 })` calls `fn` six times and gives medians of the last five.
+ * Calls `fn` and measures every kernel that it makes the device run, with the device's own clock: what `fn` submits (a
+ * step, a compiled step, reads), and the tensors that it returns (alone, or in arrays and objects). While it measures,
+ * each kernel runs in a pass of its own, so short kernels look a little longer than they are.
  *
- * Rejects with a WgradError where the device has no timestamps (WebGPU's feature `timestamp-query`). Browsers round them to 100 µs unless
- * told otherwise; Node doesn't.
+ * Many drivers compile a kernel when it runs for the first time: `profile(fn, { warmup: 1, runs: 5 })` calls `fn` six
+ * times and reports medians of the last five. Browsers round times to 100 µs unless a flag says otherwise; Node does
+ * not round. Rejects with a WgradError if the device has no timestamps (WebGPU's feature `timestamp-query`).
  */
 export async function profile(fn: () => unknown, options: ProfileOptions = {}): Promise<ProfileReport> {
   checkFunction("profile", "the argument", fn);

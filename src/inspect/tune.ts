@@ -15,37 +15,48 @@ import { openTimedDevice, runAll } from "./profile.ts";
 /** Options of `tune`. */
 export interface TuneOptions {
   /**
-   * Milliseconds after which nothing more is begun; what has not had its turn keeps its default. What runs can't be interrupted: the call of
-   * `fn`, a shader that is being compiled, a dispatch. So it may take longer by those of one schedule. 10,000 unless told.
+   * Stops starting new measurements after so many milliseconds; may overrun by one compilation. Kernels that had no
+   * turn keep their default. Default 10,000.
    */
   readonly budgetMs?: number;
-  /** Whether winners of earlier calls are used and those of this one kept (a file in Node, IndexedDB in a page). True unless told. */
+  /**
+   * Uses the winners of earlier calls and keeps those of this one: in a file in Node, in IndexedDB in a page. Default
+   * true.
+   */
   readonly keep?: boolean;
 }
 
-/** What was found for one kernel. */
+/** What `tune` found for one kernel. */
 export interface TunedKernel {
+  /** What the kernel computes. */
   readonly name: string;
+  /** Family of the kernel: map, row, contraction, … */
   readonly family: KernelFamily;
-  /** How many times the code runs it. */
+  /** How many times `fn` runs the kernel. */
   readonly count: number;
-  /** "measured" now, "kept" from an earlier call, or "default": measured without finding a better one, or not at all. */
+  /**
+   * Where the schedule comes from: `"measured"` now, `"kept"` from an earlier call, or `"default"` if no better one was
+   * found or none was measured.
+   */
   readonly source: "measured" | "kept" | "default";
-  /** What it has now; null for the default. */
+  /** The schedule that the kernel has now; null for the default. */
   readonly schedule: Schedule | null;
-  /** Shortest time under the default schedule and under what it has now; NaN where nothing was measured. */
+  /** Shortest time under the default schedule; NaN if nothing was measured. */
   readonly defaultMicroseconds: number;
+  /** Shortest time under the schedule that the kernel has now; NaN if nothing was measured. */
   readonly microseconds: number;
-  /** Schedules that were measured, the default aside, and those whose results were wrong. */
+  /** Number of schedules that were measured, without the default. */
   readonly tried: number;
+  /** Number of schedules whose results were wrong. */
   readonly wrong: number;
 }
 
 /** What `tune` returns: the kernels that it measured and the schedules that it chose. */
 export interface TuneReport {
   readonly kernels: readonly TunedKernel[];
-  /** Milliseconds that measuring took. */
+  /** Milliseconds that the measurements took. */
   readonly spentMs: number;
+  /** A line per kernel: source, count, name, times, schedule. */
   toString(): string;
 }
 
@@ -74,12 +85,13 @@ interface Task {
 const inUse = new WeakMap<Device, Map<string, Schedule>>();
 
 /**
- * Calls `fn` once to see which kernels it runs, measures other schedules for each of them on made-up data (rounds, from which what is slow
- * drops out early), and uses the winners for all plans from then on, those of compiled steps as well. A schedule is only
- * taken if its results agree with the default's. Winners are kept by adapter, engine version and kernel, so the next process that calls
- * `tune` with the same code has them at once. Results change by rounding at most.
+ * Measures other ways (schedules) of spreading the kernels of `fn` over the device, and uses the fastest for all plans
+ * from then on, also in compiled steps. It calls `fn` once to see which kernels run, and measures them on made-up data.
+ * A schedule is taken only if its results agree with the default's. Results change by rounding at most.
  *
- * Rejects with a WgradError where the device has no timestamps (WebGPU's feature `timestamp-query`).
+ * The winners are kept by adapter, version of wgrad and kernel, so the next process that calls `tune` with the same
+ * code has them at once. Rejects with a WgradError if the device has no timestamps (WebGPU's feature
+ * `timestamp-query`).
  */
 export async function tune(fn: () => unknown, options: TuneOptions = {}): Promise<TuneReport> {
   checkFunction("tune", "the argument", fn);

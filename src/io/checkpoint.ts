@@ -12,17 +12,21 @@ const noDigest = "0".repeat(64);
 const digestKey = '"sha256":"';
 
 /**
- * The bytes of a checkpoint: models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data, as
- * `saveCheckpoint` of wgrad/node writes them to a file. Pages and Node read each other's.
- * @throws WgradError when `content` holds something that cannot be saved.
+ * Returns the bytes of a checkpoint. `content` holds models, optimizers, schedules (anything with a `stateDict()`),
+ * tensors and plain data. `saveCheckpoint` of wgrad/node writes the same bytes to a file, so pages and Node can read
+ * each other's.
+ *
+ * @throws WgradError if `content` holds something that cannot be saved.
  */
 export function toCheckpoint(content: object): Promise<Uint8Array> {
   return encodeCheckpoint("toCheckpoint", content);
 }
 
 /**
- * What a checkpoint holds, under the names it was saved with, after its digest was checked: state dicts for `loadStateDict`.
- * @throws WgradError when the bytes are no checkpoint, of a version unknown, cut short or changed.
+ * Returns the content of a checkpoint under the names that it was saved with, after checking its digest. Pass the state
+ * dicts to `loadStateDict`.
+ *
+ * @throws WgradError if the bytes are no checkpoint, have an unknown version, are cut short or were changed.
  */
 export function fromCheckpoint<Content = Record<string, unknown>>(bytes: Uint8Array): Promise<Content> {
   return decodeCheckpoint("fromCheckpoint", bytes) as Promise<Content>;

@@ -71,9 +71,9 @@ export interface AttentionForwardOptions {
 }
 
 /**
- * Heads of `scaledDotProductAttention` side by side: queries, keys and values are projected (`in_proj_weight` [3·E, E], or `q_proj_weight`,
- * `k_proj_weight`, `v_proj_weight` where sizes differ; Xavier-uniform), the heads' results joined and projected by `out_proj` (Vaswani et al.
- * 2017).
+ * Applies attention in several heads side by side (Vaswani et al. 2017). Queries, keys and values are projected by
+ * `in_proj_weight` [3·E, E], or by `q_proj_weight`, `k_proj_weight` and `v_proj_weight` if their sizes differ; all
+ * start Xavier-uniform. `out_proj` projects the joined results of the heads.
  */
 export class MultiheadAttention extends Module {
   readonly embedDim: number;

@@ -70,7 +70,10 @@ abstract class ConvTransposeNd extends Convolution {
   }
 }
 
-/** [N, inChannels, L] → [N, outChannels, (L - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1]. */
+/**
+ * Applies a transposed convolution, the gradient of a convolution: [N, inChannels, L] → [N, outChannels, (L - 1) stride
+ * - 2 padding + dilation (kernel - 1) + outputPadding + 1].
+ */
 export class ConvTranspose1d extends ConvTransposeNd {
   constructor(
     inChannels: number,
@@ -82,7 +85,10 @@ export class ConvTranspose1d extends ConvTransposeNd {
   }
 }
 
-/** [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in ConvTranspose1d. */
+/**
+ * Applies a transposed convolution to images: [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in
+ * ConvTranspose1d.
+ */
 export class ConvTranspose2d extends ConvTransposeNd {
   constructor(
     inChannels: number,

@@ -66,7 +66,10 @@ abstract class ConvNd extends Convolution {
   }
 }
 
-/** [N, inChannels, L] → [N, outChannels, ⌊(L + 2 padding - dilation (kernel - 1) - 1) / stride⌋ + 1]. */
+/**
+ * Convolves along the last dim: [N, inChannels, L] → [N, outChannels, ⌊(L + 2 padding - dilation (kernel - 1) - 1) /
+ * stride⌋ + 1].
+ */
 export class Conv1d extends ConvNd {
   constructor(
     inChannels: number,
@@ -78,7 +81,7 @@ export class Conv1d extends ConvNd {
   }
 }
 
-/** [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in Conv1d. */
+/** Convolves along the last two dims: [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in Conv1d. */
 export class Conv2d extends ConvNd {
   constructor(
     inChannels: number,
@@ -90,7 +93,9 @@ export class Conv2d extends ConvNd {
   }
 }
 
-/** [N, inChannels, D, H, W] → [N, outChannels, D′, H′, W′], each size as in Conv1d. */
+/**
+ * Convolves along the last three dims: [N, inChannels, D, H, W] → [N, outChannels, D′, H′, W′], each size as in Conv1d.
+ */
 export class Conv3d extends ConvNd {
   constructor(
     inChannels: number,

@@ -26,9 +26,9 @@ import { blank } from "./parameter.ts";
 
 /** Options of `Embedding`. */
 export interface EmbeddingOptions {
-  /** This row starts at 0 and gets no gradient; negative: from the end. */
+  /** The row with this index starts at 0 and gets no gradient. A negative index counts from the end. */
   paddingIdx?: number;
-  /** Rows that are looked up and whose norm is larger are scaled down to it, in place, before they are. */
+  /** Before rows are looked up, those whose norm is larger are scaled down to it, in place. */
   maxNorm?: number;
   /** Which norm `maxNorm` limits. Default 2. */
   normType?: number;
@@ -36,7 +36,10 @@ export interface EmbeddingOptions {
   scaleGradByFreq?: boolean;
 }
 
-/** Rows of `weight` [numEmbeddings, embeddingDim], which starts as N(0, 1): indices [*] → [*, embeddingDim]. */
+/**
+ * Looks up rows of a table: indices [*] → [*, embeddingDim]. `weight`, the table, is [numEmbeddings, embeddingDim] and
+ * starts as N(0, 1).
+ */
 export class Embedding extends Module {
   readonly numEmbeddings: number;
   readonly embeddingDim: number;

@@ -77,21 +77,21 @@ abstract class AvgPool<Options extends AvgPoolOptions> extends WindowPool<Option
   }
 }
 
-/** Maximum of the windows of [N, C, L]. */
+/** Takes the maximum of each window of [N, C, L]. */
 export class MaxPool1d extends MaxPool {
   override forward(input: Tensor): Tensor {
     return maxPool1d(input, this.kernelSize, this.options);
   }
 }
 
-/** Maximum of the windows of [N, C, H, W]. */
+/** Takes the maximum of each window of [N, C, H, W]. */
 export class MaxPool2d extends MaxPool {
   override forward(input: Tensor): Tensor {
     return maxPool2d(input, this.kernelSize, this.options);
   }
 }
 
-/** Mean of the windows of [N, C, L]. */
+/** Takes the mean of each window of [N, C, L]. */
 export class AvgPool1d extends AvgPool<AvgPoolOptions> {
   constructor(kernelSize: Size, options?: AvgPoolOptions) {
     super(kernelSize, options);
@@ -102,7 +102,7 @@ export class AvgPool1d extends AvgPool<AvgPoolOptions> {
   }
 }
 
-/** Mean of the windows of [N, C, H, W]. */
+/** Takes the mean of each window of [N, C, H, W]. */
 export class AvgPool2d extends AvgPool<AvgPool2dOptions> {
   constructor(kernelSize: Size, options?: AvgPool2dOptions) {
     super(kernelSize, options, "divisorOverride");
@@ -124,14 +124,17 @@ abstract class AdaptivePool extends Module {
   }
 }
 
-/** Means of [N, C, L] over windows chosen so that the output is [N, C, outputSize]. */
+/** Takes means of [N, C, L] over windows that are chosen so that the output is [N, C, outputSize]. */
 export class AdaptiveAvgPool1d extends AdaptivePool {
   override forward(input: Tensor): Tensor {
     return adaptiveAvgPool1d(input, this.outputSize);
   }
 }
 
-/** Means of [N, C, H, W] over windows chosen so that the output is [N, C, *outputSize]; 1 is global pooling. */
+/**
+ * Takes means of [N, C, H, W] over windows that are chosen so that the output is [N, C, *outputSize]. Size 1 is global
+ * pooling.
+ */
 export class AdaptiveAvgPool2d extends AdaptivePool {
   override forward(input: Tensor): Tensor {
     return adaptiveAvgPool2d(input, this.outputSize);

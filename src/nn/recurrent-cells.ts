@@ -1,4 +1,4 @@
-// Cells: one step of a recurrent layer, for loops of one's own.
+// Cells: one step of a recurrent layer, for your own loops.
 
 import { checkChoice, checkWhole, misfit, withDefaults } from "../ops/check.ts";
 import { gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
@@ -66,7 +66,7 @@ abstract class RecurrentCell extends Module {
   }
 }
 
-/** One step of an RNN: `forward(x, h?)` → h. */
+/** Takes one step of an RNN: `forward(x, h?)` returns h. */
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: "tanh" | "relu";
 
@@ -81,7 +81,7 @@ export class RNNCell extends RecurrentCell {
   }
 }
 
-/** One step of a GRU: `forward(x, h?)` → h. */
+/** Takes one step of a GRU: `forward(x, h?)` returns h. */
 export class GRUCell extends RecurrentCell {
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
     super(inputSize, hiddenSize, 3, options);
@@ -93,7 +93,7 @@ export class GRUCell extends RecurrentCell {
   }
 }
 
-/** One step of an LSTM: `forward(x, [h, c]?)` → [h, c]. */
+/** Takes one step of an LSTM: `forward(x, [h, c]?)` returns [h, c]. */
 export class LSTMCell extends RecurrentCell {
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
     super(inputSize, hiddenSize, 4, options);

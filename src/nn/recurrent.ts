@@ -8,7 +8,7 @@ import { blank, draw } from "./parameter.ts";
 
 /** Options of `RNN`, `LSTM` and `GRU`. */
 export interface RecurrentOptions {
-  /** Layers, one on top of the other. Default 1. */
+  /** Number of layers, one on top of the other. Default 1. */
   numLayers?: number;
   /** Adds learned biases. Default true. */
   bias?: boolean;
@@ -16,7 +16,9 @@ export interface RecurrentOptions {
   batchFirst?: boolean;
   /** Probability with which, in training, an output of any layer but the last is zeroed. Default 0. */
   dropout?: number;
-  /** A second set of layers goes from the last step to the first; outputs stand side by side. Default false. */
+  /**
+   * Adds a second set of layers that goes from the last step to the first; outputs stand side by side. Default false.
+   */
   bidirectional?: boolean;
 }
 
@@ -188,7 +190,10 @@ abstract class Hidden extends Recurrent {
   }
 }
 
-/** h ← tanh(W x + b + W′ h + b′), or relu of it: `forward(x, h?)` → [output, h] (Elman 1990). */
+/**
+ * Runs a plain recurrent network: h ← tanh(W x + b + W′ h + b′), or relu instead of tanh. `forward(x, h?)` returns
+ * [output, h] (Elman 1990).
+ */
 export class RNN extends Hidden {
   readonly nonlinearity: "tanh" | "relu";
 
@@ -207,7 +212,10 @@ export class RNN extends Hidden {
   }
 }
 
-/** Gated recurrent units: `forward(x, h?)` → [output, h] (Cho et al. 2014). The rows of the weights are the gates r, z, n. */
+/**
+ * Runs gated recurrent units. `forward(x, h?)` returns [output, h] (Cho et al. 2014). The rows of the weights are the
+ * gates r, z, n.
+ */
 export class GRU extends Hidden {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
     super(inputSize, hiddenSize, 3, options);
@@ -220,8 +228,9 @@ export class GRU extends Hidden {
 }
 
 /**
- * Long short-term memory: `forward(x, [h, c]?)` → [output, [h, c]] (Hochreiter and Schmidhuber 1997). The rows of the weights are the gates
- * i, f, g, o. With `projSize` P, `weight_hr_lk` [P, H] projects h to that size (Sak et al. 2014).
+ * Runs a long short-term memory. `forward(x, [h, c]?)` returns [output, [h, c]] (Hochreiter and Schmidhuber 1997). The
+ * rows of the weights are the gates i, f, g, o. With `projSize` P, `weight_hr_lk` [P, H] projects h to that size (Sak
+ * et al. 2014).
  */
 export class LSTM extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {

@@ -4,7 +4,7 @@ import { ShapeError, WgradError } from "../base/errors.ts";
 import { expectTensor, sameShape } from "../ops/check.ts";
 import { noGrad, type Shape, type Tensor } from "../tensor.ts";
 
-/** Tensors by PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
+/** Tensors under PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
 export type StateDict = Record<string, Tensor>;
 
 /**

@@ -143,7 +143,7 @@ abstract class TransformerLayer extends Module {
   }
 }
 
-/** Self-attention and a feed-forward part, each with dropout, a residual connection and a norm. */
+/** Applies self-attention and a feed-forward part, each with dropout, a residual connection and a norm. */
 export class TransformerEncoderLayer extends TransformerLayer {
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super(dModel, nhead, options, "self_attn");
@@ -170,7 +170,10 @@ const DECODER_DEFAULTS = {
   memoryIsCausal: false,
 } as const;
 
-/** Self-attention, attention to the encoder's output and a feed-forward part, each with dropout, a residual connection and a norm. */
+/**
+ * Applies self-attention, attention to the encoder's output and a feed-forward part, each with dropout, a residual
+ * connection and a norm.
+ */
 export class TransformerDecoderLayer extends TransformerLayer {
   declare multihead_attn: MultiheadAttention;
   declare norm3: LayerNorm;
@@ -224,7 +227,7 @@ abstract class TransformerStack<L extends Module & { clone(): L }> extends Modul
   }
 }
 
-/** `numLayers` copies of an encoder layer, which start with its weights, and an optional norm behind them. */
+/** Applies `numLayers` copies of an encoder layer, which start with its weights, and then an optional norm. */
 export class TransformerEncoder extends TransformerStack<TransformerEncoderLayer> {
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
     super(encoderLayer, numLayers, options);
@@ -238,7 +241,7 @@ export class TransformerEncoder extends TransformerStack<TransformerEncoderLayer
   }
 }
 
-/** `numLayers` copies of a decoder layer, which start with its weights, and an optional norm behind them. */
+/** Applies `numLayers` copies of a decoder layer, which start with its weights, and then an optional norm. */
 export class TransformerDecoder extends TransformerStack<TransformerDecoderLayer> {
   constructor(decoderLayer: TransformerDecoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
     super(decoderLayer, numLayers, options);

@@ -24,9 +24,9 @@ import {
 } from "../tensor.ts";
 
 /**
- * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), where norm is that of all of them taken as one vector, and
- * returns that norm from before (0-dim). Nothing is read back: it is part of the step. So there is no `errorIfNonfinite`:
- * read the norm to know.
+ * Multiplies all gradients by min(1, maxNorm / (norm + 1e-6)), where `norm` is that of all of them taken as one vector.
+ * Returns this norm, as a 0-dim tensor. Nothing is read back: clipping is part of the step. So there is no
+ * `errorIfNonfinite`: read the norm to know.
  */
 export function clipGradNorm(
   parameters: Tensor | Iterable<Tensor>,

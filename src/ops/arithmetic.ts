@@ -49,7 +49,7 @@ const plainAdd = elementwise("add", {
   modular: true,
 });
 
-/** Sum, x + alpha·y (alpha 1). */
+/** Adds: x + alpha·y (default alpha 1). */
 export function add(x: Tensor | number, y: Tensor | number, options?: { alpha?: number }): Tensor {
   return plainAdd(x, scaled("add", y, options));
 }
@@ -62,7 +62,7 @@ const plainSub = elementwise("sub", {
   modular: true,
 });
 
-/** Difference, x - alpha·y (alpha 1). */
+/** Subtracts: x - alpha·y (default alpha 1). */
 export function sub(x: Tensor | number, y: Tensor | number, options?: { alpha?: number }): Tensor {
   return plainSub(x, scaled("sub", y, options));
 }
@@ -75,7 +75,7 @@ function scaled(op: string, y: Tensor | number, options: { alpha?: number } | un
   return typeof y === "number" ? y * alpha : mul(y, alpha);
 }
 
-/** Product, x · y. */
+/** Multiplies: x · y. */
 export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwise("mul", {
   dtype: arithmetic,
   wgsl: (_t, x, y) => `${x} * ${y}`,
@@ -85,7 +85,7 @@ export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwi
   absorbing: 0,
 });
 
-/** Negative, -x. */
+/** Changes the sign: -x. */
 export const neg: Unary = unary("neg", {
   dtype: arithmetic,
   wgsl: (t, x) => (t.operand === "u32" ? `${t.number(0)} - ${x}` : `-(${x})`),
@@ -167,7 +167,10 @@ const choose: ElementwiseDefinition<Tensor> = {
   cost: 1,
 };
 
-/** a where `condition` holds, b elsewhere; all three broadcast. Throws a DTypeError unless the condition is bool. */
+/**
+ * Takes `a` where `condition` holds and `b` elsewhere. All three broadcast. Throws a DTypeError unless the condition is
+ * bool.
+ */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   expectTensor("where", condition, "the condition");
   if (condition.dtype !== "bool") {

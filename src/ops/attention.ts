@@ -24,9 +24,10 @@ export interface AttentionOptions {
 }
 
 /**
- * softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]. A query that may attend to nothing
- * gives zeros, and gets no gradient. Throws a ShapeError where sizes differ (Vaswani et al. 2017). From 8 queries on, weights are computed on the way and not
- * stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider than 128.
+ * Computes attention, softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]
+ * (Vaswani et al. 2017). A query that may attend to nothing gives zeros and gets no gradient. From 8 queries on, the
+ * weights are computed on the way and not stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider
+ * than 128. Throws a ShapeError if sizes differ.
  */
 export function scaledDotProductAttention(
   query: Tensor,

@@ -137,19 +137,25 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
 }
 
 /**
- * Cross-correlation of [N, C, L] (or [C, L]) with weight [O, C / groups, K] → [N, O, L′], where
- * L′ = ⌊(L + 2 padding - dilation (K - 1) - 1) / stride⌋ + 1. Throws a ShapeError where channels or the kernel don't fit.
+ * Convolves (as cross-correlation) [N, C, L] or [C, L] with weight [O, C / groups, K] → [N, O, L′], where L′ = ⌊(L + 2
+ * padding - dilation (K - 1) - 1) / stride⌋ + 1. Throws a ShapeError if channels or the kernel do not fit.
  */
 export function conv1d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv1d", 1, x, weight, options);
 }
 
-/** Cross-correlation of [N, C, H, W] (or [C, H, W]) with weight [O, C / groups, KH, KW] → [N, O, H′, W′], each size as in `conv1d`. */
+/**
+ * Convolves (as cross-correlation) [N, C, H, W] or [C, H, W] with weight [O, C / groups, KH, KW] → [N, O, H′, W′], each
+ * size as in `conv1d`.
+ */
 export function conv2d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv2d", 2, x, weight, options);
 }
 
-/** Cross-correlation of [N, C, D, H, W] (or [C, D, H, W]) with weight [O, C / groups, KD, KH, KW], each size as in `conv1d`. */
+/**
+ * Convolves (as cross-correlation) [N, C, D, H, W] or [C, D, H, W] with weight [O, C / groups, KD, KH, KW], each size
+ * as in `conv1d`.
+ */
 export function conv3d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv3d", 3, x, weight, options);
 }
@@ -232,14 +238,18 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
 }
 
 /**
- * Transposed convolution (the gradient of `conv1d` with respect to its input) of [N, C, L] with weight [C, O / groups, K] →
- * [N, O, (L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1]. Throws a ShapeError where channels don't fit.
+ * Applies a transposed convolution, the gradient of `conv1d` with respect to its input: [N, C, L] with weight [C, O /
+ * groups, K] → [N, O, (L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1]. Throws a ShapeError if
+ * channels do not fit.
  */
 export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   return convTranspose("convTranspose1d", 1, x, weight, options);
 }
 
-/** Transposed convolution of [N, C, H, W] with weight [C, O / groups, KH, KW], each size as in `convTranspose1d`. */
+/**
+ * Applies a transposed convolution to [N, C, H, W] with weight [C, O / groups, KH, KW], each size as in
+ * `convTranspose1d`.
+ */
 export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   return convTranspose("convTranspose2d", 2, x, weight, options);
 }

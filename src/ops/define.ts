@@ -177,7 +177,7 @@ interface ElementwiseOptions {
   readonly reference: (...operands: number[]) => number;
   /** null where there is no gradient (comparisons, roundings to integers). */
   readonly derivative: Derivative<Tensor> | null;
-  /** In additions; 1 unless told. */
+  /** The price in additions. Default 1. */
   readonly cost?: number;
   /** Of integers, whether the result depends on the operands modulo 2^32 alone. */
   readonly modular?: boolean;

@@ -58,9 +58,9 @@ function cubicWeights(t: Tensor): Tensor[] {
 }
 
 /**
- * x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′]; a place is (x, y), from -1 (left, top) to 1 (right, bottom); where
- * one is NaN, the result is.
- * Gradients of the image, and (but for "nearest") of the grid. Throws a ShapeError where sizes don't fit (Jaderberg et al. 2015).
+ * Samples x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′] (Jaderberg et al. 2015). A place is (x,
+ * y), from -1 (left, top) to 1 (right, bottom); where one is NaN, the result is. The image has a gradient, and so has
+ * the grid, except for "nearest". Throws a ShapeError if sizes do not fit.
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   const op = "gridSample";

@@ -1,4 +1,4 @@
-// The text of a kernel of one's own: a body or a whole shader, looked through for its bindings and checked against the tensors.
+// The text of a custom kernel: a body or a whole shader, looked through for its bindings and checked against the tensors.
 
 import type { DType } from "../base/dtype.ts";
 import { dtypeError, opError } from "../base/shape.ts";

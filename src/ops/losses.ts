@@ -23,13 +23,13 @@ function difference(op: string, input: Tensor, target: Tensor): Tensor {
   return sub(asSingleFloat(input), target);
 }
 
-/** (input - target)². The shapes broadcast: mind that [N] and [N, 1] give [N, N]. */
+/** Computes the squared error, (input - target)². The shapes broadcast: [N] and [N, 1] give [N, N]. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   const { reduction } = lossOptions("mseLoss", options, {});
   return reduced(square(difference("mseLoss", input, target)), reduction);
 }
 
-/** |input - target|. The shapes broadcast. */
+/** Computes the absolute error, |input - target|. The shapes broadcast. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   const { reduction } = lossOptions("l1Loss", options, {});
   return reduced(abs(difference("l1Loss", input, target)), reduction);
@@ -109,9 +109,9 @@ function weighted(op: string, x: Tensor, weight: Tensor | null): Tensor {
 }
 
 /**
- * -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut off at -100. Throws a
- * ShapeError unless both have one shape, a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN.
- * `binaryCrossEntropyWithLogits` is the better conditioned form.
+ * Computes -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut
+ * off at -100. `binaryCrossEntropyWithLogits` keeps more digits. Throws a ShapeError unless both have one shape, and a
+ * RangeError for p outside 0 … 1; if only the device knows p, the result is NaN.
  */
 export function binaryCrossEntropy(
   input: Tensor,
@@ -131,8 +131,8 @@ export function binaryCrossEntropy(
 }
 
 /**
- * -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a ShapeError unless both have one
- * shape and the weights broadcast to it.
+ * Computes -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a
+ * ShapeError unless both have one shape and the weights broadcast to it.
  */
 export function binaryCrossEntropyWithLogits(
   input: Tensor,

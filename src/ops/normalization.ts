@@ -59,7 +59,10 @@ function channelsOf(op: string, x: Tensor, least: number): number {
   return x.shape[1] as number;
 }
 
-/** (x - mean) / √(variance + eps) · weight + bias over the last dims, whose sizes are `shape` (eps 1e-5). Throws a ShapeError where they differ. */
+/**
+ * Normalizes over the last dims, whose sizes are `shape`: (x - mean) / √(variance + eps) · weight + bias (default eps
+ * 1e-5). Throws a ShapeError if they differ.
+ */
 export function layerNorm(
   x: Tensor,
   shape: number | readonly number[],
@@ -71,7 +74,10 @@ export function layerNorm(
   return affine(op, standardized(asSingle(x), dims, eps), vectors, sizes, sizes);
 }
 
-/** x / √(mean(x²) + eps) · weight over the last dims, whose sizes are `shape` (eps: 2⁻²³, f32's). Throws a ShapeError where they differ. */
+/**
+ * Divides by the root mean square of the last dims, whose sizes are `shape`: x / √(mean(x²) + eps) · weight (default
+ * eps 2⁻²³, the precision of f32). Throws a ShapeError if they differ.
+ */
 export function rmsNorm(
   x: Tensor,
   shape: number | readonly number[],
@@ -86,8 +92,8 @@ export function rmsNorm(
 }
 
 /**
- * [N, C, *] in `numGroups` groups of channels, each normalized per example to mean 0 and variance 1; weight and bias [C] (eps 1e-5).
- * Throws a ShapeError unless C is a multiple of numGroups.
+ * Normalizes [N, C, *] in `numGroups` groups of channels, each example by itself, to mean 0 and variance 1; weight and
+ * bias are [C] (default eps 1e-5). Throws a ShapeError unless C is a multiple of numGroups.
  */
 export function groupNorm(x: Tensor, numGroups: number, options: Affine & { readonly eps?: number } = {}): Tensor {
   const op = "groupNorm";
@@ -146,9 +152,10 @@ function checkCount(op: string, x: Tensor, count: number): void {
 }
 
 /**
- * [N, C, *] per channel: (x - mean) / √(variance + eps) · weight + bias. With `training` (or without running statistics) mean and biased
- * variance are the batch's, and the running ones are updated in place: (1 - momentum) running + momentum · batch, variance unbiased.
- * Defaults: training false, momentum 0.1, eps 1e-5. Throws a ShapeError for one value per channel in training.
+ * Normalizes each channel of [N, C, *]: (x - mean) / √(variance + eps) · weight + bias. With `training`, or without
+ * running statistics, mean and biased variance are those of the batch, and the running ones are updated in place: (1 -
+ * momentum) running + momentum · batch, with the unbiased variance. Defaults: training false, momentum 0.1, eps 1e-5.
+ * Throws a ShapeError for one value per channel in training.
  */
 export function batchNorm(
   x: Tensor,
@@ -192,7 +199,10 @@ export interface InstanceNormOptions extends Affine {
   readonly eps?: number;
 }
 
-/** [N, C, L, …]: every channel of every example normalized by itself; weight and bias [C]. Throws a ShapeError for one value per channel. */
+/**
+ * Normalizes each channel of each example by itself: [N, C, L, …]; weight and bias are [C]. Throws a ShapeError for one
+ * value per channel.
+ */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
   const op = "instanceNorm";
   const { runningMean, runningVar, useInputStats, momentum, eps, ...vectors } = filled(op, options, {

@@ -10,9 +10,9 @@ import { flip } from "./movement.ts";
 import { expand } from "./views.ts";
 
 /**
- * Elements added around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones crop.
- * Mode "constant" (default) fills with `value` (default 0), "reflect" mirrors without the edge, "replicate" repeats the edge,
- * "circular" goes around. Throws a RangeError for pads that the mode cannot fill.
+ * Adds elements around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones
+ * crop. Mode "constant" (default) fills with `value` (default 0), "reflect" mirrors without the edge, "replicate"
+ * repeats the edge, "circular" goes around. Throws a RangeError for pads that the mode cannot fill.
  */
 export function pad(
   x: Tensor,

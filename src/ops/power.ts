@@ -139,8 +139,9 @@ const specialPowers: ReadonlyMap<number, Unary> = new Map<number, Unary>([
 ]);
 
 /**
- * xʸ. Real: NaN for a negative base unless y is whole, 0⁰ = 1. Integers stay integers, exact modulo 2³² (a negative power is 0
- * unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole number, as PyTorch does.
+ * Raises to a power, xʸ. Real numbers: NaN for a negative base unless y is whole; 0⁰ = 1. Integers stay integers, exact
+ * modulo 2³² (a negative power is 0 unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole
+ * number, as PyTorch does.
  */
 export function pow(x: Tensor | number, y: Tensor | number): Tensor {
   const given = promoteOperands("pow", [x, y]);

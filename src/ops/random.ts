@@ -126,27 +126,30 @@ function randomReal(op: string, draw: Draw, shape: Shape, options: CreationOptio
   return draw(op, checkShape(op, shape), floatDType(op, options, fallback), options);
 }
 
-/** Uniform random numbers in [0, 1). */
+/** Draws uniform random numbers in [0, 1). */
 export function rand(shape: Shape, options: CreationOptions = {}): Tensor {
   return randomReal("rand", uniformsOf, shape, options, "f32");
 }
 
-/** Normal random numbers of mean 0 and variance 1. */
+/** Draws normal random numbers of mean 0 and variance 1. */
 export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
   return randomReal("randn", normals, shape, options, "f32");
 }
 
-/** Uniform random numbers in [0, 1) in the shape and dtype of `x`. */
+/** Draws uniform random numbers in [0, 1) in the shape and dtype of `x`. */
 export function randLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return randomReal("randLike", uniformsOf, expectTensor("randLike", x).shape, options, x.dtype);
 }
 
-/** Normal random numbers in the shape and dtype of `x`. */
+/** Draws normal random numbers in the shape and dtype of `x`. */
 export function randnLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return randomReal("randnLike", normals, expectTensor("randnLike", x).shape, options, x.dtype);
 }
 
-/** Random whole numbers from low to high - 1, i32 unless told. Throws a RangeError unless low < high, both within i32. */
+/**
+ * Draws random whole numbers from low to high - 1. The default dtype is i32. Throws a RangeError unless low < high,
+ * both within i32.
+ */
 export function randint(low: number, high: number, shape: Shape, options: CreationOptions = {}): Tensor {
   checkOptions("randint", options, CREATION);
   checkWhole("randint", "low", low, -(2 ** 31));
@@ -214,7 +217,7 @@ const permutation: ElementwiseDefinition<Tensor> = {
   cost: 4000,
 };
 
-/** The whole numbers 0 … n - 1 in random order, i32 unless told. */
+/** Puts the whole numbers 0 … n - 1 in random order. The default dtype is i32. */
 export function randperm(n: number, options: CreationOptions = {}): Tensor {
   checkOptions("randperm", options, CREATION);
   checkShape("randperm", [checkWhole("randperm", "n", n, 0)]);
@@ -223,7 +226,10 @@ export function randperm(n: number, options: CreationOptions = {}): Tensor {
   return finish(record(permutation, [index, nextKey(), constant(n, "u32")], [n], "i32"), dtype, options);
 }
 
-/** 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN. */
+/**
+ * Draws 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError for p
+ * outside 0 … 1; if only the device knows p, the result is NaN.
+ */
 export function bernoulli(p: Tensor): Tensor {
   expectTensor("bernoulli", p, "the probabilities");
   if (!isFloat(p.dtype)) {

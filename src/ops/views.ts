@@ -56,7 +56,7 @@ const reshapeView = view("reshape", {
   derivative: (g, _out, [x]) => [reshape(g, (x as Tensor).shape)],
 });
 
-/** The same elements, row-major, in another shape; one size may be -1. */
+/** Arranges the same elements, row-major, in another shape. One size may be -1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   expectTensor("reshape", x);
   if (!Array.isArray(shape))
@@ -84,7 +84,7 @@ const permuteView = view("permute", {
   },
 });
 
-/** Dims in another order: result dim i is dim `dims[i]` of `x`. */
+/** Puts the dims in another order: dim i of the result is dim `dims[i]` of `x`. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   expectTensor("permute", x);
   if (!Array.isArray(dims))
@@ -110,7 +110,7 @@ const expandView = view("expand", {
   derivative: (g) => [g],
 });
 
-/** Sizes of 1 repeated to `shape` (-1 keeps a size), new dims in front. */
+/** Repeats sizes of 1 to `shape` (-1 keeps a size). New dims come in front. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   return expandTo("expand", x, shape);
 }

@@ -19,8 +19,8 @@ export interface AdamaxOptions extends CommonOptions {
 type Slot = "exp_avg" | "exp_inf";
 
 /**
- * m ← β₁ m + (1 - β₁) g;  u ← max(β₂ u, |g| + eps);  p ← p - lr / (1 - β₁ᵗ) · m / u (Kingma and Ba 2015, section 7.1).
- * lr 2e-3 unless told.
+ * Adamax: m ← β₁ m + (1 - β₁) g; u ← max(β₂ u, |g| + eps); p ← p - lr / (1 - β₁ᵗ) · m / u (Kingma and Ba 2015, section
+ * 7.1). The default lr is 2e-3.
  */
 export class Adamax extends Optimizer<AdamaxOptions, Slot> {
   constructor(params: ParamsInput<AdamaxOptions>, options: Partial<AdamaxOptions> = {}) {

@@ -15,8 +15,8 @@ export interface LionOptions extends CommonOptions {
 }
 
 /**
- * p ← (1 - lr · weightDecay) p - lr sign(β₁ m + (1 - β₁) g);  m ← β₂ m + (1 - β₂) g (Chen et al. 2023).
- * lr 1e-4 unless told.
+ * Lion: p ← (1 - lr · weightDecay) p - lr sign(β₁ m + (1 - β₁) g); m ← β₂ m + (1 - β₂) g (Chen et al. 2023). The
+ * default lr is 1e-4.
  */
 export class Lion extends Optimizer<LionOptions, "exp_avg"> {
   constructor(params: ParamsInput<LionOptions>, options: Partial<LionOptions> = {}) {

@@ -27,9 +27,9 @@ export interface MuonOptions extends CommonOptions {
 }
 
 /**
- * m ← β m + (1 - β) g;  u = m, with Nesterov (1 - β) g + β m;  p ← (1 - lr · weightDecay) p - lr′ orthogonalized(u)
- * (Jordan et al. 2024, in PyTorch's form, here in f32 throughout). Takes matrices only: train biases, norms and embeddings
- * with AdamW. lr 1e-3 unless told.
+ * Muon: m ← β m + (1 - β) g; u = m, with Nesterov (1 - β) g + β m; p ← (1 - lr · weightDecay) p - lr′ orthogonalized(u)
+ * (Jordan et al. 2024, in PyTorch's form, here in f32 throughout). Takes matrices only: train biases, norms and
+ * embeddings with AdamW. The default lr is 1e-3.
  */
 export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
   constructor(params: ParamsInput<MuonOptions>, options: Partial<MuonOptions> = {}) {

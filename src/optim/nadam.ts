@@ -36,8 +36,8 @@ function momentum(group: NAdamOptions, step: number): number {
 }
 
 /**
- * With Adam's m and v, and Πₜ = Π μᵢ:
- * p ← p - lr ((1 - μₜ) / (1 - Πₜ) g + μₜ₊₁ / (1 - Πₜ μₜ₊₁) m) / (√(v / (1 - β₂ᵗ)) + eps) (Dozat 2016). lr 2e-3 unless told.
+ * NAdam: With Adam's m and v, and Πₜ = Π μᵢ: p ← p - lr ((1 - μₜ) / (1 - Πₜ) g + μₜ₊₁ / (1 - Πₜ μₜ₊₁) m) / (√(v / (1 -
+ * β₂ᵗ)) + eps) (Dozat 2016). The default lr is 2e-3.
  */
 export class NAdam extends Optimizer<NAdamOptions, Slot> {
   constructor(params: ParamsInput<NAdamOptions>, options: Partial<NAdamOptions> = {}) {

@@ -53,8 +53,8 @@ interface Phase {
 }
 
 /**
- * The 1cycle policy (Smith and Topin 2018): from maxLr / divFactor up to `maxLr` (a number, or one per group), then down
- * to maxLr / divFactor / finalDivFactor. Call `step()` after every batch.
+ * Raises the learning rate from maxLr / divFactor to `maxLr` (a number, or one per group), then lowers it to maxLr /
+ * divFactor / finalDivFactor: the 1cycle policy (Smith and Topin 2018). Call `step()` after every batch.
  */
 export class OneCycleLR extends LRScheduler {
   readonly totalSteps: number;

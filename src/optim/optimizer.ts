@@ -29,13 +29,13 @@ export interface CommonOptions {
   lr: number;
 }
 
-/** Parameters with their options. What schedulers and users change here holds from the next step on. */
+/** Parameters with their options. A change, by a schedule or by you, holds from the next step on. */
 export type ParamGroup<O extends CommonOptions = CommonOptions> = O & { params: Tensor[]; initialLr?: number };
 
-/** What an optimizer takes: parameters, or groups of parameters with options of their own. */
+/** The parameters that an optimizer trains: a list, or groups with their own options. */
 export type ParamsInput<O> = Iterable<Tensor> | Iterable<{ params: Tensor | Iterable<Tensor> } & Partial<O>>;
 
-/** What an optimizer remembers about a parameter: counters, and tensors of the parameter's shape by PyTorch's names. */
+/** What an optimizer remembers of a parameter: counters, and tensors of its shape under PyTorch's names. */
 export interface ParameterState<S extends string> {
   readonly counters: Counters;
   readonly slots: Partial<Record<S, Tensor>>;
@@ -68,7 +68,10 @@ export interface Updated<S extends string> {
  */
 const MOST_SKIPPED = 16;
 
-/** Base of all optimizers: they define `slots` and `update`, the rest is here. */
+/**
+ * Base class of the optimizers. A subclass defines the names of its state (`slots`) and its formula (`update`);
+ * `src/optim/lion.ts` is a short example.
+ */
 export abstract class Optimizer<O extends CommonOptions = CommonOptions, S extends string = string> {
   /** The groups with their options, as PyTorch's `param_groups`. */
   readonly paramGroups: ParamGroup<O>[] = [];
@@ -121,7 +124,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** Throws where the optimizer cannot train a parameter of this shape. */
   protected checkParameter(_parameter: Tensor): void {}
 
-  /** Adds parameters with options of their own, e.g. layers that are trained from now on. */
+  /** Adds a group of parameters with its own options, for example layers that are trained from now on. */
   addParamGroup(group: { params: Tensor | Iterable<Tensor> } & Partial<O>): void {
     this.#add(group);
   }
@@ -132,8 +135,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /**
-   * Updates every parameter that has a gradient and submits the whole step (forward, backward, update) as one plan,
-   * without waiting for it. Where `skip` (0-dim) is not 0, parameters and state stay as they are, as if the step had not been taken.
+   * Updates every parameter that has a gradient. Submits the whole step (forward, backward, update) as one plan and
+   * does not wait for it. If `skip`, a 0-dim tensor, is not 0, parameters and state keep their values, as if the step
+   * had not been taken.
    */
   step(options: { skip?: Tensor } = {}): void {
     internally(() => noGrad(() => this.#update(options.skip)));
@@ -153,8 +157,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /**
-   * The state in PyTorch's form: `state` by the parameter's number, `param_groups` with snake_case options. The tensors
-   * are the live ones.
+   * Returns the state in PyTorch's form: `state` by the number of the parameter, `param_groups` with options in
+   * snake_case. The tensors are the live ones.
    */
   stateDict(): OptimizerStateDict {
     const params = this.paramGroups.flatMap((group) => group.params);
@@ -172,9 +176,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /**
-   * Takes the state and the options of a state dict; all or nothing.
-   * @throws TypeError for what is no state dict, WgradError where groups, parameters or shapes do not match, RangeError for options that
-   *   the optimizer would not take either.
+   * Takes the state and the options of a state dict. All or nothing.
+   * @throws TypeError if it is no state dict, WgradError if groups, parameters or shapes do not match, RangeError for
+   * options that the optimizer would not take either.
    */
   loadStateDict(stateDict: OptimizerStateDict): void {
     const { options, parameters, skipped, before } = checkState(

@@ -9,7 +9,7 @@ export interface PlateauOptions {
   mode?: "min" | "max";
   /** What the rate is multiplied by. Default 0.1. */
   factor?: number;
-  /** Epochs without improvement that are borne. Default 10. */
+  /** Number of epochs without improvement before the rate is reduced. Default 10. */
   patience?: number;
   /** Least change that counts. Default 1e-4. */
   threshold?: number;
@@ -23,7 +23,10 @@ export interface PlateauOptions {
   eps?: number;
 }
 
-/** lr × factor after more than `patience` epochs without improvement. Call `step(metric)` after each validation. */
+/**
+ * Multiplies the learning rate by `factor` after more than `patience` epochs without improvement. Call `step(metric)`
+ * after each validation.
+ */
 export class ReduceLROnPlateau extends Schedule {
   readonly mode: "min" | "max";
   readonly factor: number;

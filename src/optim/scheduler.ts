@@ -191,8 +191,8 @@ export abstract class Schedule {
 }
 
 /**
- * Base of the schedules. Making one sets the learning rates of epoch 0; call `step()` after each epoch (OneCycleLR: after
- * each batch), after `optimizer.step()`. A group's initial rate stays in `group.initialLr`.
+ * Base class of the schedules. A new schedule sets the learning rates of epoch 0. Call `step()` after each epoch
+ * (OneCycleLR: after each batch), after `optimizer.step()`. The initial rate of a group stays in `group.initialLr`.
  */
 export abstract class LRScheduler extends Schedule {
   /** The groups' initial learning rates. */

@@ -26,8 +26,9 @@ export interface SGDOptions extends CommonOptions {
 }
 
 /**
- * g ← g + weightDecay p;  b ← momentum b + (1 - dampening) g, at first b ← g;  p ← p - lr b, with Nesterov
- * p ← p - lr (g + momentum b) (Sutskever et al. 2013, in PyTorch's form). lr 1e-3 unless told.
+ * Stochastic gradient descent, with momentum: g ← g + weightDecay p; b ← momentum b + (1 - dampening) g, at first b ←
+ * g; p ← p - lr b, with Nesterov p ← p - lr (g + momentum b) (Sutskever et al. 2013, in PyTorch's form). The default lr
+ * is 1e-3.
  */
 export class SGD extends Optimizer<SGDOptions, "momentum_buffer"> {
   constructor(params: ParamsInput<SGDOptions>, options: Partial<SGDOptions> = {}) {

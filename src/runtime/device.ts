@@ -12,31 +12,39 @@ import type { Profiler } from "./profiler.ts";
 import { OrderedQueue } from "./queue.ts";
 import { StagingBuffers } from "./staging.ts";
 
-/** What `init` may be told. */
+/** Options of `init`. */
 export interface DeviceOptions extends AdapterOptions {
-  /** A device that the page has already; wgrad shares it and doesn't destroy it. */
+  /** A device that the page has already. wgrad shares it and does not destroy it. */
   device?: GPUDevice;
   /** Seed of all random numbers. */
   seed?: number;
   /**
-   * Bytes of GPU memory that tensors and what lies between kernels may take, free buffers included. What is being read back has as many
-   * bytes again for that time.
+   * Limit of the GPU memory for tensors and intermediate values, in bytes, free buffers included. A read takes as many
+   * bytes again while it lasts; the limit does not count them.
    */
   memoryLimit?: number;
 }
 
 /**
- * Running totals (dispatches, submits, pipelines and plans made, plans found again) and current bytes: of buffers in use, of free ones kept
- * for reuse, and the most of both so far. Buffers through which results are read are not in it; at most 8 MiB of those are kept.
+ * What a device has done so far, and the bytes that it holds now. The buffers through which results are read are not
+ * counted; at most 8 MiB of them are kept.
  */
 export interface DeviceStats {
+  /** Kernels that were dispatched. */
   dispatches: number;
+  /** Submits to the queue. */
   submits: number;
+  /** Pipelines that were made. */
   pipelines: number;
+  /** Plans that were made. */
   plans: number;
+  /** Plans that were found in the cache. */
   planHits: number;
+  /** Bytes of buffers in use. */
   liveBytes: number;
+  /** Bytes of free buffers that are kept for reuse. */
   pooledBytes: number;
+  /** The most bytes so far, in use and free together. */
   peakBytes: number;
 }
 
@@ -75,12 +83,13 @@ export interface Run extends Operands {
   readonly fail?: (error: unknown) => void;
 }
 
-/** An open GPU device: `await init()` returns it. `stats()` counts what it has done and holds; `failure` says why it can't be used any more. */
+/** An open GPU device, as `await init()` returns it. */
 export class Device {
+  /** WebGPU's own device: its features, limits and adapter. */
   readonly gpu: GPUDevice;
-  /** The adapter's name, for reports. */
+  /** The adapter's name, for reports. Some browsers do not tell it: then it is empty. */
   readonly adapterName: string;
-  /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
+  /** Whether shaders run on the processor (lavapipe, SwiftShader, WARP). */
   readonly isSoftware: boolean;
   /** @internal */
   readonly memory: Allocator;
@@ -125,7 +134,7 @@ export class Device {
     return new Device(device, name, true, memoryLimit);
   }
 
-  /** Invocations per subgroup where that is fixed and usable, else 0. */
+  /** Number of invocations per subgroup, if it is fixed and can be used; else 0. */
   get subgroupSize(): number {
     const info = this.gpu.adapterInfo;
     if (!this.gpu.features.has("subgroups") || info === undefined) return 0;
@@ -137,7 +146,7 @@ export class Device {
     if (this.isSoftware) restDuring(work);
   }
 
-  /** Set once the device is lost or closed. */
+  /** The reason why the device cannot be used any more; null while it can. */
   get failure(): DeviceLostError | null {
     return this.#fate.failure;
   }
@@ -155,6 +164,7 @@ export class Device {
     this.#fate.untold ??= error;
   }
 
+  /** Counts what the device has done and what it holds. */
   stats(): DeviceStats {
     const { liveBytes, pooledBytes, peakBytes } = this.memory.pool;
     return {
@@ -169,7 +179,10 @@ export class Device {
     };
   }
 
-  /** Closes the device: its memory is gone, reads reject with a DeviceLostError. A device that was passed in stays open. */
+  /**
+   * Closes the device. Its memory is gone, and reads reject with a DeviceLostError. A device that was passed to `init`
+   * stays open.
+   */
   destroy(reason = "the device was closed. init() opens a new one."): void {
     this.#fate.failure ??= new DeviceLostError(reason);
     this.gpu.removeEventListener("uncapturederror", this.#listen);
