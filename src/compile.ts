@@ -6,13 +6,14 @@ import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit
 import { must, StaleTensorError, WgradError } from "./errors.ts";
 import { lastNode, type Node, sourceNode, stateNode } from "./graph/node.ts";
 import { type Capture, capture, isRealized } from "./graph/program.ts";
-import { Cell, type Storage } from "./graph/storage.ts";
-import { collectTensors, Tensor, withGrad } from "./graph/tensor.ts";
+import { Cell, Storage } from "./graph/storage.ts";
+import { collectTensors, handleOn, Tensor, withGrad } from "./graph/tensor.ts";
 import { currentTrace, newTrace, type Trace, withTrace } from "./graph/trace.ts";
 import { copyOf } from "./ops/memory.ts";
 import {
   abandonAssigned,
   addGradients,
+  dropGradient,
   gatherRequests,
   isAssigned,
   isPending,
@@ -63,6 +64,8 @@ interface Compiled {
   readonly written: readonly { readonly argument: number; readonly output: number }[];
   /** Arguments that get a gradient, and which of the results it is. */
   readonly graded: readonly { readonly argument: number; readonly output: number }[];
+  /** Other leaves whose gradients the step reads or changes, and what a call leaves there. */
+  readonly gradients: readonly { readonly leaf: Tensor; readonly gradient: Tensor | null }[];
 }
 
 /** What a call of a compiled step is given: tensors, where their values lie, and those nodes of them that were computed for this call alone. */
@@ -254,6 +257,10 @@ function firstRun(
     results,
     written,
     graded,
+    gradients: gradientsBehind(
+      trace,
+      placeholders.map(({ placeholder }) => placeholder),
+    ),
   };
   const own = apartFrom(gathered.assigned, given);
   for (const tensor of traced) tensor.letGo();
@@ -262,6 +269,23 @@ function firstRun(
 
 const ONLY_TRACED = new StaleTensorError(
   "this tensor depends on arguments of a compiled step and was made while it was traced: it has a value only in there. Return it, alone or in arrays and plain objects.",
+);
+
+/** What leaves have as gradients behind a call: none that the step has computed, as it keeps none. */
+function gradientsBehind({ graded, start }: Trace, own: readonly Tensor[]): Compiled["gradients"] {
+  return [...graded].flatMap((leaf) => {
+    const { gradient } = leaf;
+    const isInside = ({ slot, lastNode: { id } }: Tensor): boolean => slot === null && id > start;
+    if (own.includes(leaf) || isInside(leaf)) return [];
+    if (gradient === null || !isInside(gradient)) return [{ leaf, gradient }];
+    const storage = new Storage(dataBytes(gradient), null);
+    storage.lose(NOT_KEPT);
+    return [{ leaf, gradient: handleOn(sourceNode(storage, 0, gradient.shape, gradient.dtype)) }];
+  });
+}
+
+const NOT_KEPT = new StaleTensorError(
+  "a compiled step computed this gradient and did not keep it. Return it from the step, as in return { loss, grad: weight.grad }, or clear gradients with zeroGrad() before others are added.",
 );
 
 /** Throws where an argument that gets a gradient has no place for it. */
@@ -331,6 +355,11 @@ function run(compiled: Compiled, job: Job, { inputs, nodes, passing }: Given): u
     const storage = must(job.outputs[request], "a result without memory");
     return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));
   });
+  for (const { leaf, gradient } of compiled.gradients) {
+    if (leaf.gradient === gradient) continue;
+    if (gradient === null) dropGradient(leaf);
+    else leaf.grad = gradient;
+  }
   for (const { argument, output } of compiled.written) assign(inputs[argument] as Tensor, outputs[output] as Tensor);
   const gradients = compiled.graded.map(
     ({ argument, output }) => [inputs[argument], outputs[output]] as [Tensor, Tensor],

@@ -2,6 +2,7 @@
 
 import { Arena } from "./arena.ts";
 import { gradientTensor, Tensor, withGrad } from "./graph/tensor.ts";
+import { guardGradient } from "./graph/trace.ts";
 
 interface Part {
   readonly arena: Arena | null;
@@ -21,6 +22,7 @@ export class Gradients {
     for (const parameter of list) {
       if (!(parameter instanceof Tensor))
         throw new TypeError(`${op}: parameters must be tensors, got ${typeof parameter}.`);
+      guardGradient(parameter);
       if (parameter.gradient !== null) left.add(parameter);
     }
     const parts: Part[] = [];

@@ -5,7 +5,7 @@ import type { Node } from "./graph/node.ts";
 import { isRealized, type Request } from "./graph/program.ts";
 import type { Cell, Storage } from "./graph/storage.ts";
 import { gradientTensor, Tensor, takeRecent } from "./graph/tensor.ts";
-import { currentTrace, traceGuard } from "./graph/trace.ts";
+import { currentTrace, guardGradient } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
 import { copyOf } from "./ops/memory.ts";
 
@@ -174,9 +174,9 @@ export function takeSmallResults(): Node[] {
 /** Adds gradients to what leaves have. */
 export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
   for (const [leaf, gradient] of found) {
-    const before = leaf.gradient;
     // A replay adds to the same.
-    if (currentTrace()?.zeroed.has(leaf) === false) traceGuard(() => leaf.gradient === before);
+    guardGradient(leaf);
+    const before = leaf.gradient;
     leaf.gradient = gradientTensor(() => (before === null ? new Tensor(gradient.node) : add(before, gradient)));
   }
 }
@@ -196,7 +196,7 @@ export function noteGradients(leaves: Iterable<Tensor>): void {
 /** Forgets a parameter's gradient. */
 export function dropGradient(parameter: Tensor): void {
   graded.delete(parameter);
-  currentTrace()?.zeroed.add(parameter);
+  currentTrace()?.graded.add(parameter);
   parameter.dropGradient();
 }
 

@@ -30,7 +30,7 @@ export { Gradients } from "./gradients.ts";
 export type { RngState } from "./graph/generator.ts";
 export { getRngState, initialSeed, manualSeed, setRngState } from "./graph/generator.ts";
 export { internally, isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
-export { hostEffect, isReadAnew, traceGuard } from "./graph/trace.ts";
+export { guardGradient, hostEffect, isReadAnew, traceGuard } from "./graph/trace.ts";
 export type {
   CustomInputs,
   CustomKernelOptions,

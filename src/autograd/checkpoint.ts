@@ -7,7 +7,7 @@ import { refusePromise } from "../ops/arguments.ts";
 /**
  * `fn(...inputs)`, but what `fn` computes on the way is not kept for the backward pass: it is computed again from the inputs (and from what
  * `fn` closes over) when the gradient arrives. Saves memory for time; gradients are the same, random numbers too (the graph is repeated,
- * `fn` is called once). What `fn` returns, alone or in arrays and objects, is kept. Checkpoints nest. See Chen et al. 2016, "Training deep
+ * `fn` is called once). What `fn` returns, alone or in arrays and objects, is kept: the same tensors, be they new or not. Checkpoints nest. See Chen et al. 2016, "Training deep
  * nets with sublinear memory cost".
  */
 export function checkpoint<Arguments extends readonly unknown[], Result>(
@@ -23,7 +23,7 @@ export function checkpoint<Arguments extends readonly unknown[], Result>(
   );
   refusePromise("checkpoint", result);
   const keep = (value: unknown): void => {
-    if (value instanceof Tensor) recorded.outputs.add(value.node);
+    if (value instanceof Tensor) recorded.outputs.add(value.lastNode);
     else if (Array.isArray(value)) value.forEach(keep);
     else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
   };

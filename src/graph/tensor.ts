@@ -7,7 +7,7 @@ import type { Shape } from "../shape.ts";
 import { dtypeError, opError, sizeOf } from "../shape.ts";
 import { type Definition, type KernelDefinition, Node, RESULT, type Segment, stateNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
-import { currentTrace } from "./trace.ts";
+import { currentTrace, guardGradient } from "./trace.ts";
 
 /** Functions of a tensor as methods: the first argument becomes `this`. */
 export type Methods<Functions> = {
@@ -67,11 +67,13 @@ export class Tensor {
 
   /** What `backward()` has collected for this leaf. */
   get grad(): Tensor | null {
+    guardGradient(this);
     this.#shown = true;
     return this.#gradient;
   }
 
   set grad(value: Tensor | null) {
+    currentTrace()?.graded.add(this);
     this.#shown = true;
     this.#take(value);
   }

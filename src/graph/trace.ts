@@ -11,15 +11,15 @@ export interface Trace {
   readonly effects: (() => void)[];
   /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
   readonly guards: (() => boolean)[];
-  /** Leaves whose gradients the step itself has forgotten: what it adds then does not depend on what was there. */
-  readonly zeroed: Set<Tensor>;
+  /** Leaves whose gradients before the call do not matter any more: the step itself has forgotten them, or a guard says what they are. */
+  readonly graded: Set<Tensor>;
   /** Set when a tensor got state of its own meanwhile: its old value is a constant of this trace, so the next call must trace again. */
   unsettled: boolean;
 }
 
 /** A trace with nothing in it yet, of a step whose nodes follow the node `start`. */
 export function newTrace(start: number): Trace {
-  return { start, inputs: new Map(), effects: [], guards: [], zeroed: new Set(), unsettled: false };
+  return { start, inputs: new Map(), effects: [], guards: [], graded: new Set(), unsettled: false };
 }
 
 let current: Trace | null = null;
@@ -48,6 +48,16 @@ export function traceEffect(effect: () => void): void {
 /** Says what a replay of the compiled step being traced takes for granted; does nothing outside a trace. */
 export function traceGuard(holds: () => boolean): void {
   current?.guards.push(holds);
+}
+
+/** Says that the step being traced reads a leaf's gradient, which replays must find as it is. */
+export function guardGradient(leaf: Tensor): void {
+  if (current === null || current.graded.has(leaf)) return;
+  current.graded.add(leaf);
+  // The step's own leaves are others in the next trace.
+  if (leaf.slot === null && leaf.lastNode.id > current.start) return;
+  const { gradient } = leaf;
+  traceGuard(() => leaf.gradient === gradient);
 }
 
 let anew = false;

@@ -6,6 +6,7 @@ import {
   add,
   dropGradient,
   ge,
+  guardGradient,
   hostEffect,
   internally,
   isReadAnew,
@@ -275,7 +276,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** Records the update of those parameters that have a gradient. */
   #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>, skip: Tensor | null): void {
     const { params } = flat;
-    const gradients = params.map(({ gradient }) => gradient);
+    const gradients = params.map((parameter) => {
+      guardGradient(parameter);
+      return parameter.gradient;
+    });
     if (gradients.every((gradient) => gradient === null)) return;
     const slots = this.#slotsOf(group);
     const counters = params.map((parameter) => this.#countersOf(parameter));
