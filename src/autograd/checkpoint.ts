@@ -9,7 +9,7 @@ import { refusePromise } from "../ops/arguments.ts";
  * inputs and from what `fn` closes over, when the gradient arrives. This saves memory and costs time. Gradients and
  * random numbers stay the same, because the recorded graph is repeated and `fn` is called only once.
  *
- * What `fn` returns, alone or in arrays and objects, is kept. Checkpoints nest. See Chen et al. 2016, "Training deep
+ * What `fn` returns, alone or in arrays and objects, is kept: the same tensors, new or not. Checkpoints nest. See Chen et al. 2016, "Training deep
  * nets with sublinear memory cost".
  */
 export function checkpoint<Arguments extends readonly unknown[], Result>(
@@ -23,7 +23,7 @@ export function checkpoint<Arguments extends readonly unknown[], Result>(
   const result = recording.under({ segment: recorded }, () => fn(...inputs));
   refusePromise("checkpoint", result);
   const keep = (value: unknown): void => {
-    if (value instanceof Tensor) recorded.outputs.add(value.node);
+    if (value instanceof Tensor) recorded.outputs.add(value.lastNode);
     else if (Array.isArray(value)) value.forEach(keep);
     else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
   };

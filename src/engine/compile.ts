@@ -5,8 +5,8 @@ import { formatShape } from "../base/shape.ts";
 import { lastNode, type Node, sourceNode, stateNode } from "../graph/node.ts";
 import { type Capture, capture, isRealized } from "../graph/program.ts";
 import type { Trace } from "../graph/recording.ts";
-import { Cell, type Storage } from "../graph/storage.ts";
-import { collectTensors, leafOf, recording, Tensor, withGrad } from "../graph/tensor.ts";
+import { Cell, Storage } from "../graph/storage.ts";
+import { collectTensors, handleOn, leafOf, recording, Tensor, withGrad } from "../graph/tensor.ts";
 import { currentTrace, newTrace } from "../graph/trace.ts";
 import { checkFunction, refusePromise } from "../ops/check.ts";
 import { copyOf } from "../ops/memory.ts";
@@ -15,6 +15,7 @@ import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit
 import {
   abandonAssigned,
   addGradients,
+  dropGradient,
   gatherRequests,
   isAssigned,
   isPending,
@@ -64,6 +65,8 @@ interface Compiled {
   readonly written: readonly { readonly argument: number; readonly output: number }[];
   /** Arguments that get a gradient, and which of the results it is. */
   readonly graded: readonly { readonly argument: number; readonly output: number }[];
+  /** Other leaves whose gradients the step reads or changes, and what a call leaves there. */
+  readonly gradients: readonly { readonly leaf: Tensor; readonly gradient: Tensor | null }[];
 }
 
 /** What a call of a compiled step is given: tensors, where their values lie, and those nodes of them that were computed for this call alone. */
@@ -260,6 +263,10 @@ function firstRun(
     results,
     written,
     graded,
+    gradients: gradientsBehind(
+      trace,
+      placeholders.map(({ placeholder }) => placeholder),
+    ),
   };
   const own = apartFrom(gathered.assigned, given);
   for (const tensor of traced) tensor.letGo();
@@ -268,6 +275,23 @@ function firstRun(
 
 const ONLY_TRACED = new StaleTensorError(
   "this tensor depends on arguments of a compiled step and was made while it was traced: it has a value only in there. Return it, alone or in arrays and plain objects.",
+);
+
+/** What leaves have as gradients behind a call: none that the step has computed, as it keeps none. */
+function gradientsBehind({ graded, start }: Trace<Tensor>, own: readonly Tensor[]): Compiled["gradients"] {
+  return [...graded].flatMap((leaf) => {
+    const { gradient } = leaf;
+    const isInside = ({ slot, lastNode: { id } }: Tensor): boolean => slot === null && id > start;
+    if (own.includes(leaf) || isInside(leaf)) return [];
+    if (gradient === null || !isInside(gradient)) return [{ leaf, gradient }];
+    const storage = new Storage(dataBytes(gradient), null);
+    storage.lose(NOT_KEPT);
+    return [{ leaf, gradient: handleOn(sourceNode(storage, 0, gradient.shape, gradient.dtype)) }];
+  });
+}
+
+const NOT_KEPT = new StaleTensorError(
+  "a compiled step computed this gradient and did not keep it. Return it from the step, as in return { loss, grad: weight.grad }, or clear gradients with zeroGrad() before others are added.",
 );
 
 /** Throws where an argument that gets a gradient has no place for it. */
@@ -337,6 +361,11 @@ function run(compiled: Compiled, job: Job, { inputs, nodes, passing }: Given): u
     const storage = must(job.outputs[request], "a result without memory");
     return new Tensor(sourceNode(storage, 0, node.shape, node.dtype));
   });
+  for (const { leaf, gradient } of compiled.gradients) {
+    if (leaf.gradient === gradient) continue;
+    if (gradient === null) dropGradient(leaf);
+    else leaf.grad = gradient;
+  }
   for (const { argument, output } of compiled.written) assign(inputs[argument] as Tensor, outputs[output] as Tensor);
   const gradients = compiled.graded.map(
     ({ argument, output }) => [inputs[argument], outputs[output]] as [Tensor, Tensor],

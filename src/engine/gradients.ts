@@ -21,6 +21,7 @@ export class Gradients {
     for (const parameter of list) {
       if (!(parameter instanceof Tensor))
         throw new TypeError(`${op}: parameters must be tensors, got ${typeof parameter}.`);
+      parameter.guardGradient();
       if (parameter.gradient !== null) left.add(parameter);
     }
     const parts: Part[] = [];

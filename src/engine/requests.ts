@@ -176,9 +176,9 @@ export function takeSmallResults(known: readonly Node[]): Node[] {
 /** Adds gradients to what leaves have. */
 export function addGradients(found: ReadonlyMap<Tensor, Tensor>): void {
   for (const [leaf, gradient] of found) {
-    const before = leaf.gradient;
     // A replay adds to the same.
-    if (currentTrace()?.zeroed.has(leaf) === false) traceGuard(() => leaf.gradient === before);
+    leaf.guardGradient();
+    const before = leaf.gradient;
     leaf.gradient = gradientTensor(() => (before === null ? new Tensor(gradient.node) : add(before, gradient)));
   }
 }
@@ -198,7 +198,7 @@ export function noteGradients(leaves: Iterable<Tensor>): void {
 /** Forgets the gradient of a parameter. */
 export function dropGradient(parameter: Tensor): void {
   graded.delete(parameter);
-  currentTrace()?.zeroed.add(parameter);
+  currentTrace()?.graded.add(parameter);
   parameter.dropGradient();
 }
 

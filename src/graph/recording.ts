@@ -11,8 +11,8 @@ export interface Trace<T> {
   readonly effects: (() => void)[];
   /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
   readonly guards: (() => boolean)[];
-  /** Leaves whose gradients the step itself has forgotten: what it adds then does not depend on what was there. */
-  readonly zeroed: Set<T>;
+  /** Leaves whose gradients before the call do not matter any more: the step itself has forgotten them, or a guard says what they are. */
+  readonly graded: Set<T>;
   /** Set when a tensor got state of its own meanwhile: its old value is a constant of this trace, so the next call must trace again. */
   unsettled: boolean;
 }

@@ -61,13 +61,26 @@ export class Tensor {
 
   /** The sum of the gradients that calls of `backward()` gave this leaf; null before the first one and after `zeroGrad()`. */
   get grad(): Tensor | null {
+    this.guardGradient();
     this.#shown = true;
     return this.#gradient;
   }
 
   set grad(value: Tensor | null) {
+    recording.trace?.graded.add(this);
     this.#shown = true;
     this.#takeGradient(value);
+  }
+
+  /** Says that the compiled step being traced reads the gradient, which replays must find as it is. @internal */
+  guardGradient(): void {
+    const { trace } = recording;
+    if (trace === null || trace.graded.has(this)) return;
+    trace.graded.add(this);
+    // The step's own leaves are others in the next trace.
+    if (this.slot === null && this.lastNode.id > trace.start) return;
+    const gradient = this.#gradient;
+    trace.guards.push(() => this.#gradient === gradient);
   }
 
   /** The gradient as the library reads it, without counting as a reader. @internal */

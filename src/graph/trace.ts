@@ -5,7 +5,7 @@ import { recording, type Tensor } from "./tensor.ts";
 
 /** A trace with nothing in it yet, of a step whose nodes follow the node `start`. */
 export function newTrace(start: number): Trace<Tensor> {
-  return { start, inputs: new Map(), effects: [], guards: [], zeroed: new Set(), unsettled: false };
+  return { start, inputs: new Map(), effects: [], guards: [], graded: new Set(), unsettled: false };
 }
 
 /** The trace being recorded, if any. */

@@ -271,7 +271,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** Records the update of those parameters that have a gradient. */
   #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>, skip: Tensor | null): void {
     const { params } = flat;
-    const gradients = params.map(({ gradient }) => gradient);
+    const gradients = params.map((parameter) => {
+      parameter.guardGradient();
+      return parameter.gradient;
+    });
     if (gradients.every((gradient) => gradient === null)) return;
     const slots = this.#slotsOf(group);
     const counters = params.map((parameter) => this.#countersOf(parameter));

@@ -205,6 +205,7 @@ abstract class Optimizer {
     this.paramGroups = [
       { lr: 1e-3, momentum: 0, weightDecay: decay, eps: 1e-8, ...options, params: [params].flat() as EagerTensor[] },
     ];
+    for (const x of this.paramGroups[0].params) x.realize();
   }
 
   /** Parameter and state after a step, in place. */
