@@ -57,7 +57,7 @@ declare module "./graph/tensor.ts" {
   interface Tensor extends AccessMethods {}
 }
 
-// What reads and changes tensors; none of it is large.
+// The methods that read and change tensors are small, so every door has them.
 install(access);
 
 /**

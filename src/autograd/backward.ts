@@ -139,7 +139,7 @@ function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor):
   gradients.set(node, known === undefined ? gradient : add(known, gradient));
 }
 
-/** What a node stands for: a leaf's node changes with its value. */
+/** Identifies a node in the walk: a leaf's node changes with its value. */
 function identity(node: Node): Tensor | Node {
   return leafOf(node) ?? node;
 }

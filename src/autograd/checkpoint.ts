@@ -36,7 +36,7 @@ interface Pass {
   readonly copies: Map<Node, Node>;
 }
 
-/** What one backward walk computes again: copies of the segments that it enters. */
+/** The copies that one backward walk makes of the segments that it enters. */
 class Copies implements Recomputer {
   readonly #passes = new Map<Segment, Pass>();
 

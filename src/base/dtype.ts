@@ -51,7 +51,7 @@ export function numberDType(value: number | boolean, beside: DType): DType {
   return beside === "bool" ? "i32" : beside;
 }
 
-/** What stands where there is no value, an index out of range for one: NaN, or what integers are least likely to be taken for. */
+/** The number in place of a missing value, such as an index out of range: NaN, or for integers the least plausible number. */
 export const NO_VALUE: Readonly<Record<DType, number>> = {
   f32: Number.NaN,
   f16: Number.NaN,
@@ -79,7 +79,7 @@ export function castNumber(value: number, dtype: DType): number {
   return dtype === "i32" ? value | 0 : value >>> 0;
 }
 
-/** What a GPU buffer's bytes are to the host. */
+/** The bytes of a GPU buffer as a typed array. */
 type Stored = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
 const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array, bool: Uint32Array } as const;

@@ -65,7 +65,7 @@ export type PadMode = "constant" | "reflect" | "edge";
 export interface PadOptions {
   /** Default "constant". */
   mode?: PadMode;
-  /** What "constant" fills with. Default 0. */
+  /** The value that "constant" fills with. Default 0. */
   value?: number;
 }
 
@@ -217,7 +217,7 @@ export interface AffineOptions {
   scale?: readonly [number, number];
   /** Shear of the rows, in degrees. Default 0. */
   shear?: AngleRange;
-  /** What comes in from outside. Default 0. */
+  /** The value of what comes in from outside. Default 0. */
   fill?: number;
 }
 

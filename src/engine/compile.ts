@@ -69,7 +69,7 @@ interface Compiled {
   readonly gradients: readonly { readonly leaf: Tensor; readonly gradient: Tensor | null }[];
 }
 
-/** What a call of a compiled step is given: tensors, where their values lie, and those nodes of them that were computed for this call alone. */
+/** The arguments of a call of a compiled step: tensors, where their values lie, and the nodes that were computed for this call alone. */
 interface Given {
   readonly inputs: readonly Tensor[];
   readonly nodes: readonly Node[];
@@ -121,7 +121,7 @@ export function compile<Arguments extends readonly unknown[], Result>(
     signature += JSON.stringify(args, (_name, value: unknown) =>
       value instanceof Tensor ? "tensor" : typeof value === "function" ? String(value) : value,
     );
-    // What is pending belongs before the step, not into it.
+    // Pending requests belong before the step, not into it.
     if (isPending()) submit();
     const nodes = inputs.map((t) => t.node);
     const unknown = nodes.filter((node) => !isRealized(node));
@@ -135,7 +135,7 @@ export function compile<Arguments extends readonly unknown[], Result>(
     if (known !== undefined && isValid(known)) return replay(known, given) as Result;
     const { made, result } = traceStep(step, rebuild, given);
     if (!made.trace.unsettled) {
-      // What is no state stays for the step, whoever lets go of it.
+      // A tensor that is no state stays alive for the step, also if its handles are given up.
       for (const node of known?.constants ?? []) node.release();
       for (const node of made.constants) node.retain();
       compiled.set(signature, made);
@@ -183,12 +183,12 @@ function traceStep<Arguments extends readonly unknown[], Result>(
     refusePromise("compile", returned);
     return firstRun(trace, returned, placeholders, given, made);
   } catch (error) {
-    // What was recorded must not be left for the next submit.
+    // Recorded requests must not be left for the next submit.
     abandonAssigned();
     throw error;
   } finally {
     takeLosses();
-    // Nobody may ask for what was made meanwhile: it has a value in the step alone.
+    // Tensors that were made meanwhile have a value in the step alone: reading them later is an error.
     for (const tensor of made) tensor.letGo();
     for (const { storage } of placeholders) storage.lose(ONLY_TRACED);
   }
@@ -205,7 +205,7 @@ function firstRun(
   takeLosses();
   const outputs: Tensor[] = [];
   const rebuild = flatten(returned, (tensor) => outputs.push(tensor) - 1);
-  // What was recorded before the step is not part of it.
+  // Requests that were recorded before the step are not part of it.
   flush(
     [...trace.inputs.values(), ...outputs.map(({ node }) => node)].filter(({ id }) => id <= trace.start),
     null,

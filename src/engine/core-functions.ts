@@ -1,4 +1,4 @@
-// What one does with a tensor besides computing: read it, differentiate it, give it a new value.
+// Functions that read a tensor, differentiate it, or give it a new value.
 
 import { leafGradients } from "../autograd/backward.ts";
 import { checkDType, type DataArray, type DType, decode } from "../base/dtype.ts";
@@ -53,7 +53,7 @@ export async function tolist(x: Tensor): Promise<Nested> {
  */
 export function realize(...tensors: Tensor[]): Promise<void> {
   const done = computeNow(tensors);
-  // Whoever doesn't wait for it hears of a failure when reading: it must not end the program.
+  // A caller that does not wait learns of a failure when it reads. An unhandled rejection must not end the program.
   done.catch(() => undefined);
   return done;
 }

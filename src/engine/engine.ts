@@ -54,11 +54,11 @@ export interface Job {
   plan: Plan | null;
 }
 
-/** What is to be known where memory has a limit. */
+/** Hooks for a memory limit. */
 export interface Limits {
   /** Bytes that a job's plan may use between its kernels. */
   workspaceFor(on: Device, job: Job): number;
-  /** What to say of a job that failed. */
+  /** Returns the error for a job that failed. */
   explain(error: unknown, job: Job): unknown;
 }
 
@@ -161,7 +161,7 @@ export function openedDevice(): Device | null {
   return device;
 }
 
-/** What plans are made for: the open device's traits, or those that every device has. */
+/** The traits that plans are made for: those of the open device, or those that every device has. */
 export function currentTraits(): PlanTraits {
   return traitsOf(device);
 }
@@ -293,7 +293,7 @@ export function start(job: Job): void {
     for (const release of after) release();
   } else {
     jobs.push(job);
-    // Whoever disposes of what it reads must not take it away.
+    // Values that the job reads must stay, also if their handles are disposed of.
     for (const storage of job.storages) storage.holders++;
     if (device === null || opening !== null) void openDevice().catch(() => undefined);
     else if (device.failure !== null) {
@@ -316,7 +316,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   const empty = new Set<Storage>();
   const fail = (error: unknown): void => {
     failOutputs(job, error);
-    // What was lost with the device is found out when it is asked for on another one, where it may have got values since.
+    // Values that were lost with the device are noticed when another device reads them. They may have new values by then.
     if (on.failure !== null) return;
     for (const storage of empty) storage.lose(error);
     for (const { before, after } of advances) if (empty.has(before)) after.lose(error);
@@ -333,7 +333,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     noteReads(storages, advances);
     makeAgain(on, storages, after);
     storages.forEach((storage, i) => {
-      // What there was may have been lost with another device.
+      // The old value may have been lost with another device.
       memoryOn(on, storage);
       if (!storage.empty || job.hosts[i]) return;
       empty.add(storage);
@@ -419,7 +419,7 @@ function writtenRanges({ captured, storages, offsets }: Job, value: Storage): { 
   );
 }
 
-/** What a run that failed should have computed has no value: whoever reads it later must hear why. */
+/** Marks the outputs of a failed run: reading them later reports the reason. */
 function failOutputs(job: Job, error: unknown): void {
   for (const storage of job.outputs) storage?.lose(error);
 }
@@ -458,7 +458,7 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
     moveToHost(storage, result, node.dtype);
     return result;
   }
-  // Whoever disposes of the tensor right after still gets this value.
+  // The read gets this value even if the tensor is disposed of right after.
   node.retain();
   try {
     while (storage.host === null) {

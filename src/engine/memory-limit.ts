@@ -23,7 +23,7 @@ export function workspaceFor(on: Device, job: Job): number {
   return floorSize(room + memory.workspaceBytes - others - memory.pages.next);
 }
 
-/** What to say where memory is too short for a run that reads an old value: it has left the device, and this is why it can't come back. */
+/** Returns the error for a failed run. If the run reads an old value and memory is too short to bring it back, the error says so. */
 export function explain(error: unknown, { captured, advances }: Job): unknown {
   const { buffers, nodes } = captured;
   const own = new Set(advances.map(({ before }) => before));

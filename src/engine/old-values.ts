@@ -158,7 +158,7 @@ function isLimited(on: Device): boolean {
   return on.memory.pool.room !== Number.POSITIVE_INFINITY;
 }
 
-/** What makes the values of a run again; null where values move to the host instead. */
+/** The step that makes the values of a run again; null if values move to the host instead. */
 function originOf(on: Device, step: Step, known: ReadonlySet<Storage>): Made | null {
   const storages = new Set(step.storages);
   let [depth, onDevice, onHost] = [0, 0, 0];
@@ -175,7 +175,7 @@ function originOf(on: Device, step: Step, known: ReadonlySet<Storage>): Made | n
     // The present value of a state stays anyway.
     else if (storage.device !== null && storage.cell?.storage !== storage) onDevice += storage.byteLength;
   }
-  // What a repeated run reads stays where it is.
+  // Values that a repeated run reads stay where they are.
   const own = step.advances.reduce((sum, { after }) => sum + after.byteLength, 0);
   if (depth >= LONGEST || onDevice > (isLimited(on) ? 0 : own / 4) || onHost > 2 * own + HOST_BYTES) return null;
   return { depth: depth + 1, onDevice, onHost, storages: step.storages, step };
@@ -247,7 +247,7 @@ export function missingBehind(
       open.pop();
       continue;
     }
-    // What lived on another device is lost.
+    // Values on another device are lost.
     if (on !== null) memoryOn(on, storage);
     if (storage.device === null && storage.host === null && !storage.blank && storage.missing.size === 0) {
       const { arriving, origin } = storage;

@@ -30,7 +30,7 @@ let rematerialize: Rematerialize | null = null;
 let generation = 0;
 const plans = new Map<number, CacheEntry[]>();
 
-/** What plans are made for: a device's traits, or those that every device has. */
+/** The traits that plans are made for: those of a device, or those that every device has. */
 export function traitsOf(device: Device | null): PlanTraits {
   if (device === null) return GUARANTEED;
   const { limits, features } = device.gpu;

@@ -1,4 +1,4 @@
-// What the next submit has to compute: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
+// Requests to the next submit: assignments, losses on which backward was called, gradients that outlive an optimizer's step.
 
 import { must } from "../base/errors.ts";
 import type { Node } from "../graph/node.ts";
@@ -73,7 +73,7 @@ export function isPending(): boolean {
 
 /** Everything that is to be computed now: assignments, unless only `targets` are asked for, and `targets` that have no value yet. */
 export function gatherRequests(targets: readonly Node[], only = false): { requests: Request[]; assigned: Tensor[] } {
-  // What was disposed of has no reader, unless it is a part of something.
+  // A disposed tensor has no reader, unless it is a part of something.
   for (const tensor of pending.keys()) if (tensor.disposed && !tensor.slot?.cell.shared) pending.delete(tensor);
   const assigned = only ? [] : [...pending.keys()];
   const requests: Request[] = assigned.map((tensor, i) => {
@@ -190,7 +190,7 @@ export function ownGradients(parameters: Iterable<Tensor>): void {
 
 /** Notes leaves that have got a gradient. */
 export function noteGradients(leaves: Iterable<Tensor>): void {
-  // What is traced is one plan, whatever the number of steps in it.
+  // A trace becomes one plan, whatever the number of steps in it.
   if (currentTrace() !== null) return;
   for (const leaf of leaves) if (optimized.has(leaf)) graded.add(leaf);
 }

@@ -1,4 +1,4 @@
-// What fit takes and reports.
+// The options and reports of fit.
 
 import type { MetricInput } from "../metrics/index.ts";
 import { checkOptions } from "../ops/check.ts";
@@ -69,7 +69,7 @@ export interface EpochRecord {
   readonly seconds: number;
 }
 
-/** What `fit` reports of one epoch. */
+/** The report of one epoch. */
 export interface EpochSummary extends EpochRecord {
   /** Whether the monitored value is the best so far. */
   readonly improved: boolean;
@@ -93,7 +93,7 @@ export interface FitCallbacks {
   onEpochEnd?: (summary: EpochSummary) => unknown;
 }
 
-/** What a `checkpoint` function is called with. */
+/** The argument of a `checkpoint` function. */
 export interface FitState extends EpochSummary {
   readonly model: Trainable;
   readonly optimizer: TrainingOptimizer;

@@ -1,4 +1,4 @@
-// What gives a graph its meaning: a closed set of kinds, one object per op.
+// Definitions give a graph its meaning: a closed set of kinds, one object per op.
 
 import type { DType } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";
@@ -30,7 +30,7 @@ export type Leaf =
   | { readonly kind: "buffer"; readonly index: number; readonly storage: number }
   | { readonly kind: "scalar"; readonly index: number };
 
-/** What marks a value that is computed again for the backward pass. */
+/** The mark of a value that is computed again for the backward pass. */
 export interface Again {
   /** Numbers the passes: values of different ones are never merged. */
   readonly pass: number;
@@ -167,12 +167,12 @@ export interface HandWritten {
   readonly outputs: readonly Value[];
 }
 
-/** What writes a kernel's shader; "kernel" is written by hand. */
+/** The family that writes a kernel's shader; "kernel" is written by hand. */
 export type KernelFamily = "map" | "row" | "contraction" | "kernel";
 
 /** One shader with all that a dispatch needs but the buffers. */
 export interface Kernel {
-  /** What it computes: `matmul+add+relu f32[128,64]`. Also its label on the GPU. */
+  /** Names what the kernel computes: `matmul+add+relu f32[128,64]`. Also its label on the GPU. */
   readonly name: string;
   readonly family: KernelFamily;
   /** Names of the ops fused into it. */
@@ -195,7 +195,7 @@ export interface Kernel {
   readonly preamble?: number;
 }
 
-/** What a backward walk has found for a kernel's outputs, by their numbers. */
+/** The gradients of a kernel's outputs, by their numbers. */
 export interface OutputGradients<T = Handle, N = Recorded> {
   /** The gradient that came first. */
   readonly first: N;
@@ -217,7 +217,7 @@ export interface KernelDefinition<T = Handle, N = Recorded> {
     attributes: readonly number[],
     copy: (input: Value, distinct: boolean) => Value,
   ) => readonly Value[];
-  /** What it binds for an input, and how the input lies there. */
+  /** Returns the value to bind for an input, and how the input lies there. */
   readonly source: (input: Value) => Strided<Value>;
   /** From the gradients of the outputs to those of the inputs, where `see` gives what a derivative reads for a node. */
   readonly backward: Bivariant<

@@ -27,7 +27,7 @@ export function forLanes(texts: readonly string[], width: Width): string[] {
   return spelled.map((text) => text.replaceAll(defined, (name) => laneName(name, 4)));
 }
 
-/** What a helper for so many lanes is called. */
+/** Returns the name of a helper for so many lanes. */
 export function laneName(helper: string, width: Width): string {
   return width === 1 ? helper : `${helper}_x4`;
 }

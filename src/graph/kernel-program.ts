@@ -1,4 +1,4 @@
-// What a hand-written kernel is made of: its bindings, its text, and what both are written for.
+// The parts of a hand-written kernel: its bindings, its text, and the device and sizes that both are written for.
 
 import type { DType } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";
@@ -35,7 +35,7 @@ export interface KernelLayout {
   readonly strides: readonly number[];
 }
 
-/** What a kernel is written for. */
+/** The device and sizes that a kernel is written for. */
 export interface KernelCall {
   readonly inputs: readonly ValueType[];
   readonly outputs: readonly KernelOutput[];
@@ -65,7 +65,7 @@ export interface KernelText {
 /** How a hand-written kernel spreads its work. */
 export type KernelSchedule = Readonly<Record<string, number | string>>;
 
-/** What a kernel computes: everything that a plan depends on. */
+/** Defines what a kernel computes: everything that a plan depends on. */
 export interface KernelProgram {
   readonly name: string;
   /** Names of the inputs' bindings, as many as there may be; null where an input has none (the initial content of an output). */

@@ -8,7 +8,7 @@ import { sameBytes } from "./program.ts";
 import { stridedSource } from "./strided.ts";
 import { resultNode, type Tensor } from "./tensor.ts";
 
-/** What a kernel binds for an input, and how it lies there. */
+/** Returns the value to bind for an input of a kernel, and how the input lies there. */
 export function boundSource(program: KernelProgram, input: Value): Strided<Value> {
   if (program.strided === true) return stridedSource(input);
   return { base: sameBytes(input), offset: 0, strides: stridesOf(input.shape) };

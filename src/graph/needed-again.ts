@@ -29,7 +29,7 @@ export function neededAgain(roots: readonly Node[]): Node[] {
   return [...found];
 }
 
-/** What is to be stored so that a value need not be computed again: it, or the smaller one that it is a view of. Null where computing it costs nothing. */
+/** Returns the value to store so that `node` need not be computed again: itself, or the smaller one that it is a view of. Null if computing it costs nothing. */
 function worthStoring(node: Node): Node | null {
   let smallest = node;
   let base = node;

@@ -25,13 +25,13 @@ export const COPY: ElementwiseDefinition = {
 /** A part of the graph whose values are not kept for the backward pass (`checkpoint`). Segments nest. */
 export interface Segment {
   readonly parent: Segment | null;
-  /** What leaves the segment: kept, as it is in the caller's hands. */
+  /** The values that leave the segment. They are kept, because the caller holds them. */
   readonly outputs: Set<Node>;
   /** Begins the recomputation of a backward walk that comes to the segment; it serves all others that the walk comes to. */
   readonly recompute: () => Recomputer;
 }
 
-/** What one backward walk computes again of segments. */
+/** The copies that one backward walk makes of segments. */
 export interface Recomputer {
   /** Notes that `gradient` has arrived at `node`: the first to come to a segment decides from when on it may be computed again. */
   enter(node: Node, gradient: Node): void;

@@ -1,4 +1,4 @@
-// What consoles show of a tensor: dtype, shape, where its values are, and those that the host has. Nothing is computed or read for it.
+// Consoles show the dtype, the shape, where the values are, and those that the host has. Nothing is computed or read for it.
 
 import { bytesOf, type DType, decode } from "../base/dtype.ts";
 import { WgradError } from "../base/errors.ts";

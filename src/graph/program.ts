@@ -39,7 +39,7 @@ export interface Program {
   readonly offsets: readonly number[];
 }
 
-/** What a run is asked for: a node's value in a new buffer, or written into a slot. */
+/** A request to a run: a node's value in a new buffer, or written into a slot. */
 export interface Request {
   readonly node: Node;
   readonly slot: { readonly storage: Storage; readonly offset: number } | null;
@@ -94,7 +94,7 @@ export function isRealized(node: Node): boolean {
   return true;
 }
 
-/** What a node's value is computed from: further inputs of an alias are there for its derivative only. */
+/** Returns the inputs of a node's value. Further inputs of an alias serve its derivative only. */
 function valueInputs(node: Node): readonly Node[] {
   return node.definition.kind === "alias" && node.inputs.length > 1 ? node.inputs.slice(0, 1) : node.inputs;
 }
@@ -262,7 +262,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
       ),
     );
   const packed = new Set<Value>();
-  /** What lies in one pack cannot lie in another one, too. */
+  /** A value cannot lie in two packs. */
   const apart = (inputs: readonly Value[]): readonly Value[] =>
     inputs.map((input) => {
       const own = packed.has(input) ? make(COPY, [input], input.shape, input.dtype, [-0.5 - next], null) : input;

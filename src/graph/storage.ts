@@ -14,7 +14,7 @@ let nextStorage = 1;
 /** Nothing is missing. */
 const NOTHING: Map<number, unknown> = new Map();
 
-/** What several tensors that live in one cell have in common (an Arena). */
+/** The owner of several tensors that live in one cell (an Arena). */
 export interface Shared {
   /** Where each of them begins, in bytes; they may have moved to another cell since. */
   readonly offsets: readonly number[];
@@ -27,7 +27,7 @@ export interface Origin {
   /** Bytes that stay for these runs alone, on the device and on the host. */
   readonly onDevice: number;
   readonly onHost: number;
-  /** What it reads, and what it writes over. */
+  /** The storages that it reads and those that it overwrites. */
   readonly storages: readonly Storage[];
 }
 

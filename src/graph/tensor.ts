@@ -237,7 +237,7 @@ export class Tensor {
   }
 }
 
-/** What several tensors that live in one cell are to each other (an Arena). */
+/** The owner of several tensors that live in one cell (an Arena). */
 export interface SharedCell extends Shared {
   readonly tensors: readonly Tensor[];
   /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
@@ -246,7 +246,7 @@ export interface SharedCell extends Shared {
   coming(offset: number, shape: Shape): Node | null;
 }
 
-/** What the tensors of a cell share, where there are several. */
+/** The owner of a cell in which several tensors live. */
 export function sharedBy({ shared }: Cell): SharedCell | null {
   return shared as SharedCell | null;
 }

@@ -1,6 +1,6 @@
-// What an op's writer of WGSL may ask for.
+// The context in which an op writes its WGSL.
 
-/** What an elementwise op's WGSL writer may ask for. */
+/** The context in which an elementwise op writes its WGSL. */
 export interface WgslContext {
   /** dtype of the first operand as it is computed (f16 computes as f32). */
   readonly operand: "f32" | "i32" | "u32" | "bool";

@@ -8,7 +8,7 @@ import { Storage } from "../graph/storage.ts";
 import { Tensor, withGrad } from "../graph/tensor.ts";
 import { checkFunction, checkOptions, expectTensor, printed, refusePromise } from "../ops/check.ts";
 
-/** What `checkGradients` found. */
+/** The result of `checkGradients`. */
 export interface GradientReport {
   /** Whether all errors are within the tolerance. */
   readonly ok: boolean;
@@ -62,7 +62,7 @@ export async function checkGradients(
     });
   };
   const output = withGrad(true, () => run(leaves));
-  // What depends on no input has the gradient zero.
+  // An input on which the result does not depend has the gradient zero.
   const analytic = output.requiresGrad
     ? await Promise.all(gradients(output, leaves).map(async (g) => new Float32Array(await readBytes(g))))
     : values.map((list) => new Float32Array(list.length));

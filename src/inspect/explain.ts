@@ -59,7 +59,7 @@ export function explain(...tensors: Tensor[]): PlanReport {
   return report(kernels, plan.fused, plan.workspace, liveBytes(plan));
 }
 
-/** What there is to say of a plan's step. */
+/** Returns the report of a plan's step. */
 export function kernelReport({ kernel, bytes }: PlanStep): KernelReport {
   return {
     name: kernel.name,

@@ -60,7 +60,7 @@ export interface TuneReport {
   toString(): string;
 }
 
-/** What wins must be faster by this, or the default stays. */
+/** A schedule must be faster than the default by this factor to replace it. */
 const GAIN = 0.95;
 /** Rounds of measuring; after each, what is this much slower than the best goes. */
 const SLACK = [2, 1.4, 1.2, 1.1];
@@ -118,7 +118,7 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
       const late = performance.now() - start >= budgetMs;
       fresh.push({ task, microseconds: late ? 0 : await defaultTime(stand, task) });
     }
-    // What takes most of the time first: the budget may end.
+    // The slowest kernels come first, because the budget may end.
     fresh.sort((a, b) => b.microseconds * b.task.count - a.microseconds * a.task.count);
     for (const { task } of fresh) {
       if (performance.now() - start >= budgetMs) {
@@ -302,7 +302,7 @@ function close(expected: Float32Array, actual: Float32Array): boolean {
   });
 }
 
-/** What was kept, or nothing where that is not what `tune` writes. */
+/** Returns the kept schedules; none if the text is not one that `tune` writes. */
 function parse(text: string | undefined): Map<string, Schedule | null> {
   try {
     const entries: unknown = JSON.parse(text ?? "[]");

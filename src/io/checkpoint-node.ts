@@ -123,7 +123,7 @@ async function loadInto(
       for (const name of loaded) into[name]?.loadStateDict(states[name] as never);
     }
     const message = `${what}: "${names[loaded.length]}" does not fit: ${messageOf(error)}`;
-    // Whatever is wrong is so because of what was saved, not because of an argument.
+    // An error here comes from the saved content, not from an argument.
     if (!(error instanceof WgradError)) throw Object.assign(new WgradError(message), { cause: error });
     error.message = message;
     throw error;

@@ -1,4 +1,4 @@
-// What a checkpoint holds, taken apart into JSON and named tensors, and put together again.
+// Takes the content of a checkpoint apart into JSON and named tensors, and puts it together again.
 
 import { WgradError } from "../base/errors.ts";
 import { messageOf, printed } from "../ops/check.ts";

@@ -44,7 +44,7 @@ export async function encodeCheckpoint(what: string, content: object): Promise<U
 }
 
 /**
- * What a checkpoint holds, after its digest was checked.
+ * Returns the content of a checkpoint, after checking its digest.
  * @throws WgradError when the bytes are no checkpoint, of a version unknown, cut short or changed.
  */
 export async function decodeCheckpoint(what: string, bytes: Uint8Array): Promise<Record<string, unknown>> {

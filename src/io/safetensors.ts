@@ -87,7 +87,7 @@ function checkMetadata(what: string, metadata: unknown): void {
   }
 }
 
-/** What tensors of each dtype are stored as. */
+/** The safetensors type of each dtype. */
 const STORED_AS: Readonly<Record<DType, StoredType>> = { f32: "F32", f16: "F16", i32: "I32", u32: "U32", bool: "BOOL" };
 
 function encode({ dtype }: Tensor, data: DataArray): { type: StoredType; bytes: Uint8Array } {

@@ -7,7 +7,7 @@ import { classesOf, type MetricInput, read } from "./input.ts";
 /** How the classes' values become one: unweighted mean, over all samples together, or weighted by the classes' samples. */
 export type Average = "macro" | "micro" | "weighted";
 
-/** What a confusion matrix knows about each class. */
+/** A metric that a confusion matrix has for each class. */
 export type ClassMetric = "precision" | "recall" | "f1";
 
 /** Counts of pairs: `counts[t][p]` samples of class t were taken for class p. */

@@ -1,4 +1,4 @@
-// What metrics take: tensors, which are read once, or numbers that are on the host already.
+// Inputs of metrics: tensors, which are read once, or numbers that are on the host already.
 
 import { DTypeError } from "../base/errors.ts";
 import { flattened } from "../data/column.ts";

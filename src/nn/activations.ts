@@ -40,7 +40,7 @@ import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
-/** What the layers without options share. */
+/** Base of the layers without options. */
 abstract class Plain extends Module {
   constructor(...options: never[]) {
     super();
@@ -275,7 +275,7 @@ export class GLU extends Configured<{ dim: number }> {
   }
 }
 
-/** What the softmax layers share. */
+/** Base of the softmax layers. */
 abstract class AlongDim extends Module {
   readonly dim: number;
 

@@ -183,7 +183,7 @@ export class MultiheadAttention extends Module {
     let seen: Tensor | null = null;
     if (all.needWeights) seen = weights();
     if (seen !== null && dropoutP > 0) {
-      // What is returned is what was used.
+      // The returned weights are those that were used.
       seen = dropout(seen, dropoutP, { training: true });
       attended = matmul(seen, heads[2]);
     } else attended = scaledDotProductAttention(...heads, { attnMask: mask, dropoutP, isCausal: causal });

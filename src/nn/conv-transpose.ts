@@ -9,13 +9,13 @@ import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 export interface ConvTransposeOptions extends ConvolutionOptions {
   /** Distance between the places that neighbouring inputs are spread to. Default 1. */
   stride?: number | readonly number[];
-  /** What is cut off at both ends. Default 0. */
+  /** Number of elements that are cut off at both ends. Default 0. */
   padding?: number | readonly number[];
-  /** What is added at the high end; less than stride or dilation. Default 0. */
+  /** Number of elements that are added at the high end; less than stride or dilation. Default 0. */
   outputPadding?: number | readonly number[];
 }
 
-/** What the layers here share: the choice among output sizes. */
+/** Base of the layers here: the choice among output sizes. */
 abstract class ConvTransposeNd extends Convolution {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];

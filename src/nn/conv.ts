@@ -11,11 +11,11 @@ export interface ConvOptions extends ConvolutionOptions {
   stride?: number | readonly number[];
   /** Zeros around the input; "same" keeps the size (stride 1 only), "valid" adds none. Default 0. */
   padding?: number | readonly number[] | "same" | "valid";
-  /** What the padding is made of. Default "zeros". */
+  /** The values of the padding. Default "zeros". */
   paddingMode?: "zeros" | "reflect" | "replicate" | "circular";
 }
 
-/** What the layers here share: padding of all kinds. */
+/** Base of the layers here: padding of all kinds. */
 abstract class ConvNd extends Convolution {
   readonly padding: readonly number[] | "same" | "valid";
   readonly paddingMode: "zeros" | "reflect" | "replicate" | "circular";

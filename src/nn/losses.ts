@@ -26,7 +26,7 @@ import { Configured } from "./configured.ts";
 /** How a loss is reduced: to the mean, to the sum, or not at all. */
 export type Reduction = "mean" | "sum" | "none";
 
-/** What the losses share: `reduction` beside the other options of their ops. */
+/** Base of the losses: `reduction` beside the other options of their ops. */
 abstract class Loss<Options extends object> extends Configured<Options & { reduction: Reduction }> {
   declare readonly reduction: Reduction;
 

@@ -256,7 +256,7 @@ export class Module {
   }
 }
 
-/** What each module has of its own, with its whole path. */
+/** Collects the own entries of each module, with their whole path. */
 function collect(modules: [string, Module][], own: (module: Module) => [string, Tensor][]): [string, Tensor][] {
   return modules.flatMap(([path, module]) =>
     own(module).map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),

@@ -51,7 +51,7 @@ function sizeOf(layer: string, name: string, size: Size): Size {
   return size;
 }
 
-/** What the layers with windows of a fixed size share: that size, and the op's options as they were when the layer was made. */
+/** Base of the layers with windows of a fixed size: that size, and the options of the op. */
 abstract class WindowPool<Options extends object> extends Module {
   readonly kernelSize: Size;
   readonly options: Options;
@@ -113,7 +113,7 @@ export class AvgPool2d extends AvgPool<AvgPool2dOptions> {
   }
 }
 
-/** What the layers share that choose their windows by the size of the output. */
+/** Base of the layers that choose their windows by the size of the output. */
 abstract class AdaptivePool extends Module {
   readonly outputSize: Size;
 

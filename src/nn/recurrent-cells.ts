@@ -6,7 +6,7 @@ import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";
 
 /**
- * What all cells share: `weight_ih` [G·H, I], `weight_hh` [G·H, H], `bias_ih` and `bias_hh` [G·H], all U(-1/√H, 1/√H) at first. Inputs are
+ * Base of the cells: `weight_ih` [G·H, I], `weight_hh` [G·H, H], `bias_ih` and `bias_hh` [G·H], all U(-1/√H, 1/√H) at first. Inputs are
  * [B, I] or [I].
  */
 abstract class RecurrentCell extends Module {

@@ -31,14 +31,14 @@ interface Weights {
   weightHr: Tensor | null;
 }
 
-/** What one direction of one layer gives: h of all steps, and the last states. */
+/** The results of one direction of one layer: h of all steps, and the last states. */
 interface Run {
   output: Tensor;
   last: Tensor[];
 }
 
 /**
- * What all recurrent layers share. Parameters of layer k are `weight_ih_lk` [G·H, I] and `weight_hh_lk` [G·H, H] with biases `bias_ih_lk`
+ * Base of the recurrent layers. Parameters of layer k are `weight_ih_lk` [G·H, I] and `weight_hh_lk` [G·H, H] with biases `bias_ih_lk`
  * and `bias_hh_lk` [G·H] (`…_reverse` for the second direction), all U(-1/√H, 1/√H) at first.
  */
 abstract class Recurrent extends Module {
@@ -177,7 +177,7 @@ function suffixOf(layer: number, direction: number): string {
   return `l${layer}${direction === 1 ? "_reverse" : ""}`;
 }
 
-/** What the layers share whose only state is h. */
+/** Base of the layers whose only state is h. */
 abstract class Hidden extends Recurrent {
   protected override stateSizes(): { name: string; size: number }[] {
     return [{ name: "h", size: this.hiddenSize }];

@@ -3,7 +3,7 @@
 import { lines } from "../base/table.ts";
 import { type DType, noGrad, Tensor, zeros } from "../tensor.ts";
 
-/** What the table shows of a module. */
+/** The row of a module in the table. */
 interface Layer {
   namedModules(): [string, Layer][];
   children(): Layer[];

@@ -80,7 +80,7 @@ function attend(
   return dropout.forward(attention.forward(x, memory, memory, { ...options, needWeights: false })[0]);
 }
 
-/** What both kinds of layers share: attentions and a feed-forward part, each with dropout, a residual connection and a norm. */
+/** Shared by both kinds of layers: attentions and a feed-forward part, each with dropout, a residual connection and a norm. */
 abstract class TransformerLayer extends Module {
   readonly dModel: number;
   readonly nhead: number;

@@ -82,7 +82,7 @@ export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
 }
 
 function tensorsOf(op: string, parameters: Iterable<Tensor>): Tensor[] {
-  // What cannot be iterated is what a list would have to hold.
+  // A value that cannot be iterated is taken as the only element of a list.
   const list = typeof parameters?.[Symbol.iterator] === "function" ? [...parameters] : [parameters as never];
   return list.map((parameter) => expectTensor(op, parameter, "each parameter"));
 }

@@ -113,7 +113,7 @@ export function withDefaults<
   return Object.fromEntries(entries) as Complete<Given, Defaults>;
 }
 
-/** What an op's options are once `defaults` stand in for those left out. */
+/** Returns the options of an op, with `defaults` for those that were left out. */
 export type Filled<Options, Defaults> = {
   readonly [Name in keyof Options]-?: Exclude<Options[Name], null | undefined> | Defaults[Name & keyof Defaults];
 };

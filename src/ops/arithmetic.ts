@@ -25,7 +25,7 @@ import {
   unary,
 } from "./define.ts";
 
-/** What a real function is besides its text, which defines name_f32. */
+/** The parts of a real function besides its text, which defines name_f32. */
 type RealFunction = Omit<Parameters<typeof unary>[1], "dtype" | "wgsl">;
 
 /** Makes a function of a real number that helpers compute as `name_f32`. */

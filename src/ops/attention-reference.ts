@@ -14,7 +14,7 @@ export interface AttentionValues {
   readonly dropout: readonly [number, number] | null;
 }
 
-/** What one query sees. */
+/** The row of one query: its weights, and which keys it sees. */
 interface Row {
   readonly batch: number;
   readonly query: number;

@@ -46,7 +46,7 @@ export interface AttentionProblem {
   readonly v: Operand;
 }
 
-/** What the backward kernels read besides. The gradients' buffer is f32. */
+/** Further inputs of the backward kernels. The buffer of the gradients is f32. */
 export interface BackwardOperands {
   readonly g: Operand;
   readonly dq: Operand;

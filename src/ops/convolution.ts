@@ -24,7 +24,7 @@ export interface ConvOptions {
   readonly groups?: number;
 }
 
-/** What a convolution does per spatial dim. */
+/** The geometry of a convolution in one spatial dim. */
 interface Window {
   readonly size: number;
   readonly stride: number;
@@ -166,9 +166,9 @@ export interface ConvTransposeOptions {
   readonly bias?: Tensor | null;
   /** Distance between the places that neighbouring inputs are spread to. Default 1. */
   readonly stride?: Size;
-  /** What is cut off at both ends. Default 0. */
+  /** Number of elements that are cut off at both ends. Default 0. */
   readonly padding?: Size;
-  /** What is added at the high end, to tell sizes apart that a stride has merged; less than stride or dilation. Default 0. */
+  /** Number of elements added at the high end, because a stride maps several sizes to one; less than stride or dilation. Default 0. */
   readonly outputPadding?: Size;
   /** Number of groups that the channels fall into. Default 1. */
   readonly groups?: number;

@@ -32,7 +32,7 @@ export interface CTCLossOptions extends LossOptions {
 
 /** The logarithm of 0: finite, since shaders may assume that infinities never occur. */
 const NEVER = -1e30;
-/** What is less is the logarithm of 0, with other terms added. */
+/** A smaller number is the logarithm of 0, with other terms added. */
 const IMPOSSIBLE = -1e29;
 /** Emission that stands for a step behind the sequence's end. */
 const OVER = 1e30;

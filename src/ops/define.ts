@@ -14,7 +14,7 @@ import { record, recording, Tensor } from "../graph/tensor.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Operand) => Tensor;
-/** What ops take besides tensors: plain numbers and booleans, whose dtypes follow the tensors'. */
+/** An operand: a tensor, or a plain number or boolean whose dtype follows that of the tensors. */
 export type Operand = Tensor | number | boolean;
 
 /** From the promoted dtype of the operands to the dtype they are converted to and the result's. */
@@ -191,7 +191,7 @@ interface ElementwiseOptions {
 export function elementwise(name: string, options: ElementwiseOptions): (...operands: Operand[]) => Tensor {
   const definition: ElementwiseDefinition<Tensor> = { cost: 1, ...options, kind: "elementwise", name };
   return (...operands) => {
-    // What was left out must not go unnoticed.
+    // A missing operand must be noticed.
     operands.length = Math.max(operands.length, options.wgsl.length - 1);
     let promoted = promoteOperands(name, operands);
     if (promoted === "f16" && options.wide === true && recording.autocast) promoted = "f32";

@@ -17,7 +17,7 @@ import { permute, reshape } from "./views.ts";
 export interface GridSampleOptions {
   /** Default "bilinear". */
   readonly mode?: "bilinear" | "nearest" | "bicubic";
-  /** What is outside: zeros, the nearest pixel of the border, or the image mirrored. Default "zeros". */
+  /** The values outside of the image: zeros, the nearest pixel of the border, or the mirrored image. Default "zeros". */
   readonly paddingMode?: "zeros" | "border" | "reflection";
   /** Whether -1 and 1 are the centres of the corner pixels, and not their outer edges. Default false. */
   readonly alignCorners?: boolean;

@@ -1,4 +1,4 @@
-// What the host knows of a tensor's numbers, so that ops can refuse wrong indices, lengths and probabilities where they are written.
+// Numbers of a tensor that JavaScript knows, so that ops can refuse wrong indices, lengths and probabilities at the call.
 
 import { castNumber, type DType, fromHalfBits, isDType, toHalfBits } from "../base/dtype.ts";
 import { dtypeError, type Shape, sizeOf, stridesOf } from "../base/shape.ts";
@@ -20,7 +20,7 @@ import { expectTensor } from "./define.ts";
 /** Views that are no plain strides are looked through for so many elements: each takes as long as a hundred others. */
 const MOST_UNEVEN = 1 << 16;
 
-/** What lies at the bottom of a tensor's views and casts: numbers on the host, one number, or 0, 1, 2, … */
+/** The source below a tensor's views and casts: numbers on the host, one number, or 0, 1, 2, … */
 interface Source {
   readonly read: (place: number) => number;
   /** The node whose bytes the host has. */
@@ -44,7 +44,7 @@ function numbersOf(node: Node): Source | null {
   return kind === "iota" ? { leaf: null, read: (place) => place } : null;
 }
 
-/** What a cast to `dtype` makes of a number. */
+/** Returns the function that a cast to `dtype` applies to a number. */
 function converted(reference: (x: number) => number, dtype: DType): (x: number) => number {
   if (dtype === "f16") return (x) => fromHalfBits(toHalfBits(x));
   return (x) => castNumber(reference(x), dtype);
@@ -55,7 +55,7 @@ interface Known {
   readonly source: Source;
   readonly at: Index;
   readonly conditions: readonly Condition[];
-  /** What stands where condition number i fails. */
+  /** The value where condition number i fails. */
   readonly fills: readonly number[];
   readonly casts: readonly ((x: number) => number)[];
 }

@@ -27,7 +27,7 @@ export interface KernelSource {
 const DECLARATION =
   /@(?:group|binding)\(\s*\w+\s*\)\s*@(?:group|binding)\(\s*\w+\s*\)\s*var\s*<\s*(\w+)\s*(?:,\s*(\w+)\s*)?>\s*(\w+)\s*:\s*([^;]+);/g;
 
-/** What a body knows. */
+/** The names that a body can use. */
 const BODY_NAMES: readonly string[] = ["index", "group", "local", "group_id", "groups"];
 
 const storedTypes: Record<DType, string> = { f32: "f32", f16: "f16", i32: "i32", u32: "u32", bool: "u32" };

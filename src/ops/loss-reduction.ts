@@ -1,4 +1,4 @@
-// What losses have in common: how they are summed up, and that their operands fit.
+// Shared by the losses: reduction, and the check that operands fit.
 
 import { broadcastShapes, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";

@@ -198,7 +198,7 @@ function checkPosition(op: string, index: number, size: number, dim: number): nu
   return index < 0 ? index + size : index;
 }
 
-/** What `slice` takes per dim: an index (drops the dim), null (all of it) or [start?, end?, step?]. */
+/** The range of `slice` for one dim: an index (drops the dim), null (all of it) or [start?, end?, step?]. */
 export type SliceRange =
   | number
   | null

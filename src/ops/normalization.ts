@@ -109,7 +109,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: Affine & { read
   return affine(op, normalized, vectors, [channels], alongDim(x.ndim, 1, channels));
 }
 
-/** What batch and instance norm know of earlier batches. */
+/** Running statistics of batch and instance norm. */
 interface Running {
   readonly mean: Tensor;
   readonly variance: Tensor;

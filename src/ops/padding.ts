@@ -53,7 +53,7 @@ export function pad(
 function padDim(x: Tensor, dim: number, low: number, high: number, mode: "reflect" | "replicate" | "circular"): Tensor {
   if (low === 0 && high === 0) return x;
   if (mode === "circular" && Math.min(low, high) < 0) {
-    // What is cut off is no part of the circle.
+    // Elements that are cut off are no part of the circle.
     const [first, length] = [Math.max(-low, 0), (x.shape[dim] as number) + Math.min(low, 0) + Math.min(high, 0)];
     if (length >= 0) return padDim(range(x, dim, first, length), dim, Math.max(low, 0), Math.max(high, 0), mode);
   }

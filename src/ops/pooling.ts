@@ -13,7 +13,7 @@ import { divideByCount, meanOver } from "./reduction-ops.ts";
 import { asFloat, lowest, sumOver } from "./reductions.ts";
 import { reshape, windows } from "./views.ts";
 
-/** What a pool does per spatial dim. */
+/** The geometry of a pool in one spatial dim. */
 interface Window {
   readonly size: number;
   readonly stride: number;

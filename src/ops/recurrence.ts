@@ -1,4 +1,4 @@
-// What the recurrent ops share: checks, the walk over time, and gates side by side.
+// Shared by the recurrent ops: checks, the walk over time, and gates side by side.
 
 import { type Shape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";

@@ -36,7 +36,7 @@ export function centered(x: Tensor, dims: readonly number[]): { deviation: Tenso
   return { deviation, mean, variance: meanOver(square(deviation), dims) };
 }
 
-/** What is over `dim` (one, several, all). */
+/** A reduction over `dim` (one, several, all). */
 type Reducing = (x: Tensor, dim?: Dims, keepdim?: boolean) => Tensor;
 
 /** Makes a reduction of what `over` computes with the reduced dims kept. */

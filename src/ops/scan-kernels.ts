@@ -17,7 +17,7 @@ import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
 import { rowStart } from "./sort-text.ts";
 
-/** What is combined along a dim: associative, with an identity, but not necessarily commutative. */
+/** A monoid that is combined along a dim: associative, with an identity, not necessarily commutative. */
 export interface Monoid {
   readonly name: string;
   /** Tensors that elements come from. */

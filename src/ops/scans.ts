@@ -218,7 +218,7 @@ function running(op: string, x: Tensor, dim: number, prepare: (x: Tensor) => Ten
   return scan([values], at)[0] as Tensor;
 }
 
-/** What running sums and products are taken of. */
+/** Converts to the dtype that running sums and products take. */
 const countable = (x: Tensor): Tensor => asSingle(summable(x));
 
 /** Computes running sums along `dim`: yᵢ = x₀ + … + xᵢ. bool is counted in i32. */

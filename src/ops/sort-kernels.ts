@@ -54,7 +54,7 @@ function startOf(row: number, length: number, inner: number): number {
 /** Attributes of what reads a tensor: dim, descending, elements to keep per block. */
 type FromTensor = readonly [dim: number, descending: number, keep: number];
 
-/** What sorting the blocks of a tensor needs. */
+/** Describes how the blocks of a tensor are sorted. */
 function blocksOf({
   inputs,
   attributes,

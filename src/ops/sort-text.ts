@@ -21,7 +21,7 @@ export function rowStart(length: number, inner: number): string {
   return inner === 1 ? `row * ${length}u` : `row / ${inner}u * ${length * inner}u + row % ${inner}u`;
 }
 
-/** What differs between the kernels that sort blocks. */
+/** A kernel that sorts blocks: the parts in which such kernels differ. */
 export interface BlockSort {
   readonly rows: Rows;
   readonly keep: number;

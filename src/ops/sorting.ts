@@ -85,7 +85,7 @@ function checkCount(op: string, x: Tensor, dim: number, k: number): void {
   if (k > size) throw new RangeError(`${op}: k must be at most the size ${size} of dim ${dim}, got ${k}.`);
 }
 
-/** What stands at a position along `dim` (a number, or a tensor with size 1 there) of sorted elements. */
+/** Returns the sorted elements at a position along `dim`: a number, or a tensor with size 1 there. */
 function pickSorted(x: Tensor, indices: Tensor, dim: number, position: number | Tensor, keepdim: boolean): Found {
   const finish = (found: Tensor): Tensor => (keepdim || x.ndim === 0 ? found : dropDims(found, [dim]));
   if (x.ndim === 0) return { values: same(x), indices };

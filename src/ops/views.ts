@@ -201,7 +201,7 @@ const padView = view("pad", {
     const input = (x as Tensor).shape;
     const rank = input.length;
     const steps = input.map((_, i) => (attributes[2 * rank + i] as number) + 1);
-    // What a negative pad cropped has no gradient: take what is there, put zeros around it.
+    // Elements that a negative pad cropped have no gradient: take those that are there and put zeros around them.
     const low = input.map((_, i) => attributes[i] as number);
     const first = low.map((l, i) => (l >= 0 ? 0 : Math.ceil(-l / (steps[i] as number))));
     const count = input.map((n, i) => {

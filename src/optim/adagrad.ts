@@ -17,7 +17,7 @@ export interface AdagradOptions extends CommonOptions {
   lrDecay: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** What the sum of squares starts as. Default 0. */
+  /** The first value of the sum of squares. Default 0. */
   initialAccumulatorValue: number;
   /** Added to the denominator. Default 1e-10. */
   eps: number;

@@ -106,7 +106,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     return true;
   }
 
-  /** What a state tensor starts as. */
+  /** The first value of a state tensor. */
   protected initial(_slot: S, _group: ParamGroup<O>): number {
     return 0;
   }

@@ -7,7 +7,7 @@ import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts"
 export interface PlateauOptions {
   /** Whether the metric should fall ("min", default) or rise. */
   mode?: "min" | "max";
-  /** What the rate is multiplied by. Default 0.1. */
+  /** Factor of a reduction. Default 0.1. */
   factor?: number;
   /** Number of epochs without improvement before the rate is reduced. Default 10. */
   patience?: number;
@@ -71,7 +71,7 @@ export class ReduceLROnPlateau extends Schedule {
     this.noteLrs();
   }
 
-  /** What every metric is better than. */
+  /** A value that every metric beats. */
   get #worst(): number {
     return this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   }

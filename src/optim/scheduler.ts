@@ -91,7 +91,7 @@ export function checkEpoch(schedule: string, epoch: number): void {
   demand(schedule, "epoch", epoch, Number.isFinite(epoch) && epoch >= 0, "a number ≥ 0");
 }
 
-/** What all schedules share: an optimizer, the rates that it was given, and a state of plain data. */
+/** Base of all schedules: an optimizer, its initial rates, and a state of plain data. */
 export abstract class Schedule {
   readonly #optimizer: Schedulable;
   /** Number of the current epoch. */

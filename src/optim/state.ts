@@ -41,7 +41,7 @@ export function groupToState(group: Group, nextNumber: () => number): Record<str
   return { ...Object.fromEntries(entries), params: params.map(nextNumber) };
 }
 
-/** What a state dict holds for an optimizer, checked. */
+/** The checked content of a state dict. */
 export interface CheckedState {
   /** The groups' options by camelCase names. */
   readonly options: readonly Record<string, unknown>[];
@@ -133,7 +133,7 @@ function isAlike(value: unknown, present: unknown): boolean {
   return Array.isArray(value) && value.length === present.length && value.every((v, i) => isAlike(v, present[i]));
 }
 
-/** What schedulers keep in a group, beyond the optimizer's own options. */
+/** Options that schedules add to a group. */
 const SCHEDULED = ["initialLr", "maxLr", "minLr", "maxMomentum", "baseMomentum"];
 
 /** A list of numbers as a list of its own, so that groups do not share one. */
@@ -158,7 +158,7 @@ function checkCounters(what: string, name: string, saved: unknown, fresh: Counte
   return counters;
 }
 
-/** What a state dict holds for parameter `i`. */
+/** Checks the content of a state dict for parameter `i`. */
 function checkEntry(
   what: string,
   parameter: Tensor,

@@ -5,7 +5,7 @@ import { awaitAtExit, type DawnClasses } from "./dawn-promises.ts";
 
 export { restDuring } from "./rest.ts";
 
-/** What `openGpu` may be told. */
+/** Options of `openGpu`. */
 export interface GpuOptions {
   /** Part of an adapter's name, where the machine has several: `"llvmpipe"`, `"NVIDIA"`. */
   adapter?: string;
@@ -82,7 +82,7 @@ async function load(): Promise<{ create(options: string[]): GPU }> {
   }
 }
 
-/** What to do where there is no adapter. */
+/** The advice for a user without an adapter. */
 export function driverRemedy(): string {
   if (process.platform !== "linux") return "Update the graphics driver.";
   return (

@@ -54,17 +54,17 @@ const MOST_QUEUED = 2;
 const MOST_PIPELINES = 1024;
 const FEWEST_PREPARED = 32;
 
-/** What becomes of a device: apart from it, because a device that is shared outlives it, and what listens there with it. */
+/** The state that outlives a `Device`: a shared GPUDevice lives on, with the listeners that are attached to it. */
 interface Fate {
   /** Why the device can't be used any more. */
   failure: DeviceLostError | null;
-  /** What went wrong in a run that nobody has read from yet: told to the next who reads. */
+  /** An error of a run that nobody has read from. The next read reports it. */
   untold: unknown;
 }
 
 /** Copies that a run begins with. */
 export interface Saving {
-  /** What goes to the host, behind one another. */
+  /** Ranges that are copied to the host, one after another. */
   readonly reads: readonly { readonly from: Range; readonly bytes: number }[];
   readonly copies: readonly { readonly from: Range; readonly to: Range; readonly bytes: number }[];
   /** Told what the reads have brought. */
@@ -75,7 +75,7 @@ export interface Run extends Operands {
   readonly executable: Executable;
   /** Outputs to read back in the same submit. */
   readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
-  /** What is copied before the first kernel: to the host, then on the device. */
+  /** Copies before the first kernel: first to the host, then on the device. */
   readonly before?: Saving | null;
   /** Throws where what the run reads could not be computed. */
   readonly verify?: () => void;

@@ -1,4 +1,4 @@
-// What is made once per executable and used by all its runs: pipelines, bind groups, buffers for numbers and small results.
+// Made once per executable and used by all its runs: pipelines, bind groups, buffers for numbers and small results.
 
 import { OutOfMemoryError, WgradError } from "../base/errors.ts";
 import { BUFFER_COPY_DST, BUFFER_UNIFORM } from "./constants.ts";
@@ -7,7 +7,7 @@ import type { PipelineCache, PipelineEntry } from "./pipelines.ts";
 import { type BufferPool, ResultPages } from "./pool.ts";
 import type { Profiler } from "./profiler.ts";
 
-/** What one run is given. */
+/** The operands of one run. */
 export interface Operands {
   readonly leaves: readonly Range[];
   readonly scalars: ArrayBuffer | null;

@@ -33,7 +33,7 @@ export class StagingBuffers {
     return staging;
   }
 
-  /** What a submitted copy has brought. Rejects with a DeviceLostError where nothing will come. */
+  /** Returns the bytes of a submitted copy. Rejects with a DeviceLostError if nothing will come. */
   async download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     try {
       await staging.mapAsync(MAP_READ, 0, pad4(bytes));

@@ -220,7 +220,7 @@ export const all = [x.softmax(1), x.data(), x.median(), x.shape, randn([2]), new
     "x.data": "row-major",
     "x.median": "Median",
     "x.shape": "size of each dim",
-    " randn": "Normal",
+    " randn": "normal random",
     "nn.Linear": "inFeatures",
     "nn.ReLU": "max(0, x)",
     "optim.AdamW": "weight decay",

@@ -48,6 +48,17 @@ test("links of README, CONTRIBUTING and docs lead to files and headings that are
   assert.equal(broken, []);
 });
 
+test("files that docs/architecture.md and CONTRIBUTING.md name are there", () => {
+  const text = `${readFileSync("docs/architecture.md", "utf8")}${readFileSync("CONTRIBUTING.md", "utf8")}`;
+  const named = [...text.matchAll(/`([\w-]+(?:\/[\w-]+)*\.(?:ts|mjs|py))`/g)].map(([, name = ""]) => name);
+  assert.ok(named.length > 20);
+  const folders = ["", "src/", "tests/support/", "tests/reference/", "tests/unit/", "src/shaders/"];
+  assert.equal(
+    named.filter((name) => !folders.some((folder) => existsSync(`${folder}${name}`))),
+    [],
+  );
+});
+
 test("the example's defaults are those that README gives a result for", () => {
   const [, epochs, seed] = /With the defaults \((\d+) epochs, seed (\d+)\)/.exec(readme) ?? [];
   const options = readOptions([]);
