@@ -22,6 +22,7 @@ export class Dataflow {
   readonly #readers = new Map<Group, ReadonlySet<Value>>();
   /** What a kernel's output starts with, to that output: the same bytes. */
   readonly #initials = new Map<Value, Value>();
+  readonly #begun = new Set<Value>();
   readonly #wide = new Map<Group, number>();
   #circular = false;
 
@@ -85,7 +86,7 @@ export class Dataflow {
 
   /** Whether the value's bytes are those of another one, from which its kernel goes on. */
   isBegun(value: Value): boolean {
-    return [...this.#initials.values()].includes(value);
+    return this.#begun.has(value);
   }
 
   /** The value whose bytes an output or a packed input has. */
@@ -134,7 +135,9 @@ export class Dataflow {
 
   #noteInitials({ definition, attributes, inputs, sources, outputs }: HandWritten): void {
     definition.program.outputs(inputs, attributes).forEach(({ initial }, i) => {
-      if (initial !== undefined) this.#initials.set((sources[initial] as Strided<Value>).base, outputs[i] as Value);
+      if (initial === undefined) return;
+      this.#initials.set((sources[initial] as Strided<Value>).base, outputs[i] as Value);
+      this.#begun.add(outputs[i] as Value);
     });
   }
 

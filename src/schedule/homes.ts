@@ -3,7 +3,7 @@
 import { must } from "../errors.ts";
 import { variable } from "../graph/index-expression.ts";
 import { type KernelDefinition, RESULT } from "../graph/node.ts";
-import { inputCoordinates, Value } from "../graph/program.ts";
+import { inputCoordinates, type Place, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
@@ -18,6 +18,13 @@ import type { Uses } from "./uses.ts";
 const SHORT = 16_384;
 /** An operand of a contraction is read once per tile that needs it. */
 const TILE = 8;
+
+/** A factor that is the only one on its side of a contraction: a plain sum of it can be taken on the way. */
+interface LoneFactor {
+  readonly group: Group;
+  readonly factor: Place;
+  readonly dims: readonly number[];
+}
 
 /** Values that a kernel computes have a home there; all others are computed inline by whoever reads them. */
 export class Homes {
@@ -38,6 +45,14 @@ export class Homes {
   readonly #pieces = new Map<Group, number>();
   /** Groups that had no room for a value, or for what it reads inline: nothing that reads it inline is computed there. */
   readonly #refusals = new Map<Value, ReadonlySet<Group>>();
+  /** Map kernels with room for more, by what they read and by their elements. */
+  readonly #maps = new Map<Value, Map<number, Set<Group>>>();
+  /** Row kernels with room for more, by their rows. */
+  readonly #rows = new Map<string, Set<Group>>();
+  /** Contractions that can sum a factor alone, by what the factor shows. */
+  readonly #factors = new Map<Value, LoneFactor[]>();
+  /** How many values a kernel computes. */
+  readonly #members = new Map<Group, number>();
   /** Groups of hand-written kernels. */
   readonly #kernels = new Map<Value, Group>();
   /** Numbers of outputs that nobody reads: apart from those of a program's values. */
@@ -76,7 +91,12 @@ export class Homes {
   /** Takes a value's home away: `reader` computes it inline. */
   drawInto(reader: Group, value: Value): void {
     this.#homes.delete(value);
-    for (const leaf of this.#leaves.get(value) ?? []) reader.reads.add(leaf);
+    for (const leaf of this.#leaves.get(value) ?? []) this.#read(reader, leaf);
+  }
+
+  /** Whether `group` computes one value alone. */
+  hasOneMember(group: Group): boolean {
+    return this.#members.get(group) === 1;
   }
 
   /** Groups that must run before anything that reads `value` inline. */
@@ -201,8 +221,29 @@ export class Homes {
     const weight = this.#weights.get(group);
     this.#weights.set(group, weight === undefined ? (this.#extents.get(value) ?? 0) : weight + weightOf(value));
     for (const g of this.reach(value)) group.runAfter(g);
-    for (const leaf of this.#leaves.get(value) ?? []) if (this.#homes.get(leaf)?.group !== group) group.reads.add(leaf);
+    for (const leaf of this.#leaves.get(value) ?? [])
+      if (this.#homes.get(leaf)?.group !== group) this.#read(group, leaf);
+    this.#members.set(group, 1 + (this.#members.get(group) ?? 0));
     this.#reaches.set(value, new Set([group]));
+  }
+
+  /** Notes that a group reads a buffer. */
+  #read(group: Group, leaf: Value): void {
+    group.reads.add(leaf);
+    if (group.kind !== "map") return;
+    let byRows = this.#maps.get(leaf);
+    if (byRows === undefined) {
+      byRows = new Map();
+      this.#maps.set(leaf, byRows);
+    }
+    const groups = byRows.get(group.rows);
+    if (groups === undefined) byRows.set(group.rows, new Set([group]));
+    else groups.add(group);
+  }
+
+  /** Whether a group may read one more buffer. */
+  #hasRoom(group: Group): boolean {
+    return group.reads.size + 3 <= this.#options.bindings;
   }
 
   /** What a reader outside the home binds to compute `value`. */
@@ -296,7 +337,7 @@ export class Homes {
   }
 
   /** Groups that had no room for something that is computed inline for these values. */
-  #refusalsOf(values: readonly Value[]): Set<Group> {
+  #refusalsOf(values: readonly Value[]): ReadonlySet<Group> {
     return union(values.map((v) => (this.#homes.has(v) ? new Set<Group>() : (this.#refusals.get(v) ?? new Set()))));
   }
 
@@ -304,12 +345,16 @@ export class Homes {
   #mapHome(value: Value, reach: ReadonlySet<Group>): Home {
     const rows = sizeOf(value.shape);
     if (this.#options.fuse && rows > 0) {
-      for (const group of this.#groups) {
-        if (group.kind !== "map" || group.rows !== rows || reach.has(group)) continue;
-        if ([...reach].some((g) => g.dependsOn(group)) || !this.fits(group, value)) continue;
-        if (![...(this.#leaves.get(value) ?? [])].some((leaf) => group.reads.has(leaf))) continue;
-        return { group, domain: "outer", coordinates: group.outerCoordinates(value.shape) };
+      let first: Group | null = null;
+      for (const leaf of this.#leaves.get(value) ?? []) {
+        const groups = this.#maps.get(leaf)?.get(rows) ?? new Set();
+        for (const group of groups) {
+          if (!this.#hasRoom(group)) groups.delete(group);
+          else if ((first === null || group.id < first.id) && !reach.has(group) && this.fits(group, value))
+            if (![...reach].some((g) => g.dependsOn(group))) first = group;
+        }
       }
+      if (first !== null) return { group: first, domain: "outer", coordinates: first.outerCoordinates(value.shape) };
     }
     return this.#newMapHome(value);
   }
@@ -328,6 +373,13 @@ export class Homes {
   ): Group {
     const group = new Group(this.#groups.length, kind, outer, inner, contraction, parts);
     group.join(this.#groups);
+    if (kind === "row") {
+      const key = rowsKey(outer, inner);
+      const alike = this.#rows.get(key);
+      if (alike === undefined) this.#rows.set(key, new Set([group]));
+      else alike.add(group);
+    }
+    if (contraction !== null && parts === 1 && contraction.batch.length === 0) this.#noteFactors(group, contraction);
     return group;
   }
 
@@ -358,26 +410,31 @@ export class Homes {
   /** Lets a plain sum of a contraction's factor be taken by the contraction, which reads it anyway: a bias's gradient by its weight's. */
   #joinFactor(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): boolean {
     if (reduction.definition.name !== "sum" || reduction.conditions.length > 0) return false;
-    for (const group of this.#groups) {
-      if (group.contraction === null || group.parts > 1 || group.contraction.batch.length > 0) continue;
+    for (const { group, factor, dims } of this.#factors.get(baseOf(reduction.body)) ?? []) {
       if (group.length !== sizeOf(reduction.inner) || !this.fits(group, value)) continue;
       if ([...reach].some((other) => other.dependsOn(group))) continue;
-      const { a, b, m, n, aConditions, bConditions } = group.contraction;
-      for (const [factors, dims, conditions] of [
-        [a, m, aConditions],
-        [b, n, bConditions],
-      ] as const) {
-        const [factor] = factors;
-        if (factor === undefined || factors.length > 1 || conditions.length > 0) continue;
-        const found = alongFactor(reduction, group, factor, dims);
-        if (found === null) continue;
-        group.reductions.push(found);
-        this.#reductions.set(value, found);
-        this.#settle(value, { group, domain: "side", coordinates: found.result });
-        return true;
-      }
+      const found = alongFactor(reduction, group, factor, dims);
+      if (found === null) continue;
+      group.reductions.push(found);
+      this.#reductions.set(value, found);
+      this.#settle(value, { group, domain: "side", coordinates: found.result });
+      return true;
     }
     return false;
+  }
+
+  #noteFactors(group: Group, { a, b, m, n, aConditions, bConditions }: Contraction): void {
+    for (const [factors, dims, conditions] of [
+      [a, m, aConditions],
+      [b, n, bConditions],
+    ] as const) {
+      const [factor] = factors;
+      if (factor === undefined || factors.length > 1 || conditions.length > 0) continue;
+      const base = baseOf(factor.value);
+      const known = this.#factors.get(base);
+      if (known === undefined) this.#factors.set(base, [{ group, factor, dims }]);
+      else known.push({ group, factor, dims });
+    }
   }
 
   /** A row kernel that walks the same rows, which `reduction` either continues or accompanies. */
@@ -403,7 +460,9 @@ export class Homes {
       )
         return group;
     }
-    for (const group of this.#groups) {
+    const alike = this.#rows.get(rowsKey(reduction.outer, reduction.inner)) ?? new Set();
+    for (const group of alike) {
+      if (!this.#hasRoom(group)) alike.delete(group);
       if (reach.has(group) || !fits(group)) continue;
       // What only accompanies others is stored, as they are.
       const bound = union([group.reads, this.#leaves.get(value) ?? new Set()]).size + group.reductions.length + 1;
@@ -433,7 +492,25 @@ function pointsOf(reduction: Reduction, group: Group): number {
   return group.kind === "contraction" ? points / TILE : points;
 }
 
-function union<T>(sets: readonly ReadonlySet<T>[]): Set<T> {
+/** What views show: the value at their end. */
+function baseOf(value: Value): Value {
+  let base = value;
+  for (let input = base.inputs[0]; input !== undefined; input = base.inputs[0]) {
+    if (base.leaf !== null || (base.definition.kind !== "view" && base.definition.kind !== "alias")) break;
+    base = input;
+  }
+  return base;
+}
+
+function rowsKey(outer: readonly number[], inner: readonly number[]): string {
+  return `${outer.join()}|${inner.join()}`;
+}
+
+/** All of what the sets hold: one of them, where the others are empty. */
+function union<T>(sets: readonly ReadonlySet<T>[]): ReadonlySet<T> {
+  const filled = sets.filter((set) => set.size > 0);
+  const [only] = filled;
+  if (only !== undefined && filled.every((set) => set === only)) return only;
   const all = new Set<T>();
   for (const set of sets) for (const item of set) all.add(item);
   return all;

@@ -98,7 +98,7 @@ export class Materialization {
   #drawIn(value: Value): void {
     const home = this.#homes.all.get(value);
     if (home?.group.kind !== "map" || !this.#stored.has(value) || this.#requirements.has(value)) return;
-    for (const [other, { group }] of this.#homes.all) if (other !== value && group === home.group) return;
+    if (!this.#homes.hasOneMember(home.group)) return;
     const readers = [...this.#homes.outsideReaders(value, home.group)];
     const [reader, points] = readers[0] ?? [];
     if (readers.length !== 1 || !(reader instanceof Group) || reader.kind !== "map") return;

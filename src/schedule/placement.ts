@@ -30,6 +30,8 @@ export class Placement {
   readonly #places = new Map<Value, Place>();
   readonly #copies: Copy[] = [];
   readonly #regions: ReadonlyMap<Value, Region>;
+  /** Which groups read which leaves, by storage. */
+  readonly #readings = new Map<number, { readonly leaf: Value; readonly reader: Group }[]>();
   readonly flow: Dataflow;
   /** The order in which the kernels run. */
   readonly order: readonly Group[];
@@ -41,6 +43,7 @@ export class Placement {
     this.#program = program;
     this.#homes = homes;
     this.flow = flow;
+    this.#noteReadings();
     this.#placeOutputs();
     this.order = this.#order();
     const { blocks, size } = this.#placeTemporaries();
@@ -81,6 +84,17 @@ export class Placement {
     return this.#places.get(value)?.kind === "workspace";
   }
 
+  #noteReadings(): void {
+    for (const reader of this.flow.groups)
+      for (const leaf of this.flow.readsOf(reader)) {
+        if (leaf.leaf?.kind !== "buffer") continue;
+        const { storage } = leaf.leaf;
+        const known = this.#readings.get(storage);
+        if (known === undefined) this.#readings.set(storage, [{ leaf, reader }]);
+        else known.push({ leaf, reader });
+      }
+  }
+
   /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */
   #placeOutputs(): void {
     this.#program.outputs.forEach((output, i) => {
@@ -117,16 +131,17 @@ export class Placement {
 
   /** Whether `group` may write the storage: all other readers run before, and it reads only what it overwrites itself. */
   #canOverwrite(group: Group, value: Value, storage: number, index: number): boolean {
-    const leaves = (g: Group) =>
-      [...this.flow.readsOf(g)].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
-    for (const leaf of leaves(group)) {
+    const readings = this.#readings.get(storage) ?? [];
+    for (const { leaf, reader } of readings) {
+      if (reader !== group) continue;
       if (!this.#sameLeaf(leaf, index) || sizeOf(leaf.shape) !== sizeOf(value.shape) || leaf.dtype !== value.dtype)
         return false;
       if (!this.#readsOwnElement(group, value, leaf)) return false;
     }
-    const readers = this.flow.groups.filter((g) => g !== group && leaves(g).length > 0);
+    const readers = new Set(readings.map(({ reader }) => reader));
+    readers.delete(group);
     // A reader that needs what this group computes would have to run both before and after it.
-    if (readers.some((r) => r.dependsOn(group))) return false;
+    for (const reader of readers) if (reader.dependsOn(group)) return false;
     for (const reader of readers) group.runAfter(reader);
     return true;
   }
