@@ -61,7 +61,7 @@ export function limitExtent(uses: Uses, requirements: Requirements): ReadonlyMap
 }
 
 /** The weight of all that one element of `value` is computed of, and its parts that could be stored instead. */
-function extentOf(
+export function extentOf(
   value: Value,
   isInline: (value: Value) => boolean,
 ): { readonly extent: number; readonly parts: ReadonlySet<Value> } {

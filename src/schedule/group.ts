@@ -69,8 +69,8 @@ export class Group {
   #position = 0;
   /** Groups that were told to run after this one. */
   #followers: Group[] = [];
-  /** What is read from buffers, to stay within the binding limit. */
-  readonly reads: Set<Value> = new Set();
+  /** The buffers that its kernel reads. Everything else that it needs is computed on the way. */
+  reads: ReadonlySet<Value> = new Set();
   readonly stored: Value[] = [];
   /** What a group of kind "kernel" runs. */
   handWritten: HandWritten | null = null;

@@ -7,6 +7,7 @@ import { inputCoordinates, type Place, Value } from "../graph/program.ts";
 import { sameShape, sizeOf } from "../shape.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
+import { TILE } from "./costs.ts";
 import { EXTENT, weightOf } from "./extent.ts";
 import type { FusionOptions } from "./fusion.ts";
 import { type Contraction, Group, type Home, type Reduction } from "./group.ts";
@@ -16,8 +17,6 @@ import type { Uses } from "./uses.ts";
 
 /** Elements of a reduction that costs less than a dispatch of its own. */
 const SHORT = 16_384;
-/** An operand of a contraction is read once per tile that needs it. */
-const TILE = 8;
 
 /** A factor that is the only one on its side of a contraction: a plain sum of it can be taken on the way. */
 interface LoneFactor {
@@ -41,8 +40,8 @@ export class Homes {
   /** Weights of what is computed inline for values, and of what kernels compute. */
   readonly #extents: ReadonlyMap<Value, number>;
   readonly #weights = new Map<Group, number>();
-  /** The piece that what a group computes is in. */
-  readonly #pieces = new Map<Group, number>();
+  /** Buffers that groups read, as far as they are known. */
+  readonly #reads = new Map<Group, Set<Value>>();
   /** Groups that had no room for a value, or for what it reads inline: nothing that reads it inline is computed there. */
   readonly #refusals = new Map<Value, ReadonlySet<Group>>();
   /** Map kernels with room for more, by what they read and by their elements. */
@@ -106,10 +105,10 @@ export class Homes {
 
   /** Whether a group may compute `value`, too, and then binds no more buffers than it may. */
   fits(group: Group, value: Value): boolean {
-    if (this.#pieces.get(group) !== this.#pieceOf(value)) return false;
-    let count = group.reads.size + 3;
+    const reads = this.#readsOf(group);
+    let count = reads.size + 3;
     for (const leaf of this.#leaves.get(value) ?? [])
-      if (!group.reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
+      if (!reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
     return count <= this.#options.bindings;
   }
 
@@ -192,7 +191,6 @@ export class Homes {
       );
     for (const output of outputs) if (output.inputs.length === 0) group.stored.push(output);
     group.handWritten = { definition, attributes, inputs, sources, outputs };
-    for (const base of bound) if (base.leaf?.kind !== "scalar") group.reads.add(base);
     for (const g of union([...bound.map((v) => this.reach(v)), this.#waits(value)])) group.runAfter(g);
     this.#kernels.set(value, group);
   }
@@ -209,15 +207,9 @@ export class Homes {
     this.#leaves.set(value, new Set([value]));
   }
 
-  /** The piece of a kernel that was too wide in which the value is; 0: in none. */
-  #pieceOf(value: Value): number {
-    return this.#options.pieces?.get(value) ?? 0;
-  }
-
   #settle(value: Value, home: Home): void {
     this.#homes.set(value, home);
     const { group } = home;
-    if (!this.#pieces.has(group)) this.#pieces.set(group, this.#pieceOf(value));
     const weight = this.#weights.get(group);
     this.#weights.set(group, weight === undefined ? (this.#extents.get(value) ?? 0) : weight + weightOf(value));
     for (const g of this.reach(value)) group.runAfter(g);
@@ -229,7 +221,9 @@ export class Homes {
 
   /** Notes that a group reads a buffer. */
   #read(group: Group, leaf: Value): void {
-    group.reads.add(leaf);
+    const reads = this.#reads.get(group);
+    if (reads === undefined) this.#reads.set(group, new Set([leaf]));
+    else reads.add(leaf);
     if (group.kind !== "map") return;
     let byRows = this.#maps.get(leaf);
     if (byRows === undefined) {
@@ -241,9 +235,13 @@ export class Homes {
     else groups.add(group);
   }
 
+  #readsOf(group: Group): ReadonlySet<Value> {
+    return this.#reads.get(group) ?? new Set();
+  }
+
   /** Whether a group may read one more buffer. */
   #hasRoom(group: Group): boolean {
-    return group.reads.size + 3 <= this.#options.bindings;
+    return this.#readsOf(group).size + 3 <= this.#options.bindings;
   }
 
   /** What a reader outside the home binds to compute `value`. */
@@ -465,7 +463,8 @@ export class Homes {
       if (!this.#hasRoom(group)) alike.delete(group);
       if (reach.has(group) || !fits(group)) continue;
       // What only accompanies others is stored, as they are.
-      const bound = union([group.reads, this.#leaves.get(value) ?? new Set()]).size + group.reductions.length + 1;
+      const bound =
+        union([this.#readsOf(group), this.#leaves.get(value) ?? new Set()]).size + group.reductions.length + 1;
       if (bound > this.#options.bindings) continue;
       // Short sums are worth less than a dispatch; long ones join where they read the same.
       if (group.rows * group.length <= SHORT) return group;
@@ -481,7 +480,7 @@ export class Homes {
       const home = this.#homes.get(leaf);
       return home === undefined ? [leaf] : [home.group, ...(this.#leaves.get(leaf) ?? []), leaf];
     };
-    const known = new Set([...group.reads].flatMap(origins));
+    const known = new Set([...this.#readsOf(group)].flatMap(origins));
     return [...(this.#leaves.get(value) ?? [])].flatMap(origins).some((origin) => known.has(origin));
   }
 }

@@ -72,7 +72,7 @@ export class Placement {
     return group.stored.flatMap((written) => {
       const place = this.#places.get(written);
       if (place?.kind !== "leaf") return [];
-      return [...this.flow.readsOf(group)].flatMap((read) => {
+      return [...group.reads].flatMap((read) => {
         const same = this.#sameLeaf(read, place.index) && this.#sameStorage(read, place.index);
         return same ? [{ read, written }] : [];
       });
@@ -86,7 +86,7 @@ export class Placement {
 
   #noteReadings(): void {
     for (const reader of this.flow.groups)
-      for (const leaf of this.flow.readsOf(reader)) {
+      for (const leaf of reader.reads) {
         if (leaf.leaf?.kind !== "buffer") continue;
         const { storage } = leaf.leaf;
         const known = this.#readings.get(storage);
@@ -177,7 +177,7 @@ export class Placement {
     walkInline(places, ({ value: v, coordinates }) => {
       if (v === leaf && linear(v.shape, coordinates) !== own) fits = false;
       const known = v.leaf !== null || v.definition.kind === "reduce";
-      return fits && !known && (!this.flow.isStored(v) || group.stored.includes(v));
+      return fits && !known && !group.reads.has(v);
     });
     return fits;
   }
@@ -186,7 +186,7 @@ export class Placement {
   #readsLeaf(group: Group, value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
     if (value === leaf) return true;
     if (seen.has(value) || value.leaf !== null || group.reductions.some((r) => r.value === value)) return false;
-    if (this.flow.isStored(value) && !group.stored.includes(value)) return false;
+    if (group.reads.has(value)) return false;
     seen.add(value);
     return value.inputs.some((input) => this.#readsLeaf(group, input, leaf, seen));
   }
@@ -215,7 +215,7 @@ export class Placement {
     const tasks = groups.map((group) => ({
       after: [...group.after].map(({ position }) => position),
       writes: blocksOf(group.stored),
-      reads: blocksOf(this.flow.readsOf(group)),
+      reads: blocksOf(group.reads),
     }));
     const kept = new Set(blocksOf(this.#copies.map((c) => c.producer)));
     return orderTasks(tasks, blocks, kept).map((i) => groups[i] as Group);
@@ -239,7 +239,7 @@ export class Placement {
     for (const group of order) {
       const at = position.get(group) as number;
       for (const value of group.stored) touch(value, at);
-      for (const value of this.flow.readsOf(group)) if (value.leaf === null) touch(value, at);
+      for (const value of group.reads) if (value.leaf === null) touch(value, at);
     }
     for (const copy of this.#copies) if (copy.producer.leaf === null) touch(copy.producer, order.length);
     const free = [...intervals].filter(([value]) => !this.#places.has(value));

@@ -3,6 +3,7 @@
 import { addIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
 import { Value } from "../graph/program.ts";
+import { readsOf } from "./bindings.ts";
 import { Group, type Home, type Reduction } from "./group.ts";
 
 /** Splits a group with long sums in two: partial sums (with their homes), then the sum of the parts with the epilogue. */
@@ -78,7 +79,15 @@ export function splitGroup(
     });
   }
   second.stored.push(...group.stored);
+  // Both find in buffers what the whole group found there.
+  for (const part of [first, second]) part.reads = readsOf(part, (value) => group.reads.has(value));
   return { groups: [first, second], partials };
+}
+
+/** Whether the kernels of a group bind no more buffers than that. */
+export function bindsAtMost(group: Group, bindings: number): boolean {
+  const { groups } = splitGroup(group, () => 0);
+  return groups.every(({ reads, stored }) => reads.size + stored.length <= bindings);
 }
 
 /** Parts of a group that is split: of a very long contraction more than all cores want, so that a part's sum loses few digits. */
