@@ -209,8 +209,11 @@ export class Cutter {
     made.stored.push(value);
     this.#settle(value, made);
     this.#apart.add(value);
-    const known = [...local].filter((v) => this.#apart.has(v) || v.definition.kind === "reduce");
-    return this.cut(made, new Set(known));
+    const known = new Set([...local].filter((v) => this.#apart.has(v) || v.definition.kind === "reduce"));
+    const { inline } = newPiece((v) => this.#stored.has(v) || known.has(v)).reads.find(value.inputs);
+    // What is made of sums that one kernel alone knows, no other group computes.
+    const isOwn = inline.some(({ definition }) => definition.kind === "reduce");
+    return this.cut(made, isOwn ? local : known);
   }
 
   /** The part of a root's expression to store, so that the root reads less: what reads most, as far as one kernel may. */
