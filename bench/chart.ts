@@ -17,6 +17,7 @@ import {
   Title,
 } from "chart.js";
 import { type EngineName, engineNames, engineTitles } from "./engines/engine.ts";
+import type { PlanningCurve } from "./planning.ts";
 import { measured, type RowReport } from "./report.ts";
 import type { ScalingCurve } from "./scaling.ts";
 
@@ -87,6 +88,44 @@ export function drawScaling({ title, unit, points, base, slope }: ScalingCurve):
     },
   };
   return draw(config, 560, 360);
+}
+
+/** Milliseconds of planning over the nodes of a graph, both on logarithmic axes: a straight line of slope 1 is linear. */
+export function drawPlanning(curves: readonly PlanningCurve[]): Uint8Array {
+  const inks = ["#2563eb", "#ea580c", "#16a34a", "#9333ea", "#dc2626", "#0891b2"];
+  const times = curves.flatMap(({ points }) => points.map(({ ms }) => ms));
+  const config: ChartConfiguration<"line", { x: number; y: number }[]> = {
+    type: "line",
+    data: {
+      datasets: [
+        ...curves.map(({ title, points }, i) => ({
+          label: title,
+          data: points.map(({ nodes, ms }) => ({ x: nodes, y: ms })),
+          borderColor: inks[i % inks.length] as string,
+          backgroundColor: inks[i % inks.length] as string,
+          borderWidth: 2,
+          pointRadius: 4,
+        })),
+        {
+          label: "0.1 ms per node",
+          data: [300, 20_000].map((x) => ({ x, y: 0.1 * x })),
+          borderColor: "#9ca3af",
+          backgroundColor: "#9ca3af",
+          borderWidth: 1.5,
+          borderDash: [6, 6],
+          pointRadius: 0,
+        },
+      ],
+    },
+    options: {
+      ...common("ms to plan a graph, over its nodes"),
+      scales: {
+        x: { ...axis("nodes"), type: "logarithmic", min: 200, max: 30_000 },
+        y: { ...axis("ms"), type: "logarithmic", min: 10 ** Math.floor(Math.log10(Math.min(...times))) },
+      },
+    },
+  };
+  return draw(config, 820, 560);
 }
 
 function common(title: string): {

@@ -43,7 +43,14 @@ export function limitExtent(uses: Uses, requirements: Requirements): ReadonlyMap
       sum = extent;
       if (extent <= EXTENT) break;
       // The largest part, which is nearest.
-      const [largest] = [...parts].sort((a, b) => (extents.get(b) ?? sumOf(b)) - (extents.get(a) ?? sumOf(a)));
+      let largest: Value | undefined;
+      let most = Number.NEGATIVE_INFINITY;
+      for (const part of parts) {
+        const weight = extents.get(part) ?? sumOf(part);
+        if (weight <= most) continue;
+        most = weight;
+        largest = part;
+      }
       if (largest === undefined) break;
       requirements.add(largest);
     }
@@ -54,27 +61,26 @@ export function limitExtent(uses: Uses, requirements: Requirements): ReadonlyMap
 }
 
 /** The weight of all that one element of `value` is computed of, and its parts that could be stored instead. */
-function extentOf(
+export function extentOf(
   value: Value,
   isInline: (value: Value) => boolean,
 ): { readonly extent: number; readonly parts: ReadonlySet<Value> } {
-  const seen = new Map<Value, Set<number>>();
+  const seen = new Set<number>();
   const parts = new Set<Value>();
   // A place is where an element is read: each view on the way makes it another one.
-  const places = new Map<string, number>();
+  const places = new Map<number, number>();
+  const keyOf = (v: Value, place: number): number => place * 2 ** 32 + v.id;
   const open: [Value, number][] = [[value, 0]];
   let extent = 0;
   for (let top = open.pop(); top !== undefined && extent <= 2 * EXTENT; top = open.pop()) {
     const [v, place] = top;
-    const known = seen.get(v);
-    if (known?.has(place)) continue;
-    if (known === undefined) seen.set(v, new Set([place]));
-    else known.add(place);
+    const key = keyOf(v, place);
+    if (seen.has(key)) continue;
+    seen.add(key);
     extent += weightOf(v);
     if (v !== value && v.definition.kind !== "alias") parts.add(v);
     let inner = place;
     if (v.definition.kind === "view" || v.definition.kind === "gather") {
-      const key = `${place} ${v.id}`;
       inner = places.get(key) ?? places.size + 1;
       places.set(key, inner);
     }

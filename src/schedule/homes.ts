@@ -5,10 +5,11 @@ import { sameShape, sizeOf } from "../base/shape.ts";
 import { type KernelDefinition, Value } from "../graph/definition.ts";
 import { variable } from "../graph/index-expression.ts";
 import { RESULT } from "../graph/node.ts";
-import { inputCoordinates } from "../graph/program.ts";
+import { inputCoordinates, type Place } from "../graph/program.ts";
 import { type Contraction, Group, type Home, type Reduction } from "../shaders/group.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
+import { TILE } from "./costs.ts";
 import { EXTENT, weightOf } from "./extent.ts";
 import type { FusionOptions } from "./fusion.ts";
 import type { Reductions } from "./reductions.ts";
@@ -17,8 +18,13 @@ import type { Uses } from "./uses.ts";
 
 /** Elements of a reduction that costs less than a dispatch of its own. */
 const SHORT = 16_384;
-/** An operand of a contraction is read once per tile that needs it. */
-const TILE = 8;
+
+/** A factor that is the only one on its side of a contraction: a plain sum of it can be taken on the way. */
+interface LoneFactor {
+  readonly group: Group;
+  readonly factor: Place;
+  readonly dims: readonly number[];
+}
 
 /** Values that a kernel computes have a home there; all others are computed inline by whoever reads them. */
 export class Homes {
@@ -35,10 +41,18 @@ export class Homes {
   /** Weights of what is computed inline for values, and of what kernels compute. */
   readonly #extents: ReadonlyMap<Value, number>;
   readonly #weights = new Map<Group, number>();
-  /** The piece that what a group computes is in. */
-  readonly #pieces = new Map<Group, number>();
+  /** Buffers that groups read, as far as they are known. */
+  readonly #reads = new Map<Group, Set<Value>>();
   /** Groups that had no room for a value, or for what it reads inline: nothing that reads it inline is computed there. */
   readonly #refusals = new Map<Value, ReadonlySet<Group>>();
+  /** Map kernels with room for more, by what they read and by their elements. */
+  readonly #maps = new Map<Value, Map<number, Set<Group>>>();
+  /** Row kernels with room for more, by their rows. */
+  readonly #rows = new Map<string, Set<Group>>();
+  /** Contractions that can sum a factor alone, by what the factor shows. */
+  readonly #factors = new Map<Value, LoneFactor[]>();
+  /** How many values a kernel computes. */
+  readonly #members = new Map<Group, number>();
   /** Groups of hand-written kernels. */
   readonly #kernels = new Map<Value, Group>();
   /** Numbers of outputs that nobody reads: apart from those of a program's values. */
@@ -77,7 +91,12 @@ export class Homes {
   /** Takes a value's home away: `reader` computes it inline. */
   drawInto(reader: Group, value: Value): void {
     this.#homes.delete(value);
-    for (const leaf of this.#leaves.get(value) ?? []) reader.reads.add(leaf);
+    for (const leaf of this.#leaves.get(value) ?? []) this.#read(reader, leaf);
+  }
+
+  /** Whether `group` computes one value alone. */
+  hasOneMember(group: Group): boolean {
+    return this.#members.get(group) === 1;
   }
 
   /** Groups that must run before anything that reads `value` inline. */
@@ -87,10 +106,10 @@ export class Homes {
 
   /** Whether a group may compute `value`, too, and then binds no more buffers than it may. */
   fits(group: Group, value: Value): boolean {
-    if (this.#pieces.get(group) !== this.#pieceOf(value)) return false;
-    let count = group.reads.size + 3;
+    const reads = this.#readsOf(group);
+    let count = reads.size + 3;
     for (const leaf of this.#leaves.get(value) ?? [])
-      if (!group.reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
+      if (!reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
     return count <= this.#options.bindings;
   }
 
@@ -173,7 +192,6 @@ export class Homes {
       );
     for (const output of outputs) if (output.inputs.length === 0) group.stored.push(output);
     group.handWritten = { definition, attributes, inputs, sources, outputs };
-    for (const base of bound) if (base.leaf?.kind !== "scalar") group.reads.add(base);
     for (const g of union([...bound.map((v) => this.reach(v)), this.#waits(value)])) group.runAfter(g);
     this.#kernels.set(value, group);
   }
@@ -190,20 +208,41 @@ export class Homes {
     this.#leaves.set(value, new Set([value]));
   }
 
-  /** The piece of a kernel that was too wide in which the value is; 0: in none. */
-  #pieceOf(value: Value): number {
-    return this.#options.pieces?.get(value) ?? 0;
-  }
-
   #settle(value: Value, home: Home): void {
     this.#homes.set(value, home);
     const { group } = home;
-    if (!this.#pieces.has(group)) this.#pieces.set(group, this.#pieceOf(value));
     const weight = this.#weights.get(group);
     this.#weights.set(group, weight === undefined ? (this.#extents.get(value) ?? 0) : weight + weightOf(value));
     for (const g of this.reach(value)) group.runAfter(g);
-    for (const leaf of this.#leaves.get(value) ?? []) if (this.#homes.get(leaf)?.group !== group) group.reads.add(leaf);
+    for (const leaf of this.#leaves.get(value) ?? [])
+      if (this.#homes.get(leaf)?.group !== group) this.#read(group, leaf);
+    this.#members.set(group, 1 + (this.#members.get(group) ?? 0));
     this.#reaches.set(value, new Set([group]));
+  }
+
+  /** Notes that a group reads a buffer. */
+  #read(group: Group, leaf: Value): void {
+    const reads = this.#reads.get(group);
+    if (reads === undefined) this.#reads.set(group, new Set([leaf]));
+    else reads.add(leaf);
+    if (group.kind !== "map") return;
+    let byRows = this.#maps.get(leaf);
+    if (byRows === undefined) {
+      byRows = new Map();
+      this.#maps.set(leaf, byRows);
+    }
+    const groups = byRows.get(group.rows);
+    if (groups === undefined) byRows.set(group.rows, new Set([group]));
+    else groups.add(group);
+  }
+
+  #readsOf(group: Group): ReadonlySet<Value> {
+    return this.#reads.get(group) ?? new Set();
+  }
+
+  /** Whether a group may read one more buffer. */
+  #hasRoom(group: Group): boolean {
+    return this.#readsOf(group).size + 3 <= this.#options.bindings;
   }
 
   /** What a reader outside the home binds to compute `value`. */
@@ -297,7 +336,7 @@ export class Homes {
   }
 
   /** Groups that had no room for something that is computed inline for these values. */
-  #refusalsOf(values: readonly Value[]): Set<Group> {
+  #refusalsOf(values: readonly Value[]): ReadonlySet<Group> {
     return union(values.map((v) => (this.#homes.has(v) ? new Set<Group>() : (this.#refusals.get(v) ?? new Set()))));
   }
 
@@ -305,12 +344,16 @@ export class Homes {
   #mapHome(value: Value, reach: ReadonlySet<Group>): Home {
     const rows = sizeOf(value.shape);
     if (this.#options.fuse && rows > 0) {
-      for (const group of this.#groups) {
-        if (group.kind !== "map" || group.rows !== rows || reach.has(group)) continue;
-        if ([...reach].some((g) => g.dependsOn(group)) || !this.fits(group, value)) continue;
-        if (![...(this.#leaves.get(value) ?? [])].some((leaf) => group.reads.has(leaf))) continue;
-        return { group, domain: "outer", coordinates: group.outerCoordinates(value.shape) };
+      let first: Group | null = null;
+      for (const leaf of this.#leaves.get(value) ?? []) {
+        const groups = this.#maps.get(leaf)?.get(rows) ?? new Set();
+        for (const group of groups) {
+          if (!this.#hasRoom(group)) groups.delete(group);
+          else if ((first === null || group.id < first.id) && !reach.has(group) && this.fits(group, value))
+            if (![...reach].some((g) => g.dependsOn(group))) first = group;
+        }
       }
+      if (first !== null) return { group: first, domain: "outer", coordinates: first.outerCoordinates(value.shape) };
     }
     return this.#newMapHome(value);
   }
@@ -329,6 +372,13 @@ export class Homes {
   ): Group {
     const group = new Group(this.#groups.length, kind, outer, inner, contraction, parts);
     group.join(this.#groups);
+    if (kind === "row") {
+      const key = rowsKey(outer, inner);
+      const alike = this.#rows.get(key);
+      if (alike === undefined) this.#rows.set(key, new Set([group]));
+      else alike.add(group);
+    }
+    if (contraction !== null && parts === 1 && contraction.batch.length === 0) this.#noteFactors(group, contraction);
     return group;
   }
 
@@ -359,26 +409,31 @@ export class Homes {
   /** Lets a plain sum of a contraction's factor be taken by the contraction, which reads it anyway: a bias's gradient by its weight's. */
   #joinFactor(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): boolean {
     if (reduction.definition.name !== "sum" || reduction.conditions.length > 0) return false;
-    for (const group of this.#groups) {
-      if (group.contraction === null || group.parts > 1 || group.contraction.batch.length > 0) continue;
+    for (const { group, factor, dims } of this.#factors.get(baseOf(reduction.body)) ?? []) {
       if (group.length !== sizeOf(reduction.inner) || !this.fits(group, value)) continue;
       if ([...reach].some((other) => other.dependsOn(group))) continue;
-      const { a, b, m, n, aConditions, bConditions } = group.contraction;
-      for (const [factors, dims, conditions] of [
-        [a, m, aConditions],
-        [b, n, bConditions],
-      ] as const) {
-        const [factor] = factors;
-        if (factor === undefined || factors.length > 1 || conditions.length > 0) continue;
-        const found = alongFactor(reduction, group, factor, dims);
-        if (found === null) continue;
-        group.reductions.push(found);
-        this.#reductions.set(value, found);
-        this.#settle(value, { group, domain: "side", coordinates: found.result });
-        return true;
-      }
+      const found = alongFactor(reduction, group, factor, dims);
+      if (found === null) continue;
+      group.reductions.push(found);
+      this.#reductions.set(value, found);
+      this.#settle(value, { group, domain: "side", coordinates: found.result });
+      return true;
     }
     return false;
+  }
+
+  #noteFactors(group: Group, { a, b, m, n, aConditions, bConditions }: Contraction): void {
+    for (const [factors, dims, conditions] of [
+      [a, m, aConditions],
+      [b, n, bConditions],
+    ] as const) {
+      const [factor] = factors;
+      if (factor === undefined || factors.length > 1 || conditions.length > 0) continue;
+      const base = baseOf(factor.value);
+      const known = this.#factors.get(base);
+      if (known === undefined) this.#factors.set(base, [{ group, factor, dims }]);
+      else known.push({ group, factor, dims });
+    }
   }
 
   /** A row kernel that walks the same rows, which `reduction` either continues or accompanies. */
@@ -404,10 +459,13 @@ export class Homes {
       )
         return group;
     }
-    for (const group of this.#groups) {
+    const alike = this.#rows.get(rowsKey(reduction.outer, reduction.inner)) ?? new Set();
+    for (const group of alike) {
+      if (!this.#hasRoom(group)) alike.delete(group);
       if (reach.has(group) || !fits(group)) continue;
       // What only accompanies others is stored, as they are.
-      const bound = union([group.reads, this.#leaves.get(value) ?? new Set()]).size + group.reductions.length + 1;
+      const bound =
+        union([this.#readsOf(group), this.#leaves.get(value) ?? new Set()]).size + group.reductions.length + 1;
       if (bound > this.#options.bindings) continue;
       // Short sums are worth less than a dispatch; long ones join where they read the same.
       if (group.rows * group.length <= SHORT) return group;
@@ -423,7 +481,7 @@ export class Homes {
       const home = this.#homes.get(leaf);
       return home === undefined ? [leaf] : [home.group, ...(this.#leaves.get(leaf) ?? []), leaf];
     };
-    const known = new Set([...group.reads].flatMap(origins));
+    const known = new Set([...this.#readsOf(group)].flatMap(origins));
     return [...(this.#leaves.get(value) ?? [])].flatMap(origins).some((origin) => known.has(origin));
   }
 }
@@ -434,7 +492,25 @@ function pointsOf(reduction: Reduction, group: Group): number {
   return group.kind === "contraction" ? points / TILE : points;
 }
 
-function union<T>(sets: readonly ReadonlySet<T>[]): Set<T> {
+/** What views show: the value at their end. */
+function baseOf(value: Value): Value {
+  let base = value;
+  for (let input = base.inputs[0]; input !== undefined; input = base.inputs[0]) {
+    if (base.leaf !== null || (base.definition.kind !== "view" && base.definition.kind !== "alias")) break;
+    base = input;
+  }
+  return base;
+}
+
+function rowsKey(outer: readonly number[], inner: readonly number[]): string {
+  return `${outer.join()}|${inner.join()}`;
+}
+
+/** All of what the sets hold: one of them, where the others are empty. */
+function union<T>(sets: readonly ReadonlySet<T>[]): ReadonlySet<T> {
+  const filled = sets.filter((set) => set.size > 0);
+  const [only] = filled;
+  if (only !== undefined && filled.every((set) => set === only)) return only;
   const all = new Set<T>();
   for (const set of sets) for (const item of set) all.add(item);
   return all;

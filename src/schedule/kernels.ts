@@ -53,14 +53,13 @@ export class KernelWriter {
       const schedule = own ?? (program.schedules === undefined ? null : {});
       return { schedule, kernel: complete(handWritten, device, own) };
     }
-    const homeOf = (value: Value): Home =>
-      must(this.#homes.get(value) ?? this.#flow.partials.get(value), "a stored value without a home");
+    const homeOf = (value: Value): Home => must(this.#homes.get(value), "a stored value without a home");
     const outputs: Stored[] = group.stored.filter(hasElements).map((value) => {
       const home = homeOf(value);
       return { value, domain: home.domain, coordinates: home.coordinates };
     });
     const written = new Set(group.stored);
-    const isStored = (value: Value) => this.#flow.isStored(value) && !written.has(value);
+    const isStored = (value: Value) => group.reads.has(value);
     const vectors = new Set<Value>();
     const starts = new Map<Value, number>();
     for (;;) {
@@ -116,7 +115,7 @@ export class KernelWriter {
 
   /** A packed value that is read beside its pack is read as a part of it. */
   #joinParts(writer: Writer, group: Group): void {
-    const reads = this.#flow.readsOf(group);
+    const { reads } = group;
     for (const pack of reads) {
       if (pack.definition.kind !== "pack" || pack.leaf !== null) continue;
       pack.inputs.forEach((input, i) => {

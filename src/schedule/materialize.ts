@@ -3,16 +3,15 @@
 import { sizeOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import { Group } from "../shaders/group.ts";
+import { DISPATCH, LOAD, STORE } from "./costs.ts";
 import type { FusionOptions } from "./fusion.ts";
 import type { Homes } from "./homes.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 
-/** Rough costs in additions: of reading and writing an element, and of one more dispatch. */
-const LOAD = 2;
-const STORE = 6;
-const DISPATCH = 4_000_000;
+/** Buffers that a reader reads at most to compute again what another kernel computes, too. */
+const MOST_EXTRA = 3;
 
 /** Weighs what recomputation costs against the bytes written; values that are stored but had no home get a kernel of their own. */
 export class Materialization {
@@ -21,7 +20,6 @@ export class Materialization {
   readonly #reductions: Reductions;
   readonly #homes: Homes;
   readonly #fuse: boolean;
-  readonly #strict: boolean;
   readonly #stored = new Set<Value>();
 
   constructor(uses: Uses, requirements: Requirements, reductions: Reductions, homes: Homes, options: FusionOptions) {
@@ -30,7 +28,6 @@ export class Materialization {
     this.#reductions = reductions;
     this.#homes = homes;
     this.#fuse = options.fuse;
-    this.#strict = options.strict;
     for (const value of uses.order) this.#decide(value);
     if (options.fuse) for (const value of [...uses.order].reverse()) this.#drawIn(value);
   }
@@ -85,7 +82,7 @@ export class Materialization {
       this.#store(value);
       return;
     }
-    if (home !== undefined && extra.size > (this.#strict ? 1 : 3)) {
+    if (home !== undefined && extra.size > MOST_EXTRA) {
       this.#store(value);
       return;
     }
@@ -98,7 +95,7 @@ export class Materialization {
   #drawIn(value: Value): void {
     const home = this.#homes.all.get(value);
     if (home?.group.kind !== "map" || !this.#stored.has(value) || this.#requirements.has(value)) return;
-    for (const [other, { group }] of this.#homes.all) if (other !== value && group === home.group) return;
+    if (!this.#homes.hasOneMember(home.group)) return;
     const readers = [...this.#homes.outsideReaders(value, home.group)];
     const [reader, points] = readers[0] ?? [];
     if (readers.length !== 1 || !(reader instanceof Group) || reader.kind !== "map") return;

@@ -32,18 +32,26 @@ export function layOut(blocks: readonly Interval[], alignment: number): Layout {
     return y.bytes - x.bytes || x.start - y.start;
   });
   const offsets = new Array<number>(blocks.length).fill(0);
-  const placed: number[] = [];
+  // Placed blocks by stretches of time, so that short-lived ones meet only those of their time.
+  const last = blocks.reduce((most, { end }) => Math.max(most, end), 0);
+  const stretch = Math.ceil(Math.sqrt(last + 1));
+  const placed: number[][] = Array.from({ length: 1 + Math.floor(last / stretch) }, () => []);
+  const met = new Int32Array(blocks.length).fill(-1);
   let size = 0;
   for (const i of order) {
     const block = blocks[i] as Interval;
     const bytes = align(block.bytes);
-    const neighbours = placed
-      .filter((j) => {
+    const stretches = placed.slice(Math.floor(block.start / stretch), 1 + Math.floor(block.end / stretch));
+    const neighbours: { from: number; to: number }[] = [];
+    for (const there of stretches)
+      for (const j of there) {
         const other = blocks[j] as Interval;
-        return other.start <= block.end && block.start <= other.end;
-      })
-      .map((j) => ({ from: offsets[j] as number, to: (offsets[j] as number) + align((blocks[j] as Interval).bytes) }))
-      .sort((a, b) => a.from - b.from);
+        if (met[j] === i || other.start > block.end || block.start > other.end) continue;
+        met[j] = i;
+        const from = offsets[j] as number;
+        neighbours.push({ from, to: from + align(other.bytes) });
+      }
+    neighbours.sort((a, b) => a.from - b.from);
     let best = -1;
     let bestGap = Number.POSITIVE_INFINITY;
     let cursor = 0;
@@ -57,7 +65,7 @@ export function layOut(blocks: readonly Interval[], alignment: number): Layout {
     }
     offsets[i] = best >= 0 ? best : cursor;
     size = Math.max(size, (offsets[i] as number) + bytes);
-    placed.push(i);
+    for (const there of stretches) there.push(i);
   }
   return { offsets, size };
 }

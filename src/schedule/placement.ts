@@ -31,6 +31,8 @@ export class Placement {
   readonly #places = new Map<Value, Place>();
   readonly #copies: Copy[] = [];
   readonly #regions: ReadonlyMap<Value, Region>;
+  /** Which groups read which leaves, by storage. */
+  readonly #readings = new Map<number, { readonly leaf: Value; readonly reader: Group }[]>();
   readonly flow: Dataflow;
   /** The order in which the kernels run. */
   readonly order: readonly Group[];
@@ -42,6 +44,7 @@ export class Placement {
     this.#program = program;
     this.#homes = homes;
     this.flow = flow;
+    this.#noteReadings();
     this.#placeOutputs();
     this.order = this.#order();
     const { blocks, size } = this.#placeTemporaries();
@@ -70,7 +73,7 @@ export class Placement {
     return group.stored.flatMap((written) => {
       const place = this.#places.get(written);
       if (place?.kind !== "leaf") return [];
-      return [...this.flow.readsOf(group)].flatMap((read) => {
+      return [...group.reads].flatMap((read) => {
         const same = this.#sameLeaf(read, place.index) && this.#sameStorage(read, place.index);
         return same ? [{ read, written }] : [];
       });
@@ -80,6 +83,17 @@ export class Placement {
   /** Whether the workspace holds the value for a while, apart from others. */
   isTemporary(value: Value): boolean {
     return this.#places.get(value)?.kind === "workspace";
+  }
+
+  #noteReadings(): void {
+    for (const reader of this.flow.groups)
+      for (const leaf of reader.reads) {
+        if (leaf.leaf?.kind !== "buffer") continue;
+        const { storage } = leaf.leaf;
+        const known = this.#readings.get(storage);
+        if (known === undefined) this.#readings.set(storage, [{ leaf, reader }]);
+        else known.push({ leaf, reader });
+      }
   }
 
   /** Decides where outputs' bytes lie: buffers of their own, packed regions, or slots overwritten in place. */
@@ -118,16 +132,17 @@ export class Placement {
 
   /** Whether `group` may write the storage: all other readers run before, and it reads only what it overwrites itself. */
   #canOverwrite(group: Group, value: Value, storage: number, index: number): boolean {
-    const leaves = (g: Group) =>
-      [...this.flow.readsOf(g)].filter((v) => v.leaf?.kind === "buffer" && v.leaf.storage === storage);
-    for (const leaf of leaves(group)) {
+    const readings = this.#readings.get(storage) ?? [];
+    for (const { leaf, reader } of readings) {
+      if (reader !== group) continue;
       if (!this.#sameLeaf(leaf, index) || sizeOf(leaf.shape) !== sizeOf(value.shape) || leaf.dtype !== value.dtype)
         return false;
       if (!this.#readsOwnElement(group, value, leaf)) return false;
     }
-    const readers = this.flow.groups.filter((g) => g !== group && leaves(g).length > 0);
+    const readers = new Set(readings.map(({ reader }) => reader));
+    readers.delete(group);
     // A reader that needs what this group computes would have to run both before and after it.
-    if (readers.some((r) => r.dependsOn(group))) return false;
+    for (const reader of readers) if (reader.dependsOn(group)) return false;
     for (const reader of readers) group.runAfter(reader);
     return true;
   }
@@ -163,7 +178,7 @@ export class Placement {
     walkInline(places, ({ value: v, coordinates }) => {
       if (v === leaf && linear(v.shape, coordinates) !== own) fits = false;
       const known = v.leaf !== null || v.definition.kind === "reduce";
-      return fits && !known && (!this.flow.isStored(v) || group.stored.includes(v));
+      return fits && !known && !group.reads.has(v);
     });
     return fits;
   }
@@ -172,7 +187,7 @@ export class Placement {
   #readsLeaf(group: Group, value: Value, leaf: Value, seen: Set<Value> = new Set()): boolean {
     if (value === leaf) return true;
     if (seen.has(value) || value.leaf !== null || group.reductions.some((r) => r.value === value)) return false;
-    if (this.flow.isStored(value) && !group.stored.includes(value)) return false;
+    if (group.reads.has(value)) return false;
     seen.add(value);
     return value.inputs.some((input) => this.#readsLeaf(group, input, leaf, seen));
   }
@@ -201,7 +216,7 @@ export class Placement {
     const tasks = groups.map((group) => ({
       after: [...group.after].map(({ position }) => position),
       writes: blocksOf(group.stored),
-      reads: blocksOf(this.flow.readsOf(group)),
+      reads: blocksOf(group.reads),
     }));
     const kept = new Set(blocksOf(this.#copies.map((c) => c.producer)));
     return orderTasks(tasks, blocks, kept).map((i) => groups[i] as Group);
@@ -225,7 +240,7 @@ export class Placement {
     for (const group of order) {
       const at = position.get(group) as number;
       for (const value of group.stored) touch(value, at);
-      for (const value of this.flow.readsOf(group)) if (value.leaf === null) touch(value, at);
+      for (const value of group.reads) if (value.leaf === null) touch(value, at);
     }
     for (const copy of this.#copies) if (copy.producer.leaf === null) touch(copy.producer, order.length);
     const free = [...intervals].filter(([value]) => !this.#places.has(value));

@@ -1,15 +1,15 @@
-// Plans: groups written as kernels, ordered, and laid out in memory. Plain data that the runtime executes; what doesn't fit is tried otherwise.
+// Plans: groups written as kernels, ordered, and laid out in memory. Plain data that the runtime executes.
 
 import { bytesOf, type DType } from "../base/dtype.ts";
-import { internal, OutOfMemoryError } from "../base/errors.ts";
+import { OutOfMemoryError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
-import type { Kernel, Value } from "../graph/definition.ts";
+import type { Kernel } from "../graph/definition.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Program } from "../graph/program.ts";
 import type { Executable, ExecutableStep } from "../runtime/executable.ts";
 import type { Group } from "../shaders/group.ts";
 import { Dataflow } from "./dataflow.ts";
-import { type Fusion, fuse } from "./fusion.ts";
+import { fuse } from "./fusion.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";
 import { bytesFor, type Interval, SLOT_ALIGNMENT } from "./memory.ts";
 import { Placement } from "./placement.ts";
@@ -24,7 +24,7 @@ export interface PlanStep extends ExecutableStep {
 /** An executable with what reports need. */
 export interface Plan extends Executable {
   readonly steps: readonly PlanStep[];
-  /** Whether ops share kernels: else every op is a kernel of its own, because that was asked for or because nothing else was found. */
+  /** Whether ops share kernels: else every op is a kernel of its own, as was asked for. */
   readonly fused: boolean;
   /** What lies in the workspace when. */
   readonly blocks: readonly Interval[];
@@ -48,9 +48,6 @@ export interface PlanOptions {
 /** Makes a program of one whose plan needs too much: see `rematerialize`. */
 export type Rematerialize = (program: Program, placement: Placement, parts: number) => Program | null;
 
-/** After so many attempts to fuse a program, it is not fused. */
-const ATTEMPTS = 32;
-
 /** Shares that the values over the peak are cut into, one of which is kept whole: the more, the less memory and the more work. */
 const PARTS = [2, 3, 4, 6, 8, 12, 16];
 
@@ -60,13 +57,13 @@ const PARTS = [2, 3, 4, 6, 8, 12, 16];
  */
 export function buildPlan(program: Program, options: PlanOptions): Plan {
   const limit = options.memory ?? Number.POSITIVE_INFINITY;
-  const { plan, placement } = plans(program, options);
+  const { plan, placement } = assemble(program, options);
   let least = plan;
   for (const parts of PARTS) {
     if (least.workspace <= limit) return least;
     const frugal = options.rematerialize?.(program, placement, parts) ?? null;
     if (frugal === null) continue;
-    const next = plans(frugal, options).plan;
+    const next = assemble(frugal, options).plan;
     if (next.workspace < least.workspace) least = next;
   }
   if (least.workspace <= limit) return least;
@@ -75,57 +72,11 @@ export function buildPlan(program: Program, options: PlanOptions): Plan {
   );
 }
 
-/** Partitions a program into kernels that bind no more buffers than they may: what an attempt finds too much, the next one avoids. */
-function plans(program: Program, { device, fuse: fused }: PlanOptions): { plan: Plan; placement: Placement } {
-  const { bindings } = device;
-  const pieces = new Map<Value, number>();
-  const stored = new Set<Value>();
-  for (let attempt = 0; fused && attempt < ATTEMPTS; attempt++) {
-    const fusion = fuse(program, { bindings, strict: attempt > 0, fuse: true, pieces, stored });
-    const flow = new Dataflow(program, fusion, bindings);
-    if (flow.wide.size === 0 && !flow.circular) return assemble(program, fusion.homes, flow, device, true);
-    // With nothing to cut, the next attempt would be the same.
-    if (flow.circular && attempt > 0) break;
-    for (const group of fusion.groups) if (group.kind !== "kernel") for (const value of group.stored) stored.add(value);
-    if (attempt > 0) cutWide(flow.wide, fusion.homes, pieces, bindings);
-  }
-  // Every op a kernel of its own.
-  const fusion = fuse(program, { bindings, strict: true, fuse: false });
-  const flow = new Dataflow(program, fusion, bindings);
-  if (flow.wide.size > 0 || flow.circular) throw internal("no plan fits the device's storage buffer limit");
-  return assemble(program, fusion.homes, flow, device, false);
-}
-
-/** Cuts what wide kernels compute into pieces, as many as their buffers would fill: for each value the number of the one that it is in. */
-function cutWide(
-  wide: ReadonlyMap<Group, number>,
-  homes: Fusion["homes"],
-  pieces: Map<Value, number>,
-  bindings: number,
-): void {
-  const members = new Map<number, Value[]>();
-  for (const group of wide.keys()) members.set(group.id, []);
-  for (const [value, { group }] of homes) members.get(group.id)?.push(value);
-  let next = 1 + Math.max(0, ...pieces.values());
-  for (const [{ id }, buffers] of wide) {
-    // Inputs first.
-    const values = (members.get(id) ?? []).sort((a, b) => a.id - b.id);
-    const count = Math.ceil(buffers / (bindings - 2));
-    values.forEach((value, i) => {
-      pieces.set(value, next + Math.floor((i * count) / values.length));
-    });
-    next += count;
-  }
-}
-
-/** Lays the groups out in memory and writes their kernels. */
-function assemble(
-  program: Program,
-  homes: Fusion["homes"],
-  flow: Dataflow,
-  device: DeviceTraits,
-  fused: boolean,
-): { plan: Plan; placement: Placement } {
+/** Partitions a program into kernels, lays what is between them out in memory, and writes them. */
+function assemble(program: Program, { device, fuse: fused }: PlanOptions): { plan: Plan; placement: Placement } {
+  const fusion = fuse(program, { bindings: device.bindings, fuse: fused });
+  const { homes } = fusion;
+  const flow = new Dataflow(program, fusion);
   const placement = new Placement(program, homes, flow);
   const writer = new KernelWriter(homes, flow, placement, device);
   const scalars: { index: number; dtype: DType; offset: number }[] = [];

@@ -68,8 +68,8 @@ function timelineOf(placement: Placement): Timeline {
   const temporary = new Map<Value, number>();
   const live = new Float64Array(order.length + 1);
   order.forEach((group, at) => {
-    for (const value of group.stored) if (!flow.partials.has(value)) written.set(value, at);
-    for (const value of flow.readsOf(group)) {
+    for (const value of group.stored) if (!flow.isPartial(value)) written.set(value, at);
+    for (const value of group.reads) {
       const uses = read.get(value);
       if (uses === undefined) read.set(value, [at]);
       else uses.push(at);

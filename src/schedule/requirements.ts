@@ -12,6 +12,8 @@ export class Requirements {
   /** Whose bytes the outputs are. */
   readonly #outputs: ReadonlySet<Value>;
   readonly #values = new Set<Value>();
+  /** What is stored for no other reason than that kernels stay small. */
+  readonly #wanted = new Set<Value>();
   readonly #producers = new Map<Value, Value>();
 
   constructor(uses: Uses) {
@@ -38,12 +40,17 @@ export class Requirements {
 
   /** Whether the value must be stored. */
   has(value: Value): boolean {
+    return this.#values.has(value) || this.#wanted.has(value);
+  }
+
+  /** Whether somebody outside of the program's kernels binds the value's bytes. */
+  isFixed(value: Value): boolean {
     return this.#values.has(value);
   }
 
   /** Lets one more value be stored. */
   add(value: Value): void {
-    this.#values.add(value);
+    this.#wanted.add(value);
   }
 
   /** The values whose bytes a hand-written kernel's inputs are. */

@@ -4,6 +4,7 @@ import { Value } from "../graph/definition.ts";
 import { addIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
 import { Group, type Home, type Reduction } from "../shaders/group.ts";
+import { readsOf } from "./bindings.ts";
 
 /** Splits a group with long sums in two: partial sums (with their homes), then the sum of the parts with the epilogue. */
 export function splitGroup(
@@ -78,7 +79,15 @@ export function splitGroup(
     });
   }
   second.stored.push(...group.stored);
+  // Both find in buffers what the whole group found there.
+  for (const part of [first, second]) part.reads = readsOf(part, (value) => group.reads.has(value));
   return { groups: [first, second], partials };
+}
+
+/** Whether the kernels of a group bind no more buffers than that. */
+export function bindsAtMost(group: Group, bindings: number): boolean {
+  const { groups } = splitGroup(group, () => 0);
+  return groups.every(({ reads, stored }) => reads.size + stored.length <= bindings);
 }
 
 /** Parts of a group that is split: of a very long contraction more than all cores want, so that a part's sum loses few digits. */

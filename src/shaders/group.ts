@@ -66,9 +66,10 @@ export class Group {
   /** A bit for each group that runs before, directly or not, by its position. */
   #earlier = new Uint32Array(1);
   #position = 0;
-  #fellows: readonly Group[] = [this];
-  /** What is read from buffers, to stay within the binding limit. */
-  readonly reads: Set<Value> = new Set();
+  /** Groups that were told to run after this one. */
+  #followers: Group[] = [];
+  /** The buffers that its kernel reads. Everything else that it needs is computed on the way. */
+  reads: ReadonlySet<Value> = new Set();
   readonly stored: Value[] = [];
   /** What a group of kind "kernel" runs. */
   handWritten: HandWritten | null = null;
@@ -146,7 +147,7 @@ export class Group {
     this.#after.clear();
     this.#earlier = new Uint32Array(1);
     this.#position = fellows.length;
-    this.#fellows = fellows;
+    this.#followers = [];
     fellows.push(this);
   }
 
@@ -154,9 +155,14 @@ export class Group {
   runAfter(other: Group): void {
     if (other === this || this.#after.has(other)) return;
     this.#after.add(other);
-    if (this.dependsOn(other)) return;
+    other.#followers.push(this);
     // The question is asked far more often than the answer changes: all that follow from here learn of all that came before.
-    for (const group of this.#fellows) if (group.dependsOn(this)) group.#learn(other);
+    const open: Group[] = [this];
+    for (let group = open.pop(); group !== undefined; group = open.pop()) {
+      if (group.dependsOn(other)) continue;
+      group.#learn(other);
+      open.push(...group.#followers);
+    }
   }
 
   /** Notes that this group comes behind `other` and all that come before that. */

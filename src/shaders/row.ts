@@ -107,26 +107,38 @@ const ORDINARY = 4096;
 const MOST_TERMS = 768;
 
 /** Reductions in steps: those of a step depend only on earlier steps' results. */
-function levels(group: Group, reachable: (from: Reduction, to: Reduction) => boolean): Reduction[][] {
-  const level = new Map<Reduction, number>();
+function levels(group: Group, isRead: (value: Value) => boolean): Reduction[][] {
+  const level = new Map<Value, number>();
+  const steps: Reduction[][] = [];
   for (const r of group.reductions) {
     let at = 0;
-    for (const [other, n] of level) if (n >= at && reachable(r, other)) at = n + 1;
-    level.set(r, at);
-  }
-  const steps: Reduction[][] = [];
-  for (const [r, n] of level) {
-    steps[n] ??= [];
-    (steps[n] as Reduction[]).push(r);
+    const seen = new Set<Value>();
+    const open = [r.body];
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      if (seen.has(value)) continue;
+      seen.add(value);
+      const own = level.get(value);
+      if (own !== undefined) at = Math.max(at, own + 1);
+      else if (value.leaf === null && !isRead(value)) open.push(...value.inputs);
+    }
+    level.set(r.value, at);
+    steps[at] ??= [];
+    (steps[at] as Reduction[]).push(r);
   }
   return steps;
 }
 
-function dependsOn(from: Value, target: Value, seen: Set<Value>): boolean {
-  if (from === target) return true;
-  if (seen.has(from) || from.leaf !== null) return false;
-  seen.add(from);
-  return from.inputs.some((input) => dependsOn(input, target, seen));
+/** Whether a kernel computes `target` on the way to `from`: what it reads from buffers, others have computed. */
+function dependsOn(from: Value, target: Value, isRead: (value: Value) => boolean): boolean {
+  const seen = new Set<Value>();
+  const open = [from];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (value === target) return true;
+    if (seen.has(value) || value.leaf !== null || isRead(value)) continue;
+    seen.add(value);
+    open.push(...value.inputs);
+  }
+  return false;
 }
 
 /** What a reduction sums, kept in the buffer of an output until the output itself is written there. */
@@ -159,7 +171,8 @@ function keptBodies(writer: Writer, group: Group, outputs: readonly Stored[]): K
     const element = linearIndex(coordinates, stridesOf(body.shape)).key;
     const at = free.findIndex(
       (o) =>
-        linearIndex(o.coordinates, stridesOf(o.value.shape)).key === element && dependsOn(o.value, body, new Set()),
+        linearIndex(o.coordinates, stridesOf(o.value.shape)).key === element &&
+        dependsOn(o.value, body, (value) => writer.isRead(value)),
     );
     const output = free[at];
     if (output === undefined) return [];
@@ -245,7 +258,7 @@ export function writeRows(
     writer.close(`for (var block = ${first}; block < ${end}; block += ${sum.block * lanes})`);
   };
 
-  const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
+  const steps = levels(group, (value) => writer.isRead(value));
   const kept = device.kind === "software" && !inRegisters ? keptBodies(writer, group, outputs) : [];
   // What is kept lies in memory: invocations past the end must not look at the last row while its own ones write there.
   const end =

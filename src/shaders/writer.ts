@@ -101,6 +101,11 @@ export class Writer {
     return this.#scopes.length - 1;
   }
 
+  /** Whether the kernel finds the value in a buffer that another one wrote. */
+  isRead(value: Value): boolean {
+    return this.#access.isStored(value);
+  }
+
   get flops(): number {
     return this.#flops;
   }

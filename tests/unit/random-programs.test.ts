@@ -23,7 +23,6 @@ for (const [length, count] of [
       for (const bindings of [5, 8, 16]) {
         const kind = (seed + bindings) % 2 === 0 ? "gpu" : "software";
         const plan = planStep(() => targets, { bindings, kind, subgroupSize: 8 });
-        assert.ok(plan.fused, `program ${seed} is not fused for ${bindings} buffers`);
         for (const { kernel, bindings: bound } of plan.steps) {
           const most = kernel.family === "kernel" ? 8 : bindings;
           assert.ok(bound.length <= most, `program ${seed}: "${kernel.name}" binds ${bound.length} of ${bindings}`);
@@ -39,7 +38,6 @@ test("250 random graphs of all ops, with first and second gradients", () => {
     for (const bindings of [8, 10, 16]) {
       const kind = (seed + bindings / 2) % 2 === 0 ? "gpu" : "software";
       const plan = planStep(() => targets, { bindings, kind, subgroupSize: seed % 3 === 0 ? 0 : 8 });
-      assert.ok(plan.fused, `graph ${seed} is not fused for ${bindings} buffers`);
       for (const { kernel, bindings: bound } of plan.steps)
         assert.ok(bound.length <= bindings, `graph ${seed}: "${kernel.name}" binds ${bound.length} of ${bindings}`);
     }
@@ -55,7 +53,7 @@ test("a kernel reads its own reductions at the element at hand, with the variabl
       captured.constants.map(() => false),
       true,
     );
-    const { groups, homes, stored } = fuse(program, { bindings: 8, strict: false, fuse: true });
+    const { groups, homes } = fuse(program, { bindings: 8, fuse: true });
     for (const group of groups.filter(({ kind }) => kind !== "kernel")) {
       const own = new Map(group.reductions.map((reduction) => [reduction.value, reduction]));
       const results = group.stored.map((value) => ({ value, home: homes.get(value) as Home }));
@@ -70,8 +68,7 @@ test("a kernel reads its own reductions at the element at hand, with the variabl
           reads++;
           assert.ok(sameIndices(coordinates, result), `graph ${seed}: a ${value.definition.name} is read elsewhere`);
         }
-        const known = result !== undefined || value.leaf !== null || value.definition.kind === "pack";
-        if (known || (stored.has(value) && !group.stored.includes(value))) return false;
+        if (result !== undefined || value.leaf !== null || group.reads.has(value)) return false;
         assert.is.not(value.definition.kind, "reduce", `graph ${seed}: ${value.definition.name} is computed nowhere`);
         return true;
       });

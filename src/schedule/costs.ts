@@ -1,0 +1,9 @@
+// Rough costs in additions, by which fusion decides what is stored and what is computed again.
+
+/** Of reading and of writing an element. */
+export const LOAD = 2;
+export const STORE = 6;
+/** Of one more dispatch. */
+export const DISPATCH = 4_000_000;
+/** An operand of a contraction is read once per tile that needs it: so many elements wide. */
+export const TILE = 8;
