@@ -1,5 +1,6 @@
 // The plan cache: finds the plan of a recorded run by its structure, or builds it, and fills in the numbers of the run.
 
+import { showPlan } from "#debug";
 import { DTypeError } from "../base/errors.ts";
 import type { Node } from "../graph/node.ts";
 import { buildProgram, type Capture } from "../graph/program.ts";
@@ -131,6 +132,7 @@ export function planOf(
 ): Plan {
   const program = buildProgram(captured, promoted, optimize);
   const plan = buildPlan(program, { device, fuse: optimize, memory, rematerialize });
+  showPlan?.(program, plan);
   const half = device.f16 ? undefined : plan.steps.find((s) => s.kernel.bindings.some((b) => b.value.dtype === "f16"));
   if (half !== undefined) {
     throw new DTypeError(
