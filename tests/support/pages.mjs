@@ -1,11 +1,11 @@
-// Runs test files in Chromium: the same files as in Node, bundled for pages, each in a Worker of a page of its own.
+// Runs test files in a browser: the same files as in Node, bundled for pages, each in a Worker of a page of its own.
 
 import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { installMethods, ROOT } from "../../scripts/bundle.mjs";
-import { launchChromium, serve } from "../../scripts/chromium.mjs";
+import { serve } from "../../scripts/chromium.mjs";
 
 const PAGE = join(ROOT, "tests/support/page");
 
@@ -18,8 +18,8 @@ const NODE_ONLY = {
   "train/mnist-cli.test.ts": "starts a program",
 };
 
-/** Whether a test file is one for Chromium, too: those that use the GPU. */
-export function isForChromium(file) {
+/** Whether a test file is one for pages, too: those that use the GPU. */
+export function isForPages(file) {
   return /^(gpu|train)\//.test(file);
 }
 
@@ -38,7 +38,7 @@ const files = {
         : {
             errors: [
               {
-                text: `${basename(importer)} imports ${path}, which a page does not have: split the file, or name it in NODE_ONLY of tests/support/chromium.mjs`,
+                text: `${basename(importer)} imports ${path}, which a page does not have: split the file, or name it in NODE_ONLY of tests/support/pages.mjs`,
               },
             ],
           },
@@ -47,7 +47,7 @@ const files = {
 };
 
 /** Bundles test files into `folder`; returns the errors of those that could not be, by file. */
-export async function bundleForChromium(names, folder) {
+export async function bundleForPages(names, folder) {
   const tests = join(ROOT, "tests");
   const options = {
     absWorkingDir: ROOT,
@@ -71,17 +71,17 @@ export async function bundleForChromium(names, folder) {
   return problems;
 }
 
-/** Opens Chromium and a server for the bundles in `folder`. */
-export async function openChromium(folder) {
+/**
+ * Opens a server for the bundles in `folder`.
+ * @param browser playwright's or puppeteer's Browser, which `close` closes as well
+ */
+export async function openPages(browser, folder) {
   const server = await serve({
     "/": PAGE,
     "/bundles/": folder,
     "/tests/reference/data/": join(ROOT, "tests/reference/data"),
   });
-  // Tests of who frees what may call the garbage collector.
-  const browser = await launchChromium({ flags: ["--js-flags=--expose-gc"] });
   return {
-    version: browser.version(),
     /** Runs a bundle to its end or the time limit; `{ output, problem }`. */
     async run(name, seconds) {
       const page = await browser.newPage();
