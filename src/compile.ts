@@ -13,6 +13,7 @@ import { copyOf } from "./ops/memory.ts";
 import {
   abandonAssigned,
   addGradients,
+  assignedTensors,
   dropGradient,
   gatherRequests,
   isAssigned,
@@ -223,13 +224,13 @@ function firstRun(
   checkGraded(graded, given);
   // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
   const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copyOf(t.node, i) : t.node));
-  const gathered = gatherRequests(outputNodes);
-  const requests = gathered.requests;
+  const assigned = assignedTensors();
+  const requests = gatherRequests(outputNodes, assigned);
   const captured = capture(requests);
   const placeholderOf = new Map(placeholders.map(({ storage }, i) => [storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
   const returnedOnly = outputs.filter(({ lastNode: { id } }) => id <= trace.start);
-  const outside = new Set([...trace.inputs.keys(), ...returnedOnly, ...gathered.assigned]);
+  const outside = new Set([...trace.inputs.keys(), ...returnedOnly, ...assigned]);
   for (const { node } of captured.buffers) if (node?.leaf) outside.add(node.leaf);
   const state = [...outside].flatMap((tensor): State[] => {
     if (tensor.disposed) return [];
@@ -238,7 +239,7 @@ function firstRun(
   });
   const leaves = captured.buffers.map(leafOf);
   const numbers = captured.scalars.map((node) => leafOf({ storage: node.storage as Storage, node }));
-  const job = jobOf(captured, gathered.assigned);
+  const job = jobOf(captured, assigned);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
     return { node, request: requests.findIndex((r) => r.slot === null && r.node === node), tensor };
@@ -251,7 +252,7 @@ function firstRun(
     constants: captured.buffers.flatMap(({ node }, i) => (node === null || leaves[i] instanceof Cell ? [] : [node])),
     argumentOf,
     first: job,
-    assigned: gathered.assigned,
+    assigned,
     state,
     rebuild,
     results,
@@ -262,7 +263,7 @@ function firstRun(
       placeholders.map(({ placeholder }) => placeholder),
     ),
   };
-  const own = apartFrom(gathered.assigned, given);
+  const own = apartFrom(assigned, given);
   for (const tensor of traced) tensor.letGo();
   return { made, result: run(made, job, own) };
 }

@@ -4,7 +4,7 @@ import { lastNode } from "../../src/graph/node.ts";
 import { type Capture, capture } from "../../src/graph/program.ts";
 import { newTrace, withTrace } from "../../src/graph/trace.ts";
 import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
-import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
+import { assignedTensors, gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
 import { planOf, useRematerialization } from "../../src/plan-cache.ts";
 import type { Plan } from "../../src/schedule/plan.ts";
 import { rematerialize } from "../../src/schedule/rematerialize.ts";
@@ -15,7 +15,11 @@ export function captureStep(step: () => Tensor | Tensor[]): Capture {
   const trace = newTrace(lastNode());
   const results = [withTrace(trace, step)].flat();
   takeLosses();
-  const { requests, assigned } = gatherRequests(results.map((t) => t.node));
+  const assigned = assignedTensors();
+  const requests = gatherRequests(
+    results.map((t) => t.node),
+    assigned,
+  );
   for (const tensor of assigned) unmarkAssigned(tensor);
   return capture(requests);
 }
