@@ -15,6 +15,7 @@ import { dataBytes, flush, type Job, makeJob, numberIn, outputsOf, start, submit
 import {
   abandonAssigned,
   addGradients,
+  assignedTensors,
   dropGradient,
   gatherRequests,
   isAssigned,
@@ -226,13 +227,13 @@ function firstRun(
   checkGraded(graded, given);
   // A returned value that existed before the step, an argument for one, is copied: every call returns tensors of its own.
   const outputNodes = outputs.map((t, i) => (isRealized(t.node) ? copyOf(t.node, i) : t.node));
-  const gathered = gatherRequests(outputNodes);
-  const requests = gathered.requests;
+  const assigned = assignedTensors();
+  const requests = gatherRequests(outputNodes, assigned);
   const captured = capture(requests);
   const placeholderOf = new Map(placeholders.map(({ storage }, i) => [storage, i]));
   const argumentOf = captured.buffers.map((b) => placeholderOf.get(b.storage) ?? -1);
   const returnedOnly = outputs.filter(({ lastNode: { id } }) => id <= trace.start);
-  const outside = new Set([...trace.inputs.keys(), ...returnedOnly, ...gathered.assigned]);
+  const outside = new Set([...trace.inputs.keys(), ...returnedOnly, ...assigned]);
   for (const { node } of captured.buffers) {
     const leaf = node === null ? null : leafOf(node);
     if (leaf !== null) outside.add(leaf);
@@ -244,7 +245,7 @@ function firstRun(
   });
   const leaves = captured.buffers.map(placeOf);
   const numbers = captured.scalars.map((node) => placeOf({ storage: node.storage as Storage, node }));
-  const job = jobOf(captured, gathered.assigned);
+  const job = jobOf(captured, assigned);
   const results = outputs.map((tensor, i) => {
     const node = outputNodes[i] as Node;
     return { node, request: requests.findIndex((r) => r.slot === null && r.node === node), tensor };
@@ -257,7 +258,7 @@ function firstRun(
     constants: captured.buffers.flatMap(({ node }, i) => (node === null || leaves[i] instanceof Cell ? [] : [node])),
     argumentOf,
     first: job,
-    assigned: gathered.assigned,
+    assigned,
     state,
     rebuild,
     results,
@@ -268,7 +269,7 @@ function firstRun(
       placeholders.map(({ placeholder }) => placeholder),
     ),
   };
-  const own = apartFrom(gathered.assigned, given);
+  const own = apartFrom(assigned, given);
   for (const tensor of traced) tensor.letGo();
   return { made, result: run(made, job, own) };
 }

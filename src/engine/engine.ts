@@ -20,6 +20,7 @@ import { findPlan, forgetPlans, isCurrent, replaceSchedules, scalarBlock, traits
 import {
   type Advance,
   abandonAssigned,
+  assignedTensors,
   gatherRequests,
   settleAssigned,
   takeGradients,
@@ -199,15 +200,27 @@ export function flush(
       { op: "compile" },
     );
   }
+  if (!only) {
+    // What fails beside them must not take values along that have none before: weights as they were drawn.
+    const first = assignedTensors(true);
+    if (first.length > 0) compute([], null, first, []);
+  }
+  return compute(targets, read, only ? [] : assignedTensors(), remember);
+}
+
+/** Computes `targets` and what is assigned as one job. */
+function compute(
+  targets: readonly Node[],
+  read: Node | null,
+  assigned: readonly Tensor[],
+  remember: readonly Node[],
+): Promise<ArrayBuffer> | null {
   let captured: Capture;
-  let assigned: Tensor[];
   try {
-    const gathered = gatherRequests(targets, only);
-    if (gathered.requests.length === 0) return null;
-    assigned = gathered.assigned;
-    captured = capture(gathered.requests);
+    const requests = gatherRequests(targets, assigned);
+    if (requests.length === 0) return null;
+    captured = capture(requests);
     if (captured.nodes.some(({ seen }) => seen)) {
-      const { requests } = gathered;
       const again = neededAgain(requests.map(({ node }) => node)).filter(
         (node) => !requests.some((r) => r.slot === null && r.node === node),
       );
@@ -248,11 +261,9 @@ export function outputsOf(captured: Capture): (Storage | null)[] {
 
 /** Gives assignments up where they cannot be computed themselves: they must not poison what comes later. */
 function dropImpossible(error: unknown): void {
-  let assigned: Tensor[] = [];
+  const assigned = assignedTensors();
   try {
-    const gathered = gatherRequests([]);
-    assigned = gathered.assigned;
-    capture(gathered.requests);
+    capture(gatherRequests([], assigned));
   } catch {
     // A tensor that was never written has no old value to go back to.
     for (const { slot } of assigned) if (slot?.cell.storage.empty) slot.cell.storage.lose(error);

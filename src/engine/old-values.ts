@@ -298,10 +298,14 @@ function dropMade(storage: Storage): void {
 /** Runs a step once more, into memory of its own; returns the values that it makes. */
 function repeat(on: Device, step: Step, after: (() => void)[]): Storage[] {
   const { executable, advances } = step;
+  // Others are there: the present value of a state among them.
+  const values = advances
+    .map(({ after: next }) => next)
+    .filter(({ device, host, arriving }) => device === null && host === null && arriving === null);
   const lost = step.storages.find((storage, i) => step.reads[i] && (storage.missing.size > 0 || storage.empty));
   if (lost !== undefined) {
     const [reason = internal("a value that was not computed")] = lost.missing.values();
-    for (const { after: next } of advances) next.lose(reason);
+    for (const value of values) value.lose(reason);
     return [];
   }
   const copies: Saving["copies"][number][] = [];
@@ -326,7 +330,6 @@ function repeat(on: Device, step: Step, after: (() => void)[]): Storage[] {
       const { buffer, offset } = leafRange(on, storage, step.hosts[i] ?? storage.host, false, shared, after);
       return { buffer, offset: offset + (step.offsets[i] as number) };
     });
-    const values: Storage[] = [];
     on.run({
       executable,
       leaves,
@@ -334,16 +337,16 @@ function repeat(on: Device, step: Step, after: (() => void)[]): Storage[] {
       outputs,
       reads: [],
       before: { copies, reads: [], arrive: () => undefined },
+      again: true,
       fail: (error) => {
         for (const value of values) value.lose(error);
       },
     });
     advances.forEach(({ after: next }, i) => {
-      if (next.device !== null) return;
+      if (!values.includes(next)) return;
       const memory = slots[i] as DeviceMemory;
       adopt(next, memory, after);
       taken.splice(taken.indexOf(memory), 1);
-      values.push(next);
     });
     return values;
   } finally {

@@ -71,11 +71,16 @@ export function isPending(): boolean {
   return pending.size + losses.size + graded.size > 0;
 }
 
-/** Everything that is to be computed now: assignments, unless only `targets` are asked for, and `targets` that have no value yet. */
-export function gatherRequests(targets: readonly Node[], only = false): { requests: Request[]; assigned: Tensor[] } {
+/** The tensors whose new values have not been submitted yet; of these `first` those that have no value before. */
+export function assignedTensors(first = false): Tensor[] {
   // A disposed tensor has no reader, unless it is a part of something.
   for (const tensor of pending.keys()) if (tensor.disposed && !tensor.slot?.cell.shared) pending.delete(tensor);
-  const assigned = only ? [] : [...pending.keys()];
+  const assigned = [...pending.keys()];
+  return first ? assigned.filter(({ slot }) => slot?.cell.storage.empty) : assigned;
+}
+
+/** Everything that is to be computed now: what these tensors are assigned, and `targets` that have no value yet. */
+export function gatherRequests(targets: readonly Node[], assigned: readonly Tensor[]): Request[] {
   const requests: Request[] = assigned.map((tensor, i) => {
     const { cell, offset } = must(tensor.slot, "an assignment without a slot");
     return { node: ownNode(tensor.lastNode, i), slot: { storage: cell.storage, offset } };
@@ -84,7 +89,7 @@ export function gatherRequests(targets: readonly Node[], only = false): { reques
   for (const node of behind) losses.delete(node);
   for (const node of new Set([...targets, ...behind.filter(({ inUse }) => inUse)]))
     if (!isRealized(node)) requests.push({ node, slot: null });
-  return { requests, assigned };
+  return requests;
 }
 
 /** A node that is computed for assignment `i` alone: values that exist already are copied. */
@@ -163,14 +168,23 @@ export function takeSmallResults(known: readonly Node[]): Node[] {
   return results.filter((root) => {
     const seen = new Set<Node>();
     const open = [root];
+    let follows = false;
     for (let node = open.pop(); node !== undefined; node = open.pop()) {
       if (seen.has(node)) continue;
       seen.add(node);
-      if (node.storage === null) open.push(...node.inputs);
-      else if (node.storage.cell !== null && overwritten.has(node.storage.cell)) return true;
+      const { storage } = node;
+      if (storage === null) open.push(...node.inputs);
+      // What is lost would take the submit with it; what was given up would hold it up.
+      else if (storage.missing.size > 0 || isGivenUp(storage)) return false;
+      else follows ||= storage.cell !== null && overwritten.has(storage.cell);
     }
-    return false;
+    return follows;
   });
+}
+
+/** Whether the bytes have left the device and must come back, or be made again, before they can be read. */
+function isGivenUp({ device, host, arriving, origin }: Storage): boolean {
+  return arriving !== null || (origin !== null && device === null && host === null);
 }
 
 /** Adds gradients to what leaves have. */

@@ -81,6 +81,8 @@ export interface Run extends Operands {
   readonly verify?: () => void;
   /** Told when the run turns out to be impossible after all. */
   readonly fail?: (error: unknown) => void;
+  /** Makes values again, for whoever reads them: nobody else hears of a failure. */
+  readonly again?: boolean;
 }
 
 /** An open GPU device, as `await init()` returns it. */
@@ -259,14 +261,14 @@ export class Device {
       run.fail?.(error);
       for (const w of waiters) w.reject(error);
       // An output of its own tells whoever reads it; what should have been overwritten has nobody who would.
-      if (waiters.length === 0 && run.outputs.includes(null)) this.tell(error);
+      if (waiters.length === 0 && run.outputs.includes(null) && !run.again) this.tell(error);
     };
     const go = () => {
       this.#queuedRuns--;
       try {
         verify();
-        const verdict = this.#verdict;
-        const stagings = this.#submit(run, prepared, verdict !== null);
+        const sure = this.#verdict?.then(verify) ?? null;
+        const stagings = this.#submit(run, prepared, sure);
         const answer = () => {
           stagings.forEach((staging, i) => {
             const waiter = waiters[i];
@@ -274,10 +276,10 @@ export class Device {
               this.#download(staging, (run.reads[i] as { bytes: number }).bytes).then(waiter.resolve, waiter.reject);
           });
         };
-        if (verdict === null) answer();
+        if (sure === null) answer();
         else
           this.#await(
-            verdict.then(verify).then(answer, (error: unknown) => {
+            sure.then(answer, (error: unknown) => {
               for (const staging of stagings) this.#staging.release(staging);
               refuse(error);
             }),
@@ -359,23 +361,23 @@ export class Device {
     this.#prepared.delete(executable);
   }
 
-  /** Encodes and submits a run. One in `doubt` may turn out to be invalid, which is nobody else's business. */
-  #submit(run: Run, prepared: PreparedExecutable, doubt: boolean): GPUBuffer[] {
-    if (!doubt) return this.#encode(run, prepared);
+  /** Encodes and submits a run. Until it is `sure`, it may turn out to be invalid, which is nobody else's business. */
+  #submit(run: Run, prepared: PreparedExecutable, sure: Promise<void> | null): GPUBuffer[] {
+    if (sure === null) return this.#encode(run, prepared, Promise.resolve());
     this.gpu.pushErrorScope("validation");
     try {
-      return this.#encode(run, prepared);
+      return this.#encode(run, prepared, sure);
     } finally {
       this.gpu.popErrorScope().catch(() => undefined);
     }
   }
 
-  #encode(run: Run, prepared: PreparedExecutable): GPUBuffer[] {
+  #encode(run: Run, prepared: PreparedExecutable, sure: Promise<void>): GPUBuffer[] {
     const { executable } = run;
     const workspace = this.memory.workspace(executable.workspace);
     const encoder = this.gpu.createCommandEncoder();
     const profiler = this.#profiler;
-    if (run.before) this.#save(encoder, run.before);
+    if (run.before) this.#save(encoder, run.before, sure);
     const rangeOf = prepared.encode(encoder, run, workspace, profiler);
     this.#dispatches += executable.steps.length;
     const stagings = run.reads.map((read) =>
@@ -387,15 +389,23 @@ export class Device {
   }
 
   /** Encodes the copies that a run begins with. */
-  #save(encoder: GPUCommandEncoder, { reads, copies, arrive }: Saving): void {
+  #save(encoder: GPUCommandEncoder, { reads, copies, arrive }: Saving, sure: Promise<void>): void {
     const total = reads.reduce((sum, { bytes }) => sum + bytes, 0);
     if (total > 0) {
       const staging = this.#staging.copy(encoder, reads);
-      // Mapped behind the submit, which this call comes before.
       const failed = (error: unknown) => {
         throw this.failure ?? error;
       };
-      arrive(Promise.resolve().then(() => this.#staging.download(staging, total).catch(failed)));
+      // Mapped behind the submit, which this call comes before. An invalid one copies nothing.
+      arrive(
+        sure.then(
+          () => this.#staging.download(staging, total).catch(failed),
+          (error: unknown) => {
+            this.#staging.release(staging);
+            throw error;
+          },
+        ),
+      );
     }
     for (const { from, to, bytes } of copies)
       encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, to.buffer.gpu, to.offset, bytes);

@@ -1,7 +1,7 @@
 // Plans of training steps without a device, for the limits that a test names.
 
 import { planOf, useRematerialization } from "../../src/engine/plan-cache.ts";
-import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/engine/requests.ts";
+import { assignedTensors, gatherRequests, takeLosses, unmarkAssigned } from "../../src/engine/requests.ts";
 import type { DeviceTraits } from "../../src/graph/kernel-program.ts";
 import { lastNode } from "../../src/graph/node.ts";
 import { type Capture, capture } from "../../src/graph/program.ts";
@@ -17,7 +17,11 @@ export function captureStep(step: () => Tensor | Tensor[]): Capture {
   const trace = newTrace(lastNode());
   const results = [recording.under({ trace }, step)].flat();
   takeLosses();
-  const { requests, assigned } = gatherRequests(results.map((t) => t.node));
+  const assigned = assignedTensors();
+  const requests = gatherRequests(
+    results.map((t) => t.node),
+    assigned,
+  );
   for (const tensor of assigned) unmarkAssigned(tensor);
   return capture(requests);
 }
