@@ -33,7 +33,7 @@ interface Part {
   readonly strides: readonly number[];
 }
 
-/** The gradients' buffer: dq, dk, dv, and from `sums` on a number per query. */
+/** The gradients' buffer: dq, dk, dv, and from `sums` on a number per query, each at the beginning of a vec4. */
 interface GradientLayout {
   readonly parts: readonly [Part, Part, Part];
   readonly sums: number;
@@ -91,7 +91,7 @@ function gradientLayout(tensors: readonly [Tensor, Tensor, Tensor], rows: number
   };
   for (const group of [[0, 1, 2], [1, 2], [0], [1], [2]])
     if (group.every((i) => parts[i] === undefined)) together(group);
-  return { parts: parts as unknown as GradientLayout["parts"], sums: length, length: length + align(rows) };
+  return { parts: parts as unknown as GradientLayout["parts"], sums: length, length: length + align(4 * rows) };
 }
 
 /** A part of a vector as a tensor. */

@@ -119,7 +119,7 @@ export function backwardReference(
       (_, j) => (row.factors[j] as number) * dot(g, at, v, row.batch * keys + j, problem.v.width),
     );
     const total = changes.reduce((sum, change, j) => sum + change * (row.weights[j] as number), 0);
-    if (side === "queries") gradients[sums + at] = total;
+    if (side === "queries") gradients[sums + 4 * at] = total;
     row.weights.forEach((w, j) => {
       const change = row.visible[j] === 1 ? scale * w * ((changes[j] as number) - total) : 0;
       const key = row.batch * keys + j;

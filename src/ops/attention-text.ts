@@ -52,7 +52,10 @@ export interface BackwardOperands {
   readonly dq: Operand;
   readonly dk: Operand;
   readonly dv: Operand;
-  /** Where in the gradients' buffer the sums of g · out are, a number per query. */
+  /**
+   * Where in the gradients' buffer the sums of g · out are, a vec4 per query, of which the first number counts: writing a component may
+   * touch the whole vector, so no two invocations write to one.
+   */
   readonly sums: number;
 }
 
@@ -210,7 +213,9 @@ export class AttentionWriter {
       this.#line(`let total_${r} = ${terms.join(" + ")};`);
       for (const c of range(e)) this.#line(`var d${r}_${c} = vec4<f32>(0.0);`);
       this.#line(`if (row_${r} < ${queries}) {`);
-      this.#line(`  ${this.#place(dq.binding, `(${sums} + batch * ${queries} + row_${r})`)} = total_${r};`, "}");
+      const vector = this.#wide.has(dq.binding);
+      const sum = this.#sum(dq.binding, sums, `row_${r}`);
+      this.#line(`  ${sum} = ${vector ? `vec4<f32>(total_${r})` : `total_${r}`};`, "}");
     }
     this.#streamKeys(() => {
       this.#dots("s", "q", "k", e);
@@ -250,7 +255,7 @@ export class AttentionWriter {
       queries,
       () => {
         this.#line(`let log_sum = logs[batch * ${queries} + j];`);
-        this.#line(`let total = ${this.#place(dk.binding, `(${sums} + batch * ${queries} + j)`)};`);
+        this.#line(`let total = ${this.#sum(dk.binding, sums, "j")}${this.#wide.has(dk.binding) ? ".x" : ""};`);
         this.#dots("s", "k", "q", e);
         this.#dots("t", "v", "g", d);
         for (const r of rows) {
@@ -515,9 +520,10 @@ export class AttentionWriter {
     return name;
   }
 
-  /** One number of a binding. */
-  #place(binding: string, at: string): string {
-    return this.#wide.has(binding) ? `${binding}[${at} >> 2u][${at} & 3]` : `${binding}[${at}]`;
+  /** Where the sum of a query is, in the units of the gradients' binding. */
+  #sum(binding: string, sums: number, query: string): string {
+    const number = `batch * ${this.#problem.queries} + ${query}`;
+    return this.#wide.has(binding) ? `${binding}[${sums / 4} + ${number}]` : `${binding}[${sums} + (${number}) * 4]`;
   }
 
   #define(name: string, head: string, lines: readonly string[]): void {

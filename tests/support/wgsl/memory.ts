@@ -52,14 +52,17 @@ class Accesses {
     this.#lines[at] = line;
   }
 
-  /** What an access by `who` is not ordered with; null where there is nothing. */
-  conflict(at: number, epoch: number, firstEpoch: number, who: number): string | null {
+  /** Whether an access by `who` comes after all of these, or nobody else was there. */
+  isOrdered(at: number, epoch: number, firstEpoch: number, who: number): boolean {
     const last = this.#epochs[at] as number;
-    if (last === 0) return null;
-    const across = this.#foreign[at] === 1 || last < firstEpoch;
-    if (!across && (last !== epoch || this.#who[at] === who)) return null;
-    const other = this.#who[at] === MANY ? "several invocations" : `invocation ${this.#who[at]}`;
-    return `${other} ${this.#kind} at line ${this.#lines[at]}${across ? ", in another workgroup" : ""}`;
+    if (last === 0) return true;
+    if (this.#foreign[at] === 1 || last < firstEpoch) return false;
+    return last !== epoch || this.#who[at] === who;
+  }
+
+  describe(at: number): string {
+    const who = this.#who[at] === MANY ? "several invocations" : `invocation ${this.#who[at]}`;
+    return `${who} ${this.#kind} at line ${this.#lines[at]}`;
   }
 }
 
@@ -76,8 +79,6 @@ export class WatchedMemory {
   readonly #reads: Accesses | null;
   readonly #writes: Accesses;
   readonly #atomics: Accesses | null;
-  /** Loads beyond the end of storage. */
-  strayReads = 0;
 
   constructor(
     now: Now,
@@ -97,9 +98,9 @@ export class WatchedMemory {
     this.#space = options.space;
     this.#stride = options.stride;
     this.#units = Math.floor(options.data.length / options.stride);
-    this.#reads = options.writable ? new Accesses("reads", this.#units) : null;
-    this.#writes = new Accesses("writes", options.writable ? this.#units : 0);
-    this.#atomics = options.atomic ? new Accesses("changes (atomic)", this.#units) : null;
+    this.#reads = options.writable ? new Accesses("read", this.#units) : null;
+    this.#writes = new Accesses("wrote", options.writable ? this.#units : 0);
+    this.#atomics = options.atomic ? new Accesses("changed (atomically)", this.#units) : null;
   }
 
   get length(): number {
@@ -108,55 +109,54 @@ export class WatchedMemory {
 
   /** Notes a load and returns where the unit's numbers begin. A load of storage beyond the end may give any element: here, one by chance. */
   read(at: number, line: number): number {
-    let place = at;
     if (!(at >= 0 && at < this.#units)) {
       if (this.#space === "workgroup") this.#outside(at, line, "reads");
-      this.strayReads++;
       return (Math.abs(Math.imul(at, 0x9e3779b1)) % this.#units) * this.#stride;
     }
-    place = at * this.#stride;
-    if (this.#reads === null) return place;
-    const [epoch, first] = this.#epochs();
-    const who = this.#now.invocation;
-    this.#check(this.#writes, "reads", at, line, epoch, first);
-    if (this.#atomics !== null) this.#check(this.#atomics, "reads", at, line, epoch, first);
-    this.#reads.note(at, epoch, first, who, line);
-    return place;
+    if (this.#reads !== null) {
+      const epoch = this.#epoch;
+      this.#check(this.#writes, "reads", at, line, epoch);
+      if (this.#atomics !== null) this.#check(this.#atomics, "reads", at, line, epoch);
+      this.#reads.note(at, epoch, this.#firstEpoch, this.#now.invocation, line);
+    }
+    return at * this.#stride;
   }
 
   write(at: number, line: number): number {
     if (!(at >= 0 && at < this.#units)) this.#outside(at, line, "writes");
     if (this.#reads === null) throw new Error(`line ${line}: writes ${this.#name}, which is bound for reading`);
-    const [epoch, first] = this.#epochs();
-    this.#check(this.#writes, "writes", at, line, epoch, first);
-    this.#check(this.#reads, "writes", at, line, epoch, first);
-    if (this.#atomics !== null) this.#check(this.#atomics, "writes", at, line, epoch, first);
-    this.#writes.note(at, epoch, first, this.#now.invocation, line);
+    const epoch = this.#epoch;
+    this.#check(this.#writes, "writes", at, line, epoch);
+    this.#check(this.#reads, "writes", at, line, epoch);
+    if (this.#atomics !== null) this.#check(this.#atomics, "writes", at, line, epoch);
+    this.#writes.note(at, epoch, this.#firstEpoch, this.#now.invocation, line);
     return at * this.#stride;
   }
 
   /** An atomic access: it races with plain ones only. */
   atomic(at: number, line: number): number {
     if (!(at >= 0 && at < this.#units)) this.#outside(at, line, "changes");
-    const [epoch, first] = this.#epochs();
-    this.#check(this.#writes, "changes", at, line, epoch, first);
-    if (this.#reads !== null) this.#check(this.#reads, "changes", at, line, epoch, first);
-    this.#atomics?.note(at, epoch, first, this.#now.invocation, line);
+    const epoch = this.#epoch;
+    this.#check(this.#writes, "changes", at, line, epoch);
+    if (this.#reads !== null) this.#check(this.#reads, "changes", at, line, epoch);
+    this.#atomics?.note(at, epoch, this.#firstEpoch, this.#now.invocation, line);
     return at * this.#stride;
   }
 
-  #epochs(): [epoch: number, first: number] {
-    const { storageEpoch, workgroupEpoch, firstEpoch } = this.#now;
-    // Every workgroup has a memory of its own: what others did was elsewhere.
-    return this.#space === "storage" ? [storageEpoch, firstEpoch] : [workgroupEpoch, 0];
+  get #epoch(): number {
+    return this.#space === "storage" ? this.#now.storageEpoch : this.#now.workgroupEpoch;
   }
 
-  #check(accesses: Accesses, does: string, at: number, line: number, epoch: number, first: number): void {
+  /** Every workgroup has a memory of its own: what others did was elsewhere. */
+  get #firstEpoch(): number {
+    return this.#space === "storage" ? this.#now.firstEpoch : 0;
+  }
+
+  #check(accesses: Accesses, does: string, at: number, line: number, epoch: number): void {
     const { invocation } = this.#now;
-    const other = accesses.conflict(at, epoch, first, invocation);
-    if (other === null) return;
+    if (accesses.isOrdered(at, epoch, this.#firstEpoch, invocation)) return;
     throw new RaceError(
-      `line ${line}: invocation ${invocation} ${does} ${this.#name}[${at}], which ${other}; no ${this.#space}Barrier is between`,
+      `line ${line}: invocation ${invocation} ${does} ${this.#name}[${at}], which ${accesses.describe(at)}; no ${this.#space}Barrier is between`,
     );
   }
 

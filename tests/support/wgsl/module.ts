@@ -55,9 +55,10 @@ export interface CompiledModule {
   ) => (builtins: Builtins) => Invocation | undefined;
 }
 
-/** What the parser does not read: floats in hexadecimal become decimals. */
-function withoutHexFloats(text: string): string {
-  return text.replace(
+/** What the parser does not read otherwise: floats in hexadecimal become decimals, and `block` is a word of its own to it. */
+function readable(text: string): string {
+  const renamed = text.replace(/\bblock\b/g, "block_");
+  return renamed.replace(
     /0x([0-9a-f]*)(?:\.([0-9a-f]*))?p([+-]?\d+)([fh]?)/gi,
     (_, whole, fraction = "", power, suffix) => {
       const digits = Number.parseInt(`${whole}${fraction}`, 16) * 2 ** (Number(power) - 4 * fraction.length);
@@ -111,25 +112,33 @@ function attributeOf(node: Var | FunctionNode["args"][number], name: string): st
   return value === undefined || value === null ? null : String(value);
 }
 
-function sharedMemory(variable: Var, js: string): SharedMemory {
-  const { name, line } = variable;
-  const type = typeOf(variable.type, line);
-  let unit: Type = type;
-  while (unit.kind === "array") unit = unit.element;
-  if (unit.kind === "struct") return refuse(line, `${describe(type)} in shared memory`);
-  const width = widthOf(unit);
-  const space = variable.storage === "workgroup" ? "workgroup" : "storage";
-  return {
-    name,
-    js,
-    space,
-    type,
-    scalar: unit.scalar,
-    width,
-    stride: width === 3 ? 4 : width,
-    binding: Number(attributeOf(variable, "binding") ?? -1),
-    writable: space === "workgroup" || variable.access === "read_write",
+/** A variable that invocations share; `add` gives each memory that it takes its JavaScript name. */
+function sharedMemory(variable: Var, add: (make: (js: string) => SharedMemory) => SharedMemory): SharedMemory {
+  const { line, storage, access } = variable;
+  const space = storage === "workgroup" ? "workgroup" : "storage";
+  const binding = Number(attributeOf(variable, "binding") ?? -1);
+  const writable = space === "workgroup" || access === "read_write";
+  const memoryOf = (name: string, type: Type): SharedMemory => {
+    const { unit, within } = unitOf(type);
+    if (unit.kind === "struct") {
+      if (space === "storage") return refuse(line, `${describe(type)} in a buffer`);
+      const members = unit.members.map((member) => memoryOf(`${name}.${member.name}`, within(member.type)));
+      return { name, js: "", space, type, scalar: "u32", width: 0, stride: 0, binding, writable, members };
+    }
+    if (unit.kind === "array") return refuse(line, describe(type));
+    const width = widthOf(unit);
+    const stride = width === 3 ? 4 : width;
+    const { scalar } = unit;
+    return add((js) => ({ name, js, space, type, scalar, width, stride, binding, writable, members: [] }));
   };
+  return memoryOf(variable.name, typeOf(variable.type, line));
+}
+
+/** What an array of arrays is made of in the end, and the same array of something else. */
+function unitOf(type: Type): { readonly unit: Type; readonly within: (unit: Type) => Type } {
+  if (type.kind !== "array") return { unit: type, within: (unit) => unit };
+  const { unit, within } = unitOf(type.element);
+  return { unit, within: (other) => ({ ...type, element: within(other) }) };
 }
 
 /** The uniform block: a struct of numbers, four bytes each. */
@@ -150,7 +159,7 @@ function uniformBlock(variable: Var): { value: Value; members: UniformMember[] }
 }
 
 function write(text: string): CompiledModule {
-  const tree = new WgslParser().parse(withoutHexFloats(text));
+  const tree = new WgslParser().parse(readable(text));
   const functions = tree.filter((node): node is FunctionNode => node instanceof FunctionNode);
   const waits = suspending(functions);
   const names = { next: 0 };
@@ -176,8 +185,11 @@ function write(text: string): CompiledModule {
         uniform = { binding: Number(attributeOf(node, "binding")), members };
         globals.define(node.name, { kind: "value", value });
       } else {
-        const memory = sharedMemory(node, `M${memories.length}`);
-        memories.push(memory);
+        const memory = sharedMemory(node, (make) => {
+          const made = make(`M${memories.length}`);
+          memories.push(made);
+          return made;
+        });
         globals.define(node.name, { kind: "memory", memory });
       }
     } else if (node instanceof Const) {

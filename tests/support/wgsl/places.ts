@@ -71,6 +71,15 @@ export class Places {
   #member(place: Place, name: string, line: number): Place {
     if (place.kind === "value" || place.kind === "local")
       return { kind: place.kind, value: this.part(place.value, name, line) };
+    if (place.kind === "memory" && place.type.kind === "struct") {
+      const at = place.type.members.findIndex((member) => member.name === name);
+      const memory = place.memory.members[at];
+      return {
+        ...place,
+        memory: memory ?? refuse(line, `the member ${name}`),
+        type: place.type.members[at]?.type as Type,
+      };
+    }
     const numbers = swizzle(name, line);
     const type = vectorType(scalarOf(place.type, line), numbers.length);
     if (place.kind === "array") {
@@ -169,8 +178,11 @@ export class Places {
       }
       case "memory": {
         const { memory, type } = place;
-        if (type.kind === "array" || type.kind === "struct")
-          return refuse(line, `a load of ${describe(type)} as a whole`);
+        if (type.kind === "array") return refuse(line, `a load of ${describe(type)} as a whole`);
+        if (type.kind === "struct") {
+          const members = type.members.map(({ name }) => this.load(this.#member(place, name, line), line));
+          return { type, parts: members.flatMap(({ parts }) => parts) };
+        }
         const first = this.#code.hold(`${memory.js}.read(${place.at}, ${line})`);
         const numbers = place.parts ?? Array.from({ length: memory.width }, (_, i) => String(i));
         const scalar = memory.scalar;
@@ -197,7 +209,13 @@ export class Places {
         value.parts.forEach((part, i) => void this.#code.line(`${place.array}[${place.at} + ${i}] = ${part};`));
         return;
       case "memory": {
-        const { memory } = place;
+        const { memory, type } = place;
+        if (type.kind === "array") return refuse(line, `a store of ${describe(type)} as a whole`);
+        if (type.kind === "struct") {
+          for (const { name } of type.members)
+            this.store(this.#member(place, name, line), this.part(value, name, line), line);
+          return;
+        }
         // A component's store may touch the whole vector (WGSL, "component reference from vector memory view").
         const first = this.#code.hold(`${memory.js}.write(${place.at}, ${line})`);
         const numbers = place.parts ?? Array.from({ length: memory.width }, (_, i) => String(i));

@@ -3,7 +3,10 @@
 import type { Code } from "./code.ts";
 import { refuse, type Scalar, type Type, type Value } from "./types.ts";
 
-/** Memory that invocations share; a unit is a number or a vector, the smallest thing that one access concerns. */
+/**
+ * Memory that invocations share; a unit is a number or a vector, the smallest thing that one access concerns. A workgroup's structs are a memory
+ * per member.
+ */
 export interface SharedMemory {
   readonly name: string;
   /** The object that watches it, in the written code. */
@@ -17,6 +20,8 @@ export interface SharedMemory {
   /** Binding number; -1 for a workgroup's memory. */
   readonly binding: number;
   readonly writable: boolean;
+  /** Of structs, in order; else empty. */
+  readonly members: readonly SharedMemory[];
 }
 
 export type Named =

@@ -24,6 +24,7 @@ export interface Workgroup {
 interface Thread {
   readonly local: number;
   readonly lane: number;
+  readonly subgroup: Subgroup;
   readonly steps: Invocation;
   /** Where it waits; null while it may run or where it has ended. */
   waiting: Waiting | null;
@@ -32,20 +33,17 @@ interface Thread {
   given: unknown;
 }
 
+interface Subgroup {
+  readonly lanes: Thread[];
+  /** The operation that some of them are at, and how many. */
+  site: number;
+  arrived: number;
+}
+
 /** Runs all invocations to their end. */
 export function runTogether(group: Workgroup, dice: Dice): void {
-  const { module, now, order, first } = group;
-  const subgroups = new Map<number, Thread[]>();
-  const threads = order.map((local): Thread => {
-    const builtins = group.builtinsOf(local);
-    now.invocation = first + local;
-    const steps = group.invoke(builtins) as Invocation;
-    const lane = builtins.subgroup_invocation_id as number;
-    const thread: Thread = { local, lane, steps, waiting: null, ended: false, given: undefined };
-    const subgroup = group.subgroupOf(local);
-    subgroups.set(subgroup, [...(subgroups.get(subgroup) ?? []), thread]);
-    return thread;
-  });
+  const { module, now, first } = group;
+  const threads = startAll(group);
   const ready = [...threads];
   let unfinished = threads.length;
   while (unfinished > 0) {
@@ -63,10 +61,13 @@ export function runTogether(group: Workgroup, dice: Dice): void {
       }
       thread.waiting = value;
       if (!Object.hasOwn(SOURCE_LANES, siteOf(module, value).name)) continue;
-      const together = subgroups.get(group.subgroupOf(thread.local)) as Thread[];
-      if (together.every(({ waiting }) => waiting?.site === value.site)) {
-        exchange(module, together);
-        ready.push(...together);
+      const { subgroup } = thread;
+      if (subgroup.arrived === 0) subgroup.site = value.site;
+      if (subgroup.site === value.site) subgroup.arrived++;
+      if (subgroup.arrived === subgroup.lanes.length) {
+        subgroup.arrived = 0;
+        exchange(module, subgroup.lanes);
+        ready.push(...subgroup.lanes);
       }
     }
     if (unfinished > 0) {
@@ -74,6 +75,28 @@ export function runTogether(group: Workgroup, dice: Dice): void {
       ready.push(...threads);
     }
   }
+}
+
+/** All invocations, none of which has begun. */
+function startAll({ order, builtinsOf, subgroupOf, invoke }: Workgroup): Thread[] {
+  const subgroups = new Map<number, Subgroup>();
+  return order.map((local) => {
+    const builtins = builtinsOf(local);
+    const number = subgroupOf(local);
+    const subgroup = subgroups.get(number) ?? { lanes: [], site: -1, arrived: 0 };
+    subgroups.set(number, subgroup);
+    const thread: Thread = {
+      local,
+      lane: builtins.subgroup_invocation_id as number,
+      subgroup,
+      steps: invoke(builtins) as Invocation,
+      waiting: null,
+      ended: false,
+      given: undefined,
+    };
+    subgroup.lanes.push(thread);
+    return thread;
+  });
 }
 
 function siteOf(module: CompiledModule, { site }: Waiting): { readonly name: string; readonly line: number } {
