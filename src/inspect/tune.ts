@@ -53,6 +53,7 @@ export interface TunedKernel {
 
 /** What `tune` returns: the kernels that it measured and the schedules that it chose. */
 export interface TuneReport {
+  /** The kernels of `fn`, each once. */
   readonly kernels: readonly TunedKernel[];
   /** Milliseconds that the measurements took. */
   readonly spentMs: number;
