@@ -92,12 +92,22 @@ export function apiPages(reader: ApiReader): Map<string, string> {
   return files;
 }
 
-/** What has no docstring, by the name that users write. */
+/** Methods of an interface that classes repeat: editors show the docstring of the interface. */
+const OVERRIDES = new Set(["forward", "get", "getBatch", "dtypes", "length", "toString"]);
+
+/** Layers and schedules keep their options as properties of the same names, which the docstring of the class explains. */
+const KEEP_OPTIONS = /^(nn|optim\.lr)\./;
+
+/** What has no docstring, by the name that users write: exported names, and members that are not overrides of documented ones. */
 export function undocumented(reader: ApiReader): string[] {
   const missing: string[] = [];
   const visit = (entries: readonly Entry[], before: string): void => {
     for (const entry of entries) {
       if (entry.doc === "") missing.push(`${before}${entry.name} (${entry.file})`);
+      const name = `${before}${entry.name}`;
+      for (const member of KEEP_OPTIONS.test(name) ? [] : shownMembers(entry)) {
+        if (member.doc === "" && !OVERRIDES.has(member.name)) missing.push(`${name}.${member.name} (${entry.file})`);
+      }
       visit(entry.entries, `${before}${entry.name}.`);
     }
   };

@@ -37,8 +37,11 @@ export interface Call {
 export interface Entry {
   readonly name: string;
   readonly kind: Kind;
-  /** The source file, relative to the repository. */
+  /** The source file, relative to the repository, and where the declaration stands in it. */
   readonly file: string;
+  readonly position: number;
+  /** The name that the file gives it, which may be exported as another one. */
+  readonly declaredName: string;
   readonly doc: string;
   readonly signatures: readonly string[];
   readonly calls: readonly Call[];
@@ -91,6 +94,14 @@ export class ApiReader {
     return path.includes("/src/") ? this.#relative(path) : null;
   }
 
+  /** The names of the options that a parameter takes, if it is an object of options; else null. */
+  optionNames(parameter: Node): string[] | null {
+    const { name, type } = parameter as unknown as ParameterDeclaration;
+    if (type === undefined || !(/^options/.test(name.getText()) || /^\w*Options$/.test(type.getText()))) return null;
+    const found = this.#checker.getTypeFromTypeNode(type);
+    return found === undefined ? null : this.#checker.getPropertiesOfType(found).map((property) => property.name);
+  }
+
   #resolved(symbol: TypeSymbol): TypeSymbol {
     return (symbol.flags & SymbolFlags.Alias) === 0 ? symbol : this.#checker.getAliasedSymbol(symbol);
   }
@@ -111,7 +122,8 @@ export class ApiReader {
     const first = nodes[0];
     if (first === undefined) throw new Error(`api: ${name} is declared nowhere`);
     const file = this.#relative(first.getSourceFile().fileName);
-    const plain = { name, file, doc: docOf(first), calls: [], members: [], base: "", entries: [] };
+    const place = { file, position: first.pos, declaredName: symbol.name };
+    const plain = { name, ...place, doc: docOf(first), calls: [], members: [], base: "", entries: [] };
     if (first.kind === SyntaxKind.SourceFile) {
       const doc = /^\/\/ (.*(?:\n\/\/ .*)*)/.exec(first.getSourceFile().text)?.[1]?.replaceAll("\n// ", " ") ?? "";
       return { ...plain, kind: "module", doc, signatures: [], entries: this.#entriesOf(symbol) };

@@ -8,7 +8,7 @@ import { INTERFACES, methodTypes } from "./method-types.ts";
 import { opsPage } from "./ops-page.ts";
 
 const reader = new ApiReader();
-const files = new Map<string, string>([["docs/ops.md", opsPage()], ...apiPages(reader)]);
+const files = new Map<string, string>([["docs/ops.md", opsPage(reader)], ...apiPages(reader)]);
 for (const one of INTERFACES) files.set(one.to, methodTypes(reader, one));
 reader.close();
 for (const [path, text] of files) {

@@ -41,7 +41,9 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
 
 /** The part of an optimizer that GradScaler uses. */
 export interface ScaledOptimizer {
+  /** The groups of parameters. */
   readonly paramGroups: readonly { readonly params: readonly Tensor[] }[];
+  /** Updates the parameters, unless `skip` is not 0. */
   step(options?: { skip?: Tensor }): void;
 }
 
@@ -61,10 +63,15 @@ export interface GradScalerOptions {
 
 /** The state of a GradScaler under PyTorch's names. Its tensors are the live ones, not copies. */
 export interface GradScalerState {
+  /** The current factor, 0-dim. */
   scale: Tensor;
+  /** The option `growthFactor`. */
   growth_factor: number;
+  /** The option `backoffFactor`. */
   backoff_factor: number;
+  /** The option `growthInterval`. */
   growth_interval: number;
+  /** Number of steps without overflow since the last change, 0-dim. */
   _growth_tracker: Tensor;
 }
 

@@ -39,7 +39,7 @@ function fit(gradient: Tensor, node: Node): Tensor {
   return expand(summed, shape);
 }
 
-/** `shape` with 1 where the gradient has 1: only what broadcasting has repeated is summed. */
+/** Returns `shape` with 1 where the gradient has 1: only dims that broadcasting has repeated are summed. */
 function shapeToSum(gradient: Tensor, node: Node): number[] {
   const offset = gradient.ndim - node.shape.length;
   return node.shape.map((n, i) => (gradient.shape[offset + i] === 1 ? 1 : n));
@@ -82,7 +82,7 @@ export function propagate(
     const gradients = new Map<Node, Tensor>();
     const results = new Map<Node, Tensor>();
     let recomputer: Recomputer | null = null;
-    /** How the derivative of `node` sees what it reads: as it was, or computed again where `node` lies in a checkpoint. */
+    /** Returns the value that the derivative of `node` reads: the one that was computed, or a new one if `node` lies in a checkpoint. */
     const sight = (node: Node, gradient: Node): Sight => {
       const { segment } = node;
       if (segment === null) return handleOn;

@@ -72,7 +72,7 @@ class Copies implements Recomputer {
   }
 }
 
-/** The innermost segment from `segment` outwards that would have to compute `node` again; null where its value is kept. */
+/** Returns the innermost segment, from `segment` outwards, that must compute `node` again; null if its value is kept. */
 function homeOf(node: Node, segment: Segment): Segment | null {
   if (node.segment === null || node.storage !== null || node.leaf !== null) return null;
   for (let s: Segment | null = segment; s !== null; s = s.parent) {

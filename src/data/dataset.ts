@@ -132,7 +132,9 @@ export class Subset<Sample = unknown> implements Dataset<Sample> {
   readonly dataset: Dataset<Sample>;
   /** Which samples these are, by their index in `dataset`. */
   readonly indices: Uint32Array;
+  /** Returns several samples put together, if `dataset` can do that. */
   readonly getBatch?: (indices: ArrayLike<number>, epoch?: number) => readonly Tensor[] | Promise<readonly Tensor[]>;
+  /** The dtypes of the fields, as `dataset` names them. */
   readonly dtypes?: { readonly [field: string]: DType };
 
   /** @throws RangeError when an index is not one of the dataset's. */

@@ -15,6 +15,7 @@ export interface IdxArray {
    * the machine.
    */
   readonly data: IdxData;
+  /** The sizes of the dims. */
   readonly shape: readonly number[];
   /** The dtype of a tensor that holds these elements without loss of whole numbers: `"i32"` or `"f32"`. */
   readonly dtype: DType;

@@ -9,7 +9,9 @@ import { type IdxArray, idx } from "./idx.ts";
 
 /** Subtracts `mean` from pixels in [0, 1] and divides by `std`. */
 export interface Normalization {
+  /** Mean of the pixels. */
   readonly mean: number;
+  /** Standard deviation of the pixels. */
   readonly std: number;
 }
 

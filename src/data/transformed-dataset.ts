@@ -19,6 +19,7 @@ const TRANSFORM_STREAM = 4;
 export class TransformedDataset<Sample extends readonly unknown[]> implements Dataset<Sample> {
   /** The dataset whose samples are transformed. */
   readonly dataset: Dataset<Sample>;
+  /** The dtypes of the fields, as `dataset` names them. */
   readonly dtypes?: { readonly [field: string]: DType };
   readonly #transform: Transform;
   readonly #field: number;

@@ -6,7 +6,9 @@ import type { HostRandom } from "./random.ts";
 
 /** One image: `[channels, rows, columns]`, row-major. */
 export interface ImageArray {
+  /** The elements, row-major. */
   readonly data: Float32Array;
+  /** [channels, rows, columns]. */
   readonly shape: Shape;
 }
 

@@ -118,6 +118,7 @@ export class Arena implements SharedCell {
     });
   }
 
+  /** A part of the vector as the next submit will leave it; null if nothing is assigned to the vector. */
   coming(offset: number, shape: Shape): Node | null {
     const flat = this.#flat;
     // A tensor of all the elements needs a node of its own, too.

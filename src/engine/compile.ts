@@ -36,7 +36,7 @@ export type Nested =
   | readonly Nested[]
   | { readonly [name: string]: Nested };
 
-/** A tensor from outside as it was when the step was traced: where its state lives, or its value where it has none. */
+/** A tensor from outside as it was when the step was traced: where its state lives, or its value if it has no state. */
 interface State {
   readonly tensor: Tensor;
   readonly cell: Cell | null;
@@ -322,7 +322,7 @@ function jobOf(captured: Capture, assigned: readonly Tensor[]): Job {
   return makeJob(captured, outputsOf(captured), { assigned, realized: [], reads: [], settle: nothing, fail: nothing });
 }
 
-/** Where a step finds a leaf that it was traced with: the present value of a state, or what it was then. */
+/** Returns where a step finds a leaf of its trace: the current value of a state, or the value at the trace. */
 function placeOf({ storage, node }: { readonly storage: Storage; readonly node: Node | null }): Cell | Storage {
   const cell = node === null ? storage.cell : node.cell;
   return cell?.storage === storage ? cell : storage;

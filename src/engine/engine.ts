@@ -1,4 +1,4 @@
-// The engine: opens the device, records what is asked for as jobs, and runs these there.
+// The engine: opens the device, turns requests into jobs, and runs the jobs.
 
 import { bytesOf, type DType, encode } from "../base/dtype.ts";
 import { DeviceLostError, internal, must, WgradError } from "../base/errors.ts";
@@ -30,7 +30,7 @@ import {
 } from "./requests.ts";
 import { adopt, beginRun, dropIdle, forgetResident, handOver, leafRange, memoryOn, moveToHost } from "./residency.ts";
 
-/** A run that has been recorded: everything is fixed but the device that executes it. */
+/** A recorded run. Everything is fixed except the device that executes it. */
 export interface Job {
   readonly captured: Capture;
   /** Host bytes of the leaves at the time of recording. */
@@ -43,9 +43,9 @@ export interface Job {
   /** The tensors that are given new values, and what these values are in their cells. */
   readonly assigned: readonly Tensor[];
   readonly advances: readonly Advance[];
-  /** Nodes that have values from here on, and need no history once there is a plan. */
+  /** Nodes that have values from here on. They need no history once there is a plan. */
   readonly realized: readonly Node[];
-  /** Nodes whose values were computed for this job alone, and are given up behind it. */
+  /** Nodes whose values were computed for this job alone. The job gives them up when it is done. */
   readonly passing: readonly Node[];
   /** Which requests to read back in the same submit. */
   readonly reads: readonly number[];
@@ -66,9 +66,9 @@ export interface Limits {
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let limits: Limits | null = null;
-/** Jobs that wait: for a device, or for bytes that are on their way to the host. */
+/** Jobs that wait for a device, or for bytes on their way to the host. */
 const jobs: Job[] = [];
-/** Settles when what the first job waits for is on the host. */
+/** Settles when the bytes that the first job waits for are on the host. */
 let holding: Promise<void> | null = null;
 
 /**
@@ -114,7 +114,7 @@ function runWaiting(on: Device): void {
   for (const release of after) release();
 }
 
-/** Whether the job has to wait for bytes on their way to the host; what waits goes on when they are there. */
+/** Whether the job has to wait for bytes on their way to the host. Waiting jobs run when the bytes are there. */
 function isHeld(job: Job): boolean {
   const { arrivals } = missingBehind(device, job.storages);
   if (arrivals.length === 0) return false;
@@ -128,7 +128,7 @@ function isHeld(job: Job): boolean {
   return true;
 }
 
-/** No device has taken the jobs: those that give cells their first value go on waiting, the others will never run. */
+/** Handles a device that did not open. Jobs that give cells their first value go on waiting; the others will never run. */
 function postpone(error: unknown): void {
   /** Values that these jobs would have made. */
   const made = new Set<Storage>();
@@ -145,14 +145,14 @@ function postpone(error: unknown): void {
     jobs.push(job);
     for (const storage of job.storages) storage.holders++;
   }
-  // The last first: each goes back to the value before.
+  // In reverse order: each moves back to the value before.
   for (const job of failed.reverse()) {
     failOutputs(job, error);
     undoAssigned(job.assigned, job.advances, error);
   }
 }
 
-/** Gives plans a limit for what they use between their kernels: only pages that set one load it. */
+/** Injects the memory limit. Only pages that set a limit load it. */
 export function limitMemory(how: Limits): void {
   limits = how;
 }
@@ -167,7 +167,7 @@ export function currentTraits(): PlanTraits {
   return traitsOf(device);
 }
 
-/** Makes all plans anew, with these schedules (or the default ones). Nothing may be on its way. */
+/** Forgets all plans, so that new ones use these schedules (null: the default ones). No run may be under way. */
 export function useSchedules(book: ScheduleBook | null): void {
   replaceSchedules(book, device);
 }
@@ -259,7 +259,7 @@ export function outputsOf(captured: Capture): (Storage | null)[] {
   return captured.requests.map(({ node, slot }) => (slot === null ? new Storage(dataBytes(node), null) : null));
 }
 
-/** Gives assignments up where they cannot be computed themselves: they must not poison what comes later. */
+/** Drops assignments that cannot be computed, so that they do not spoil later submits. */
 function dropImpossible(error: unknown): void {
   const assigned = assignedTensors();
   try {
@@ -320,7 +320,7 @@ export function dataBytes(node: { readonly shape: Shape; readonly dtype: DType }
   return sizeOf(node.shape) * bytesOf(node.dtype);
 }
 
-/** Runs a job. Returns why it can't run, after everybody who reads from it was told. What `after` collects is to be done when nobody else waits. */
+/** Runs a job. If it cannot run, marks its outputs and returns the error. The caller must call what `after` collects when no other job waits. */
 function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   const { captured, storages, advances } = job;
   let saving: OldValues | null = null;
@@ -412,7 +412,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   }
 }
 
-/** Gives up what was computed for a job alone: it can be computed again from what it was made of. */
+/** Gives up values that were computed for a job alone. They can be computed again. */
 function giveUpPassing({ passing }: Job): void {
   for (const node of passing) {
     const { storage } = node;
@@ -435,7 +435,7 @@ function failOutputs(job: Job, error: unknown): void {
   for (const storage of job.outputs) storage?.lose(error);
 }
 
-/** Makes a value that was given up again. */
+/** Recomputes a value that was given up. */
 function runAgain(on: Device, storage: Storage): void {
   const after: (() => void)[] = [];
   makeAgain(on, [storage], after);

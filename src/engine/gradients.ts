@@ -1,4 +1,4 @@
-// The gradients of many parameters as few vectors: what looks at all of them takes few kernels, whatever their number.
+// The gradients of many parameters as a few vectors, so that reading all of them takes a few kernels, whatever their number.
 
 import { gradientTensor, Tensor, withGrad } from "../graph/tensor.ts";
 import { Arena } from "./arena.ts";

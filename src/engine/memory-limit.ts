@@ -1,4 +1,4 @@
-// Where memory is limited: how much room a plan has between its kernels, and what to say where that is too little. Only pages that set a limit load it.
+// Memory limit: how many bytes a plan may use between its kernels, and the error if that is too little. Only pages that set a limit load it.
 
 import { OutOfMemoryError, StaleTensorError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
@@ -9,7 +9,7 @@ import { bytesFor } from "../schedule/memory.ts";
 import type { Job } from "./engine.ts";
 import { memoryOn } from "./residency.ts";
 
-/** Bytes that a job's plan may use between its kernels: what `memoryLimit` leaves beside what the job reads and returns. */
+/** Returns the bytes that a job's plan may use between its kernels: `memoryLimit` without the values that the job reads and returns. */
 export function workspaceFor(on: Device, job: Job): number {
   const { memory } = on;
   const { room } = memory.pool;

@@ -1,4 +1,4 @@
-// Old values: what becomes of a state's value when a run overwrites it while somebody may still ask for it.
+// Old values: saves or recomputes the value of a state that a run overwrites while a program may still read it.
 
 import { viewOf } from "../base/dtype.ts";
 import { internal, must } from "../base/errors.ts";
@@ -10,9 +10,9 @@ import type { DeviceMemory } from "../runtime/memory.ts";
 import type { Advance } from "./requests.ts";
 import { adopt, disown, forgetOwner, leafRange, memoryOn, releaseWith } from "./residency.ts";
 
-/** A value is made again by at most so many runs: then the state moves to the host once. */
+/** The most runs that are repeated to make a value again. After that many, the state moves to the host once. */
 const LONGEST = 64;
-/** Bytes that batches on the host may take for that, beside twice those of the state. */
+/** Bytes that batches may take on the host for this, beside twice those of the state. */
 const HOST_BYTES = 4 << 20;
 
 /** A run of a step, with everything that repeating it takes. */
@@ -32,7 +32,7 @@ interface Made extends Origin {
   readonly step: Step;
 }
 
-/** Copies that save old values, and what is to be done when they are under way or can't be made. */
+/** Copies that save old values, with callbacks for when they are under way and for when they fail. */
 export interface OldValues {
   readonly copies: Saving | null;
   /** Gives the values the memory that they were copied to. */
@@ -47,7 +47,7 @@ interface Placed {
   readonly memory: DeviceMemory;
 }
 
-/** After a program has read an old value, so many more of that cell are copied before they are overwritten: it will probably read them, too. */
+/** After a program has read an old value, this many further values of the cell are copied before they are overwritten: the program will probably read them, too. */
 const COPIES = 64;
 
 /** Notes that a run reads values, some of which may be old. */
@@ -153,7 +153,7 @@ function wholeWords({ byteLength }: Storage): number {
   return Math.ceil(byteLength / 4) * 4;
 }
 
-/** Whether memory has a limit, which plans are made for: old values leave it to them. */
+/** Whether memory has a limit. Then old values take no memory from the plans. */
 function isLimited(on: Device): boolean {
   return on.memory.pool.room !== Number.POSITIVE_INFINITY;
 }
@@ -229,7 +229,7 @@ function receive(storages: readonly Storage[]): {
   };
 }
 
-/** The runs that must be repeated for the values of some storages, the first one first, and what these wait for. */
+/** Returns the runs that must be repeated for the values of some storages, in order, and the reads that they wait for. */
 export function missingBehind(
   on: Device | null,
   storages: readonly Storage[],
@@ -261,7 +261,7 @@ export function missingBehind(
   return { origins, arrivals: [...arrivals] };
 }
 
-/** The values that were made again last: reading what follows from the next ones begins there. */
+/** The values that were made again last. A read of later values starts from them. */
 let made: ReadonlySet<Storage> = new Set();
 
 /** Makes the values of storages again, where those were given up. */

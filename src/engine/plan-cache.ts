@@ -9,7 +9,7 @@ import { buildPlan, type Plan, type Rematerialize } from "../schedule/plan.ts";
 import { GUARANTEED } from "../shaders/kernel.ts";
 import type { PlanTraits, ScheduleBook } from "../shaders/schedules.ts";
 
-/** A plan, and the constants of the graph that it is for: those that are not data must be the same. */
+/** A plan, with the constants of its graph. A graph with other constants needs another plan, unless they are data. */
 interface Variant {
   readonly constants: readonly number[];
   readonly promoted: readonly boolean[];
@@ -21,7 +21,7 @@ interface CacheEntry {
   readonly variants: Variant[];
 }
 
-/** Graphs whose plans are kept; beyond that, those go that have not been asked for for longest. */
+/** Number of graphs whose plans are kept. The plans that were not used for longest go first. */
 const MAX_PLANS = 512;
 
 let optimize = true;
@@ -45,7 +45,7 @@ export function traitsOf(device: Device | null): PlanTraits {
   };
 }
 
-/** Forgets all plans, those of compiled steps as well, and the schedules: they were made for another device. */
+/** Forgets all plans, also those of compiled steps, and the schedules, because they were made for another device. */
 export function forgetPlans(): void {
   plans.clear();
   generation++;
@@ -70,7 +70,7 @@ export function setOptimize(value: boolean): void {
   optimize = value;
 }
 
-/** Gives plans that memory is too short for a way to need less: only pages that set a limit load it. */
+/** Injects the rewriting of programs that need too much memory. Only pages that set a limit load it. */
 export function useRematerialization(how: Rematerialize): void {
   rematerialize = how;
 }
@@ -89,7 +89,7 @@ function sameKey(a: Float64Array, b: Float64Array): boolean {
 /** The plan of a capture; a new one may use `room()` bytes between its kernels. */
 export function findPlan(on: Device, captured: Capture, room: () => number): Plan {
   const entries = plans.get(captured.hash) ?? [];
-  // Behind all others: the first is the one that has not been asked for for longest.
+  // Moves it to the end: the first entry is the one that was not used for longest.
   plans.delete(captured.hash);
   plans.set(captured.hash, entries);
   if (plans.size > MAX_PLANS) forgetOldest(on);

@@ -14,11 +14,11 @@ import { copyOf } from "../ops/memory.ts";
  * either the whole or single ones.
  */
 const pending = new Map<Tensor, Node>();
-/** Nodes on which backward was called, with the gradients that leaves got of them: computed with the step, or with what is read before. */
+/** Nodes on which backward was called, with the gradients of the leaves. They are computed with the step, or with an earlier read. */
 const losses = new Map<Node, readonly Node[]>();
-/** Losses that wait at most: a program that never steps and never reads must not keep them all. */
+/** The most losses that wait. A program that never steps and never reads must not keep them all. */
 const MOST_LOSSES = 64;
-/** Parameters of some optimizer, those of them with a gradient that no step has taken yet, and gradients computed for a later step. */
+/** Parameters of optimizers, those whose gradient no step has used yet, and gradients computed for a later step. */
 const optimized = new WeakSet<Tensor>();
 const graded = new Set<Tensor>();
 
@@ -92,7 +92,7 @@ export function gatherRequests(targets: readonly Node[], assigned: readonly Tens
   return requests;
 }
 
-/** A node that is computed for assignment `i` alone: values that exist already are copied. */
+/** Returns a node that is computed for assignment `i` alone. Values that exist already are copied. */
 function ownNode(node: Node, i: number): Node {
   const kind = node.definition.kind;
   const plain = kind === "elementwise" || kind === "reduce" || kind === "result";
@@ -105,7 +105,7 @@ export interface Advance {
   readonly after: Storage;
 }
 
-/** Lets the assigned tensors' cells go on to their next values: from here on tensors and what was recorded from them find these there. */
+/** Moves the cells of the assigned tensors to their next values. From here on, tensors and recorded nodes find the new values there. */
 export function settleAssigned(assigned: readonly Tensor[]): Advance[] {
   const cells = new Set<Cell>();
   for (const tensor of assigned) {
@@ -122,18 +122,18 @@ function settleCell(tensor: Tensor): void {
   for (const part of livingWith(tensor)) part.settle();
 }
 
-/** Goes back to the values before: the new ones could not be computed, and whoever has read them meanwhile hears why. */
+/** Moves the cells back to their old values, because the new ones could not be computed. Reads of the new ones report the reason. */
 export function undoAssigned(assigned: readonly Tensor[], advances: readonly Advance[], error: unknown): void {
   for (const { before, after } of advances) {
     const { cell } = after;
-    // Where the cell has gone on already, what comes next is made of this one, and fails in its turn.
+    // If the cell has moved on already, its next value is made of this one and fails in its turn.
     if (cell?.storage === after) cell.storage = before;
     after.lose(error);
   }
   for (const tensor of assigned) if (!pending.has(tensor)) rebindCell(tensor);
 }
 
-/** Gives assignments up that cannot be computed: tensors keep the values that they have. */
+/** Drops assignments that cannot be computed. The tensors keep their values. */
 export function abandonAssigned(): void {
   for (const [tensor, before] of pending) {
     pending.delete(tensor);
@@ -160,7 +160,7 @@ export function takeLosses(): Node[] {
   return kept;
 }
 
-/** Small results, such as an accuracy, that follow from values which the next submit overwrites; `known` will be computed anyway. */
+/** Returns small results, such as an accuracy, that depend on values which the next submit overwrites. `known` will be computed anyway. */
 export function takeSmallResults(known: readonly Node[]): Node[] {
   const results = recording.takeRecent().filter((root) => !known.includes(root));
   if (results.length === 0) return [];
@@ -216,7 +216,7 @@ export function dropGradient(parameter: Tensor): void {
   parameter.dropGradient();
 }
 
-/** The gradients that outlive a step which has updated `updated`, as far as they have no value yet: computed with it, they cost least. */
+/** Returns the gradients without a value that outlive a step that updates `updated`. It is cheapest to compute them with the step. */
 export function takeGradients(updated: Iterable<Tensor>): Node[] {
   for (const parameter of updated) graded.delete(parameter);
   const kept = [...graded].flatMap(({ gradient, disposed }) =>

@@ -23,7 +23,7 @@ export function beginRun(): void {
   runs++;
 }
 
-/** Gives a storage its device memory, which is freed with it: where it has been disposed of already, by what is put on `after`. */
+/** Gives a storage its device memory, which is freed with the storage. If the storage was disposed of already, a callback on `after` frees the memory. */
 export function adopt(storage: Storage, memory: DeviceMemory, after: (() => void)[]): void {
   storage.device = memory;
   if (storage.freed) {
@@ -62,7 +62,7 @@ export function handOver(before: Storage, next: Storage, after: (() => void)[]):
   if (memory !== null) adopt(next, memory, after);
 }
 
-/** The storage's memory on this device; null where it has none yet. What went with another device is missing from then on. */
+/** Returns the memory of the storage on this device; null if it has none yet. Values on another device are missing from then on. */
 export function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
   const memory = storage.device as DeviceMemory | null;
   if (memory === null || memory.device === on) return memory;
@@ -77,7 +77,7 @@ export function memoryOn(on: Device, storage: Storage): DeviceMemory | null {
   return null;
 }
 
-/** Where a leaf's bytes are on the device; host data is uploaded for this run, or for good when it is used again and again. */
+/** Returns where the bytes of a leaf are on the device. Host data is uploaded for this run, or for good if it is used again and again. */
 export function leafRange(
   on: Device,
   storage: Storage,

@@ -6,25 +6,36 @@ import type { Tensor } from "../tensor.ts";
 
 /** A model that `fit` can train. Every `nn.Module` whose `forward` maps tensors to a tensor is one. */
 export interface Trainable {
+  /** Whether the model is in training mode. */
   training: boolean;
   forward(...inputs: Tensor[]): Tensor;
+  /** Switches to training mode, or with false to evaluation mode. */
   train(mode?: boolean): unknown;
+  /** Switches to evaluation mode. */
   eval(): unknown;
+  /** Returns the weights by name. */
   stateDict(): Record<string, Tensor>;
+  /** Takes weights by name. */
   loadStateDict(state: Record<string, Tensor>): unknown;
+  /** The model and all modules below it. */
   modules?(): readonly { training: boolean }[];
 }
 
 /** An optimizer that `fit` can use. Every optimizer of `optim` is one. */
 export interface TrainingOptimizer {
+  /** The groups of parameters, with their learning rates. */
   readonly paramGroups: readonly { readonly lr: number }[];
+  /** Forgets all gradients. */
   zeroGrad(): void;
+  /** Updates the parameters. */
   step(): void;
+  /** Returns the state of the optimizer. */
   stateDict(): object;
 }
 
 /** A learning-rate schedule of `optim.lr`. */
 export interface Schedule {
+  /** Goes to the next epoch. `metric` is the monitored value. */
   step(metric?: number): void;
 }
 

@@ -15,7 +15,7 @@ export interface Recorded {
   readonly attributes: readonly number[];
 }
 
-/** A tensor as definitions see it. The one class of these is `Tensor`, which is made of nodes and so can't stand here. */
+/** A tensor as definitions see it. `Tensor` is the only class of these; it is made of nodes, so importing it here would be a circle. */
 export interface Handle {
   readonly node: Recorded;
   readonly shape: Shape;
@@ -88,7 +88,7 @@ export interface ElementwiseDefinition<T = Handle> {
   readonly derivative: Derivative<T> | null;
   /** Rough cost in additions, for decisions on what to compute twice. */
   readonly cost: number;
-  /** An operand that drivers take for the result whatever the other one is, where that may be NaN. */
+  /** An operand that drivers take for the result even if the other operand may be NaN. */
   readonly absorbing?: number;
 }
 
@@ -111,7 +111,7 @@ export interface ViewDefinition<T = Handle> {
   readonly derivative: Derivative<T>;
   /** Whether each element of the input is there, and nothing else. */
   readonly complete?: boolean;
-  /** For views of which sums may be views of one value again: a page without them doesn't load what finds that out. */
+  /** Set for views whose sums may be a view of one value again. Pages without such views do not load the search for it. */
   readonly sums?: () => SumRewriter;
 }
 
@@ -208,7 +208,7 @@ export interface KernelDefinition<T = Handle, N = Recorded> {
   readonly kind: "kernel";
   readonly name: string;
   readonly program: KernelProgram;
-  // What the engine asks such kernels for stands here: a page without them doesn't load it.
+  // The engine reaches hand-written kernels through these functions, so pages without such kernels do not load them.
   /** Completes the program's text. */
   readonly complete: (call: HandWritten, device: DeviceTraits, schedule: KernelSchedule | null) => Kernel;
   /** The inputs, with copies of those that it can't bind. */

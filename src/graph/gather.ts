@@ -25,7 +25,7 @@ function read(value: Value, coordinates: readonly Index[], isStored: (value: Val
   };
 }
 
-/** A whole number that is read from `value`, below its views that are nowhere stored: equal indices look equal there. */
+/** Returns a whole number that is read from `value`, seen through views that are not stored, so that equal indices look equal. */
 function behindViews(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Index {
   let [from, at] = [value, coordinates];
   while (

@@ -16,7 +16,7 @@ export function takeLanes(texts: readonly string[]): boolean {
   return texts.every((text) => /\b[FIUB]\b/.test(text));
 }
 
-/** The texts for so many lanes. What they define for four has names of its own: see `laneName`. */
+/** The texts for so many lanes. The functions for four lanes have their own names: see `laneName`. */
 export function forLanes(texts: readonly string[], width: Width): string[] {
   const spelled = texts.map((text) =>
     text.replaceAll(/\b[FIUB]\b/g, (letter) => (width === 1 ? (types[letter] as string) : `vec4<${types[letter]}>`)),

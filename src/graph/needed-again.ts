@@ -1,4 +1,4 @@
-// Values that one run has computed on its way and that a later run needs once more: they are stored then, instead of being computed at every read.
+// Finds values that one run computed on its way and that a later run needs again. They are stored then, instead of being computed at every read.
 
 import { sizeOf } from "../base/shape.ts";
 import type { Node } from "./node.ts";

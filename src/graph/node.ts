@@ -27,13 +27,13 @@ export interface Segment {
   readonly parent: Segment | null;
   /** The values that leave the segment. They are kept, because the caller holds them. */
   readonly outputs: Set<Node>;
-  /** Begins the recomputation of a backward walk that comes to the segment; it serves all others that the walk comes to. */
+  /** Begins the recomputation when a backward walk enters the segment. It serves all other segments of the walk, too. */
   readonly recompute: () => Recomputer;
 }
 
 /** The copies that one backward walk makes of segments. */
 export interface Recomputer {
-  /** Notes that `gradient` has arrived at `node`: the first to come to a segment decides from when on it may be computed again. */
+  /** Notes that `gradient` has arrived at `node`. The first gradient to arrive at a segment decides when its recomputation may start. */
   enter(node: Node, gradient: Node): void;
   /** The node to read instead of `node` in a derivative of a node recorded in `segment`. */
   seen(node: Node, segment: Segment): Node;
@@ -47,7 +47,7 @@ export interface Recomputation {
 let nextNode = 1;
 const none: readonly never[] = [];
 
-/** One recorded op: immutable, save that a run may leave its value in it, which then needs no history. */
+/** One recorded op. It never changes, except that a run may store its value in it; then it needs no history. */
 export class Node {
   readonly id: number = nextNode++;
   #definition: Definition;
@@ -62,7 +62,7 @@ export class Node {
   leaf: Handle | null = null;
   #storage: Storage | null = null;
   offset = 0;
-  /** Handles that are held, and nodes in use that are made of this one: see `retain`. */
+  /** Number of handles on the node, plus nodes in use that are made of it: see `retain`. */
   #uses = 0;
   /** The innermost segment that the node was recorded in. */
   segment: Segment | null = null;
@@ -138,7 +138,7 @@ export class Node {
     return true;
   }
 
-  /** Forgets what the value was made of: it has bytes, and no gradient flows through here. */
+  /** Forgets the inputs: the value has bytes, and no gradient flows through here. */
   forget(): void {
     if (this.#definition === SOURCE || (this.requiresGrad && this.leaf === null)) return;
     const { inputs } = this;

@@ -1,4 +1,4 @@
-// Sums of parts: what the gradients of slices come to, where they lie side by side in one value already.
+// Sums of parts: gradients of slices that lie side by side in one value already.
 
 import { type Shape, sameShape, sizeOf, stridesOf } from "../base/shape.ts";
 import type { Make, SumRewriter, Value, ViewDefinition } from "./definition.ts";

@@ -72,7 +72,7 @@ function look(x: Tensor): Look {
   return { state: "on the host", element };
 }
 
-/** The elements in brackets, as NumPy prints them; null where even what is left of them would be too many. */
+/** The elements in brackets, as NumPy prints them; null if they are too many even when shortened. */
 function format(shape: Shape, dtype: DType, element: (index: number) => number): string | null {
   const whole = sizeOf(shape) <= MOST_WHOLE;
   const isCut = (n: number): boolean => !whole && n > 2 * EDGE;

@@ -81,7 +81,7 @@ const dtypeIds: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3, bool: 
 
 let keyBuffer = new Float64Array(1 << 12);
 
-/** Whether the node's value is at hand. Throws where it could not be computed, or was given up. */
+/** Whether the node has its value. Throws if the value could not be computed, or was given up. */
 export function isRealized(node: Node): boolean {
   const { storage } = node;
   if (storage === null) return false;
@@ -321,7 +321,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   const outputs = captured.requests.map(({ node }, i) => {
     const value = values.get(node) as Value;
     const base = sameBytes(value);
-    // A leaf may be overwritten by the same run, a constant has no bytes, two outputs need two buffers: these get copies of their own.
+    // These get copies: a leaf that the same run may overwrite, a constant without bytes, and an output that stands twice.
     const own =
       base.leaf !== null || base.definition === CONSTANT || taken.has(base)
         ? make(COPY, [value], value.shape, value.dtype, [-1 - i], null)
@@ -338,7 +338,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   };
 }
 
-/** The value whose bytes, in the same order, `value` has: aliases and reshapes seen through. */
+/** Returns the value that has the same bytes in the same order: looks through aliases and reshapes. */
 export function sameBytes(value: Value): Value {
   let base = value;
   for (let input = base.inputs[0]; input !== undefined && keepsBytes(base, input); input = base.inputs[0]) base = input;

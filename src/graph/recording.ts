@@ -1,15 +1,15 @@
-// What holds while ops are recorded: one object, so that nothing stays behind when a function throws.
+// The state of recording: one object, so that nothing stays behind when a function throws.
 
 import type { Node, Segment } from "./node.ts";
 
-/** What the host must do again before every replay of a compiled step, in recorded order. */
+/** The trace of a compiled step: the work that the host repeats before every replay, in recorded order. */
 export interface Trace<T> {
   /** Nodes that are younger than this one are the step's own. */
   readonly start: number;
   /** Tensors from outside that the step computes with. */
   readonly inputs: Map<T, Node>;
   readonly effects: (() => void)[];
-  /** What has been read as it was and is in the step for good: replays must find it so, or the step is traced again. */
+  /** Conditions that the step takes for granted. If one does not hold before a replay, the step is traced again. */
   readonly guards: (() => boolean)[];
   /** Leaves whose gradients before the call do not matter any more: the step itself has forgotten them, or a guard says what they are. */
   readonly graded: Set<T>;
@@ -24,7 +24,7 @@ const MOST_RECENT = 256;
 export class Recording<T> {
   /** Whether ops record what gradients need. */
   gradients = true;
-  /** Whether what is recorded is the library's own affair: nobody sees the tensors that are made. */
+  /** Whether the library records for itself: the user sees none of the tensors that are made. */
   internal = false;
   /** Whether products ask for f16 operands, and what needs range or digits for f32 ones. */
   autocast = false;
@@ -60,7 +60,7 @@ export class Recording<T> {
     this.#recent.push(node);
   }
 
-  /** Takes the small results that somebody may ask for and that nothing has been made of: computing them later would cost more. */
+  /** Takes the small results that a program may read and that no op has used. Computing them later would cost more. */
   takeRecent(): Node[] {
     const taken = this.#recent.filter((node) => !node.consumed && node.inUse && node.storage === null);
     this.#recent = [];

@@ -40,7 +40,7 @@ export class Storage {
   device: DeviceBuffer | null = null;
   /** Set while bytes that left the device are on their way to `host`. */
   arriving: Promise<void> | null = null;
-  /** Nodes in use whose value lies here (`retain`), and jobs that wait to read it: while there are none, nobody can ask for the bytes. */
+  /** Number of nodes in use whose value lies here (`retain`), plus jobs that wait to read it. If it is 0, nothing can read the bytes. */
   holders = 0;
   /** The run that has made the value and can make it again. */
   origin: Origin | null = null;
@@ -109,7 +109,7 @@ function covers(offset: number, bytes: number, at: number): boolean {
   return at >= offset && at < offset + Math.max(bytes, 1);
 }
 
-/** A variable: what `assign` and `optimizer.step()` give new values, each a storage of its own. */
+/** A variable: `assign` and `optimizer.step()` give it new values, each in its own storage. */
 export class Cell {
   readonly byteLength: number;
   readonly dtype: DType;
@@ -117,9 +117,9 @@ export class Cell {
   storage: Storage;
   /** Set where several tensors live here: no single one may free it. */
   shared: Shared | null = null;
-  /** How many more values are copied before they are overwritten: some, whenever somebody reads an old one. */
+  /** How many more values are copied before they are overwritten. A read of an old value sets it. */
   copies = 0;
-  /** Memory for the last value that was overwritten while somebody might still need it, and that value. */
+  /** Memory for the last value that was overwritten while it could still be read, and that value. */
   spare: DeviceBuffer | null = null;
   previous: WeakRef<Storage> | null = null;
 

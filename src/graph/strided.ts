@@ -12,7 +12,7 @@ interface Viewed<T> {
   readonly shape: readonly number[];
 }
 
-/** Bases larger than this many times what is read of them are not worth storing whole. */
+/** A base that is larger than its read part by more than this factor is not stored whole. */
 const LARGEST = 4;
 
 /** `value` as strides over what its views show, as far down as they are no more than that. */

@@ -284,7 +284,7 @@ export function leafOf({ leaf }: Node): Tensor | null {
   return leaf as Tensor | null;
 }
 
-/** A handle on a node that others hold: it is nobody's, and frees nothing when a scope ends. */
+/** Makes a handle on a node that others hold. It belongs to no scope and frees nothing. */
 export function handleOn(node: Node): Tensor {
   return new Tensor(node, null, false);
 }

@@ -26,7 +26,7 @@ export function traceGuard(holds: () => boolean): void {
   recording.trace?.guards.push(holds);
 }
 
-/** Calls `refresh`, which is called again before every replay: what it reads may change. */
+/** Calls `refresh` now and again before every replay, because the values that it reads may change. */
 export function readAnew<T>(refresh: () => T): T {
   return recording.under({ anew: true }, refresh);
 }

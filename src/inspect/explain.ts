@@ -13,10 +13,13 @@ import type { Plan, PlanStep } from "../schedule/plan.ts";
 export interface KernelReport {
   /** What the kernel computes, with dtype and shape of its first output. */
   readonly name: string;
+  /** Family of the kernel: map, row, contraction, or kernel for a hand-written one. */
   readonly family: KernelFamily;
   /** Names of the ops that are fused into it. */
   readonly ops: readonly string[];
+  /** The text of the shader. */
   readonly wgsl: string;
+  /** Number of workgroups in each dimension. */
   readonly workgroups: readonly [number, number, number];
   /** Bytes read and written. */
   readonly bytes: number;

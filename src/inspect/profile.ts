@@ -1,4 +1,4 @@
-// profile: what some code runs on the device, kernel by kernel, with the time that each one takes there.
+// profile: lists the kernels that some code runs on the device, with the time of each.
 
 import { WgradError } from "../base/errors.ts";
 import { realize } from "../engine/core-functions.ts";
@@ -78,14 +78,14 @@ export async function openTimedDevice(op: string): Promise<Device> {
   );
 }
 
-/** Calls `fn` and has what it returns computed: tensors, alone or in arrays and objects. Rejects with what went wrong there. */
+/** Calls `fn` and computes the tensors that it returns, alone or in arrays and objects. Rejects with the error of either. */
 export async function runAll(fn: () => unknown): Promise<void> {
   await realize(...tensorsIn(await fn()));
 }
 
 function report(runs: readonly (readonly StepTime[])[], plans: readonly Plan[]): ProfileReport {
   const last = runs.at(-1) ?? [];
-  // Runs that differ (an evaluation every other time) can't be put side by side.
+  // Runs with other kernels (an evaluation every other time) cannot be compared.
   const alike = runs.filter(
     (run) => run.length === last.length && run.every(({ step }, i) => step.kernel.wgsl === last[i]?.step.kernel.wgsl),
   );

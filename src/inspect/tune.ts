@@ -1,4 +1,4 @@
-// tune: measures on this device how the kernels of some code are best spread over it, and has plans made so from then on.
+// tune: measures on this device how the kernels of some code are best spread over it, and uses the result for all plans from then on.
 
 import { readTuning, writeTuning } from "#tuning";
 import { bytesOf, type DType } from "../base/dtype.ts";
@@ -53,6 +53,7 @@ export interface TunedKernel {
 
 /** What `tune` returns: the kernels that it measured and the schedules that it chose. */
 export interface TuneReport {
+  /** The kernels of `fn`, each once. */
   readonly kernels: readonly TunedKernel[];
   /** Milliseconds that the measurements took. */
   readonly spentMs: number;
@@ -62,7 +63,7 @@ export interface TuneReport {
 
 /** A schedule must be faster than the default by this factor to replace it. */
 const GAIN = 0.95;
-/** Rounds of measuring; after each, what is this much slower than the best goes. */
+/** The rounds of measuring. After each, schedules that are slower than the best by this factor drop out. */
 const SLACK = [2, 1.4, 1.2, 1.1];
 /** Dispatches that a schedule has per round. */
 const SAMPLES = 3;
@@ -151,7 +152,7 @@ async function kernelsOf(device: Device, fn: () => unknown): Promise<Task[]> {
     const known = tasks.get(signature);
     if (known !== undefined) known.count++;
     else tasks.set(signature, { signature, standard: offer.kernel, variants: () => variantsOf(offer), count: 1 });
-    // The defaults: what is chosen replaces them, not one another.
+    // With the default schedules: a chosen one replaces the default, not another chosen one.
     return null;
   });
   useSchedules(book);
@@ -196,7 +197,7 @@ interface Candidate {
   best: number;
 }
 
-/** Measures the schedules of one kernel until one is left, or the rounds or the time are over; `complete`: all had their turn. */
+/** Measures the schedules of one kernel until one is left, or the rounds or the time are over. `complete` says that all had their turn. */
 async function measure(
   stand: BenchStand,
   task: Task,
@@ -216,7 +217,7 @@ async function measure(
     const first: Candidate = { schedule: null, prepared: standard, best: Number.POSITIVE_INFINITY };
     await time(first);
     let alive = [first];
-    // The first round goes with what each schedule needs before it: if the time is over, what had its turn has a time.
+    // The first round also prepares each schedule. If the time runs out, every schedule that had its turn has a time.
     for (const { schedule, kernel } of task.variants()) {
       if (late()) break;
       const prepared = await stand.prepare(standKernel(kernel));

@@ -11,14 +11,18 @@ import { writeWhole } from "./whole-file-node.ts";
 
 /** The usual content of a checkpoint. Whatever else was saved is there as well. */
 export interface Checkpoint {
+  /** The weights of the model. */
   model: Record<string, Tensor>;
+  /** The state of the optimizer. */
   optimizer: OptimizerStateDict;
+  /** The state of the random generator. */
   rng: RngState;
   [name: string]: unknown;
 }
 
 /** Something whose state can be saved and loaded: a model, an optimizer, a learning-rate schedule. */
 export interface Loadable extends Stateful {
+  /** Takes a state that `stateDict()` returned. */
   loadStateDict(state: never): unknown;
 }
 

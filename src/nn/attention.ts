@@ -76,20 +76,30 @@ export interface AttentionForwardOptions {
  * start Xavier-uniform. `out_proj` projects the joined results of the heads.
  */
 export class MultiheadAttention extends Module {
+  /** Size of queries and outputs, E. */
   readonly embedDim: number;
+  /** Number of heads. */
   readonly numHeads: number;
+  /** Probability of dropping a weight in training. */
   readonly dropout: number;
+  /** Whether inputs are [N, L, E] instead of [L, N, E]. */
   readonly batchFirst: boolean;
   readonly addZeroAttn: boolean;
   readonly kdim: number;
   readonly vdim: number;
+  /** Projection of queries, keys and values, [3·E, E]; null if their sizes differ. */
   in_proj_weight: Tensor | null = null;
+  /** Projection of queries; null if `in_proj_weight` is used. */
   q_proj_weight: Tensor | null = null;
+  /** Projection of keys, likewise. */
   k_proj_weight: Tensor | null = null;
+  /** Projection of values, likewise. */
   v_proj_weight: Tensor | null = null;
+  /** Bias of these projections, [3·E]; null with `bias: false`. */
   in_proj_bias: Tensor | null;
   bias_k: Tensor | null;
   bias_v: Tensor | null;
+  /** Projection of the joined heads. */
   out_proj: Linear;
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {

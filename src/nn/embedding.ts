@@ -41,12 +41,15 @@ export interface EmbeddingOptions {
  * starts as N(0, 1).
  */
 export class Embedding extends Module {
+  /** Number of rows. */
   readonly numEmbeddings: number;
+  /** Size of a row. */
   readonly embeddingDim: number;
   readonly paddingIdx: number | null;
   readonly maxNorm: number | null;
   readonly normType: number;
   readonly scaleGradByFreq: boolean;
+  /** The table, [numEmbeddings, embeddingDim]. */
   weight: Tensor;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {

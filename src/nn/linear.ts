@@ -45,10 +45,15 @@ export class Linear extends Module {
  * U(-1/√in1Features, 1/√in1Features).
  */
 export class Bilinear extends Module {
+  /** Size of the last dim of the first input. */
   readonly in1Features: number;
+  /** Size of the last dim of the second input. */
   readonly in2Features: number;
+  /** Size of the last dim of the output. */
   readonly outFeatures: number;
+  /** A, [outFeatures, in1Features, in2Features]. */
   weight: Tensor;
+  /** b, [outFeatures]; null with `bias: false`. */
   bias: Tensor | null;
 
   constructor(in1Features: number, in2Features: number, outFeatures: number, options: { bias?: boolean } = {}) {

@@ -14,7 +14,9 @@ import { reshape, windows } from "./views.ts";
 
 /** Scale (`weight`) and shift (`bias`) of normalized values; both are optional. */
 export interface Affine {
+  /** Scale of the normalized values. Default: none. */
   readonly weight?: Tensor | null;
+  /** Shift of the normalized values. Default: none. */
   readonly bias?: Tensor | null;
 }
 
@@ -189,7 +191,9 @@ export function batchNorm(
 
 /** Options of `instanceNorm`. */
 export interface InstanceNormOptions extends Affine {
+  /** Running mean per channel; used if `useInputStats` is false, else updated. */
   readonly runningMean?: Tensor | null;
+  /** Running variance per channel, likewise. */
   readonly runningVar?: Tensor | null;
   /** Normalizes by the input's own statistics (and updates the running ones), not by the running ones. Default true. */
   readonly useInputStats?: boolean;

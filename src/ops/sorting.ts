@@ -15,7 +15,9 @@ import { expand, reshape } from "./views.ts";
 
 /** Elements and where they were found (i32). */
 export interface Found {
+  /** The elements. */
   readonly values: Tensor;
+  /** Where they were along the dim (i32). */
   readonly indices: Tensor;
 }
 

@@ -14,7 +14,9 @@ import {
 export interface OneCycleOptions extends SchedulerOptions {
   /** Number of steps of the whole training; or give `epochs` and `stepsPerEpoch`. */
   totalSteps?: number;
+  /** Number of epochs, in place of `totalSteps`. */
   epochs?: number;
+  /** Number of steps in each of them. */
   stepsPerEpoch?: number;
   /** Part of the steps in which the rate rises. Default 0.3. */
   pctStart?: number;

@@ -37,13 +37,17 @@ export type ParamsInput<O> = Iterable<Tensor> | Iterable<{ params: Tensor | Iter
 
 /** What an optimizer remembers of a parameter: counters, and tensors of its shape under PyTorch's names. */
 export interface ParameterState<S extends string> {
+  /** Numbers that are counted per parameter. */
   readonly counters: Counters;
+  /** Tensors of the parameter's shape, by name. */
   readonly slots: Partial<Record<S, Tensor>>;
 }
 
 /** One update to compute: tensors of equal shape, over one or many parameters. Elementwise, unless the optimizer says not. */
 export interface Update<O extends CommonOptions, S extends string> {
+  /** The current value of the parameter. */
   readonly parameter: Tensor;
+  /** Its gradient. */
   readonly gradient: Tensor;
   /** The state by name: all that `slots(group)` lists. */
   readonly state: Record<S, Tensor>;
@@ -58,7 +62,9 @@ export interface Update<O extends CommonOptions, S extends string> {
 
 /** New values after an update. */
 export interface Updated<S extends string> {
+  /** The new value of the parameter. */
   readonly parameter: Tensor;
+  /** The new values of the state, by name. */
   readonly state?: Partial<Record<S, Tensor>>;
 }
 

@@ -6,13 +6,17 @@ import { copy, snakeCase } from "./state.ts";
 
 /** A parameter group as schedules see it. */
 export interface ScheduledGroup {
+  /** The current learning rate. */
   lr: number;
+  /** The learning rate that the schedule began with. */
   initialLr?: number;
 }
 
 /** An optimizer as schedules see it. */
 export interface Schedulable {
+  /** The groups whose rates the schedule sets. */
   readonly paramGroups: readonly ScheduledGroup[];
+  /** Options for groups that do not give their own. */
   readonly defaults: object;
 }
 

@@ -1,4 +1,4 @@
-// What reports and the GPU's own tools call a kernel, and the work that it does.
+// Names of kernels for reports and for the tools of GPUs, and the work that they do.
 
 import { formatShape } from "../base/shape.ts";
 import type { Group } from "../shaders/group.ts";

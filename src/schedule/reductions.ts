@@ -9,7 +9,7 @@ import { type Reduction, reductionVariables } from "../shaders/group.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 
-/** All reductions of a program, with sums drawn into the sums that follow unless `fuse` is false. */
+/** All reductions of a program. Unless `fuse` is false, a sum is drawn into the sum that follows it. */
 export class Reductions {
   readonly #uses: Uses;
   readonly #requirements: Requirements;
@@ -30,7 +30,7 @@ export class Reductions {
     return this.#reductions.get(value);
   }
 
-  /** Describes a reduction otherwise: in the variables of a kernel that it joins. */
+  /** Replaces the description of a reduction by one in the variables of the kernel that it joins. */
   set(value: Value, reduction: Reduction): void {
     this.#reductions.set(value, reduction);
   }

@@ -90,7 +90,7 @@ export function bindsAtMost(group: Group, bindings: number): boolean {
   return groups.every(({ reads, stored }) => reads.size + stored.length <= bindings);
 }
 
-/** Parts of a group that is split: of a very long contraction more than all cores want, so that a part's sum loses few digits. */
+/** Returns the number of parts of a split group. A very long contraction has more parts than cores, so that the sum of a part loses few digits. */
 function partsOf({ contraction, length, parts }: Group): number {
   return contraction !== null && length >= 2 ** 16 ? Math.max(parts, Math.ceil(length / 512)) : parts;
 }

@@ -52,7 +52,7 @@ test("files that docs/architecture.md and CONTRIBUTING.md name are there", () =>
   const text = `${readFileSync("docs/architecture.md", "utf8")}${readFileSync("CONTRIBUTING.md", "utf8")}`;
   const named = [...text.matchAll(/`([\w-]+(?:\/[\w-]+)*\.(?:ts|mjs|py))`/g)].map(([, name = ""]) => name);
   assert.ok(named.length > 20);
-  const folders = ["", "src/", "tests/support/", "tests/reference/", "tests/unit/", "src/shaders/"];
+  const folders = ["", "src/", "tests/support/", "tests/reference/", "tests/unit/"];
   assert.equal(
     named.filter((name) => !folders.some((folder) => existsSync(`${folder}${name}`))),
     [],
