@@ -1,5 +1,6 @@
 // Writers: which groups' kernels write a value's bytes.
 
+import { must } from "../errors.ts";
 import type { Program, Value } from "../graph/program.ts";
 import type { Group } from "./group.ts";
 
@@ -37,5 +38,8 @@ export function orderByReads(groups: readonly Group[], writers: ReadonlyMap<Valu
   const fellows: Group[] = [];
   for (const group of groups) group.join(fellows);
   for (const group of groups)
-    for (const value of group.reads) for (const writer of writers.get(value) ?? []) group.runAfter(writer);
+    for (const value of group.reads) {
+      if (value.leaf !== null) continue;
+      for (const writer of must(writers.get(value), "a kernel reads what none writes")) group.runAfter(writer);
+    }
 }
