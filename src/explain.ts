@@ -26,7 +26,7 @@ export interface KernelReport {
 
 export interface PlanReport {
   readonly kernels: readonly KernelReport[];
-  /** Whether ops share kernels: false under `setOptimize(false)`, and where the planner found no other way. */
+  /** Whether ops share kernels: false under `setOptimize(false)`. */
   readonly fused: boolean;
   /** Bytes of scratch memory, and the lower bound for them. */
   readonly workspaceBytes: number;
