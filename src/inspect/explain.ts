@@ -31,7 +31,7 @@ export interface KernelReport {
 export interface PlanReport {
   /** The kernels, in the order in which they run. */
   readonly kernels: readonly KernelReport[];
-  /** Whether ops share kernels: false under `setOptimize(false)`, and where the planner found no other way. */
+  /** Whether ops share kernels: false under `setOptimize(false)`. */
   readonly fused: boolean;
   /** Bytes of memory for intermediate values. */
   readonly workspaceBytes: number;

@@ -5,5 +5,7 @@ export const LOAD = 2;
 export const STORE = 6;
 /** Of one more dispatch. */
 export const DISPATCH = 4_000_000;
+/** Elements of a reduction that costs less than a dispatch of its own. */
+export const SHORT = 16_384;
 /** An operand of a contraction is read once per tile that needs it: so many elements wide. */
 export const TILE = 8;

@@ -146,7 +146,7 @@ export class Cutter {
       if (sizeOf(first?.values[0]?.shape ?? []) !== sizeOf(root.values[0]?.shape ?? [])) return false;
     }
     const written = this.#writtenBy(all, (other) => isNeeded(other, root));
-    for (const value of root.values) if (this.#stored.has(value)) piece.written.add(value);
+    for (const value of root.values) if (this.#isKept(value)) piece.written.add(value);
     const found = piece.reads.find(root.starts);
     const count = piece.reads.buffers.size + found.buffers.length + written.length;
     if (
@@ -164,7 +164,12 @@ export class Cutter {
 
   /** What the kernel of these roots writes: values that are stored, and sums that others need. */
   #writtenBy(roots: readonly Root[], isNeeded: (root: Root) => boolean): Value[] {
-    return roots.flatMap((root) => root.values.filter((value) => this.#stored.has(value) || isNeeded(root)));
+    return roots.flatMap((root) => root.values.filter((value) => this.#isKept(value) || isNeeded(root)));
+  }
+
+  /** Whether a group that computes the value stores it, whoever reads it. */
+  #isKept(value: Value): boolean {
+    return this.#stored.has(value) || this.#apart.has(value);
   }
 
   #groupOf(group: Group, roots: readonly Root[], written: readonly Value[], reads: Iterable<Value>): Group {

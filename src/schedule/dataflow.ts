@@ -6,6 +6,7 @@ import type { Program } from "../graph/program.ts";
 import type { Group } from "../shaders/group.ts";
 import type { Fusion } from "./fusion.ts";
 import { recordedOrder } from "./order.ts";
+import { orderByReads, packsOf, writersOf } from "./writers.ts";
 
 /** Who writes and reads what, in the groups of a fusion. */
 export class Dataflow {
@@ -14,28 +15,18 @@ export class Dataflow {
   readonly packs: readonly Value[];
   readonly #fusion: Fusion;
   /** Group(s) whose kernels write a value's bytes. */
-  readonly #writers = new Map<Value, readonly Group[]>();
+  readonly #writers: ReadonlyMap<Value, readonly Group[]>;
   /** What a kernel's output starts with, to that output: the same bytes. */
   readonly #initials = new Map<Value, Value>();
   readonly #begun = new Set<Value>();
 
   constructor(program: Program, fusion: Fusion) {
     this.#fusion = fusion;
-    const groups: Group[] = [];
-    for (const group of fusion.groups) group.join(groups);
-    this.groups = groups;
+    this.groups = fusion.groups;
     this.packs = packsOf(program);
-    for (const group of groups) for (const value of group.stored) this.#writers.set(value, [group]);
-    for (const value of this.packs) {
-      this.#writers.set(
-        value,
-        value.inputs.flatMap((input) => this.writersOf(this.producer(input))),
-      );
-    }
-    for (const group of groups) {
-      if (group.handWritten !== null) this.#noteInitials(group.handWritten);
-      for (const value of group.reads) for (const writer of this.writersOf(value)) group.runAfter(writer);
-    }
+    this.#writers = writersOf(this.groups, this.packs, fusion.producers);
+    orderByReads(this.groups, this.#writers);
+    for (const { handWritten } of this.groups) if (handWritten !== null) this.#noteInitials(handWritten);
     this.#delay();
   }
 
@@ -102,16 +93,4 @@ export class Dataflow {
       group.stored.forEach(visit);
     }
   }
-}
-
-function packsOf(program: Program): Value[] {
-  const found = new Set<Value>();
-  // A stack of its own: networks may be deeper than JavaScript's.
-  const open = program.outputs.map(({ value }) => value);
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (found.has(value) || value.leaf !== null) continue;
-    found.add(value);
-    open.push(...value.inputs);
-  }
-  return [...found].filter((v) => v.definition.kind === "pack");
 }

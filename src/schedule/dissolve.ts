@@ -5,7 +5,7 @@ import type { Value } from "../graph/definition.ts";
 import type { Group } from "../shaders/group.ts";
 import { readsOf } from "./bindings.ts";
 import { DISPATCH, LOAD, STORE, TILE } from "./costs.ts";
-import { EXTENT, extentOf } from "./extent.ts";
+import { EXTENT, extentIn } from "./extent.ts";
 import type { Requirements } from "./requirements.ts";
 import { bindsAtMost } from "./split.ts";
 
@@ -19,10 +19,7 @@ export function dissolve(groups: readonly Group[], requirements: Requirements, b
     if (group.kind !== "map" || group.stored.some((value) => requirements.isFixed(value))) continue;
     const around = new Set(group.stored.flatMap((value) => [...(readers.get(value) ?? [])]));
     const changes = [...around].map((reader) => ({ reader, reads: readsWithout(group, reader) }));
-    const isLegal = changes.every(
-      ({ reader, reads }) =>
-        reader.kind !== "kernel" && fitsWith(reader, reads, bindings) && extentWith(reader, reads) <= EXTENT,
-    );
+    const isLegal = changes.every(({ reader, reads }) => reader.kind !== "kernel" && fitsWith(reader, reads, bindings));
     if (!isLegal || !gains(group, [...around])) continue;
     for (const { reader, reads } of changes) {
       reader.reads = reads;
@@ -47,21 +44,13 @@ function readsWithout(group: Group, reader: Group): ReadonlySet<Value> {
   return readsOf(reader, (value) => (reader.reads.has(value) && !stored.has(value)) || group.reads.has(value));
 }
 
+/** Whether a group is within its limits where it reads those buffers. */
 function fitsWith(reader: Group, reads: ReadonlySet<Value>, bindings: number): boolean {
   const { reads: before } = reader;
   reader.reads = reads;
-  const fits = bindsAtMost(reader, bindings);
+  const fits = bindsAtMost(reader, bindings) && extentIn(reader) <= EXTENT;
   reader.reads = before;
   return fits;
-}
-
-/** The weight of all that a group's kernel computes, where it reads those buffers. */
-function extentWith(reader: Group, reads: ReadonlySet<Value>): number {
-  const sums = new Set(reader.reductions.map(({ value }) => value));
-  const isInline = (value: Value): boolean =>
-    value.leaf === null && value.inputs.length > 0 && !reads.has(value) && !sums.has(value);
-  const roots = [...reader.reductions.map(({ body }) => body), ...reader.stored].filter(isInline);
-  return roots.reduce((whole, value) => whole + extentOf(value, isInline).extent, 0);
 }
 
 /** Whether a dispatch and the bytes that lie between are worth more than the work that is repeated. */

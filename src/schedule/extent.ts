@@ -1,6 +1,7 @@
 // Extent: how much a kernel would compute inline for one element of a value. Where that is too much, a part of it gets bytes.
 
 import type { Value } from "../graph/definition.ts";
+import type { Group } from "../shaders/group.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 
@@ -61,7 +62,7 @@ export function limitExtent(uses: Uses, requirements: Requirements): ReadonlyMap
 }
 
 /** The weight of all that one element of `value` is computed of, and its parts that could be stored instead. */
-export function extentOf(
+function extentOf(
   value: Value,
   isInline: (value: Value) => boolean,
 ): { readonly extent: number; readonly parts: ReadonlySet<Value> } {
@@ -87,4 +88,13 @@ export function extentOf(
     for (const input of v.inputs) if (isInline(input)) open.push([input, inner]);
   }
   return { extent, parts };
+}
+
+/** The weight of all that a group's kernel computes: what several of its results are made of counts for each. */
+export function extentIn({ reductions, stored, reads }: Group): number {
+  const sums = new Set(reductions.map(({ value }) => value));
+  const isInline = (value: Value): boolean =>
+    value.leaf === null && value.inputs.length > 0 && !reads.has(value) && !sums.has(value);
+  const roots = [...reductions.map(({ body }) => body), ...stored].filter(isInline);
+  return roots.reduce((whole, value) => whole + extentOf(value, isInline).extent, 0);
 }

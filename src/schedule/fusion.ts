@@ -8,10 +8,12 @@ import { dissolve } from "./dissolve.ts";
 import { limitExtent } from "./extent.ts";
 import { Homes } from "./homes.ts";
 import { Materialization } from "./materialize.ts";
+import { merge } from "./merge.ts";
 import { Reductions } from "./reductions.ts";
 import { Requirements } from "./requirements.ts";
 import { splitGroup } from "./split.ts";
 import { Uses } from "./uses.ts";
+import { orderByReads, packsOf, writersOf } from "./writers.ts";
 
 export interface FusionOptions {
   /** Storage buffers that a kernel may bind. */
@@ -50,7 +52,7 @@ export function fuse(program: Program, options: FusionOptions): Fusion {
   const groups: Group[] = [];
   const partials = new Set<Value>();
   let nextId = -1;
-  for (const group of options.fuse ? dissolve(cut, requirements, options.bindings) : cut) {
+  for (const group of options.fuse ? improved(program, cut, requirements, homes, options.bindings) : cut) {
     const split = splitGroup(group, () => nextId--);
     groups.push(...split.groups);
     for (const [value, home] of split.partials) {
@@ -59,4 +61,17 @@ export function fuse(program: Program, options: FusionOptions): Fusion {
     }
   }
   return { groups, homes, partials, producers: requirements.producers };
+}
+
+/** Fewer groups that compute the same. */
+function improved(
+  program: Program,
+  groups: readonly Group[],
+  requirements: Requirements,
+  homes: Map<Value, Home>,
+  bindings: number,
+): readonly Group[] {
+  const left = dissolve(groups, requirements, bindings);
+  orderByReads(left, writersOf(left, packsOf(program), requirements.producers));
+  return merge(left, homes, bindings);
 }

@@ -9,15 +9,12 @@ import { inputCoordinates, type Place } from "../graph/program.ts";
 import { type Contraction, Group, type Home, type Reduction } from "../shaders/group.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
-import { TILE } from "./costs.ts";
+import { SHORT, TILE } from "./costs.ts";
 import { EXTENT, weightOf } from "./extent.ts";
 import type { FusionOptions } from "./fusion.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
-
-/** Elements of a reduction that costs less than a dispatch of its own. */
-const SHORT = 16_384;
 
 /** A factor that is the only one on its side of a contraction: a plain sum of it can be taken on the way. */
 interface LoneFactor {

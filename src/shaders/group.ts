@@ -181,6 +181,12 @@ export class Group {
     own[word] = (own[word] as number) | (1 << (other.#position & 31));
   }
 
+  /** Waits for what `other` waits for, and lets wait what waits for it. */
+  takeOver(other: Group): void {
+    for (const group of other.#after) this.runAfter(group);
+    for (const group of other.#followers) group.runAfter(this);
+  }
+
   /** Whether this group runs, directly or not, after `other`, or is it. */
   dependsOn(other: Group): boolean {
     const bits = this.#earlier[other.#position >>> 5] ?? 0;
