@@ -4,17 +4,19 @@ import { bytesOf } from "../dtype.ts";
 import { must } from "../errors.ts";
 import type { KernelSchedule } from "../graph/node.ts";
 import type { Value } from "../graph/program.ts";
-import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import { writeContraction } from "../shaders/contraction.ts";
+import { type ContractionSchedule, contractionSchedule, orient } from "../shaders/contraction-schedule.ts";
 import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
-import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
+import { writeRows } from "../shaders/row.ts";
+import { type RowSchedule, rowSchedule } from "../shaders/row-schedule.ts";
 import type { Schedule } from "../shaders/schedules.ts";
 import { Writer } from "../shaders/writer.ts";
 import { sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
 import type { Group, Home } from "./group.ts";
 import { SLOT_ALIGNMENT } from "./memory.ts";
-import { flopsOf, labelOf, nameOf, opsOf } from "./names.ts";
+import { flopsOf, nameOf, opsOf } from "./names.ts";
 import type { Placement } from "./placement.ts";
 
 /** Writes the groups of a fusion whose values have their places. */
@@ -99,9 +101,9 @@ export class KernelWriter {
         name,
         family: group.kind,
         fused: opsOf(group, writer.fused),
-        wgsl: writer.finish(labelOf(group, writer.fused), shape.workgroupSize),
+        wgsl: writer.finish(shape.workgroupSize),
         workgroups: shape.workgroups,
-        bindings: [...writer.bindings.values()].map(({ value, access }) => ({
+        bindings: writer.bindings.map(({ value, access }) => ({
           value,
           access,
           start: starts.get(value) ?? 0,

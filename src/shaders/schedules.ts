@@ -2,11 +2,11 @@
 
 import type { KernelSchedule } from "../graph/node.ts";
 import type { Group } from "../schedule/group.ts";
-import { type ContractionSchedule, contractionSchedules } from "./contraction.ts";
+import { type ContractionSchedule, contractionSchedules } from "./contraction-schedule.ts";
 import type { HandWritten } from "./hand-written.ts";
 import type { DeviceTraits, Kernel } from "./kernel.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
-import { type RowSchedule, rowSchedules } from "./row.ts";
+import { type RowSchedule, rowSchedules } from "./row-schedule.ts";
 import { throughWorkgroup } from "./workgroup-tile.ts";
 
 /** How a kernel of one of the families spreads its work. */

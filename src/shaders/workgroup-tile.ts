@@ -13,8 +13,12 @@ import {
 } from "../graph/index-expression.ts";
 import type { Place } from "../graph/program.ts";
 import type { Contraction } from "../schedule/group.ts";
-import type { ContractionSchedule } from "./contraction.ts";
-import { lane, type Operand, type Writer } from "./writer.ts";
+import { modulo, over, plus, times } from "./arithmetic.ts";
+import type { ContractionSchedule } from "./contraction-schedule.ts";
+import { lane } from "./index-writer.ts";
+import { LOCAL } from "./kernel.ts";
+import type { Operand } from "./scopes.ts";
+import type { Writer } from "./writer.ts";
 
 /** What a workgroup multiplies together. */
 export interface WorkgroupTile {
@@ -48,7 +52,7 @@ export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
     if (count % threads !== 0) throw internal("a workgroup loads its tile with a rest");
     writer.global(`var<workgroup> ${name}: array<${type}, ${count}>;`);
     writer.open();
-    writer.line(`let slot = p * ${threads} + i32(local);`);
+    writer.line(`let slot = p * ${threads} + ${LOCAL};`);
     writer.declare("slot");
     // Neighbouring invocations load neighbours.
     const slot = variable("slot", count);
@@ -75,9 +79,11 @@ export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
   writer.line("workgroupBarrier();");
   writer.open();
   for (let i = 0; i < rows; i++)
-    writer.line(`let a${i} = tile_rows[step * ${height * rows} + i32(local) / ${width} * ${rows} + ${i}];`);
+    writer.line(`let a${i} = tile_rows[step * ${height * rows} + ${plus(times(over(LOCAL, width), rows), i)}];`);
   for (let j = 0; j < columns; j++)
-    writer.line(`let b${j} = tile_columns[step * ${width * columns} + i32(local) % ${width} * ${columns} + ${j}];`);
+    writer.line(
+      `let b${j} = tile_columns[step * ${width * columns} + ${plus(times(modulo(LOCAL, width), columns), j)}];`,
+    );
   tile.multiply(
     (i) => `a${i}`,
     (j) => `b${j}`,
