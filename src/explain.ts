@@ -8,6 +8,7 @@ import { planOf } from "./plan-cache.ts";
 import { liveBytesOf, SLOT_ALIGNMENT } from "./schedule/memory.ts";
 import type { Plan, PlanStep } from "./schedule/plan.ts";
 import type { KernelFamily } from "./shaders/kernel.ts";
+import { type BindingReport, bindingReports, type LeafNames, listingOf } from "./shaders/listing.ts";
 
 /** One kernel of a plan. */
 export interface KernelReport {
@@ -16,7 +17,12 @@ export interface KernelReport {
   readonly family: KernelFamily;
   /** Names of the ops fused into it. */
   readonly ops: readonly string[];
+  /** The shader as it is compiled: equal kernels have equal texts. */
   readonly wgsl: string;
+  /** What it reads and writes. */
+  readonly bindings: readonly BindingReport[];
+  /** The shader with comments in front that say what it computes, and what its bindings hold. */
+  readonly listing: string;
   readonly workgroups: readonly [number, number, number];
   /** Bytes read and written. */
   readonly bytes: number;
@@ -47,17 +53,20 @@ export function explain(...tensors: Tensor[]): PlanReport {
     captured.constants.map(() => false),
     currentTraits(),
   );
-  const kernels = plan.steps.map(kernelReport);
+  const kernels = plan.steps.map((step) => kernelReport(step, (i) => captured.buffers[i]?.node?.leaf?.label ?? null));
   return report(kernels, plan.fused, plan.workspace, liveBytes(plan));
 }
 
 /** What there is to say of a plan's step. */
-export function kernelReport({ kernel, bytes }: PlanStep): KernelReport {
+export function kernelReport({ kernel, bytes }: PlanStep, leafName: LeafNames): KernelReport {
+  const bindings = bindingReports(kernel, leafName);
   return {
     name: kernel.name,
     family: kernel.family,
     ops: kernel.fused,
     wgsl: kernel.wgsl,
+    bindings,
+    listing: listingOf(kernel, bindings),
     workgroups: kernel.workgroups,
     bytes,
     flops: kernel.flops,

@@ -48,6 +48,7 @@ export { setOptimize } from "./plan-cache.ts";
 export type { KernelProfile, ProfileOptions, ProfileReport } from "./profile.ts";
 export { profile } from "./profile.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
+export type { BindingReport } from "./shaders/listing.ts";
 export type { Shape } from "./shape.ts";
 export type { TunedKernel, TuneOptions, TuneReport } from "./tune.ts";
 export { tune } from "./tune.ts";

@@ -42,6 +42,8 @@ export class Value {
   readonly attributes: readonly number[];
   readonly leaf: Leaf | null;
   readonly again: Again | null;
+  /** What the user asked for with the node that the value was first made for. */
+  asked: string | null = null;
 
   constructor(
     id: number,
@@ -344,6 +346,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         again = { pass, after: values.get(recomputation.after) ?? null };
       }
       const { definition } = node;
+      const before = next;
       if (definition.kind === "view") sums ??= definition.sums?.() ?? null;
       value =
         definition.kind === "kernel"
@@ -359,6 +362,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
               definition.kind === "pack" ? apart : null,
             ));
       again = null;
+      if (value.id >= before) value.asked = node.asked;
     }
     values.set(node, value);
   }

@@ -5,6 +5,7 @@ import { type DType, isFloat } from "../dtype.ts";
 import { DisposedTensorError } from "../errors.ts";
 import type { Shape } from "../shape.ts";
 import { dtypeError, opError, sizeOf } from "../shape.ts";
+import { askedFor } from "./asked.ts";
 import { type Definition, type KernelDefinition, Node, RESULT, type Segment, stateNode } from "./node.ts";
 import type { Slot } from "./storage.ts";
 import { currentTrace } from "./trace.ts";
@@ -322,6 +323,7 @@ export function record(
   if (!gradEnabled || definition.derivative === null) requiresGrad = false;
   const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad, internal);
   node.segment = segment;
+  node.asked = askedFor();
   if (locate !== null && !internal) node.source = locate();
   if (!internal && sizeOf(shape) <= SMALL && currentTrace() === null) noteRecent(node);
   return new Tensor(node);
@@ -344,6 +346,7 @@ export function recordKernel(
   const requiresGrad = gradEnabled && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
   const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad, internal);
   kernel.segment = segment;
+  kernel.asked = askedFor();
   return definition.program
     .outputs(nodes, attributes)
     .map(({ shape, dtype }, i) => new Tensor(resultNode(kernel, i, shape, dtype)));

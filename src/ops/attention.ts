@@ -1,6 +1,7 @@
 // Attention in one pass over the keys, with no matrix of weights in memory; few queries take a composition of ops instead.
 
 import { promote } from "../dtype.ts";
+import { asking } from "../graph/asked.ts";
 import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
@@ -78,7 +79,7 @@ export function scaledDotProductAttention(
     scale,
     dropout: p === null ? null : [nextKey(), p],
   };
-  if (!suitsKernels(inputs, batch)) return composedAttention(inputs);
+  if (!suitsKernels(inputs, batch)) return asking("attention", () => composedAttention(inputs));
   const whole = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
   return attentionKernels({
     ...inputs,

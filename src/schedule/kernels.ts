@@ -96,14 +96,15 @@ export class KernelWriter {
         if (lowest >= unit && !written.has(value)) starts.set(value, Math.floor(lowest / unit) * unit);
       }
       if (vectors.size + starts.size > known) continue;
-      const name = nameOf(group, writer.fused);
+      const name = nameOf(group, writer);
       const kernel: Kernel = {
         name,
         family: group.kind,
-        fused: opsOf(group, writer.fused),
+        fused: opsOf(group, writer),
         wgsl: writer.finish(shape.workgroupSize),
         workgroups: shape.workgroups,
-        bindings: writer.bindings.map(({ value, access }) => ({
+        bindings: writer.bindings.map(({ name, value, access }) => ({
+          name,
           value,
           access,
           start: starts.get(value) ?? 0,

@@ -8,6 +8,7 @@ import type { Value } from "../graph/program.ts";
 import type { Strided } from "../graph/strided.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type DeviceTraits, foldGrid, type Kernel } from "./kernel.ts";
+import { scalarBlock } from "./module.ts";
 import { SPECIAL_BITS, storedElement } from "./wgsl.ts";
 
 /** A shader written by hand with the values that it is run on. */
@@ -81,18 +82,19 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: Ker
     const type = text.types?.[name] ?? `array<${storedElement(value.dtype)}>`;
     return `@group(0) @binding(${i}) var<storage, ${access}> ${name}: ${type};`;
   });
-  if (scalars.length > 0) {
-    const fields = scalars.map(({ dtype }, i) => `s${i}: ${storedElement(dtype)}`);
-    declarations.push(`struct Scalars { ${fields.join(", ")} }`);
-    declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> scalars: Scalars;`);
-  }
-  declarations.push(...readers);
+  declarations.push(
+    ...scalarBlock(
+      scalars.map(({ dtype }) => dtype),
+      bindings.length,
+    ),
+    ...readers,
+  );
   if (text.wgsl.includes("special_bits")) declarations.push(SPECIAL_BITS);
   const enabled = new Set(text.enable);
   if (bindings.some(({ value }) => value.dtype === "f16")) enabled.add("f16");
   const first = call.outputs[0];
   const label = first === undefined ? op : `${op} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
-  const head = [...[...enabled].map((extension) => `enable ${extension};`), `// ${label}`];
+  const head = [...enabled].map((extension) => `enable ${extension};`);
   // Directives stand in front of all declarations.
   const directed = /^\s*(?:enable|requires|diagnostic)\b/m.test(text.wgsl);
   const lines = directed ? [...head, text.wgsl, ...declarations] : [...head, ...declarations, text.wgsl];
@@ -102,7 +104,7 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: Ker
     fused: [op],
     wgsl: `${lines.join("\n")}\n`,
     workgroups: gridOf(op, text.workgroups, device),
-    bindings: bindings.map(({ value, access }) => ({ value, access, start: 0 })),
+    bindings: bindings.map((binding) => ({ ...binding, start: 0 })),
     scalars,
     ...(text.entry === undefined ? {} : { entry: text.entry }),
     flops: text.flops ?? outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),

@@ -42,6 +42,8 @@ export interface Kernel {
   readonly workgroups: readonly [number, number, number];
   /** Buffers in binding order; `start` is the element that the binding begins with. */
   readonly bindings: readonly {
+    /** Its name in the shader. */
+    readonly name: string;
     readonly value: Value;
     readonly access: "read" | "read_write";
     readonly start: number;

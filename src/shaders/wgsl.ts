@@ -19,11 +19,14 @@ export function storedElement(dtype: DType): string {
 /** Bits of NaN and the infinities, which compilers must not know: see `literal`. */
 export const SPECIAL_BITS = "var<private> special_bits: vec3<u32> = vec3<u32>(0x7fc00000u, 0x7f800000u, 0xff800000u);";
 
+const LARGEST = 3.4028234663852886e38;
+
 /** The fewest digits that are read as this f32. */
 function shortest(f: number): string {
   for (let digits = 6; digits < 9; digits++) {
     const short = Number(f.toPrecision(digits));
-    if (Math.fround(short) === f) return String(short);
+    // WGSL refuses what lies beyond the largest f32, also where it would be rounded to that.
+    if (Math.fround(short) === f && Math.abs(short) <= LARGEST) return String(short);
   }
   return String(f);
 }

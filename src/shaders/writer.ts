@@ -21,8 +21,8 @@ export interface Access {
 
 export class Writer {
   readonly scalars: { readonly index: number; readonly dtype: DType }[] = [];
-  /** Names of the elementwise ops that the kernel computes. */
-  readonly fused: string[] = [];
+  /** The elementwise ops that the kernel computes. */
+  readonly #fused = new Set<Value>();
   readonly #access: Access;
   readonly #scopes = new Scopes();
   readonly #indices: IndexWriter;
@@ -45,6 +45,11 @@ export class Writer {
 
   get depth(): number {
     return this.#scopes.depth;
+  }
+
+  /** Values of elementwise ops that the kernel computes. */
+  get fused(): readonly Value[] {
+    return [...this.#fused];
   }
 
   get flops(): number {
@@ -198,7 +203,7 @@ export class Writer {
     // WGSL spreads an operand of its arithmetic over the lanes by itself.
     const plain = definition.wgsl(context, ...narrow);
     const code = SPREADS.test(plain) ? plain : definition.wgsl(context, ...wide);
-    if (!this.fused.includes(definition.name)) this.fused.push(definition.name);
+    this.#fused.add(value);
     this.#flops += definition.cost * width;
     return { code: this.#scopes.let(definition.name, code, depth), width, depth };
   }
