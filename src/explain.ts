@@ -58,7 +58,7 @@ export function explain(...tensors: Tensor[]): PlanReport {
 }
 
 /** What there is to say of a plan's step. */
-export function kernelReport({ kernel, bytes }: PlanStep, leafName: LeafNames): KernelReport {
+export function kernelReport({ kernel }: PlanStep, leafName: LeafNames): KernelReport {
   const bindings = bindingReports(kernel, leafName);
   return {
     name: kernel.name,
@@ -68,7 +68,7 @@ export function kernelReport({ kernel, bytes }: PlanStep, leafName: LeafNames): 
     bindings,
     listing: listingOf(kernel, bindings),
     workgroups: kernel.workgroups,
-    bytes,
+    bytes: kernel.bytes,
     flops: kernel.flops,
   };
 }

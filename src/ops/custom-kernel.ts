@@ -51,6 +51,8 @@ export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extend
   readonly workgroups: number | readonly number[];
   /** Invocations per workgroup for a text without `@compute`; 64 unless told. */
   readonly workgroupSize?: number;
+  /** Arithmetic operations of a run, for reports; one per element of the outputs unless told. */
+  readonly flops?: number;
   readonly backward?: (
     gradients: TensorsLike<Outputs>,
     inputs: TensorsLike<Inputs>,
@@ -58,7 +60,7 @@ export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extend
   ) => InputGradients;
 }
 
-const OPTIONS = ["name", "wgsl", "inputs", "outputs", "workgroups", "workgroupSize", "backward"];
+const OPTIONS = ["name", "wgsl", "inputs", "outputs", "workgroups", "workgroupSize", "flops", "backward"];
 const OUTPUT_OPTIONS = ["shape", "dtype", "initial"];
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
@@ -154,18 +156,20 @@ function makeProgram(
   inputCount: number,
   outputs: readonly KernelOutput[],
   workgroups: number | [number, number, number],
+  flops: number | undefined,
 ): KernelProgram {
   const initials = outputs.flatMap(({ initial }) => (initial === undefined ? [] : [null]));
   return {
     name: op,
     inputs: [...source.names.slice(0, inputCount), ...initials],
+    scalars: source.scalars,
     outputs: () => outputs,
     write: (_call, { maxWorkgroups }) => {
       if (typeof workgroups === "number" && workgroups > maxWorkgroups && !source.folds) {
         throw opError`${op}: a device runs at most ${maxWorkgroups} workgroups per dimension, got ${workgroups}. Give [x, y, z], or count rows with num_workgroups.`;
       }
       const { wgsl, entry, preamble, types } = source;
-      return { wgsl, entry, preamble, types, workgroups };
+      return { wgsl, entry, preamble, types, workgroups, ...(flops === undefined ? {} : { flops }) };
     },
     reference: null,
   };
@@ -176,7 +180,8 @@ function makeProgram(
  *
  * Tensors are bound by name. Without `@compute` the text is the body of a shader that knows `index` (the invocation's number),
  * `group` and `local` (its workgroup and its number in it), all u32; there may be more invocations than asked for, so check `index`. With
- * `@compute` it is a whole shader, which may declare its bindings itself (inputs come first, then outputs). bool is stored as u32.
+ * `@compute` it is a whole shader, which may declare its bindings itself (inputs come first, then outputs). bool is stored as u32. The
+ * numbers in a uniform block are inputs of one element by their names. So a text that `explain` shows can be given back as it is.
  *
  * `backward(gradients, inputs, outputs)` gets tensors in the structure of `outputs` and `inputs` and returns the inputs' gradients,
  * written in ops or more kernels; without it, differentiating through the kernel throws. Throws a WgradError, ShapeError or DTypeError
@@ -209,6 +214,9 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
   const workgroups = checkWorkgroups(op, options.workgroups);
   const size = options.workgroupSize;
   if (size !== undefined) checkWhole(op, "workgroupSize", size, 1);
+  const { flops } = options;
+  if (flops !== undefined && !(flops >= 0))
+    throw new RangeError(`${op}: flops must be at least 0, got ${printed(flops)}.`);
   const contents: Tensor[] = [];
   const outputs = specs.values.map((given, i): KernelOutput => {
     const label = specs.names[i] as string;
@@ -225,6 +233,7 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
     wgsl,
     workgroups,
     size,
+    flops,
     inputs.names,
     inputs.values.map((x) => x.dtype),
     outputs.map((o) => [o.name, o.shape, o.dtype, o.initial]),
@@ -237,9 +246,14 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
     ];
     const source = readKernelSource(op, wgsl, operands, size);
     const declared = outputs.map((o, i) => ({ ...o, name: source.names[inputs.values.length + i] as string }));
-    program = makeProgram(name, source, inputs.values.length, declared, workgroups);
+    program = makeProgram(name, source, inputs.values.length, declared, workgroups, flops);
     if (programs.size >= MOST_PROGRAMS) programs.delete(programs.keys().next().value as string);
     programs.set(key, program);
+  }
+  for (const name of program.scalars ?? []) {
+    const x = inputs.values[inputs.names.indexOf(name)] as Tensor;
+    if (x.numel !== 1)
+      throw shapeError`${op}: a number in a uniform block is an input of one element, got ${x.shape} for ${name}.`;
   }
   const definition = defineKernel(program, (gradients, results, tensors) => {
     if (backward === undefined)

@@ -110,6 +110,7 @@ export class KernelWriter {
           start: starts.get(value) ?? 0,
         })),
         scalars: writer.scalars,
+        bytes: writer.bytes,
         flops: flopsOf(group, writer),
       };
       return { schedule, kernel };

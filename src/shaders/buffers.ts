@@ -1,9 +1,9 @@
 // The buffers that a kernel binds: how they are declared, and how elements are read and written.
 
-import type { DType } from "../dtype.ts";
-import { addIndex, constantIndex, type Index, linearIndex, scaleIndex } from "../graph/index-expression.ts";
+import { bytesOf, type DType } from "../dtype.ts";
+import { addIndex, constantIndex, type Index, linearIndex, scaleIndex, valuesOf } from "../graph/index-expression.ts";
 import type { Value } from "../graph/program.ts";
-import { stridesOf } from "../shape.ts";
+import { sizeOf, stridesOf } from "../shape.ts";
 import { atLane, divisibleByFour, hasLane, type IndexWriter, lane } from "./index-writer.ts";
 import type { Operand, Scopes } from "./scopes.ts";
 import { componentOf, elementOf, storedElement, widen } from "./wgsl.ts";
@@ -29,6 +29,8 @@ export class Buffers {
   readonly #parts = new Map<Value, { readonly whole: Value; readonly offset: number }>();
   /** The first element that is read from each buffer. */
   readonly lowest: Map<Value, number> = new Map();
+  /** Per buffer that is read: the first and last element, and how many at most. */
+  readonly #reads = new Map<Value, { low: number; high: number; count: number; readonly seen: Set<string> }>();
   /** Reads at known residues mod 4 share one vec4 load: pays where neighbours are read too (unrolled sums). */
   quads = false;
 
@@ -114,6 +116,7 @@ export class Buffers {
     const bound = this.#bound(value);
     const place = addIndex(inside, constantIndex(this.#parts.get(value)?.offset ?? 0));
     this.lowest.set(bound, Math.min(this.lowest.get(bound) ?? Number.POSITIVE_INFINITY, place.min));
+    this.#noteRead(bound, place);
     const linear = addIndex(place, constantIndex(-(this.#starts.get(bound) ?? 0)));
     if (!hasLane(linear)) return this.#loadOne(value, name, linear);
     const base = atLane(linear, 0);
@@ -127,6 +130,29 @@ export class Buffers {
     const depth = Math.max(...lanes.map((l) => l.depth));
     const text = `vec4<${elementOf(value.dtype)}>(${lanes.map((l) => l.code).join(", ")})`;
     return { code: this.#scopes.let(elementName(name), text, depth, "load"), width: 4, depth };
+  }
+
+  #noteRead(value: Value, at: Index): void {
+    const read = this.#reads.get(value) ?? { low: at.min, high: at.max, count: 0, seen: new Set() };
+    this.#reads.set(value, read);
+    if (read.seen.has(at.key)) return;
+    read.seen.add(at.key);
+    read.low = Math.min(read.low, at.min);
+    read.high = Math.max(read.high, at.max);
+    read.count += valuesOf(at);
+  }
+
+  /** Bytes that are read and written, at most: what several invocations read counts once. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const value of this.#bindings.keys()) {
+      const size = sizeOf(value.shape);
+      const read = this.#reads.get(value);
+      const range = read === undefined ? 0 : Math.min(read.high, size - 1) - Math.max(read.low, 0) + 1;
+      const elements = Math.max(0, Math.min(read?.count ?? 0, range));
+      bytes += (elements + (this.#written.has(value) ? size : 0)) * bytesOf(value.dtype);
+    }
+    return bytes;
   }
 
   #loadOne(value: Value, name: string, wanted: Index): Operand {

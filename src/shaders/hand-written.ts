@@ -1,6 +1,6 @@
 // Hand-written kernels: a shader's text completed by its bindings.
 
-import type { DType } from "../dtype.ts";
+import { bytesOf, type DType } from "../dtype.ts";
 import { WgradError } from "../errors.ts";
 import { bindableInputs, boundSource, inputGradients } from "../graph/kernels.ts";
 import type { KernelDefinition, KernelLayout, KernelProgram, KernelSchedule } from "../graph/node.ts";
@@ -89,12 +89,13 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: Ker
     ),
     ...readers,
   );
-  if (text.wgsl.includes("special_bits")) declarations.push(SPECIAL_BITS);
+  if (/special_bits/.test(text.wgsl) && !/var<private> special_bits/.test(text.wgsl)) declarations.push(SPECIAL_BITS);
   const enabled = new Set(text.enable);
   if (bindings.some(({ value }) => value.dtype === "f16")) enabled.add("f16");
   const first = call.outputs[0];
   const label = first === undefined ? op : `${op} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
-  const head = [...enabled].map((extension) => `enable ${extension};`);
+  // Messages of the compiler name the kernel: texts of different ones are not shared.
+  const head = [...[...enabled].map((extension) => `enable ${extension};`), `// ${label}`];
   // Directives stand in front of all declarations.
   const directed = /^\s*(?:enable|requires|diagnostic)\b/m.test(text.wgsl);
   const lines = directed ? [...head, text.wgsl, ...declarations] : [...head, ...declarations, text.wgsl];
@@ -107,6 +108,7 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: Ker
     bindings: bindings.map((binding) => ({ ...binding, start: 0 })),
     scalars,
     ...(text.entry === undefined ? {} : { entry: text.entry }),
+    bytes: bindings.reduce((sum, { value }) => sum + sizeOf(value.shape) * bytesOf(value.dtype), 0),
     flops: text.flops ?? outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     preamble: (directed ? head.length : head.length + declarations.length) + (text.preamble ?? 0),
   };

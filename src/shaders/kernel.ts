@@ -50,6 +50,8 @@ export interface Kernel {
   }[];
   /** Scalars in the order of the uniform block. */
   readonly scalars: readonly { readonly index: number; readonly dtype: DType }[];
+  /** Bytes read and written. */
+  readonly bytes: number;
   /** Estimated arithmetic operations. */
   readonly flops: number;
   /** Name of the entry point, where it is not `main`. */

@@ -22,7 +22,8 @@ export function bindingReports({ bindings }: Kernel, leafName: LeafNames): Bindi
 
 /** Names stand in comments, and not in the text that is compiled: equal kernels share one pipeline. */
 export function listingOf({ name, wgsl }: Kernel, bindings: readonly BindingReport[]): string {
-  return [`// ${name}`, ...bindings.map((b) => `// ${b.name}: ${b.content}`), wgsl].join("\n");
+  const title = `// ${name}\n`;
+  return [title, ...bindings.map((b) => `// ${b.name}: ${b.content}\n`), wgsl.replace(title, "")].join("");
 }
 
 function describe(value: Value, leafName: LeafNames): string {

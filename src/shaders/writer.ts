@@ -61,6 +61,11 @@ export class Writer {
     return this.#buffers.bindings;
   }
 
+  /** Bytes that the kernel reads and writes. */
+  get bytes(): number {
+    return this.#buffers.bytes;
+  }
+
   /** The first element that is read from each buffer. */
   get lowest(): ReadonlyMap<Value, number> {
     return this.#buffers.lowest;
