@@ -52,6 +52,7 @@ export { checkOptions } from "./ops/define.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
+export type { BindingReport } from "./shaders/listing.ts";
 
 declare module "./graph/tensor.ts" {
   interface Tensor extends AccessMethods {}
