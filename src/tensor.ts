@@ -1,4 +1,4 @@
-// The façade: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
+// The public functions: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
 
 import { gradients } from "./autograd/backward.ts";
 import { isFloat } from "./base/dtype.ts";
