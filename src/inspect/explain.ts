@@ -25,6 +25,7 @@ export interface KernelReport {
   readonly bindings: readonly BindingReport[];
   /** The shader with comments in front that say what it computes, and what its bindings hold. */
   readonly listing: string;
+  /** Workgroups of the dispatch, per dimension. */
   readonly workgroups: readonly [number, number, number];
   /** Bytes read and written. */
   readonly bytes: number;

@@ -57,6 +57,7 @@ export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extend
   readonly workgroupSize?: number;
   /** Arithmetic operations of a run, for reports; one per element of the outputs unless told. */
   readonly flops?: number;
+  /** From the gradients of the outputs to those of the inputs, by name; null for an input that has none. Without it no gradient goes through. */
   readonly backward?: (
     gradients: TensorsLike<Outputs>,
     inputs: TensorsLike<Inputs>,

@@ -12,6 +12,7 @@ export interface BindingReport {
   readonly name: string;
   /** What lies there: a parameter's path or the ops that computed it, with dtype and shape. */
   readonly content: string;
+  /** How the binding is declared. */
   readonly access: "read" | "read_write";
 }
 
