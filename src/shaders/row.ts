@@ -247,7 +247,8 @@ export function writeRows(
   const steps = levels(group, (from, to) => dependsOn(from.body, to.value, new Set()));
   const kept = device.kind === "software" && !inRegisters ? keptBodies(writer, group, outputs) : [];
   // What is kept lies in memory: invocations past the end must not look at the last row while its own ones write there.
-  const end = kept.length > 0 && inside !== null ? `select(0, ${rounds(units, device)}, ${inside})` : rounds(units, device);
+  const end =
+    kept.length > 0 && inside !== null ? `select(0, ${rounds(units, device)}, ${inside})` : rounds(units, device);
   const recall = (from: readonly Kept[], values: ReadonlyMap<string, Index>) => {
     for (const { reduction: r, output } of from)
       writer.define(r.body, at(r.coordinates, values), writer.load(output.value, at(output.coordinates, values)));

@@ -28,7 +28,9 @@ test("rows: sums along and across, softmax, norms, with their gradients", () => 
   checkRaces(() => leaf(66, 8).amax(0));
   checkRaces(withGradients((x) => x.softmax(1), leaf(7, 264)));
   checkRaces(withGradients((x) => x.logSoftmax(1), leaf(6, 67)));
-  checkRaces(withGradients((x, w, b) => x.layerNorm([256], { weight: w, bias: b }), leaf(6, 256), leaf(256), leaf(256)));
+  checkRaces(
+    withGradients((x, w, b) => x.layerNorm([256], { weight: w, bias: b }), leaf(6, 256), leaf(256), leaf(256)),
+  );
   checkRaces(withGradients((x, w) => x.batchNorm(null, null, { training: true, weight: w }), leaf(9, 6, 5), leaf(6)));
   checkRaces(withGradients((x) => x.variance(1), leaf(3, 130)));
   const labels = tensor(Int32Array.from({ length: 9 }, (_, i) => (i * 5) % 12));

@@ -33,7 +33,8 @@ export class Expressions {
 
   /** The value of an expression with everything that stands behind it. */
   value(expression: Expression, scope: Scope): Value {
-    if (expression instanceof VariableExpr) return this.places.load(this.places.find(expression, scope), expression.line);
+    if (expression instanceof VariableExpr)
+      return this.places.load(this.places.find(expression, scope), expression.line);
     let value = this.#bare(expression, scope);
     for (let postfix = expression.postfix; postfix; postfix = postfix.postfix) {
       if (postfix instanceof StringExpr) value = this.places.part(value, postfix.value, postfix.line);
@@ -70,7 +71,10 @@ export class Expressions {
       const to = typeOf(expression.type, line);
       const from = scalarOf(value.type, line);
       const [source, target] = [from === "int" ? "i32" : from, scalarOf(to, line)] as const;
-      return this.#hold(to, value.parts.map((part) => reinterpret(source, target, part, line)));
+      return this.#hold(
+        to,
+        value.parts.map((part) => reinterpret(source, target, part, line)),
+      );
     }
     if (expression instanceof CallExpr) {
       const args = expression.args ?? [];
@@ -177,7 +181,10 @@ export class Expressions {
       }
       const returned = code.hold(written.suspends ? `(${call})` : call);
       if (widthOf(result) === 1) return { type: result, parts: [returned] };
-      return this.#hold(result, Array.from({ length: widthOf(result) }, (_, i) => `${returned}[${i}]`));
+      return this.#hold(
+        result,
+        Array.from({ length: widthOf(result) }, (_, i) => `${returned}[${i}]`),
+      );
     }
     const first = args[0];
     if (name === "arrayLength" && first !== undefined) {

@@ -1,15 +1,23 @@
 // A text of WGSL as a JavaScript function per invocation, with what it binds.
 
-import { Call, CallExpr, Function as FunctionNode, type Node, Var, Const, WgslParser } from "wgsl_reflect/wgsl_reflect.module.js";
+import {
+  Call,
+  CallExpr,
+  Const,
+  Function as FunctionNode,
+  type Node,
+  Var,
+  WgslParser,
+} from "wgsl_reflect/wgsl_reflect.module.js";
 import { RUNTIME } from "./arithmetic.ts";
 import { Code } from "./code.ts";
 import { Expressions } from "./expressions.ts";
 import type { Now, WatchedMemory } from "./memory.ts";
+import { unitsOf } from "./places.ts";
 import { type Context, Scope, type SharedMemory, type Site, type WrittenFunction } from "./scope.ts";
 import { BARRIERS, Statements } from "./statements.ts";
 import { SOURCE_LANES } from "./subgroup-calls.ts";
 import { describe, refuse, type Scalar, type Type, typeOf, type Value, widthOf } from "./types.ts";
-import { unitsOf } from "./places.ts";
 
 /** What an invocation hands over when it waits. */
 export interface Waiting {
@@ -50,11 +58,14 @@ export interface CompiledModule {
 /** What the parser does not read otherwise: floats in hexadecimal become decimals, and `block` is a word of its own to it. */
 function readable(text: string): string {
   const renamed = text.replace(/\bblock\b/g, "block_");
-  return renamed.replace(/0x([0-9a-f]*)(?:\.([0-9a-f]*))?p([+-]?\d+)([fh]?)/gi, (_, whole, fraction = "", power, suffix) => {
-    const digits = Number.parseInt(`${whole}${fraction}`, 16) * 2 ** (Number(power) - 4 * fraction.length);
-    const decimal = String(digits);
-    return `${/[.e]/.test(decimal) ? decimal : `${decimal}.0`}${suffix}`;
-  });
+  return renamed.replace(
+    /0x([0-9a-f]*)(?:\.([0-9a-f]*))?p([+-]?\d+)([fh]?)/gi,
+    (_, whole, fraction = "", power, suffix) => {
+      const digits = Number.parseInt(`${whole}${fraction}`, 16) * 2 ** (Number(power) - 4 * fraction.length);
+      const decimal = String(digits);
+      return `${/[.e]/.test(decimal) ? decimal : `${decimal}.0`}${suffix}`;
+    },
+  );
 }
 
 const known = new Map<string, CompiledModule>();

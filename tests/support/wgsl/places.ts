@@ -5,7 +5,17 @@ import { binary, wrap } from "./arithmetic.ts";
 import { components } from "./builtins.ts";
 import { type Code, isSimple } from "./code.ts";
 import type { Scope, SharedMemory } from "./scope.ts";
-import { describe, refuse, type Scalar, scalarOf, scalarType, type Type, type Value, vectorType, widthOf } from "./types.ts";
+import {
+  describe,
+  refuse,
+  type Scalar,
+  scalarOf,
+  scalarType,
+  type Type,
+  type Value,
+  vectorType,
+  widthOf,
+} from "./types.ts";
 
 export type Place =
   | { readonly kind: "value"; readonly value: Value }
@@ -14,14 +24,22 @@ export type Place =
   /** Element `at` (in numbers) of a JavaScript array. */
   | { readonly kind: "array"; readonly array: string; readonly at: string; readonly type: Type }
   /** Unit `at` of shared memory, or the components of it that `parts` names. */
-  | { readonly kind: "memory"; readonly memory: SharedMemory; readonly at: string; readonly type: Type; readonly parts: readonly string[] | null };
+  | {
+      readonly kind: "memory";
+      readonly memory: SharedMemory;
+      readonly at: string;
+      readonly type: Type;
+      readonly parts: readonly string[] | null;
+    };
 
 const NAMES = ["xyzw", "rgba"];
 
 /** The numbers of components that a swizzle names. */
 function swizzle(name: string, line: number): number[] {
   const letters = NAMES.find((set) => [...name].every((letter) => set.includes(letter)));
-  return letters === undefined ? refuse(line, `the member ${name}`) : [...name].map((letter) => letters.indexOf(letter));
+  return letters === undefined
+    ? refuse(line, `the member ${name}`)
+    : [...name].map((letter) => letters.indexOf(letter));
 }
 
 export class Places {
@@ -51,11 +69,16 @@ export class Places {
   }
 
   #member(place: Place, name: string, line: number): Place {
-    if (place.kind === "value" || place.kind === "local") return { kind: place.kind, value: this.part(place.value, name, line) };
+    if (place.kind === "value" || place.kind === "local")
+      return { kind: place.kind, value: this.part(place.value, name, line) };
     if (place.kind === "memory" && place.type.kind === "struct") {
       const at = place.type.members.findIndex((member) => member.name === name);
       const memory = place.memory.members[at];
-      return { ...place, memory: memory ?? refuse(line, `the member ${name}`), type: place.type.members[at]?.type as Type };
+      return {
+        ...place,
+        memory: memory ?? refuse(line, `the member ${name}`),
+        type: place.type.members[at]?.type as Type,
+      };
     }
     const numbers = swizzle(name, line);
     const type = vectorType(scalarOf(place.type, line), numbers.length);
@@ -71,7 +94,10 @@ export class Places {
       const { type } = place;
       if (type.kind === "array") {
         const units = unitsOf(type.element);
-        const inner = type.count === null || place.at === "0" ? index : this.#code.hold(`R.inside(${index}, ${type.count}, ${line})`);
+        const inner =
+          type.count === null || place.at === "0"
+            ? index
+            : this.#code.hold(`R.inside(${index}, ${type.count}, ${line})`);
         const step = units === 1 ? inner : `${inner} * ${units}`;
         return { ...place, at: this.#code.hold(place.at === "0" ? step : `${place.at} + ${step}`), type: type.element };
       }
@@ -95,7 +121,9 @@ export class Places {
   }
 
   #inside(index: string, count: number, line: number): string {
-    return /^\d+$/.test(index) && Number(index) < count ? index : this.#code.hold(`R.inside(${index}, ${count}, ${line})`);
+    return /^\d+$/.test(index) && Number(index) < count
+      ? index
+      : this.#code.hold(`R.inside(${index}, ${count}, ${line})`);
   }
 
   #sum(at: string, more: number): string {
@@ -143,7 +171,8 @@ export class Places {
       }
       case "array": {
         const { type, array, at } = place;
-        if (type.kind === "array") return { type, parts: [this.#code.hold(`${array}.slice(${at}, ${at} + ${widthOf(type)})`)] };
+        if (type.kind === "array")
+          return { type, parts: [this.#code.hold(`${array}.slice(${at}, ${at} + ${widthOf(type)})`)] };
         const parts = Array.from({ length: widthOf(type) }, (_, i) => this.#code.hold(`${array}[${at} + ${i}]`));
         return { type, parts };
       }
@@ -169,7 +198,7 @@ export class Places {
   store(place: Place, value: Value, line: number): void {
     switch (place.kind) {
       case "value":
-        return refuse(line, "an assignment to a value");
+        refuse(line, "an assignment to a value");
       case "local": {
         const { type, parts } = place.value;
         if (type.kind === "array") this.#code.line(`${parts[0]} = ${value.parts[0]}.slice();`);
@@ -181,7 +210,7 @@ export class Places {
         return;
       case "memory": {
         const { memory, type } = place;
-        if (type.kind === "array") return refuse(line, `a store of ${describe(type)} as a whole`);
+        if (type.kind === "array") refuse(line, `a store of ${describe(type)} as a whole`);
         if (type.kind === "struct") {
           for (const { name } of type.members)
             this.store(this.#member(place, name, line), this.part(value, name, line), line);
@@ -210,7 +239,10 @@ export class Places {
     const old = this.#code.hold(cell);
     const result: Value = { type: scalarType(scalar), parts: [old] };
     if (name === "atomicLoad") return result;
-    const x = operands[0] === undefined ? refuse(line, `${name} without a number`) : (components(operands[0], scalar, 1, line)[0] as string);
+    const x =
+      operands[0] === undefined
+        ? refuse(line, `${name} without a number`)
+        : (components(operands[0], scalar, 1, line)[0] as string);
     const changed: Readonly<Record<string, string>> = {
       atomicStore: x,
       atomicExchange: x,

@@ -60,7 +60,10 @@ export class Statements {
     const { code } = this.#context;
     const { line } = statement;
     if (statement instanceof Let || statement instanceof Const) {
-      scope.define(statement.name, { kind: "value", value: this.#initial(statement.type, statement.value, scope, line) });
+      scope.define(statement.name, {
+        kind: "value",
+        value: this.#initial(statement.type, statement.value, scope, line),
+      });
     } else if (statement instanceof Var) {
       const initial = this.#initial(statement.type, statement.value, scope, line);
       scope.define(statement.name, {
@@ -101,7 +104,7 @@ export class Statements {
   }
 
   #assign(target: Expression, operator: string, expression: Expression | null, scope: Scope, line: number): void {
-    if (!(target instanceof VariableExpr)) return refuse(line, "an assignment to an expression");
+    if (!(target instanceof VariableExpr)) refuse(line, "an assignment to an expression");
     if (target.name === "_" && expression !== null) {
       this.#expressions.value(expression, scope);
       return;
@@ -158,7 +161,10 @@ export class Statements {
   #loop(condition: Expression | null, increment: Statement | null, body: Block, scope: Scope, line: number): void {
     const { code } = this.#context;
     const loop: Loop = { name: code.fresh("loop"), body: code.fresh("body") };
-    code.line(`${loop.name}: for (;;) {`, `if (--now.turns < 0) throw new Error("line ${line}: the loop does not end");`);
+    code.line(
+      `${loop.name}: for (;;) {`,
+      `if (--now.turns < 0) throw new Error("line ${line}: the loop does not end");`,
+    );
     if (condition !== null) code.line(`if (!${this.#condition(condition, scope)}) break;`);
     code.line(`${loop.body}: {`);
     this.block(body, new Scope(scope), loop);
