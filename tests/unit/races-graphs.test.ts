@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { grad, nn, type Tensor, tensor } from "../../src/index.ts";
+import { grad, nn, setOptimize, type Tensor, tensor } from "../../src/index.ts";
 import { planOf } from "../../src/plan-cache.ts";
 import { alternatives, bookBy } from "../../src/shaders/schedules.ts";
 import { type Block, captureStep, classifierStep, Gpt } from "../support/plan-step.ts";
@@ -12,12 +12,12 @@ import { Dice } from "../support/random-program.ts";
 import { runPlan } from "../support/wgsl/plan.ts";
 
 /** Runs a step once per device, each kernel under a schedule by chance. Returns the number of dispatches. */
-function runEverywhere(step: () => Tensor | Tensor[], seed: number, tolerance: number): number {
+function runEverywhere(step: () => Tensor | Tensor[], seed: number, tolerance: number, devices = DEVICES): number {
   const captured = captureStep(step);
   const expected = expectedOf(captured);
   const dice = new Dice(seed);
   let dispatches = 0;
-  for (const device of DEVICES) {
+  for (const device of devices) {
     const schedules = bookBy((offer) => {
       const others = alternatives(offer, device);
       return others[dice.below(others.length + 1)] ?? null;
@@ -39,6 +39,16 @@ for (const part of [0, 1, 2])
       dispatches += runEverywhere(() => randomGraph(new Dice(seed), 1 + (seed % 6)), seed, 1e-3);
     assert.ok(dispatches > 500, `${dispatches} dispatches`);
   });
+
+test("every op a kernel of its own", () => {
+  setOptimize(false);
+  try {
+    for (let seed = 100; seed < 112; seed++)
+      runEverywhere(() => randomGraph(new Dice(seed), 1 + (seed % 4)), seed, 1e-3, DEVICES.slice(0, 4));
+  } finally {
+    setOptimize(true);
+  }
+});
 
 test("the gradients of a GPT and of a convolutional net", () => {
   const tokens = tensor(Int32Array.from({ length: 18 }, (_, i) => (i * 7) % 64)).reshape([2, 9]);
