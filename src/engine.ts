@@ -1,12 +1,12 @@
 // The engine: opens the device, records what is asked for as jobs, and runs these there.
 
 import { bytesOf, type DType, encode } from "./dtype.ts";
-import { DeviceLostError, internal, must, OutOfMemoryError, StaleTensorError, WgradError } from "./errors.ts";
+import { DeviceLostError, internal, must, OutOfMemoryError, WgradError } from "./errors.ts";
 import { neededAgain } from "./graph/needed-again.ts";
 import { type Node, sourceNode } from "./graph/node.ts";
 import { type Capture, capture, type Request } from "./graph/program.ts";
 import { Storage } from "./graph/storage.ts";
-import { Tensor } from "./graph/tensor.ts";
+import { presentLine, Tensor } from "./graph/tensor.ts";
 import { currentTrace, readAnew, traceEffect } from "./graph/trace.ts";
 import { forgetMade, makeAgain, missingBehind, noteReads, type OldValues, saveOldValues } from "./old-values.ts";
 import {
@@ -29,7 +29,8 @@ import type { DeviceMemory } from "./runtime/memory.ts";
 import type { Plan } from "./schedule/plan.ts";
 import type { DeviceTraits } from "./shaders/kernel.ts";
 import type { ScheduleBook } from "./shaders/schedules.ts";
-import { formatShape, type Shape, sizeOf } from "./shape.ts";
+import { type Shape, sizeOf } from "./shape.ts";
+import { explainShortage, staleError } from "./stale.ts";
 
 /** A run that has been recorded: everything is fixed but the device that executes it. */
 export interface Job {
@@ -352,13 +353,13 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
       const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
       return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
     });
-    for (const node of job.realized) node.forget();
     const outputs = job.outputs.map((storage, i): DeviceMemory | null => {
       if (storage === null) return null;
       const memory = on.allocate(plan.outputs[i] as number);
       adopt(storage, memory, after);
       return memory;
     });
+    for (const node of job.realized) node.forget();
     const scalars = scalarBlock(plan, captured, job.scalars);
     const { hosts, offsets } = job;
     const reads = captured.buffers.map(({ node }) => node !== null);
@@ -387,11 +388,12 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     job.settle(answers);
     return null;
   } catch (cause) {
-    const error = explainShortage(cause, job);
+    const error = explainShortage(cause, job.captured, advances);
     saving?.drop();
     forgetMade();
     undoAssigned(job.assigned, advances, error);
     fail(error);
+    if (cause instanceof OutOfMemoryError) computeLater(job);
     job.fail(error);
     giveUpPassing(job);
     return error;
@@ -407,22 +409,13 @@ function giveUpPassing({ passing }: Job): void {
   }
 }
 
-/** What to say where memory is too short for a run that reads an old value: it has left the device, and this is why it can't come back. */
-function explainShortage(error: unknown, { captured, advances }: Job): unknown {
-  const { buffers, nodes } = captured;
-  const own = new Set(advances.map(({ before }) => before));
-  const old = buffers.find(
-    ({ storage, node }) => node !== null && storage.cell && storage.cell.storage !== storage && !own.has(storage),
-  );
-  const node = old?.node;
-  if (!(error instanceof OutOfMemoryError) || !node) return error;
-  const name = node.leaf?.label ? `"${node.leaf.label}" of shape` : "a tensor of shape";
-  const line = nodes.find(({ source, inputs }) => source !== null && inputs.includes(node))?.source;
-  return new StaleTensorError(
-    `the old value of ${name} ${formatShape(node.shape)} was overwritten by a step or an assignment, and memoryLimit leaves no room for it: ${error.message} ` +
-      `${line ? `It is read by what was recorded at ${line}. ` : ""}Read that before the step, or set a higher memoryLimit.`,
-    { shapes: [node.shape] },
-  );
+/** Lets what memory had no room for be computed when it is asked for again. */
+function computeLater({ captured, outputs }: Job): void {
+  const lost = new Set(outputs);
+  for (const node of captured.nodes) {
+    const { storage, definition } = node;
+    if (storage !== null && lost.has(storage) && definition.kind !== "source") node.put(null, 0);
+  }
 }
 
 /** The bytes that a job overwrites of each value. */
@@ -443,11 +436,16 @@ function failOutputs(job: Job, error: unknown): void {
   for (const storage of job.outputs) storage?.lose(error);
 }
 
-/** Makes a value that was given up again. */
-function runAgain(on: Device, storage: Storage): void {
+/** Makes a value that was given up again, for whoever reads it at that line. */
+function runAgain(on: Device, node: Node, line: string | null): void {
   const after: (() => void)[] = [];
-  makeAgain(on, [storage], after);
-  for (const release of after) release();
+  try {
+    makeAgain(on, [node.storage as Storage], after);
+  } catch (error) {
+    throw error instanceof OutOfMemoryError ? staleError(error, node, line && `It is read at ${line}. `) : error;
+  } finally {
+    for (const release of after) release();
+  }
 }
 
 /** Submits all assignments and the losses on which backward was called as one plan; does not wait. */
@@ -465,17 +463,19 @@ export async function synchronize(ahead = 2): Promise<void> {
 /** The bytes of a tensor's value. */
 export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
   const target = x.node;
+  const line = presentLine();
   const together = flush([target], target);
-  // Where the target had a value already, an assignment that was submitted may have bound the tensor to another node.
-  const node = together === null ? x.node : target;
-  const storage = must(node.storage, "a value that was not computed");
-  const bytes = dataBytes(node);
   if (together !== null) {
+    const { storage } = target;
     const result = await together;
     device?.check();
-    moveToHost(storage, result, node.dtype);
+    if (storage !== null) moveToHost(storage, result, target.dtype);
     return result;
   }
+  // Where the target had a value already, an assignment that was submitted may have bound the tensor to another node.
+  const { node } = x;
+  const storage = must(node.storage, "a value that was not computed");
+  const bytes = dataBytes(node);
   // Whoever disposes of the tensor right after still gets this value.
   node.retain();
   try {
@@ -500,7 +500,7 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
       const { origins, arrivals } = missingBehind(on, [storage]);
       if (origins.length + arrivals.length === 0) throw internal("a value that was not computed");
       if (arrivals.length > 0) await Promise.all(arrivals);
-      else runAgain(on, storage);
+      else runAgain(on, node, line);
     }
     const { buffer, byteOffset } = storage.host;
     return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);

@@ -4,7 +4,7 @@ import { must } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
 import { isRealized, type Request } from "./graph/program.ts";
 import type { Cell, Storage } from "./graph/storage.ts";
-import { gradientTensor, Tensor, takeRecent } from "./graph/tensor.ts";
+import { gradientTensor, presentLine, Tensor, takeRecent } from "./graph/tensor.ts";
 import { currentTrace, guardGradient } from "./graph/trace.ts";
 import { add } from "./ops/arithmetic.ts";
 import { copyOf } from "./ops/memory.ts";
@@ -110,9 +110,13 @@ export function settleAssigned(assigned: readonly Tensor[]): Advance[] {
   const cells = new Set<Cell>();
   for (const tensor of assigned) {
     pending.delete(tensor);
-    if (tensor.slot !== null) cells.add(tensor.slot.cell);
+    if (tensor.slot === null) continue;
+    cells.add(tensor.slot.cell);
+    tensor.slot.cell.label = tensor.label;
   }
+  const line = presentLine();
   const advances = [...cells].map((cell) => ({ before: cell.advance(), after: cell.storage }));
+  for (const { before } of advances) before.overwrittenAt = line;
   for (const tensor of assigned) settleCell(tensor);
   return advances;
 }

@@ -339,6 +339,11 @@ export function recordLines(how: () => string | null): void {
   locate = how;
 }
 
+/** The line of the program that is running: only where an error may have to name it. */
+export function presentLine(): string | null {
+  return locate?.() ?? null;
+}
+
 /** Records one op. Shapes and dtypes have been checked by the caller. */
 export function record(
   definition: Definition,
