@@ -30,7 +30,6 @@ import type { Plan } from "./schedule/plan.ts";
 import type { DeviceTraits } from "./shaders/kernel.ts";
 import type { ScheduleBook } from "./shaders/schedules.ts";
 import { type Shape, sizeOf } from "./shape.ts";
-import { explainShortage, staleError } from "./stale.ts";
 
 /** A run that has been recorded: everything is fixed but the device that executes it. */
 export interface Job {
@@ -59,7 +58,7 @@ export interface Job {
 
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
-let room: ((on: Device, job: Job) => number) | null = null;
+let limited: Limited | null = null;
 /** Jobs that wait: for a device, or for bytes that are on their way to the host. */
 const jobs: Job[] = [];
 /** Settles when what the first job waits for is on the host. */
@@ -146,9 +145,17 @@ function postpone(error: unknown): void {
   }
 }
 
-/** Gives plans a limit for what they use between their kernels: only pages that set one load it. */
-export function limitRoom(how: (on: Device, job: Job) => number): void {
-  room = how;
+/** What goes with a limit of memory: only pages that set one load it. */
+export interface Limited {
+  /** Bytes that a job's plan may use between its kernels. */
+  workspaceFor(on: Device, job: Job): number;
+  /** The error to report where a job, or a read at a line of the program, could not run. */
+  explainJob(error: unknown, job: Job): unknown;
+  explainRead(error: unknown, node: Node, line: string | null): unknown;
+}
+
+export function limitMemory(how: Limited): void {
+  limited = how;
 }
 
 /** The open device, if there is one. */
@@ -344,7 +351,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     const plan =
       job.plan !== null && isCurrent(job.plan)
         ? job.plan
-        : findPlan(on, captured, () => room?.(on, job) ?? Number.POSITIVE_INFINITY);
+        : findPlan(on, captured, () => limited?.workspaceFor(on, job) ?? Number.POSITIVE_INFINITY);
     job.plan = plan;
     const known = new Set(storages.filter(({ lastRun }) => lastRun >= 0));
     const targets = new Set(advances.map(({ before }) => before));
@@ -388,7 +395,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     job.settle(answers);
     return null;
   } catch (cause) {
-    const error = explainShortage(cause, job.captured, advances);
+    const error = limited?.explainJob(cause, job) ?? cause;
     saving?.drop();
     forgetMade();
     undoAssigned(job.assigned, advances, error);
@@ -442,7 +449,7 @@ function runAgain(on: Device, node: Node, line: string | null): void {
   try {
     makeAgain(on, [node.storage as Storage], after);
   } catch (error) {
-    throw error instanceof OutOfMemoryError ? staleError(error, node, line && `It is read at ${line}. `) : error;
+    throw limited?.explainRead(error, node, line) ?? error;
   } finally {
     for (const release of after) release();
   }

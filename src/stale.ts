@@ -1,13 +1,12 @@
 // What is said of an old value that memory has no room for.
 
+import type { Job } from "./engine.ts";
 import { OutOfMemoryError, StaleTensorError } from "./errors.ts";
 import type { Node } from "./graph/node.ts";
-import type { Capture } from "./graph/program.ts";
-import type { Advance } from "./pending.ts";
 import { formatShape } from "./shape.ts";
 
 /** What to say where memory is too short for a run that reads an old value: it has left the device, and this is why it can't come back. */
-export function explainShortage(error: unknown, { buffers, nodes }: Capture, advances: readonly Advance[]): unknown {
+export function explainJob(error: unknown, { captured: { buffers, nodes }, advances }: Job): unknown {
   const own = new Set(advances.map(({ before }) => before));
   const old = buffers.find(
     ({ storage, node }) => node !== null && storage.cell && storage.cell.storage !== storage && !own.has(storage),
@@ -18,8 +17,13 @@ export function explainShortage(error: unknown, { buffers, nodes }: Capture, adv
   return staleError(error, node, line && `It is read by what was recorded at ${line}. `);
 }
 
+/** The same for a value that is read itself, at a line of the program. */
+export function explainRead(error: unknown, node: Node, line: string | null): unknown {
+  return error instanceof OutOfMemoryError ? staleError(error, node, line && `It is read at ${line}. `) : error;
+}
+
 /** The error of an old value; `reader` is a sentence about who reads it. */
-export function staleError(
+function staleError(
   error: OutOfMemoryError,
   { shape, leaf, storage, offset }: Node,
   reader?: string | null,

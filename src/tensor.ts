@@ -4,7 +4,7 @@ import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
 import { checkFunction, demand, refusePromise } from "./check.ts";
 import { isFloat } from "./dtype.ts";
-import { limitRoom, openDevice, openedDevice } from "./engine.ts";
+import { limitMemory, openDevice, openedDevice } from "./engine.ts";
 import { DeviceLostError } from "./errors.ts";
 import { manualSeed } from "./graph/generator.ts";
 import { sourceLine } from "./graph/source-line.ts";
@@ -16,6 +16,7 @@ import { useRematerialization } from "./plan-cache.ts";
 import { workspaceFor } from "./room.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
+import { explainJob, explainRead } from "./stale.ts";
 
 export { assign, backward, detach, realize, to } from "./access.ts";
 export { Arena, stateTensor } from "./arena.ts";
@@ -79,7 +80,7 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   if (device !== undefined) await checkShared(device);
   if (memoryLimit !== undefined) {
     useRematerialization(rematerialize);
-    limitRoom(workspaceFor);
+    limitMemory({ workspaceFor, explainJob, explainRead });
     recordLines(sourceLine);
   }
   const count = Object.keys(wishes).length;
