@@ -5,8 +5,9 @@ import { isFloat } from "./base/dtype.ts";
 import { DeviceLostError } from "./base/errors.ts";
 import * as access from "./engine/core-functions.ts";
 import { limitMemory, openDevice, openedDevice } from "./engine/engine.ts";
-import { explain, workspaceFor } from "./engine/memory-limit.ts";
+import { workspaceFor } from "./engine/memory-limit.ts";
 import { useRematerialization } from "./engine/plan-cache.ts";
+import { explainJob, explainRead } from "./engine/stale.ts";
 import { tensorsIn } from "./engine/tensors-in.ts";
 import type { AccessMethods } from "./generated/core-methods.ts";
 import { manualSeed } from "./graph/generator.ts";
@@ -87,7 +88,7 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   if (device !== undefined) await checkShared(device);
   if (memoryLimit !== undefined) {
     useRematerialization(rematerialize);
-    limitMemory({ workspaceFor, explain });
+    limitMemory({ workspaceFor, explainJob, explainRead });
     recording.locate = sourceLine;
   }
   const count = Object.keys(wishes).length;
