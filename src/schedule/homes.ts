@@ -15,6 +15,9 @@ import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 
+/** Buffers that a kernel writes, so far as that can be foretold: what is stored is decided later, and what turns out too wide is cut. */
+const WRITTEN = 2;
+
 /** A factor that is the only one on its side of a contraction: a plain sum of it can be taken on the way. */
 interface LoneFactor {
   readonly group: Group;
@@ -103,7 +106,7 @@ export class Homes {
   /** Whether a group may compute `value`, too, and then binds no more buffers than it may. */
   fits(group: Group, value: Value): boolean {
     const reads = this.#readsOf(group);
-    let count = reads.size + 3;
+    let count = reads.size + WRITTEN;
     for (const leaf of this.#leaves.get(value) ?? [])
       if (!reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
     return count <= this.#options.bindings;
@@ -238,7 +241,7 @@ export class Homes {
 
   /** Whether a group may read one more buffer. */
   #hasRoom(group: Group): boolean {
-    return this.#readsOf(group).size + 3 <= this.#options.bindings;
+    return this.#readsOf(group).size + WRITTEN <= this.#options.bindings;
   }
 
   /** What a reader outside the home binds to compute `value`. */
