@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { grad, layerNorm, linear, type Tensor, tensor } from "wgrad";
+import { planOf } from "../src/engine/plan-cache.ts";
 import { capture } from "../src/graph/program.ts";
-import { planOf } from "../src/plan-cache.ts";
 import { GUARANTEED } from "../src/shaders/kernel.ts";
 import { drawPlanning } from "./chart.ts";
 import { uniform } from "./rows/row.ts";

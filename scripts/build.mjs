@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 import { minify } from "vite";
 import { ROOT } from "./bundle.mjs";
+import { documentConstructors } from "./constructor-docs.mjs";
 import { lean, leanSource } from "./lean.mjs";
 
 const DIST = join(ROOT, "dist");
@@ -147,6 +148,8 @@ function declareTypes() {
     const lib = text.includes("[Symbol.dispose]") ? '/// <reference lib="esnext.disposable" />\n' : "";
     writeFileSync(file, lib + text);
   }
+  const entries = [...Object.values(DOORS), "src/node.ts"].map((door) => door.replace(/^src\/(.*)\.ts$/, "$1.d.ts"));
+  rmSync(documentConstructors(join(DIST, "types"), entries));
 }
 
 function printSizes() {

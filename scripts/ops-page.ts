@@ -1,10 +1,12 @@
 // docs/ops.md from the source: signatures and docstrings from src/ops, gradients and kernels from recording what the goldens call.
 
 import { readdirSync, readFileSync } from "node:fs";
+import type { Node } from "typescript/unstable/ast";
 import * as functions from "../src/ops/functions.ts";
 import * as methods from "../src/ops/methods.ts";
 import { explain, grad, type Tensor, tensor } from "../src/tensor.ts";
 import { type Call, type Calls, loadCalls, recordCall } from "../tests/support/golden-calls.ts";
+import { type ApiReader, type Entry, parameterText } from "./api-reader.ts";
 
 const SOURCE = "src/ops";
 const GOLDENS = "tests/reference/data";
@@ -103,140 +105,44 @@ interface Section {
   readonly ops: Documented[];
 }
 
-/** The end of what `open` begins: the index behind the closing bracket. */
-function closing(text: string, open: number): number {
-  let depth = 0;
-  for (let i = open; i < text.length; i++) {
-    if ("([{<".includes(text[i] as string)) depth++;
-    else if (")]}".includes(text[i] as string) || (text[i] === ">" && text[i - 1] !== "=")) depth--;
-    if (depth === 0) return i + 1;
-  }
-  throw new Error(`no end: ${text.slice(open, open + 80)}`);
-}
-
-/** Splits at commas (or another mark) that no bracket encloses. */
-function splitTop(text: string, mark: string): string[] {
-  const parts: string[] = [];
-  let start = 0;
-  for (let i = 0; i < text.length; i++) {
-    if ("([{<".includes(text[i] as string)) i = closing(text, i) - 1;
-    else if (text[i] === mark) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
-  }
-  parts.push(text.slice(start));
-  return parts.map((part) => part.trim()).filter((part) => part !== "");
-}
-
-const withoutComments = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/\/\/.*$/gm, "");
-
-/** The option names of a type: an object type, an interface of the ops, or several of these joined. */
-function optionsOf(type: string, sources: ReadonlyMap<string, string>): string[] | null {
-  const trimmed = type.trim();
-  const joined = splitTop(trimmed, "&");
-  if (joined.length > 1) {
-    const all = joined.map((part) => optionsOf(part, sources));
-    return all.some((part) => part === null) ? null : all.flatMap((part) => part ?? []);
-  }
-  if (trimmed.startsWith("{")) {
-    const body = withoutComments(trimmed.slice(1, closing(trimmed, 0) - 1));
-    return splitTop(body, ";").map((field) => /^(?:readonly )?(\w+)/.exec(field)?.[1] ?? field);
-  }
-  for (const source of sources.values()) {
-    const declared = new RegExp(`(?:interface ${trimmed}(?: extends ([^{]+))? |type ${trimmed} = )(?=[{\\w])`).exec(
-      source,
-    );
-    if (declared === null) continue;
-    const start = declared.index + declared[0].length;
-    if (declared[0].startsWith("type")) return optionsOf(source.slice(start, source.indexOf(";\n", start)), sources);
-    const own = optionsOf(source.slice(start, closing(source, start)), sources) ?? [];
-    return [
-      ...(declared[1] ?? "").split(",").flatMap((base) => (base.trim() ? (optionsOf(base, sources) ?? []) : [])),
-      ...own,
-    ];
-  }
-  return null;
-}
-
 /** A parameter as a reader wants it: its name, or the names of the options. */
-function parameter(text: string, sources: ReadonlyMap<string, string>): string {
-  const match = /^(\.\.\.)?(\w+)(\?)?(?::\s*([\s\S]*)|( = .*))?$/.exec(text);
-  if (match === null) return text;
-  const [, rest = "", name = "", question = "", declared = match[5] ?? ""] = match;
-  const [type = "", value] = declared.split(/ = (?=[^>]*$)/);
-  const optional = question !== "" || value !== undefined;
-  const options = /^options/.test(name) || /^\w*Options$/.test(type.trim()) ? optionsOf(type, sources) : null;
-  if (options !== null) return `{ ${[...new Set(options)].join(", ")} }${optional ? "?" : ""}`;
-  return `${rest}${name}${optional ? "?" : ""}`;
+function parameter(node: Node, reader: ApiReader): string {
+  const [, rest = "", name = "", optional = ""] = /^(\.\.\.)?(\w+)(\?)?/.exec(parameterText(node)) ?? [];
+  const options = reader.optionNames(node);
+  return options === null ? `${rest}${name}${optional}` : `{ ${options.join(", ")} }${optional}`;
 }
 
-/** `(x: Tensor, …): Tensor` or the type of a constant, as a call. */
-function signatureOf(name: string, declaration: string, sources: ReadonlyMap<string, string>): string {
-  let text = declaration;
-  const alias = /^: (\w+) =/.exec(text)?.[1];
-  if (alias !== undefined) {
-    const declared = [...sources.values()].map((source) => new RegExp(`type ${alias} = ([^;]*);`).exec(source)?.[1]);
-    text = `${declared.find((type) => type !== undefined) ?? "(x)"} = `;
-  }
-  text = text.slice(text.indexOf("("));
-  const end = closing(text, 0);
-  const parameters = splitTop(withoutComments(text.slice(1, end - 1)), ",").map((p) => parameter(p, sources));
-  const result = /^(?::| =>)\s*([^;]*?)(?: \{\n| = )/.exec(text.slice(end))?.[1]?.trim() ?? "Tensor";
-  return `${name}(${parameters.join(", ")})${result === "Tensor" ? "" : ` → ${result.replaceAll("Tensor", "tensor")}`}`;
+/** `softmax(x, dim)`, with the result where it is not a tensor alone. */
+function signatureOf({ name, calls }: Entry, reader: ApiReader): string {
+  // The first signature of several takes the most arguments.
+  const [call] = calls;
+  const parameters = call?.parameters.map((node) => parameter(node, reader)).join(", ");
+  const result = call?.result?.getText() ?? "Tensor";
+  return `${name}(${parameters})${result === "Tensor" ? "" : ` → ${result.replaceAll("Tensor", "tensor")}`}`;
 }
 
-/** The files that the ops come from, by name; `as` gives names of their own. */
-function origins(): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const list of ["methods", "functions"]) {
-    const source = readFileSync(`${SOURCE}/${list}.ts`, "utf8");
-    for (const [, names = "", file = ""] of source.matchAll(/export \{([^}]*)\} from "\.\/([^"]+)"/g)) {
-      for (const name of splitTop(names, ",")) found.set(name, file);
-    }
-    for (const [, file = ""] of source.matchAll(/export \* from "\.\/([^"]+)"/g)) {
-      const whole = readFileSync(`${SOURCE}/${file}`, "utf8");
-      for (const [, name = ""] of whole.matchAll(/^export (?:const|function) (\w+)/gm)) found.set(name, file);
-      for (const [list] of whole.matchAll(/^export \{ .* \};$/gm)) {
-        for (const [, alias = ""] of list.matchAll(/ as (\w+)/g)) found.set(alias, file);
-      }
-    }
+/** The ops by the file that they are defined in, in the order of the source. */
+function sections(reader: ApiReader): Section[] {
+  const lists = ["methods", "functions"].flatMap((list) => reader.read(`${SOURCE}/${list}.ts`));
+  const files = new Map<string, Entry[]>();
+  for (const entry of lists.filter(({ kind }) => kind === "function")) {
+    files.set(entry.file, [...(files.get(entry.file) ?? []), entry]);
   }
-  return found;
-}
-
-/** The ops by the file that they are defined in. */
-function sections(): Section[] {
-  const files = origins();
-  const sources = new Map<string, string>();
-  for (const file of readdirSync(SOURCE).sort()) sources.set(file, readFileSync(`${SOURCE}/${file}`, "utf8"));
-  const found: Section[] = [];
-  for (const [file, source] of sources) {
-    const ops: Documented[] = [];
-    for (const match of source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export (?:function|const) (\w+)/g)) {
-      const [whole, comment = "", name = ""] = match;
-      if (files.get(name) !== file) continue;
-      const text = comment
-        .replaceAll(/^\s*\* ?/gm, "")
-        .replaceAll(/\s+/g, " ")
-        .trim();
-      const declaration = source.slice(match.index + whole.length);
-      ops.push({ name, text, signature: signatureOf(name, declaration, sources) });
-    }
-    for (const [list] of source.matchAll(/^export \{ .* \};$/gm)) {
-      for (const [, name = "", alias = ""] of list.matchAll(/(\w+) as (\w+)/g)) {
-        const same = ops.find((op) => op.name === name);
-        if (same === undefined || files.get(alias) !== file) continue;
-        const signature = same.signature.replace(name, alias);
-        ops.push({ name: alias, text: `The same as \`${name}\`.`, signature });
-      }
-    }
-    if (ops.length === 0) continue;
-    const words = file.replace(/\.ts$/, "").replaceAll("-", " ");
-    const intro = /^\/\/ (.*(?:\n\/\/ .*)*)/.exec(source)?.[1]?.replaceAll("\n// ", " ") ?? "";
-    found.push({ title: words.charAt(0).toUpperCase() + words.slice(1), intro, ops });
-  }
-  return found;
+  return [...files]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([file, entries]) => {
+      const words = (file.split("/").at(-1) ?? "").replace(/\.ts$/, "").replaceAll("-", " ");
+      const intro = /^\/\/ (.*(?:\n\/\/ .*)*)/.exec(readFileSync(file, "utf8"))?.[1]?.replaceAll("\n// ", " ") ?? "";
+      const isAlias = (entry: Entry): boolean => entry.name !== entry.declaredName;
+      const ops = entries
+        .sort((a, b) => Number(isAlias(a)) - Number(isAlias(b)) || a.position - b.position)
+        .map((entry) => ({
+          name: entry.name,
+          signature: signatureOf(entry, reader),
+          text: isAlias(entry) ? `The same as \`${entry.declaredName}\`.` : entry.doc.replaceAll(/\s+/g, " "),
+        }));
+      return { title: `${words.charAt(0).toUpperCase()}${words.slice(1)}`, intro, ops };
+    });
 }
 
 /** What recording an op shows. */
@@ -314,9 +220,9 @@ const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 
 /** The whole page. */
-export function opsPage(): string {
+export function opsPage(reader: ApiReader): string {
   const { observed, torch } = observations();
-  const parts = sections();
+  const parts = sections(reader);
   const count = parts.reduce((n, { ops }) => n + ops.length, 0);
   const lines = [
     "# The ops",

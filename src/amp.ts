@@ -1,24 +1,25 @@
 // amp: mixed precision. autocast chooses the precision of ops, GradScaler keeps small gradients within f16's range.
 
-import { stateTensor } from "./arena.ts";
-import { checkFunction, demand, refusePromise, withDefaults } from "./check.ts";
-import { openedDevice } from "./engine.ts";
-import { DTypeError, WgradError } from "./errors.ts";
-import { Gradients } from "./gradients.ts";
-import { withAutocast } from "./graph/autocast.ts";
-import { Tensor, withGrad } from "./graph/tensor.ts";
+import { DTypeError, WgradError } from "./base/errors.ts";
+import { stateTensor } from "./engine/arena.ts";
+import { openedDevice } from "./engine/engine.ts";
+import { Gradients } from "./engine/gradients.ts";
+import { keepLoss } from "./engine/requests.ts";
+import { recording, Tensor, withGrad } from "./graph/tensor.ts";
 import { add, ge, gt, logicalAnd, logicalNot, logicalOr, mul, where } from "./ops/arithmetic.ts";
+import { checkFunction, demand, refusePromise, withDefaults } from "./ops/check.ts";
 import { isfinite, maximum } from "./ops/comparison.ts";
 import { cast, expectTensor } from "./ops/define.ts";
 import { reciprocal } from "./ops/exponential.ts";
 import { any } from "./ops/reduction-ops.ts";
-import { keepLoss } from "./pending.ts";
 
 /**
- * Runs `fn` with ops in the precision that suits them, after PyTorch's lists: matrix products, `linear`, convolutions and attention's products
- * take f16 operands (their sums are f32 inside), losses, norms, softmax, sums, exponentials and logarithms f32; all else takes what comes.
- * Parameters stay f32. "f32" switches autocasting off inside. Run the forward pass and the loss inside, `backward()` outside.
- * Throws a DTypeError where the device has no shader-f16.
+ * Runs `fn` with each op in the precision that suits it, after PyTorch's lists. Matrix products, `linear`, convolutions
+ * and attention take f16 operands; their sums are f32 inside. Losses, norms, softmax, sums, exponentials and logarithms
+ * take f32. All other ops keep the dtype of their operands.
+ *
+ * Parameters stay f32. `"f32"` switches autocasting off inside `fn`. Run the forward pass and the loss inside, and
+ * `backward()` outside. Throws a DTypeError if the device has no f16 in shaders (WebGPU's feature `shader-f16`).
  */
 export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
   if (dtype !== "f16" && dtype !== "f32")
@@ -33,36 +34,44 @@ export function autocast<T>(dtype: "f16" | "f32", fn: () => T): T {
       { op: "autocast" },
     );
   }
-  const result = withAutocast(dtype === "f16", fn);
+  const result = recording.under({ autocast: dtype === "f16" }, fn);
   refusePromise("autocast", result);
   return result;
 }
 
-/** What GradScaler needs of an optimizer. */
+/** The part of an optimizer that GradScaler uses. */
 export interface ScaledOptimizer {
+  /** The groups of parameters. */
   readonly paramGroups: readonly { readonly params: readonly Tensor[] }[];
+  /** Updates the parameters, unless `skip` is not 0. */
   step(options?: { skip?: Tensor }): void;
 }
 
+/** Options of `GradScaler`. */
 export interface GradScalerOptions {
-  /** Factor to begin with. Default 65536. */
+  /** The first factor. Default 65536. */
   initScale?: number;
-  /** The factor's factor after `growthInterval` steps without overflow. Default 2. */
+  /** Multiplies the factor after `growthInterval` steps without overflow. Default 2. */
   growthFactor?: number;
-  /** The factor's factor after an overflow. Default 0.5. */
+  /** Multiplies the factor after an overflow. Default 0.5. */
   backoffFactor?: number;
-  /** Default 2000. */
+  /** Number of steps without overflow after which the factor grows. Default 2000. */
   growthInterval?: number;
-  /** Off, all methods do nothing but call the optimizer. Default true. */
+  /** If false, all methods do nothing, and `step` only calls the optimizer. Default true. */
   enabled?: boolean;
 }
 
-/** What `stateDict()` returns: PyTorch's names. The tensors are the live ones. */
+/** The state of a GradScaler under PyTorch's names. Its tensors are the live ones, not copies. */
 export interface GradScalerState {
+  /** The current factor, 0-dim. */
   scale: Tensor;
+  /** The option `growthFactor`. */
   growth_factor: number;
+  /** The option `backoffFactor`. */
   backoff_factor: number;
+  /** The option `growthInterval`. */
   growth_interval: number;
+  /** Number of steps without overflow since the last change, 0-dim. */
   _growth_tracker: Tensor;
 }
 
@@ -94,11 +103,25 @@ function checkFactors(op: string, growthFactor: number, backoffFactor: number, g
 }
 
 /**
- * Scales the loss, so that its gradients don't vanish in f16, and the gradients back before the update. Where a gradient overflowed, the
- * step is skipped and the factor halved; after `growthInterval` good steps it is doubled. All of it is decided on the GPU, within the
- * step's own submit:
- * `scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update();`
- * An optimizer's `step` counters count skipped steps too, its formulas don't.
+ * Multiplies the loss by a factor, so that small gradients do not vanish in f16, and divides the gradients by it before
+ * the update. If a gradient overflows, the step is skipped and the factor is halved. After `growthInterval` good steps
+ * the factor is doubled. The GPU decides all of this within the step's own submit; nothing is read back.
+ *
+ * ```js
+ * import { amp, init, nn, ones, optim } from "wgrad";
+ *
+ * const device = await init();
+ * const dtype = device.gpu.features.has("shader-f16") ? "f16" : "f32";
+ * const model = new nn.Linear(4, 1);
+ * const optimizer = new optim.SGD(model.parameters());
+ * const scaler = new amp.GradScaler();
+ * const loss = amp.autocast(dtype, () => model.forward(ones([2, 4])).square().mean());
+ * scaler.scale(loss).backward();
+ * scaler.step(optimizer);
+ * scaler.update();
+ * ```
+ *
+ * The `step` counters of an optimizer count skipped steps, too. Its formulas do not.
  */
 export class GradScaler {
   #growthFactor: number;
@@ -128,16 +151,20 @@ export class GradScaler {
     this.#tracker = stateTensor([], 0);
   }
 
+  /** Whether the scaler does anything: the option `enabled`. */
   isEnabled(): boolean {
     return this.#enabled;
   }
 
-  /** The present factor, 0-dim. */
+  /** The current factor, as a 0-dim tensor. */
   getScale(): Tensor {
     return this.#scale;
   }
 
-  /** The loss (or several, in arrays and objects) times the factor. The loss itself stays readable after the step. */
+  /**
+   * Multiplies the loss by the factor: a tensor, or several in arrays and objects. The loss itself stays readable after
+   * the step.
+   */
   scale<T>(outputs: T): T {
     if (!this.#enabled) return outputs;
     const visit = (value: unknown): unknown => {
@@ -155,7 +182,10 @@ export class GradScaler {
     return visit(outputs) as T;
   }
 
-  /** Divides the gradients of the optimizer's parameters by the factor: for what looks at them before the step, such as clipping. */
+  /**
+   * Divides the gradients of the optimizer's parameters by the factor. Call it before the step if something must see
+   * the true gradients, such as clipping.
+   */
   unscale_(optimizer: ScaledOptimizer): void {
     if (!this.#enabled) return;
     const state = this.#stageOf(optimizer);
@@ -176,7 +206,7 @@ export class GradScaler {
     });
   }
 
-  /** `optimizer.step()`, with no effect on parameters and state where a gradient overflowed. */
+  /** Calls `optimizer.step()`. If a gradient overflowed, parameters and state keep their values. */
   step(optimizer: ScaledOptimizer): void {
     if (!this.#enabled) {
       optimizer.step();
@@ -189,7 +219,7 @@ export class GradScaler {
     optimizer.step({ skip: state.found });
   }
 
-  /** Adapts the factor to what the steps since the last update met, or sets it. */
+  /** Raises or lowers the factor, depending on the steps since the last update. With an argument, sets the factor. */
   update(newScale?: number | Tensor): void {
     if (!this.#enabled) return;
     withGrad(false, () => {
@@ -213,7 +243,9 @@ export class GradScaler {
     for (const state of this.#stages.values()) state.stage = "ready";
   }
 
-  /** Factor, tracker and options by PyTorch's names; empty where disabled. */
+  /**
+   * Returns the factor, the tracker and the options under PyTorch's names; an empty object if the scaler is disabled.
+   */
   stateDict(): GradScalerState | Record<string, never> {
     if (!this.#enabled) return {};
     return {
@@ -226,8 +258,9 @@ export class GradScaler {
   }
 
   /**
-   * Takes what `stateDict()` gave (PyTorch's numbers for `scale` and `_growth_tracker` will do, too), all or nothing.
-   * @throws WgradError where something is missing, RangeError for what the constructor would not take either.
+   * Takes what `stateDict()` returned, or PyTorch's state with numbers for `scale` and `_growth_tracker`. All or
+   * nothing.
+   * @throws WgradError if something is missing, RangeError for a value that the constructor would not take either.
    */
   loadStateDict(state: {
     scale: Tensor | number;

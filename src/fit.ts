@@ -1,6 +1,6 @@
 // fit: the training loop, with validation, early stopping, checkpoints and a history.
-import { checkWhole } from "./check.ts";
-import { WgradError } from "./errors.ts";
+
+import { WgradError } from "./base/errors.ts";
 import { batchParts, sampleCount } from "./fit/batch.ts";
 import { LossReader, lossFunction } from "./fit/losses.ts";
 import { keepModes } from "./fit/modes.ts";
@@ -14,6 +14,7 @@ import {
 import { schedulesSteps, stepEpoch } from "./fit/schedule.ts";
 import { EarlyStopping } from "./fit/stopping.ts";
 import { validate } from "./fit/validation.ts";
+import { checkWhole } from "./ops/check.ts";
 
 export type {
   Batch,
@@ -31,32 +32,40 @@ export type {
 
 /** What `fit` returns: one record per finished epoch. */
 export interface History {
+  /** The finished epochs, in order. */
   readonly epochs: readonly EpochRecord[];
-  /** Number of the epoch with the best monitored value, counted from 0; −1 when nothing was monitored. */
+  /** Number of the epoch with the best monitored value, counted from 0; −1 if nothing was monitored. */
   readonly bestEpoch: number;
   /** Why the training ended. */
   readonly stopped: "finished" | "early" | "callback";
 }
 
 /**
- * Trains a model: for every epoch all batches of `train` (forward, loss, backward, optimizer step), then the loss and the
- * metrics over all of `validation` in `eval()` mode. The training modes of the model's parts are afterwards as before.
+ * Trains a model. In each epoch it takes a step per batch of `train` (forward, loss, backward, optimizer step), and
+ * then computes the loss and the metrics over all of `validation` in `eval()` mode. Afterwards each part of the model
+ * is in the mode that it was in before.
  *
- * ```ts
+ * ```js
+ * import { crossEntropy, data, fit, metrics, nn, optim, randint, randn } from "wgrad";
+ *
+ * const samples = new data.TensorDataset(randn([64, 4]), randint(0, 3, [64]));
+ * const model = new nn.Linear(4, 3);
  * const history = await fit(model, {
- *   train: new DataLoader(train, { batchSize: 128, shuffle: true }),
- *   validation: new DataLoader(test, { batchSize: 500 }),
- *   loss: crossEntropy, optimizer: new optim.Adam(model.parameters()), epochs: 5,
- *   metrics: { accuracy: metrics.accuracy }, earlyStopping: { patience: 2 },
+ *   train: new data.DataLoader(samples, { batchSize: 16, shuffle: true }),
+ *   validation: new data.DataLoader(samples, { batchSize: 64 }),
+ *   loss: crossEntropy,
+ *   optimizer: new optim.Adam(model.parameters()),
+ *   epochs: 5,
+ *   metrics: { accuracy: metrics.accuracy },
+ *   earlyStopping: { patience: 2 },
  * });
  * ```
  *
- * The loss is a function of prediction and target, or a module such as `new nn.CrossEntropyLoss()`.
+ * The loss is a function of prediction and target, or a module such as `new nn.CrossEntropyLoss()`. Steps do not wait
+ * for the GPU: losses are read every `readEvery` steps and at the end of an epoch.
  *
- * The steps do not wait for the GPU: losses are read every `readEvery` steps and at the end of an epoch.
- *
- * @throws RangeError on options that make no sense, WgradError on unknown ones and when the loss is NaN or infinite, and
- *   the signal's reason when it aborts.
+ * @throws RangeError for options that make no sense, WgradError for unknown options and when the loss is NaN or
+ * infinite, and the reason of `signal` when it aborts.
  */
 export async function fit(model: Trainable, options: FitOptions): Promise<History> {
   checkFitOptions(options);

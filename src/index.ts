@@ -3,8 +3,8 @@
 import "./methods.ts";
 
 export * as amp from "./amp.ts";
+export * from "./base/errors.ts";
 export * as data from "./data/index.ts";
-export * from "./errors.ts";
 export * from "./fit.ts";
 export * as io from "./io/index.ts";
 export * as metrics from "./metrics/index.ts";

@@ -1,36 +1,44 @@
 // The façade: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
 
-import * as access from "./access.ts";
 import { gradients } from "./autograd/backward.ts";
-import { checkFunction, demand, refusePromise } from "./check.ts";
-import { isFloat } from "./dtype.ts";
-import { limitRoom, openDevice, openedDevice } from "./engine.ts";
-import { DeviceLostError } from "./errors.ts";
+import { isFloat } from "./base/dtype.ts";
+import { DeviceLostError } from "./base/errors.ts";
+import * as access from "./engine/core-functions.ts";
+import { limitMemory, openDevice, openedDevice } from "./engine/engine.ts";
+import { explain, workspaceFor } from "./engine/memory-limit.ts";
+import { useRematerialization } from "./engine/plan-cache.ts";
+import { tensorsIn } from "./engine/tensors-in.ts";
+import type { AccessMethods } from "./generated/core-methods.ts";
 import { manualSeed } from "./graph/generator.ts";
+import { install } from "./graph/install.ts";
 import { sourceLine } from "./graph/source-line.ts";
-import { collectTensors, recordLines, Tensor, withGrad } from "./graph/tensor.ts";
-import { install } from "./install.ts";
-import { tensorsIn } from "./nested.ts";
+import { collectScope, recording, Tensor, withGrad } from "./graph/tensor.ts";
+import { checkFunction, demand, refusePromise } from "./ops/check.ts";
 import { checkOptions, printed } from "./ops/define.ts";
-import { useRematerialization } from "./plan-cache.ts";
-import { workspaceFor } from "./room.ts";
 import { Device, type DeviceOptions } from "./runtime/device.ts";
 import { rematerialize } from "./schedule/rematerialize.ts";
 
-export { assign, backward, detach, realize, to } from "./access.ts";
-export { Arena, stateTensor } from "./arena.ts";
 export { checkpoint } from "./autograd/checkpoint.ts";
-export { checkGradients } from "./check-gradients.ts";
-export { compile } from "./compile.ts";
-export type { DataArray, DType, TypedArray } from "./dtype.ts";
-export { scalar, submit, synchronize } from "./engine.ts";
-export type { KernelReport, PlanReport } from "./explain.ts";
-export { explain, kernels } from "./explain.ts";
-export { Gradients } from "./gradients.ts";
+export type { DataArray, DType, TypedArray } from "./base/dtype.ts";
+export type { Shape } from "./base/shape.ts";
+export { Arena, stateTensor } from "./engine/arena.ts";
+export { compile } from "./engine/compile.ts";
+export { assign, backward, detach, realize, to } from "./engine/core-functions.ts";
+export { scalar, submit, synchronize } from "./engine/engine.ts";
+export { Gradients } from "./engine/gradients.ts";
+export { setOptimize } from "./engine/plan-cache.ts";
+export { dropGradient, ownGradients } from "./engine/requests.ts";
 export type { RngState } from "./graph/generator.ts";
 export { getRngState, initialSeed, manualSeed, setRngState } from "./graph/generator.ts";
 export { internally, isGradEnabled, outsideScopes, Tensor } from "./graph/tensor.ts";
 export { hostEffect, isReadAnew, traceGuard } from "./graph/trace.ts";
+export { checkGradients } from "./inspect/check-gradients.ts";
+export type { KernelReport, PlanReport } from "./inspect/explain.ts";
+export { explain, kernels } from "./inspect/explain.ts";
+export type { KernelProfile, ProfileOptions, ProfileReport } from "./inspect/profile.ts";
+export { profile } from "./inspect/profile.ts";
+export type { TunedKernel, TuneOptions, TuneReport } from "./inspect/tune.ts";
+export { tune } from "./inspect/tune.ts";
 export type {
   CustomInputs,
   CustomKernelOptions,
@@ -43,25 +51,24 @@ export { customKernel } from "./ops/custom-kernel.ts";
 export { checkOptions } from "./ops/define.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
-export { dropGradient, ownGradients } from "./pending.ts";
-export { setOptimize } from "./plan-cache.ts";
-export type { KernelProfile, ProfileOptions, ProfileReport } from "./profile.ts";
-export { profile } from "./profile.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
-export type { Shape } from "./shape.ts";
-export type { TunedKernel, TuneOptions, TuneReport } from "./tune.ts";
-export { tune } from "./tune.ts";
 
-// What reads and changes tensors; none of it is large.
+declare module "./graph/tensor.ts" {
+  interface Tensor extends AccessMethods {}
+}
+
+// The methods that read and change tensors are small, so every door has them.
 install(access);
 
 /**
- * Opens the device. Optional: the first read opens the default one by itself. Rejects with a DeviceLostError where there is no
- * adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its name, Node), `seed`, `memoryLimit` in bytes.
+ * Opens the device. Calling it is optional: the first read opens the default device by itself. Rejects with a
+ * DeviceLostError if there is no adapter. Options: `gpu` or `device` to use, `powerPreference`, `adapter` (part of its
+ * name, in Node), `seed`, and `memoryLimit` in bytes.
  *
- * A device that is open stays open, with all tensors, when nothing but a `seed`, or the `device` that is in use, is given. Any other option
- * opens another one: the one before is closed, what lived there is lost, and its `failure` says so. Several calls at once are
- * served one after the other, by the same rule; what was recorded before runs on the last one's device. A call that rejects leaves the device alone.
+ * With no options, with `seed` alone, or with the `device` that is in use already, an open device stays open and keeps
+ * all tensors. Any other option opens another device and closes the one before: tensors that lived there are lost, and
+ * its `failure` says so. Several calls at once run one after the other by the same rule; what was recorded before runs
+ * on the last device. A call that rejects leaves the open device alone.
  */
 export async function init(options?: DeviceOptions): Promise<Device> {
   checkOptions("init", options, ["gpu", "device", "powerPreference", "adapter", "seed", "memoryLimit"]);
@@ -79,8 +86,8 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   if (device !== undefined) await checkShared(device);
   if (memoryLimit !== undefined) {
     useRematerialization(rematerialize);
-    limitRoom(workspaceFor);
-    recordLines(sourceLine);
+    limitMemory({ workspaceFor, explain });
+    recording.locate = sourceLine;
   }
   const count = Object.keys(wishes).length;
   if (count === 0) return openDevice();
@@ -114,12 +121,14 @@ async function checkShared(device: GPUDevice): Promise<void> {
   }
 }
 
-/** The open device, or null before the first read. */
+/** Returns the open device, or null before the first read. */
 export function currentDevice(): Device | null {
   return openedDevice();
 }
 
-/** Runs `fn` without recording what gradients need: its results have no requiresGrad. Throws a TypeError for an async function. */
+/**
+ * Runs `fn` without recording gradients: its results have no `requiresGrad`. Throws a TypeError for an async function.
+ */
 export function noGrad<T>(fn: () => T): T {
   return withGrad(false, expectFunction("noGrad", fn));
 }
@@ -132,9 +141,9 @@ function expectFunction<F extends (...args: never[]) => unknown>(op: string, fn:
 }
 
 /**
- * Gradients of `outputs` (a scalar, or weighted by `gradOutputs` of their shapes) with respect to `inputs`. Pure: touches no
- * `.grad`; the results are graphs again, so `grad(grad(…))` works. An input that no output depends on has the gradient zero; with
- * `allowUnused: false` it throws a WgradError.
+ * Returns the gradients of `outputs` with respect to `inputs`. Outputs are scalars, unless `gradOutputs`, tensors of
+ * their shapes, weight their elements. No `.grad` changes. The results are recorded tensors, so `grad(grad(…))` works.
+ * An input on which no output depends has the gradient 0; with `allowUnused: false` it throws a WgradError.
  */
 export function grad(
   outputs: Tensor | readonly Tensor[],
@@ -146,8 +155,8 @@ export function grad(
 }
 
 /**
- * A function that returns `fn`'s scalar value and its gradients with respect to all its float tensor arguments, in order; others (labels,
- * numbers, options) are passed on as they are.
+ * Returns a function that computes the scalar `fn(…)` together with its gradients with respect to all float tensors
+ * among the arguments, in order. Other arguments (labels, numbers, options) are passed on.
  */
 export function valueAndGrad<Arguments extends readonly unknown[]>(
   fn: (...args: Arguments) => Tensor,
@@ -169,19 +178,22 @@ export function valueAndGrad<Arguments extends readonly unknown[]>(
 }
 
 /**
- * Runs `fn` and frees every tensor made inside, save those that it returns (alone, or in arrays and objects). What outlives it stays: values that were
- * assigned, gradients of leaves, running statistics, the state of optimizers. Frees them also where `fn` throws.
+ * Runs `fn` and then frees every tensor that was made inside, also if `fn` throws. Two kinds of tensors stay: those
+ * that `fn` returns (alone, or in arrays and objects), and those that outlive it: assigned values, gradients of leaves,
+ * running statistics, the state of optimizers.
  */
 export function scope<T>(fn: () => T): T {
   expectFunction("scope", fn);
   const made: Tensor[] = [];
   let kept: ReadonlySet<Tensor> = new Set();
   try {
-    const result = collectTensors(made, fn);
+    const result = collectScope(made, fn);
     refusePromise("scope", result);
     kept = tensorsIn(result);
     return result;
   } finally {
-    for (const tensor of made) if (!kept.has(tensor)) tensor.dispose();
+    // A leaf that goes leaves its gradient to the second round.
+    for (const round of [made, made])
+      for (const tensor of round) if (!kept.has(tensor) && !tensor.isGradient) tensor.dispose();
   }
 }

@@ -1,12 +1,13 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
-import type { Node, OutputGradients, Recomputer } from "../graph/node.ts";
+import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../base/shape.ts";
+import type { Definition, OutputGradients } from "../graph/definition.ts";
+import type { Node, Recomputer } from "../graph/node.ts";
 import { isRealized } from "../graph/program.ts";
-import { handleOn, Tensor, withGrad } from "../graph/tensor.ts";
+import { handleOn, leafOf, Tensor, withGrad } from "../graph/tensor.ts";
 import { add } from "../ops/arithmetic.ts";
 import { constant, expectTensor, printed } from "../ops/define.ts";
 import { expand, reshape, sumTo } from "../ops/views.ts";
-import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../shape.ts";
 
 /** From a node to the tensor that a derivative reads for it. */
 type Sight = (node: Node) => Tensor;
@@ -38,7 +39,7 @@ function fit(gradient: Tensor, node: Node): Tensor {
   return expand(summed, shape);
 }
 
-/** `shape` with 1 where the gradient has 1: only what broadcasting has repeated is summed. */
+/** Returns `shape` with 1 where the gradient has 1: only dims that broadcasting has repeated are summed. */
 function shapeToSum(gradient: Tensor, node: Node): number[] {
   const offset = gradient.ndim - node.shape.length;
   return node.shape.map((n, i) => (gradient.shape[offset + i] === 1 ? 1 : n));
@@ -81,7 +82,7 @@ export function propagate(
     const gradients = new Map<Node, Tensor>();
     const results = new Map<Node, Tensor>();
     let recomputer: Recomputer | null = null;
-    /** How the derivative of `node` sees what it reads: as it was, or computed again where `node` lies in a checkpoint. */
+    /** Returns the value that the derivative of `node` reads: the one that was computed, or a new one if `node` lies in a checkpoint. */
     const sight = (node: Node, gradient: Node): Sight => {
       const { segment } = node;
       if (segment === null) return handleOn;
@@ -90,12 +91,13 @@ export function propagate(
       copies.enter(node, gradient);
       return (other) => handleOn(copies.seen(other, segment));
     };
-    const arrivals = new Map<Node, OutputGradients>();
+    const arrivals = new Map<Node, OutputGradients<Tensor, Node>>();
     outputs.forEach((output, i) => {
       accumulate(gradients, output.node, seeds[i] as Tensor);
     });
     for (const node of backwardOrder(outputs.map((t) => t.node))) {
-      const { definition, inputs, leaf } = node;
+      const { inputs, leaf } = node;
+      const definition = node.definition as Definition<Tensor, Node>;
       let found: readonly (Tensor | null)[];
       if (definition.kind === "kernel") {
         const arrived = arrivals.get(node);
@@ -137,9 +139,9 @@ function accumulate(gradients: Map<Node, Tensor>, node: Node, gradient: Tensor):
   gradients.set(node, known === undefined ? gradient : add(known, gradient));
 }
 
-/** What a node stands for: a leaf's node changes with its value. */
+/** Identifies a node in the walk: a leaf's node changes with its value. */
 function identity(node: Node): Tensor | Node {
-  return node.leaf ?? node;
+  return leafOf(node) ?? node;
 }
 
 /**
@@ -192,7 +194,8 @@ export function leafGradients(output: Tensor, gradient?: Tensor): Map<Tensor, Te
   const found = propagate([output], [seed], (node) => node.leaf !== null, false);
   const gradients = new Map<Tensor, Tensor>();
   // A leaf that was given new values has been several nodes.
-  for (const [{ leaf }, gradient] of found) {
+  for (const [node, gradient] of found) {
+    const leaf = leafOf(node);
     if (leaf === null) continue;
     const known = gradients.get(leaf);
     gradients.set(leaf, known === undefined ? gradient : withGrad(false, () => add(known, gradient)));

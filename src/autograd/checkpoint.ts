@@ -1,13 +1,15 @@
 // checkpoint: values that are computed again for the backward pass instead of being kept.
 
 import { Node, type Recomputation, type Recomputer, type Segment } from "../graph/node.ts";
-import { isGradEnabled, Tensor, withSegment } from "../graph/tensor.ts";
+import { recording, Tensor } from "../graph/tensor.ts";
 import { refusePromise } from "../ops/arguments.ts";
 
 /**
- * `fn(...inputs)`, but what `fn` computes on the way is not kept for the backward pass: it is computed again from the inputs (and from what
- * `fn` closes over) when the gradient arrives. Saves memory for time; gradients are the same, random numbers too (the graph is repeated,
- * `fn` is called once). What `fn` returns, alone or in arrays and objects, is kept. Checkpoints nest. See Chen et al. 2016, "Training deep
+ * Runs `fn(...inputs)` without keeping its intermediate values for the backward pass. They are computed again, from the
+ * inputs and from what `fn` closes over, when the gradient arrives. This saves memory and costs time. Gradients and
+ * random numbers stay the same, because the recorded graph is repeated and `fn` is called only once.
+ *
+ * What `fn` returns, alone or in arrays and objects, is kept: the same tensors, new or not. Checkpoints nest. See Chen et al. 2016, "Training deep
  * nets with sublinear memory cost".
  */
 export function checkpoint<Arguments extends readonly unknown[], Result>(
@@ -16,14 +18,12 @@ export function checkpoint<Arguments extends readonly unknown[], Result>(
 ): Result {
   if (typeof fn !== "function")
     throw new TypeError(`checkpoint: the first argument must be a function, got ${typeof fn}. Its inputs follow it.`);
-  if (!isGradEnabled()) return fn(...inputs);
-  const { result, recorded } = withSegment(
-    () => new Copies(),
-    () => fn(...inputs),
-  );
+  if (!recording.gradients) return fn(...inputs);
+  const recorded: Segment = { parent: recording.segment, outputs: new Set(), recompute: () => new Copies() };
+  const result = recording.under({ segment: recorded }, () => fn(...inputs));
   refusePromise("checkpoint", result);
   const keep = (value: unknown): void => {
-    if (value instanceof Tensor) recorded.outputs.add(value.node);
+    if (value instanceof Tensor) recorded.outputs.add(value.lastNode);
     else if (Array.isArray(value)) value.forEach(keep);
     else if (value !== null && typeof value === "object") Object.values(value).forEach(keep);
   };
@@ -36,7 +36,7 @@ interface Pass {
   readonly copies: Map<Node, Node>;
 }
 
-/** What one backward walk computes again: copies of the segments that it enters. */
+/** The copies that one backward walk makes of the segments that it enters. */
 class Copies implements Recomputer {
   readonly #passes = new Map<Segment, Pass>();
 
@@ -72,7 +72,7 @@ class Copies implements Recomputer {
   }
 }
 
-/** The innermost segment from `segment` outwards that would have to compute `node` again; null where its value is kept. */
+/** Returns the innermost segment, from `segment` outwards, that must compute `node` again; null if its value is kept. */
 function homeOf(node: Node, segment: Segment): Segment | null {
   if (node.segment === null || node.storage !== null || node.leaf !== null) return null;
   for (let s: Segment | null = segment; s !== null; s = s.parent) {

@@ -3,7 +3,7 @@
 /** Row-major 2 × 3 matrix from output to input coordinates: x' = a·x + b·y + c, y' = d·x + e·y + f. */
 export type Matrix = readonly [number, number, number, number, number, number];
 
-/** What an affine warp does to the image, about its middle. */
+/** The parameters of an affine warp about the middle of the image. */
 export interface AffineParameters {
   readonly rows: number;
   readonly columns: number;

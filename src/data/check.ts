@@ -1,6 +1,6 @@
 // Checks that datasets, loaders and splits share.
 
-import { demand, printed } from "../check.ts";
+import { demand, printed } from "../ops/check.ts";
 import { initialSeed } from "../tensor.ts";
 
 /** Demands true or false. */

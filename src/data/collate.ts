@@ -1,11 +1,12 @@
 // Collation: many samples of a dataset become one batch, a tensor per field.
-import { misfit, sameShape, sizeOf } from "../check.ts";
-import { dtypeOfArray } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
+
+import { dtypeOfArray } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
+import { misfit, sameShape, sizeOf } from "../ops/check.ts";
 import { type DType, stack, Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import { arrayFor, flattened, type HostArray, isHostArray, isTypedArray } from "./column.ts";
 
-/** What a sample becomes in a batch: every field a tensor with the batch as first dim. */
+/** The type of a batch: each field of a sample becomes a tensor with the batch as first dim. */
 export type Collated<Sample> = unknown extends Sample
   ? Tensor[]
   : Sample extends Tensor | TypedArray | HostArray | number | boolean

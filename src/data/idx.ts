@@ -1,18 +1,23 @@
 // Parser of IDX, the file format of MNIST and its relatives (Y. LeCun, "The MNIST database", file formats).
-import { sizeOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { sizeOf } from "../ops/check.ts";
 import type { DType } from "../tensor.ts";
 import { reordered } from "./byte-order.ts";
 
-/** Any array type an IDX file can hold; the class of `data` tells the file's own element type. */
+/** The typed arrays that an IDX file can become. The class of `data` tells the element type of the file. */
 export type IdxData = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
 
-/** What an IDX file holds. */
+/** The content of an IDX file. */
 export interface IdxArray {
-  /** The elements, row-major; of an unsigned-byte file a view of the given bytes, else a copy in host byte order. */
+  /**
+   * The elements, row-major. Unsigned bytes are a view of the given bytes; other types are a copy in the byte order of
+   * the machine.
+   */
   readonly data: IdxData;
+  /** The sizes of the dims. */
   readonly shape: readonly number[];
-  /** The dtype that a tensor of these elements has without loss of whole numbers: `"i32"` or `"f32"`. */
+  /** The dtype of a tensor that holds these elements without loss of whole numbers: `"i32"` or `"f32"`. */
   readonly dtype: DType;
 }
 
@@ -31,11 +36,11 @@ const ELEMENTS = new Map<number, { name: string; array: ElementArray; dtype: DTy
 const hex = (value: number): string => `0x${value.toString(16).padStart(2, "0")}`;
 
 /**
- * Parses an IDX file: two zero bytes, one byte of element type (0x08 unsigned byte, 0x09 signed byte, 0x0b short,
- * 0x0c int, 0x0d float, 0x0e double), one byte with the number of dimensions, a big-endian 32-bit size per dimension,
- * then the elements, big-endian, the last dimension fastest.
+ * Parses an IDX file, the format of MNIST. It has two zero bytes, one byte for the element type (0x08 unsigned byte,
+ * 0x09 signed byte, 0x0b short, 0x0c int, 0x0d float, 0x0e double), one byte with the number of dims, a big-endian
+ * 32-bit size per dim, and then the elements, big-endian, the last dim fastest.
  *
- * @throws WgradError when the bytes are not IDX, are cut short, or go on behind the last element.
+ * @throws WgradError if the bytes are not IDX, are cut short, or go on after the last element.
  */
 export function idx(bytes: Uint8Array): IdxArray {
   if (!(bytes instanceof Uint8Array))

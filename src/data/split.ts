@@ -1,5 +1,5 @@
 // Splitting a dataset: at random, and into the folds of a cross-validation.
-import { checkOptions, checkWhole, printed } from "../check.ts";
+import { checkOptions, checkWhole, printed } from "../ops/check.ts";
 import { checkFlag, seedFor } from "./check.ts";
 import { type Dataset, lengthOf, Subset } from "./dataset.ts";
 import { HostRandom } from "./random.ts";
@@ -10,10 +10,11 @@ const FOLD_STREAM = 3;
 /**
  * Splits a dataset at random into parts that do not overlap.
  *
- * `lengths` are whole numbers that add up to the dataset's length, or fractions that add up to 1 (then part i has
- * ⌊fractionᵢ · length⌋ samples, and what is left over goes one each to the first parts). The default seed is `manualSeed`'s.
+ * `lengths` are whole numbers that add up to the length of the dataset, or fractions that add up to 1. With fractions,
+ * part i has ⌊fractionᵢ · length⌋ samples, and the remaining samples go one each to the first parts. The default seed
+ * is that of `manualSeed`.
  *
- * @throws RangeError when the lengths or fractions do not add up.
+ * @throws RangeError if the lengths or fractions do not add up.
  */
 export function randomSplit<Sample>(
   dataset: Dataset<Sample>,
@@ -53,17 +54,25 @@ function countsOf(lengths: readonly number[], total: number): number[] {
 }
 
 /**
- * Cross-validation in k folds: each sample is in exactly one fold, and each fold is the validation part once. The first
- * `length mod k` folds have one sample more, as in scikit-learn. With `shuffle` (default false) they are drawn at random; the
- * default seed is `manualSeed`'s.
+ * Cross-validation in k folds. Each sample is in exactly one fold, and each fold is the validation part once. The first
+ * `length mod k` folds have one sample more, as in scikit-learn. With `shuffle` (default false) the folds are drawn at
+ * random. The default seed is that of `manualSeed`.
  *
- * ```ts
- * for (const [train, validation] of new KFold(5, { shuffle: true, seed: 1 }).split(dataset)) { … }
+ * ```js
+ * import { data, randn } from "wgrad";
+ *
+ * const dataset = new data.TensorDataset(randn([10, 2]));
+ * for (const [train, validation] of new data.KFold(5, { shuffle: true, seed: 1 }).split(dataset)) {
+ *   console.log(train.length, validation.length); // prints 8 2
+ * }
  * ```
  */
 export class KFold {
+  /** Number of folds. */
   readonly folds: number;
+  /** Whether the folds are drawn at random. */
   readonly shuffle: boolean;
+  /** Seed of the random folds. */
   readonly seed: number;
 
   /** @throws RangeError when `folds` is not a whole number of at least 2. */

@@ -1,6 +1,7 @@
 // A dataset whose images go through transforms each time they are drawn.
-import { checkFunction, checkOptions, checkWhole } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { checkFunction, checkOptions, checkWhole } from "../ops/check.ts";
 import type { DType } from "../tensor.ts";
 import { seedFor } from "./check.ts";
 import { isHostArray } from "./column.ts";
@@ -11,12 +12,14 @@ import { compose, type ImageArray, type Transform } from "./transforms.ts";
 const TRANSFORM_STREAM = 4;
 
 /**
- * Applies transforms to one field of every sample (the first unless told). What is drawn at random depends on the seed,
- * the epoch and the sample's index alone: the same in every order, whoever else draws, and new in every epoch of a
- * DataLoader. The default seed is `manualSeed`'s.
+ * Applies transforms to one field of every sample: `field`, by default the first. Random transforms depend on the seed,
+ * the epoch and the index of the sample alone. So a sample looks the same in every order and new in every epoch of a
+ * DataLoader. The default seed is that of `manualSeed`.
  */
 export class TransformedDataset<Sample extends readonly unknown[]> implements Dataset<Sample> {
+  /** The dataset whose samples are transformed. */
   readonly dataset: Dataset<Sample>;
+  /** The dtypes of the fields, as `dataset` names them. */
   readonly dtypes?: { readonly [field: string]: DType };
   readonly #transform: Transform;
   readonly #field: number;
@@ -40,6 +43,7 @@ export class TransformedDataset<Sample extends readonly unknown[]> implements Da
     this.#field = checkWhole("TransformedDataset", "field", field, 0);
   }
 
+  /** Returns the sample at `index`, transformed as in the given epoch. */
   get length(): number {
     return this.dataset.length;
   }

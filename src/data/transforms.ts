@@ -1,16 +1,18 @@
 // Transforms of images on the host: f32 arrays of channels, rows and columns, random ones drawing from a given generator.
-import { checkChoice, checkFinite, checkFunction, checkOptions, demand, misfit, printed } from "../check.ts";
+import { checkChoice, checkFinite, checkFunction, checkOptions, demand, misfit, printed } from "../ops/check.ts";
 import type { Shape } from "../tensor.ts";
 import { inverseAffine, warp } from "./affine.ts";
 import type { HostRandom } from "./random.ts";
 
 /** One image: `[channels, rows, columns]`, row-major. */
 export interface ImageArray {
+  /** The elements, row-major. */
   readonly data: Float32Array;
+  /** [channels, rows, columns]. */
   readonly shape: Shape;
 }
 
-/** Makes a new image of one; never changes the one given. */
+/** A function from an image to a new image. It never changes the image that it is given. */
 export type Transform = (image: ImageArray, random: HostRandom) => ImageArray;
 
 /** A number of degrees d, for a random angle in [−d, d), or the two ends of the range. */
@@ -22,7 +24,7 @@ export function compose(...transforms: Transform[]): Transform {
   return (image, random) => transforms.reduce((result, transform) => transform(result, random), image);
 }
 
-/** (x − mean) / std, for all channels alike or channel by channel. */
+/** Computes (x − mean) / std, for all channels alike or channel by channel. */
 export function normalize(mean: number | readonly number[], std: number | readonly number[]): Transform {
   const means = listOf(mean);
   const deviations = listOf(std);
@@ -58,14 +60,14 @@ function at(value: number | readonly number[], channel: number): number {
   return typeof value === "number" ? value : (value[channel] as number);
 }
 
-/** Where a row or column of a padded image comes from. */
+/** How a margin is filled: with a constant, mirrored, or with the edge. */
 export type PadMode = "constant" | "reflect" | "edge";
 
-/** What a margin is filled with. */
+/** Options of `pad`. */
 export interface PadOptions {
   /** Default "constant". */
   mode?: PadMode;
-  /** What "constant" fills with. Default 0. */
+  /** The value that "constant" fills with. Default 0. */
   value?: number;
 }
 
@@ -125,6 +127,7 @@ function origin(op: string, position: number, size: number, mode: PadMode): numb
   throw new RangeError(`${op}: "reflect" can add at most ${size - 1} to a side of ${size}. Use "edge" for more.`);
 }
 
+/** Options of `crop`. */
 export interface CropOptions extends PadOptions {
   /** At random, in the middle, or the row and column of the upper left corner. Default "random". */
   position?: "random" | "center" | readonly [number, number];
@@ -133,8 +136,8 @@ export interface CropOptions extends PadOptions {
 }
 
 /**
- * Cuts out `size` (a square, or `[rows, columns]`), after adding `padding`: at a random place, in the middle (where that lies
- * between two pixels, at the even row or column, as torchvision does), or at the given one.
+ * Cuts out `size` (a square, or `[rows, columns]`) after adding `padding`. The place is random, given, or the middle;
+ * if the middle lies between two pixels, the even row or column is taken, as in torchvision.
  */
 export function crop(size: number | readonly [number, number], options: CropOptions = {}): Transform {
   checkOptions("crop", options, ["position", "padding", "mode", "value"]);
@@ -197,12 +200,16 @@ export function flip(options: { p?: number; axis?: "horizontal" | "vertical" } =
   };
 }
 
-/** Turns counter-clockwise about the middle by a random angle; `fill` (default 0) is what comes in from outside. */
+/**
+ * Turns the image counter-clockwise about its middle by a random angle. `fill` (default 0) is the value of what comes
+ * in from outside.
+ */
 export function rotate(degrees: AngleRange, options: { fill?: number } = {}): Transform {
   checkOptions("rotate", options, ["fill"]);
   return warped("rotate", degrees, options);
 }
 
+/** Options of `affine`. */
 export interface AffineOptions {
   /** Rotation, counter-clockwise. Default 0. */
   degrees?: AngleRange;
@@ -212,11 +219,11 @@ export interface AffineOptions {
   scale?: readonly [number, number];
   /** Shear of the rows, in degrees. Default 0. */
   shear?: AngleRange;
-  /** What comes in from outside. Default 0. */
+  /** The value of what comes in from outside. Default 0. */
   fill?: number;
 }
 
-/** Random rotation, shift, magnification and shear about the middle in one go, with bilinear interpolation. */
+/** Turns, shifts, scales and shears the image about its middle at random, in one step with bilinear interpolation. */
 export function affine(options: AffineOptions = {}): Transform {
   checkOptions("affine", options, ["degrees", "translate", "scale", "shear", "fill"]);
   const { degrees = 0, ...others } = options;

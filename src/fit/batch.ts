@@ -1,5 +1,5 @@
 // The parts of a batch: what goes into the model, and what should come out.
-import { misfit } from "../check.ts";
+import { misfit } from "../ops/check.ts";
 import { Tensor } from "../tensor.ts";
 import type { Batch } from "./options.ts";
 

@@ -1,6 +1,7 @@
 // Losses of many steps, read together now and then, so that no step waits for the GPU.
-import { expectTensor, refusePromise } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { expectTensor, refusePromise } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Loss } from "./options.ts";
 

@@ -1,29 +1,41 @@
-// What fit takes and reports.
-import { checkOptions } from "../check.ts";
+// The options and reports of fit.
+
 import type { MetricInput } from "../metrics/index.ts";
+import { checkOptions } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** A model as fit sees it; every `nn.Module` with a `forward` from tensors to a tensor is one. */
+/** A model that `fit` can train. Every `nn.Module` whose `forward` maps tensors to a tensor is one. */
 export interface Trainable {
+  /** Whether the model is in training mode. */
   training: boolean;
   forward(...inputs: Tensor[]): Tensor;
+  /** Switches to training mode, or with false to evaluation mode. */
   train(mode?: boolean): unknown;
+  /** Switches to evaluation mode. */
   eval(): unknown;
+  /** Returns the weights by name. */
   stateDict(): Record<string, Tensor>;
+  /** Takes weights by name. */
   loadStateDict(state: Record<string, Tensor>): unknown;
+  /** The model and all modules below it. */
   modules?(): readonly { training: boolean }[];
 }
 
-/** An optimizer as fit sees it. */
+/** An optimizer that `fit` can use. Every optimizer of `optim` is one. */
 export interface TrainingOptimizer {
+  /** The groups of parameters, with their learning rates. */
   readonly paramGroups: readonly { readonly lr: number }[];
+  /** Forgets all gradients. */
   zeroGrad(): void;
+  /** Updates the parameters. */
   step(): void;
+  /** Returns the state of the optimizer. */
   stateDict(): object;
 }
 
 /** A learning-rate schedule of `optim.lr`. */
 export interface Schedule {
+  /** Goes to the next epoch. `metric` is the monitored value. */
   step(metric?: number): void;
 }
 
@@ -32,16 +44,17 @@ export type Loss =
   | ((prediction: Tensor, target: Tensor) => Tensor)
   | { forward(prediction: Tensor, target: Tensor): Tensor };
 
-/** Inputs of `forward`, then the target. */
+/** One batch: the inputs of `forward`, then the target. */
 export type Batch = readonly Tensor[];
 
-/** Measures predictions against targets, both `[n, …]` over the whole validation set. */
+/** Compares predictions with targets. Both are `[n, …]` over the whole validation set. */
 export type FitMetric = (predictions: MetricInput, targets: MetricInput) => number | Promise<number>;
 
+/** When `fit` stops before the last epoch. */
 export interface EarlyStoppingOptions {
-  /** Epochs in a row without improvement after which the training ends. */
+  /** The training ends after so many epochs in a row without improvement. */
   patience: number;
-  /** Least change of the monitored value that counts as an improvement. Default 0. */
+  /** The smallest change of the monitored value that counts as an improvement. Default 0. */
   minDelta?: number;
   /** `"loss"`, `"validationLoss"` or the name of a metric. Default: the validation loss if there is one, else the loss. */
   monitor?: string;
@@ -67,6 +80,7 @@ export interface EpochRecord {
   readonly seconds: number;
 }
 
+/** The report of one epoch. */
 export interface EpochSummary extends EpochRecord {
   /** Whether the monitored value is the best so far. */
   readonly improved: boolean;
@@ -80,41 +94,51 @@ export interface StepReport {
   readonly loss: number;
 }
 
+/** Functions that `fit` calls while it trains. */
 export interface FitCallbacks {
+  /** Called before each epoch, with its number, counted from 0. A promise is awaited. */
   onEpochStart?: (epoch: number) => void | Promise<void>;
-  /** After each step; a promise is waited for. */
+  /** Called after each step. A promise is awaited. */
   onStep?: (report: StepReport) => void | Promise<void>;
-  /** After each epoch; returning false ends the training. */
+  /** Called after each epoch. The training ends if it returns false. */
   onEpochEnd?: (summary: EpochSummary) => unknown;
 }
 
-/** What a `checkpoint` function is called with. */
+/** The argument of a `checkpoint` function. */
 export interface FitState extends EpochSummary {
   readonly model: Trainable;
   readonly optimizer: TrainingOptimizer;
   readonly history: readonly EpochRecord[];
 }
 
+/** Options of `fit`. */
 export interface FitOptions {
-  /** The batches of an epoch: a DataLoader, or anything that can be iterated again for every epoch. */
+  /** The batches of an epoch: a DataLoader, or anything that can be iterated again in each epoch. */
   train: AsyncIterable<Batch> | Iterable<Batch>;
-  /** Batches to validate with after each epoch. */
+  /** The batches to validate with after each epoch. */
   validation?: AsyncIterable<Batch> | Iterable<Batch>;
-  /** Mean loss of a batch, a scalar: `crossEntropy`, or `new nn.CrossEntropyLoss({ labelSmoothing: 0.1 })`. */
+  /** The mean loss of a batch, a scalar: `crossEntropy`, or `new nn.CrossEntropyLoss({ labelSmoothing: 0.1 })`. */
   loss: Loss;
+  /** The optimizer of the model. */
   optimizer: TrainingOptimizer;
+  /** Number of epochs. */
   epochs: number;
-  /** What to measure on the validation set, by name. */
+  /** The metrics to compute on the validation set, by name. */
   metrics?: Readonly<Record<string, FitMetric>>;
-  /** Stepped after every epoch (ReduceLROnPlateau with the monitored value), OneCycleLR after every step. */
+  /**
+   * A learning-rate schedule. It is stepped after each epoch (ReduceLROnPlateau with the monitored value); OneCycleLR
+   * after each step.
+   */
   schedule?: Schedule;
+  /** Ends the training when the monitored value stops improving. Default: it never does. */
   earlyStopping?: EarlyStoppingOptions;
   /** Called after every epoch; `checkpointTo(path)` of wgrad/node makes one that saves files. */
   checkpoint?: (state: FitState) => unknown;
+  /** Functions that are called while the model trains. */
   callbacks?: FitCallbacks;
-  /** Ends the training with the signal's reason, at the next step. */
+  /** Ends the training at the next step, with the reason of the signal. */
   signal?: AbortSignal;
-  /** After how many steps losses are read and checked for NaN. Default 50. */
+  /** Number of steps after which the losses are read and checked for NaN. Default 50. */
   readEvery?: number;
 }
 

@@ -1,9 +1,9 @@
 // Early stopping: which epoch was the best, and when to give up waiting for a better one.
-import { checkChoice, checkWhole, demand } from "../check.ts";
+import { checkChoice, checkWhole, demand } from "../ops/check.ts";
 import { type DType, type Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import type { EarlyStoppingOptions, EpochRecord, Trainable } from "./options.ts";
 
-/** What an epoch means for the training. */
+/** The verdict on an epoch: its value, whether it is the best, whether to stop. */
 export interface Verdict {
   readonly value: number;
   readonly improved: boolean;

@@ -1,5 +1,5 @@
 // Validation: the mean loss and the metrics over a whole set.
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
 import { noGrad, type Tensor } from "../tensor.ts";
 import { batchParts, sampleCount } from "./batch.ts";
 import { lossFunction } from "./losses.ts";

@@ -1,12 +1,13 @@
 // Gathers: elements read by an index that is data. The attribute is the dim that it is an index of.
 
-import { NO_VALUE } from "../dtype.ts";
+import { NO_VALUE } from "../base/dtype.ts";
+import type { Derivative, GatherDefinition, Reads, Value } from "./definition.ts";
 import { decideCondition, type Index, valueIndex } from "./index-expression.ts";
-import type { Derivative, GatherDefinition } from "./node.ts";
-import { inputCoordinates, type Reads, type Value } from "./program.ts";
+import { inputCoordinates } from "./program.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** A gather of that derivative: its inputs are the data and the index. */
-export function defineGather(derivative: Derivative): GatherDefinition {
+export function defineGather(derivative: Derivative<Tensor>): GatherDefinition<Tensor> {
   return { kind: "gather", name: "gather", derivative, read };
 }
 
@@ -24,7 +25,7 @@ function read(value: Value, coordinates: readonly Index[], isStored: (value: Val
   };
 }
 
-/** A whole number that is read from `value`, below its views that are nowhere stored: equal indices look equal there. */
+/** Returns a whole number that is read from `value`, seen through views that are not stored, so that equal indices look equal. */
 function behindViews(value: Value, coordinates: readonly Index[], isStored: (value: Value) => boolean): Index {
   let [from, at] = [value, coordinates];
   while (

@@ -8,7 +8,10 @@ import { traceEffect } from "./trace.ts";
 let seed = 0;
 let stream = 0;
 
-/** Starts the generator anew: the same seed gives the same numbers, on every device. Whole numbers only. */
+/**
+ * Starts the random generator with a seed. The same seed gives the same numbers on every device. Seeds are whole
+ * numbers; the first one is 0.
+ */
 export function manualSeed(value: number): void {
   if (!Number.isSafeInteger(value))
     throw new RangeError(`manualSeed: the seed must be a whole number, got ${String(value)}.`);
@@ -16,30 +19,33 @@ export function manualSeed(value: number): void {
   stream = 0;
 }
 
-/** The seed that the generator was last started with: what loaders, splits and random transforms take unless told. */
+/**
+ * Returns the seed that the generator was last started with. Loaders, splits and random transforms use it as their
+ * default.
+ */
 export function initialSeed(): number {
   return seed;
 }
 
-/** Where the random generator stands: plain data, which checkpoints hold as it is. */
+/** The state of the random generator: plain data that a checkpoint can hold. */
 export interface RngState {
-  /** The seed that it was last started with. */
+  /** The seed that the generator was last started with. */
   readonly seed: number;
-  /** Random ops since then, those of replayed steps too. */
+  /** Number of random ops since then, those of replayed steps included. */
   readonly stream: number;
 }
 
 /**
- * Where the random generator stands, so that `setRngState` lets the same numbers follow once more. What was recorded before has its
- * numbers already, whether it has been computed or not; a DataLoader's orders follow from its `seed` and `epoch` alone.
+ * Returns the state of the random generator, for `setRngState`. Random tensors that were recorded before have their
+ * numbers already, computed or not. The orders of a DataLoader depend on its `seed` and `epoch` alone.
  */
 export function getRngState(): RngState {
   return { seed, stream };
 }
 
 /**
- * Goes on from where `getRngState` was called, in this process or another: a training that loads it with the model and the optimizer
- * goes on bit for bit. Throws a TypeError for anything else.
+ * Sets the random generator to a state that `getRngState` returned, in this process or another. A training that loads
+ * it together with the model and the optimizer goes on bit for bit. Throws a TypeError for anything else.
  */
 export function setRngState(state: RngState): void {
   const { seed: from, stream: at } = state ?? {};

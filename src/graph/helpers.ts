@@ -16,7 +16,7 @@ export function takeLanes(texts: readonly string[]): boolean {
   return texts.every((text) => /\b[FIUB]\b/.test(text));
 }
 
-/** The texts for so many lanes. What they define for four has names of its own: see `laneName`. */
+/** The texts for so many lanes. The functions for four lanes have their own names: see `laneName`. */
 export function forLanes(texts: readonly string[], width: Width): string[] {
   const spelled = texts.map((text) =>
     text.replaceAll(/\b[FIUB]\b/g, (letter) => (width === 1 ? (types[letter] as string) : `vec4<${types[letter]}>`)),
@@ -27,7 +27,7 @@ export function forLanes(texts: readonly string[], width: Width): string[] {
   return spelled.map((text) => text.replaceAll(defined, (name) => laneName(name, 4)));
 }
 
-/** What a helper for so many lanes is called. */
+/** Returns the name of a helper for so many lanes. */
 export function laneName(helper: string, width: Width): string {
   return width === 1 ? helper : `${helper}_x4`;
 }

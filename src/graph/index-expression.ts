@@ -1,6 +1,6 @@
 // Integer index arithmetic: linear combinations of atoms, kept simple enough that composed views stay cheap.
 
-/** What an index is made of besides numbers: a loop variable, a quotient or remainder of an index, or a value read from data. */
+/** A part of an index that is no number: a loop variable, a quotient or remainder of an index, or a value read from data. */
 export type Atom =
   | { readonly kind: "variable"; readonly key: string; readonly min: number; readonly max: number }
   | {
@@ -22,7 +22,7 @@ export type Atom =
   | {
       readonly kind: "value";
       readonly key: string;
-      /** What the number is read from: the shader writer's business. */
+      /** The source of the number, which only the shader writer looks at. */
       readonly from: { readonly id: number };
       readonly coordinates: readonly Index[];
       readonly min: number;

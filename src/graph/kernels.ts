@@ -1,12 +1,14 @@
 // Hand-written kernels as nodes of a graph: what they read, and how gradients go through them.
 
-import { stridesOf } from "../shape.ts";
-import { CONSTANT, IOTA, type KernelDefinition, type KernelProgram, type Node, type OutputGradients } from "./node.ts";
-import { sameBytes, type Value } from "./program.ts";
-import { type Strided, stridedSource } from "./strided.ts";
+import { stridesOf } from "../base/shape.ts";
+import type { KernelDefinition, OutputGradients, Strided, Value } from "./definition.ts";
+import type { KernelProgram } from "./kernel-program.ts";
+import { CONSTANT, IOTA, type Node } from "./node.ts";
+import { sameBytes } from "./program.ts";
+import { stridedSource } from "./strided.ts";
 import { resultNode, type Tensor } from "./tensor.ts";
 
-/** What a kernel binds for an input, and how it lies there. */
+/** Returns the value to bind for an input of a kernel, and how the input lies there. */
 export function boundSource(program: KernelProgram, input: Value): Strided<Value> {
   if (program.strided === true) return stridedSource(input);
   return { base: sameBytes(input), offset: 0, strides: stridesOf(input.shape) };
@@ -36,9 +38,9 @@ export function bindableInputs(
 
 /** From the gradients of a kernel's outputs, all collected by now, to those of its inputs. */
 export function inputGradients(
-  { program, derivative }: Pick<KernelDefinition, "program" | "derivative">,
+  { program, derivative }: Pick<KernelDefinition<Tensor, Node>, "program" | "derivative">,
   kernel: Node,
-  { nodes, gradients }: OutputGradients,
+  { nodes, gradients }: OutputGradients<Tensor, Node>,
   see: (node: Node) => Tensor,
 ): readonly (Tensor | null)[] {
   if (derivative === null) return [];

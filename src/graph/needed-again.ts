@@ -1,6 +1,6 @@
-// Values that one run has computed on its way and that a later run needs once more: they are stored then, instead of being computed at every read.
+// Finds values that one run computed on its way and that a later run needs again. They are stored then, instead of being computed at every read.
 
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { Node } from "./node.ts";
 import { isRealized } from "./program.ts";
 
@@ -29,7 +29,7 @@ export function neededAgain(roots: readonly Node[]): Node[] {
   return [...found];
 }
 
-/** What is to be stored so that a value need not be computed again: it, or the smaller one that it is a view of. Null where computing it costs nothing. */
+/** Returns the value to store so that `node` need not be computed again: itself, or the smaller one that it is a view of. Null if computing it costs nothing. */
 function worthStoring(node: Node): Node | null {
   let smallest = node;
   let base = node;

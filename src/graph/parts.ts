@@ -1,6 +1,7 @@
-// Sums of parts: what the gradients of slices come to, where they lie side by side in one value already.
+// Sums of parts: gradients of slices that lie side by side in one value already.
 
-import { type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
+import { type Shape, sameShape, sizeOf, stridesOf } from "../base/shape.ts";
+import type { Make, SumRewriter, Value, ViewDefinition } from "./definition.ts";
 import {
   addIndex,
   type Condition,
@@ -13,8 +14,7 @@ import {
   substitute,
   variable,
 } from "./index-expression.ts";
-import type { Node, SumRewriter, ViewDefinition } from "./node.ts";
-import type { Make, Value } from "./program.ts";
+import type { Node } from "./node.ts";
 
 /** Coordinates low … high - 1 of a dim. */
 interface Range {

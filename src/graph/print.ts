@@ -1,8 +1,8 @@
-// What consoles show of a tensor: dtype, shape, where its values are, and those that the host has. Nothing is computed or read for it.
+// Consoles show the dtype, the shape, where the values are, and those that the host has. Nothing is computed or read for it.
 
-import { bytesOf, type DType, decode } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
-import { formatShape, type Shape, sizeOf } from "../shape.ts";
+import { bytesOf, type DType, decode } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
+import { formatShape, type Shape, sizeOf } from "../base/shape.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Tensors with more elements show the first and last of each dim, EDGE of each. */
@@ -11,7 +11,7 @@ const EDGE = 3;
 /** And none where that would still be more. */
 const MOST_SHOWN = 1500;
 
-/** How browsers' consoles are told to show a value of one's own, once "custom formatters" are switched on in their settings. */
+/** How browsers' consoles are told to show a value in its own way, once "custom formatters" are switched on in their settings. */
 interface Formatter {
   header(value: unknown): readonly unknown[] | null;
   hasBody(value: unknown): boolean;
@@ -72,7 +72,7 @@ function look(x: Tensor): Look {
   return { state: "on the host", element };
 }
 
-/** The elements in brackets, as NumPy prints them; null where even what is left of them would be too many. */
+/** The elements in brackets, as NumPy prints them; null if they are too many even when shortened. */
 function format(shape: Shape, dtype: DType, element: (index: number) => number): string | null {
   const whole = sizeOf(shape) <= MOST_WHOLE;
   const isCut = (n: number): boolean => !whole && n > 2 * EDGE;

@@ -1,67 +1,23 @@
 // A program: the graph of one run, captured apart from the user's tensors, with its cache key, and simplified.
 
-import type { DType } from "../dtype.ts";
-import { bytesOf, castNumber, isFloat } from "../dtype.ts";
-import { DisposedTensorError, internal } from "../errors.ts";
-import { formatShape, type Shape, sameShape, sizeOf } from "../shape.ts";
-import { type Condition, constantIndex, type Index } from "./index-expression.ts";
+import type { DType } from "../base/dtype.ts";
+import { bytesOf, castNumber, isFloat } from "../base/dtype.ts";
+import { DisposedTensorError, internal } from "../base/errors.ts";
+import { formatShape, type Shape, sameShape, sizeOf } from "../base/shape.ts";
 import {
-  CONSTANT,
-  COPY,
+  type Again,
   type Definition,
   type KernelDefinition,
-  type KernelProgram,
-  type Node,
-  type Recomputation,
-  SOURCE,
+  type Leaf,
+  type Make,
+  type Reads,
   type SumRewriter,
-} from "./node.ts";
+  Value,
+} from "./definition.ts";
+import { constantIndex, type Index } from "./index-expression.ts";
+import type { KernelProgram } from "./kernel-program.ts";
+import { CONSTANT, COPY, type Node, type Recomputation, SOURCE } from "./node.ts";
 import type { Storage } from "./storage.ts";
-
-/** How a run provides a leaf: as a bound buffer, or as a number in the block of scalars. */
-export type Leaf =
-  | { readonly kind: "buffer"; readonly index: number; readonly storage: number }
-  | { readonly kind: "scalar"; readonly index: number };
-
-/** What marks a value that is computed again for the backward pass. */
-export interface Again {
-  /** Numbers the passes: values of different ones are never merged. */
-  readonly pass: number;
-  /** It is computed when this is there, not before. */
-  readonly after: Value | null;
-}
-
-/** A node of a program. */
-export class Value {
-  readonly id: number;
-  readonly definition: Definition;
-  readonly inputs: readonly Value[];
-  readonly shape: Shape;
-  readonly dtype: DType;
-  readonly attributes: readonly number[];
-  readonly leaf: Leaf | null;
-  readonly again: Again | null;
-
-  constructor(
-    id: number,
-    definition: Definition,
-    inputs: readonly Value[],
-    shape: Shape,
-    dtype: DType,
-    attributes: readonly number[],
-    leaf: Leaf | null,
-    again: Again | null = null,
-  ) {
-    this.id = id;
-    this.definition = definition;
-    this.inputs = inputs;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.attributes = attributes;
-    this.leaf = leaf;
-    this.again = again;
-  }
-}
 
 /** Where an output of a program goes: a buffer of its own, a slot that it overwrites (leaf buffer index), or the shared results. */
 export type Destination =
@@ -83,7 +39,7 @@ export interface Program {
   readonly offsets: readonly number[];
 }
 
-/** What a run is asked for: a node's value in a new buffer, or written into a slot. */
+/** A request to a run: a node's value in a new buffer, or written into a slot. */
 export interface Request {
   readonly node: Node;
   readonly slot: { readonly storage: Storage; readonly offset: number } | null;
@@ -125,7 +81,7 @@ const dtypeIds: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3, bool: 
 
 let keyBuffer = new Float64Array(1 << 12);
 
-/** Whether the node's value is at hand. Throws where it could not be computed, or was given up. */
+/** Whether the node has its value. Throws if the value could not be computed, or was given up. */
 export function isRealized(node: Node): boolean {
   const { storage } = node;
   if (storage === null) return false;
@@ -138,7 +94,7 @@ export function isRealized(node: Node): boolean {
   return true;
 }
 
-/** What a node's value is computed from: further inputs of an alias are there for its derivative only. */
+/** Returns the inputs of a node's value. Further inputs of an alias serve its derivative only. */
 function valueInputs(node: Node): readonly Node[] {
   return node.definition.kind === "alias" && node.inputs.length > 1 ? node.inputs.slice(0, 1) : node.inputs;
 }
@@ -306,7 +262,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
       ),
     );
   const packed = new Set<Value>();
-  /** What lies in one pack cannot lie in another one, too. */
+  /** A value cannot lie in two packs. */
   const apart = (inputs: readonly Value[]): readonly Value[] =>
     inputs.map((input) => {
       const own = packed.has(input) ? make(COPY, [input], input.shape, input.dtype, [-0.5 - next], null) : input;
@@ -365,7 +321,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   const outputs = captured.requests.map(({ node }, i) => {
     const value = values.get(node) as Value;
     const base = sameBytes(value);
-    // A leaf may be overwritten by the same run, a constant has no bytes, two outputs need two buffers: these get copies of their own.
+    // These get copies: a leaf that the same run may overwrite, a constant without bytes, and an output that stands twice.
     const own =
       base.leaf !== null || base.definition === CONSTANT || taken.has(base)
         ? make(COPY, [value], value.shape, value.dtype, [-1 - i], null)
@@ -382,7 +338,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
   };
 }
 
-/** The value whose bytes, in the same order, `value` has: aliases and reshapes seen through. */
+/** Returns the value that has the same bytes in the same order: looks through aliases and reshapes. */
 export function sameBytes(value: Value): Value {
   let base = value;
   for (let input = base.inputs[0]; input !== undefined && keepsBytes(base, input); input = base.inputs[0]) base = input;
@@ -394,16 +350,6 @@ function keepsBytes(value: Value, input: Value): boolean {
   if (kind === "alias") return true;
   return kind === "view" && (name === "reshape" || (name === "expand" && sizeOf(input.shape) === sizeOf(value.shape)));
 }
-
-/** Makes a value of a program, or finds the one that is the same. */
-export type Make = (
-  definition: Definition,
-  inputs: readonly Value[],
-  shape: Shape,
-  dtype: DType,
-  attributes: readonly number[],
-  leaf: Leaf | null,
-) => Value;
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
 const FOLDED: ReadonlySet<string> = new Set(["f32", "i32", "u32", "bool", "add", "sub", "mul", "div", "neg"]);
@@ -456,13 +402,6 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
 export function broadcastCoordinates(coordinates: readonly Index[], shape: Shape): Index[] {
   const offset = coordinates.length - shape.length;
   return shape.map((n, i) => (n === 1 ? constantIndex(0) : (coordinates[offset + i] as Index)));
-}
-
-/** Where the inputs of an inline value are read, for one of its elements: `fill` where a condition fails. */
-export interface Reads {
-  readonly coordinates: Index[][];
-  readonly conditions: Condition[];
-  readonly fill: number;
 }
 
 /** What one element of an inline value is computed of. What `isStored` does not hold of is computed inline itself. */

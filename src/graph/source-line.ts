@@ -1,4 +1,4 @@
-// The line of the user's program that is running: what errors name that come up later.
+// The line of the user's program that is running, for errors that come up later.
 
 /** Frames that are looked through: a layer within layers is not deeper. */
 const MOST_FRAMES = 40;

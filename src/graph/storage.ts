@@ -1,8 +1,7 @@
 // The memory behind values: host bytes, a device buffer, or both. A storage holds one value for good; a cell is a variable that changes storages.
 
-import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
-import type { Tensor } from "./tensor.ts";
+import type { DType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 
 /** A device buffer as the graph sees it; only the runtime looks inside. */
 export interface DeviceBuffer {
@@ -15,15 +14,10 @@ let nextStorage = 1;
 /** Nothing is missing. */
 const NOTHING: Map<number, unknown> = new Map();
 
-/** Tensors that live in one cell (an Arena). */
+/** The owner of several tensors that live in one cell (an Arena). */
 export interface Shared {
-  readonly tensors: readonly Tensor[];
   /** Where each of them begins, in bytes; they may have moved to another cell since. */
   readonly offsets: readonly number[];
-  /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
-  readonly whole: Tensor;
-  /** A vector over the whole cell as one tensor for each of them. */
-  parts(flat: Tensor): readonly Tensor[];
 }
 
 /** A run that can be repeated. */
@@ -33,7 +27,7 @@ export interface Origin {
   /** Bytes that stay for these runs alone, on the device and on the host. */
   readonly onDevice: number;
   readonly onHost: number;
-  /** What it reads, and what it writes over. */
+  /** The storages that it reads and those that it overwrites. */
   readonly storages: readonly Storage[];
 }
 
@@ -46,7 +40,7 @@ export class Storage {
   device: DeviceBuffer | null = null;
   /** Set while bytes that left the device are on their way to `host`. */
   arriving: Promise<void> | null = null;
-  /** Nodes in use whose value lies here (`retain`), and jobs that wait to read it: while there are none, nobody can ask for the bytes. */
+  /** Number of nodes in use whose value lies here (`retain`), plus jobs that wait to read it. If it is 0, nothing can read the bytes. */
   holders = 0;
   /** The run that has made the value and can make it again. */
   origin: Origin | null = null;
@@ -115,7 +109,7 @@ function covers(offset: number, bytes: number, at: number): boolean {
   return at >= offset && at < offset + Math.max(bytes, 1);
 }
 
-/** A variable: what `assign` and `optimizer.step()` give new values, each a storage of its own. */
+/** A variable: `assign` and `optimizer.step()` give it new values, each in its own storage. */
 export class Cell {
   readonly byteLength: number;
   readonly dtype: DType;
@@ -123,9 +117,9 @@ export class Cell {
   storage: Storage;
   /** Set where several tensors live here: no single one may free it. */
   shared: Shared | null = null;
-  /** How many more values are copied before they are overwritten: some, whenever somebody reads an old one. */
+  /** How many more values are copied before they are overwritten. A read of an old value sets it. */
   copies = 0;
-  /** Memory for the last value that was overwritten while somebody might still need it, and that value. */
+  /** Memory for the last value that was overwritten while it could still be read, and that value. */
   spare: DeviceBuffer | null = null;
   previous: WeakRef<Storage> | null = null;
 

@@ -1,8 +1,8 @@
 // Views that are plain strides over some bytes: what a hand-written kernel can read without a copy.
 
-import { sizeOf, stridesOf } from "../shape.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
+import type { Definition, Strided } from "./definition.ts";
 import { type Index, linearIndex, variable } from "./index-expression.ts";
-import type { Definition } from "./node.ts";
 
 /** A node or a value: what it is made of. */
 interface Viewed<T> {
@@ -12,14 +12,7 @@ interface Viewed<T> {
   readonly shape: readonly number[];
 }
 
-/** Element (i, j, …) of a value is element offset + i·strides[0] + j·strides[1] + … of `base`, row-major. */
-export interface Strided<T> {
-  readonly base: T;
-  readonly offset: number;
-  readonly strides: readonly number[];
-}
-
-/** Bases larger than this many times what is read of them are not worth storing whole. */
+/** A base that is larger than its read part by more than this factor is not stored whole. */
 const LARGEST = 4;
 
 /** `value` as strides over what its views show, as far down as they are no more than that. */

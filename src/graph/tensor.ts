@@ -1,43 +1,36 @@
 // The user's handle on a node of the graph, and the one function that records nodes.
 
-import type * as access from "../access.ts";
-import { type DType, isFloat } from "../dtype.ts";
-import { DisposedTensorError } from "../errors.ts";
-import type { Shape } from "../shape.ts";
-import { dtypeError, opError, sizeOf } from "../shape.ts";
-import { type Definition, type KernelDefinition, Node, RESULT, type Segment, stateNode } from "./node.ts";
-import type { Slot } from "./storage.ts";
-import { currentTrace } from "./trace.ts";
-
-/** Functions of a tensor as methods: the first argument becomes `this`. */
-export type Methods<Functions> = {
-  [Name in keyof Functions]: Functions[Name] extends (x: never, ...rest: infer Rest) => infer Result
-    ? (...rest: Rest) => Result
-    : never;
-};
-
-// What reads and changes tensors is a method everywhere; tensor.ts installs that, methods.ts the ops.
-export interface Tensor extends Methods<typeof access> {}
+import { type DType, isFloat } from "../base/dtype.ts";
+import { DisposedTensorError, must } from "../base/errors.ts";
+import type { Shape } from "../base/shape.ts";
+import { dtypeError, opError, sizeOf } from "../base/shape.ts";
+import type { Definition, KernelDefinition } from "./definition.ts";
+import { Node, RESULT, stateNode } from "./node.ts";
+import { Recording } from "./recording.ts";
+import type { Cell, Shared, Slot } from "./storage.ts";
 
 /**
- * An n-dimensional array on the GPU: immutable, lazily computed, differentiable. Made by `tensor`, `zeros`, `rand`, … and
- * by every op; read with `await x.data()`, `await x.item()` or `await x.tolist()`.
+ * An n-dimensional array on the GPU: lazily computed and differentiable. `tensor`, `zeros`, `rand` and every op make tensors.
+ * `await x.data()`, `await x.item()` and `await x.tolist()` read them.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the ops' functions are the methods, derived and not written twice.
 export class Tensor {
-  #node: Node;
+  /** Null where the slot says what it is: found when somebody asks, as most state is only seen by the optimizer that keeps it. */
+  #node: Node | null;
   #requiresGrad: boolean;
   #disposed = false;
   /** Whether the handle counts among those who may ask for the value. */
   #held: boolean;
-  /** What errors call it: a parameter's path in its module. */
+  /** The name that errors give the tensor: a parameter's path in its module. @internal */
   label: string | null = null;
-  /** Where the tensor's state lives, once it has state of its own. */
+  /** Where the tensor's state lives, once it has state of its own. @internal */
   slot: Slot | null;
   #gradient: Tensor | null = null;
   /** Whether somebody may hold the tensor that `#gradient` is. */
   #shown = false;
+  /** How many leaves have this tensor as their gradient. */
+  #leaves = 0;
 
+  /** Tensors are made by `tensor`, `zeros`, `rand` and by ops, not by this constructor. */
   constructor(node: Node, slot: Slot | null = null, held = true) {
     this.#node = node;
     this.#requiresGrad = node.requiresGrad;
@@ -45,106 +38,153 @@ export class Tensor {
     this.slot = slot;
     if (!held) return;
     node.retain();
-    for (const scope of scopes) scope.push(this);
+    for (const scope of recording.scopes) scope.push(this);
   }
 
-  /** The graph node that computes the current value. Throws a DisposedTensorError after `dispose()`. */
+  /** The graph node that computes the current value. Throws a DisposedTensorError after `dispose()`. @internal */
   get node(): Node {
     if (this.#disposed) {
       throw new DisposedTensorError(
         `this tensor of shape [${this.shape.join(", ")}] was disposed of and has no value any more.`,
       );
     }
-    return this.#node;
+    return this.lastNode;
   }
 
-  /** The node, also of a tensor that was disposed of: for what goes on without it. */
+  /** The node, even after `dispose()`: what was recorded goes on without the handle. @internal */
   get lastNode(): Node {
-    return this.#node;
+    if (this.#node !== null) return this.#node;
+    const { cell, offset, shape } = must(this.slot, "a tensor without a value");
+    const coming = sharedBy(cell)?.coming(offset, shape) ?? null;
+    return this.#take(coming ?? stateNode(cell, offset, shape, cell.dtype));
   }
 
-  /** What `backward()` has collected for this leaf. */
+  /** The sum of the gradients that calls of `backward()` gave this leaf; null before the first one and after `zeroGrad()`. */
   get grad(): Tensor | null {
+    this.guardGradient();
     this.#shown = true;
     return this.#gradient;
   }
 
   set grad(value: Tensor | null) {
+    recording.trace?.graded.add(this);
     this.#shown = true;
-    this.#gradient = value;
+    this.#takeGradient(value);
   }
 
-  /** The same for the library itself, which does not hold on to it. */
+  /** Says that the compiled step being traced reads the gradient, which replays must find as it is. @internal */
+  guardGradient(): void {
+    const { trace } = recording;
+    if (trace === null || trace.graded.has(this)) return;
+    trace.graded.add(this);
+    // The step's own leaves are others in the next trace.
+    if (this.slot === null && this.lastNode.id > trace.start) return;
+    const gradient = this.#gradient;
+    trace.guards.push(() => this.#gradient === gradient);
+  }
+
+  /** The gradient as the library reads it, without counting as a reader. @internal */
   get gradient(): Tensor | null {
     return this.#gradient;
   }
 
+  /** @internal */
   set gradient(value: Tensor | null) {
     if (this.#gradient === null) this.#shown = false;
-    this.#gradient = value;
+    this.#takeGradient(value);
   }
 
-  /** Forgets the gradient; frees it where nobody has seen it. */
+  #takeGradient(gradient: Tensor | null): void {
+    if (!this.#disposed) {
+      if (this.#gradient !== null) this.#gradient.#leaves--;
+      if (gradient !== null) gradient.#leaves++;
+    }
+    this.#gradient = gradient;
+  }
+
+  /** Whether this is the gradient of a leaf that has not been disposed of. */
+  get isGradient(): boolean {
+    return this.#leaves > 0;
+  }
+
+  /** Forgets the gradient, and frees it if nobody has read `grad`. @internal */
   dropGradient(): void {
     const gradient = this.#gradient;
-    this.#gradient = null;
+    this.#takeGradient(null);
     if (gradient !== null && !this.#shown) gradient.dispose();
   }
 
-  /** Takes the value of `node` from here on. */
+  /** Takes the value of `node` from here on. @internal */
   replaceNode(node: Node): void {
+    const before = this.#node;
+    this.#take(node);
+    if (this.#held) before?.release();
+  }
+
+  #take(node: Node): Node {
     if (this.#requiresGrad) {
       node.requiresGrad = true;
       node.leaf = this;
     }
-    if (this.#held) {
-      node.retain();
-      this.#node.release();
-    }
+    if (this.#held) node.retain();
     this.#node = node;
+    return node;
   }
 
-  /** Points at the present content of the slot. */
+  /** Points at the present content of the slot. Where several tensors share it, that is also what an assignment to all of them will write. @internal */
   rebind(): void {
-    const slot = this.slot;
-    if (slot !== null) this.replaceNode(stateNode(slot.cell, slot.offset, slot.shape, this.#node.dtype));
+    const { slot } = this;
+    if (slot === null) return;
+    if ((sharedBy(slot.cell)?.whole ?? this) === this) {
+      this.replaceNode(stateNode(slot.cell, slot.offset, slot.shape, slot.cell.dtype));
+      return;
+    }
+    if (this.#held) this.#node?.release();
+    this.#node = null;
   }
 
-  /** Points at the present content of the slot; what was recorded from a value that was assigned finds it there, too. */
+  /** Points at the present content of the slot. What was recorded from an assigned value finds it there, too. @internal */
   settle(): void {
     const slot = this.slot;
     if (slot === null) return;
     const { storage } = slot.cell;
     const node = this.#node;
+    if (node === null) return;
     if (node.storage === null) node.put(storage, slot.offset);
     if (node.storage !== storage || node.cell === null) this.rebind();
   }
 
+  /** The size of each dim; `[]` for a single number. */
   get shape(): Shape {
-    return this.#node.shape;
+    return (this.#node ?? (this.slot as Slot)).shape;
   }
 
+  /** The type of the elements: f32, f16, i32, u32 or bool. */
   get dtype(): DType {
-    return this.#node.dtype;
+    return this.#node?.dtype ?? (this.slot as Slot).cell.dtype;
   }
 
   /** Number of dims. */
   get ndim(): number {
-    return this.#node.shape.length;
+    return this.shape.length;
   }
 
   /** Number of elements. */
   get numel(): number {
-    return sizeOf(this.#node.shape);
+    return sizeOf(this.shape);
   }
 
+  /** Whether `dispose()` was called. */
   get disposed(): boolean {
     return this.#disposed;
   }
 
-  /** Whether `backward()` collects a gradient here (leaf) or gradients flow through (result of ops on such leaves). */
+  /**
+   * Whether the tensor takes part in derivatives. True for a leaf that collects a gradient in `grad`, and for every result of ops on such leaves.
+   * Setting it throws for integer tensors, and when it would cut a result off from its leaves (`x.detach()` does that).
+   */
   get requiresGrad(): boolean {
-    return this.#requiresGrad || this.#node.requiresGrad;
+    return this.#requiresGrad || this.#node?.requiresGrad === true;
   }
 
   set requiresGrad(value: boolean) {
@@ -162,15 +202,16 @@ export class Tensor {
   }
 
   /**
-   * Gives the handle up: using it afterwards throws. The memory is freed unless others share it or what was recorded from the tensor
-   * still needs it.
+   * Gives the handle up. Using it afterwards throws a DisposedTensorError. The memory is freed unless another tensor shares it or an op that
+   * was recorded from this tensor still needs it.
    */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (this.#gradient !== null) this.#gradient.#leaves--;
     if (!this.#held) return;
     this.letGo();
-    const { storage } = this.#node;
+    const storage = this.#node?.storage ?? null;
     const { cell = null } = this.slot ?? {};
     // A cell's values belong to the tensor that lives there.
     if (storage !== null && storage.cell === null && storage.holders === 0) storage.free();
@@ -179,13 +220,14 @@ export class Tensor {
     if ((cell.previous?.deref()?.holders ?? 0) === 0) cell.freeSpare();
   }
 
-  /** Stops counting among those who may ask for the value; the handle stays usable. */
+  /** Stops counting as a reader of the value. The handle stays usable. @internal */
   letGo(): void {
     if (!this.#held) return;
     this.#held = false;
-    this.#node.release();
+    this.#node?.release();
   }
 
+  /** Calls `dispose()`: so `using x = …` frees the tensor at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -195,111 +237,89 @@ export class Tensor {
   }
 }
 
-let scopes: Tensor[][] = [];
-/** Whether what is recorded at present is the library's own affair. */
-let internal = false;
-/** Small results that were recorded last and that nothing has been made of yet, with what has been, up to a number. */
-let recent: Node[] = [];
-/** Elements of a small result: losses, accuracies. */
-const SMALL = 16;
-const MOST_RECENT = 256;
-
-/** Takes the small results that somebody may ask for and that nothing has been made of: computing them later would cost more. */
-export function takeRecent(): Node[] {
-  const taken = recent.filter((node) => !node.consumed && node.inUse && node.storage === null);
-  recent = [];
-  return taken;
+/** The owner of several tensors that live in one cell (an Arena). */
+export interface SharedCell extends Shared {
+  readonly tensors: readonly Tensor[];
+  /** The vector over the whole cell, which does not follow what single tensors have been assigned. */
+  readonly whole: Tensor;
+  /** The value that an assignment to all of them will write at an offset in bytes; null where none waits. */
+  coming(offset: number, shape: Shape): Node | null;
 }
 
-/** Runs `run`, whose tensors outlive the scopes that are open: state that belongs to somebody. */
+/** The owner of a cell in which several tensors live. */
+export function sharedBy({ shared }: Cell): SharedCell | null {
+  return shared as SharedCell | null;
+}
+
+/** How ops are recorded at present. */
+export const recording: Recording<Tensor> = new Recording();
+
+/** Elements of a small result: losses, accuracies. */
+const SMALL = 16;
+
+/** Runs `run` outside of all open scopes: the tensors that it makes are not freed when a scope ends. */
 export function outsideScopes<T>(run: () => T): T {
-  const open = scopes;
-  const before = internal;
-  scopes = [];
-  internal = false;
-  try {
-    return run();
-  } finally {
-    scopes = open;
-    internal = before;
-  }
+  return recording.under({ scopes: [], internal: false }, run);
 }
 
 /** Runs `run`; `made` collects the tensors that are made meanwhile. */
 export function collectTensors<T>(made: Tensor[], run: () => T): T {
-  scopes.push(made);
-  try {
-    return run();
-  } finally {
-    scopes.pop();
-  }
+  return recording.under({ scopes: [...recording.scopes, made] }, run);
 }
 
-/** A handle on a node that others hold: it is nobody's, and frees nothing when a scope ends. */
+/** The same for a scope, whose tensors end with it: gradients that leaves get meanwhile are among them. */
+export function collectScope<T>(made: Tensor[], run: () => T): T {
+  return recording.under({ scopes: [...recording.scopes, made], ending: [...recording.ending, made] }, run);
+}
+
+/** A tensor for a leaf's gradient: it outlives the scope that it is made in where the leaf does. */
+export function gradientTensor(make: () => Tensor): Tensor {
+  const gradient = outsideScopes(make);
+  for (const made of recording.ending) made.push(gradient);
+  return gradient;
+}
+
+/** The tensor that collects a leaf's gradient. */
+export function leafOf({ leaf }: Node): Tensor | null {
+  return leaf as Tensor | null;
+}
+
+/** Makes a handle on a node that others hold. It belongs to no scope and frees nothing. */
 export function handleOn(node: Node): Tensor {
   return new Tensor(node, null, false);
 }
 
-/** Runs `run`, which shows nobody the tensors that it makes: what they were made of may be overwritten in place. */
-export function internally(run: () => void): void {
+/**
+ * Runs `run` and gives up the tensors that it makes: nobody else sees them, so their memory may be overwritten in
+ * place.
+ */
+export function internally<T>(run: () => T): T {
   const made: Tensor[] = [];
-  const before = internal;
-  internal = true;
   try {
-    collectTensors(made, run);
+    return recording.under({ internal: true, scopes: [...recording.scopes, made] }, run);
   } finally {
-    internal = before;
     for (const tensor of made) tensor.letGo();
   }
 }
 
-let gradEnabled = true;
-
-/** Whether ops record what gradients need at present. */
+/** Whether ops record gradients now: false inside `noGrad`. */
 export function isGradEnabled(): boolean {
-  return gradEnabled;
+  return recording.gradients;
 }
 
 /** Runs `run` with recording of gradients switched on or off. */
 export function withGrad<T>(enabled: boolean, run: () => T): T {
-  const before = gradEnabled;
-  gradEnabled = enabled;
-  try {
-    return run();
-  } finally {
-    gradEnabled = before;
-  }
-}
-
-let segment: Segment | null = null;
-
-/** Runs `run` while recording into a segment of the graph, inside the present one. */
-export function withSegment<T>(recompute: Segment["recompute"], run: () => T): { result: T; recorded: Segment } {
-  const before = segment;
-  const recorded: Segment = { parent: before, outputs: new Set(), recompute };
-  segment = recorded;
-  try {
-    return { result: run(), recorded };
-  } finally {
-    segment = before;
-  }
+  return recording.under({ gradients: enabled }, run);
 }
 
 const none: readonly number[] = [];
 
 /** Tells the trace which tensors it did not make itself. */
 function noteInputs(inputs: readonly Tensor[]): void {
-  const trace = currentTrace();
+  const { trace } = recording;
   if (trace === null) return;
   for (const x of inputs)
     if ((x.slot !== null || x.node.id <= trace.start) && !trace.inputs.has(x)) trace.inputs.set(x, x.node);
-}
-
-let locate: (() => string | null) | null = null;
-
-/** Lets nodes note the line that records them: only where an error may have to name it. */
-export function recordLines(how: () => string | null): void {
-  locate = how;
 }
 
 /** Records one op. Shapes and dtypes have been checked by the caller. */
@@ -319,17 +339,13 @@ export function record(
     node.consumed = true;
     if (node.requiresGrad) requiresGrad = true;
   }
-  if (!gradEnabled || definition.derivative === null) requiresGrad = false;
+  const { gradients, internal, locate } = recording;
+  if (!gradients || definition.derivative === null) requiresGrad = false;
   const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad, internal);
-  node.segment = segment;
+  node.segment = recording.segment;
   if (locate !== null && !internal) node.source = locate();
-  if (!internal && sizeOf(shape) <= SMALL && currentTrace() === null) noteRecent(node);
+  if (!internal && sizeOf(shape) <= SMALL && recording.trace === null) recording.noteRecent(node);
   return new Tensor(node);
-}
-
-function noteRecent(node: Node): void {
-  if (recent.length === MOST_RECENT) recent = recent.slice(MOST_RECENT / 2);
-  recent.push(node);
 }
 
 /** Records a kernel and returns its outputs. Shapes and dtypes have been checked by the caller. */
@@ -341,7 +357,8 @@ export function recordKernel(
   noteInputs(inputs);
   const nodes = inputs.map(({ node }) => node);
   for (const node of nodes) node.consumed = true;
-  const requiresGrad = gradEnabled && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
+  const { gradients, internal, segment } = recording;
+  const requiresGrad = gradients && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
   const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad, internal);
   kernel.segment = segment;
   return definition.program

@@ -1,56 +1,65 @@
 // Checkpoint files (Node): everything a training needs to go on, whole or not at all.
 import { readFile } from "node:fs/promises";
-import { checkOptions, messageOf, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
 import type { FitState } from "../fit/options.ts";
+import { checkOptions, messageOf, printed } from "../ops/check.ts";
 import type { OptimizerStateDict } from "../optim/index.ts";
 import { getRngState, type RngState, type Tensor } from "../tensor.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import type { Stateful } from "./checkpoint-tree.ts";
 import { writeWhole } from "./whole-file-node.ts";
 
-/** What a checkpoint usually holds, and whatever else was saved in it. */
+/** The usual content of a checkpoint. Whatever else was saved is there as well. */
 export interface Checkpoint {
+  /** The weights of the model. */
   model: Record<string, Tensor>;
+  /** The state of the optimizer. */
   optimizer: OptimizerStateDict;
+  /** The state of the random generator. */
   rng: RngState;
   [name: string]: unknown;
 }
 
 /** Something whose state can be saved and loaded: a model, an optimizer, a learning-rate schedule. */
 export interface Loadable extends Stateful {
+  /** Takes a state that `stateDict()` returned. */
   loadStateDict(state: never): unknown;
 }
 
 /**
- * Saves models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data to a file. It is a safetensors
- * file, so that other tools read the weights (named `model.…`), with everything else in its metadata and a SHA-256 digest.
- * A crash leaves the old file or the new one, never half of one; what it has left beside it goes with the next save. A link stays one, and a
- * file keeps its permissions.
+ * Saves models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data to a file. The file is a
+ * safetensors file, so other tools can read the weights (named `model.…`). Everything else is in its metadata, with a
+ * SHA-256 digest.
  *
- * ```ts
- * await saveCheckpoint("run/last.safetensors", { model, optimizer, rng: getRngState(), epoch: 3 });
- * ```
+ * A crash leaves the old file or the new one, never half of one. A link stays a link, and a file keeps its permissions.
+ * Plain data may be nested 500 levels deep and take 100 MB as JSON, the limit of the format; tensors may take more.
  *
- * Plain data may be nested 500 levels deep and take 100 MB as JSON, the format's limit; tensors may take more.
- *
- * @throws WgradError when `content` holds something that cannot be saved; the file system's errors as they are.
+ * @throws WgradError if `content` holds something that cannot be saved. Errors of the file system come as they are.
  */
 export async function saveCheckpoint(path: string, content: object): Promise<void> {
   await writeWhole(path, await encodeCheckpoint("saveCheckpoint", content));
 }
 
 /**
- * Loads a checkpoint after checking its digest: state dicts, tensors and plain data under the names they were saved with.
- * With `into`, the named models, optimizers and schedules also take their state: all of them, or on an error none. With the
- * random generator's state, dropout goes on bit for bit; a DataLoader's orders follow from its `seed` and `epoch`.
+ * Loads a checkpoint file after checking its digest. Returns state dicts, tensors and plain data under the names that
+ * they were saved with. With `into`, the named models, optimizers and schedules also take their state: all of them, or
+ * on an error none. With `rng`, dropout goes on bit for bit; the orders of a DataLoader depend on its `seed` and
+ * `epoch` alone.
  *
- * ```ts
- * const { rng, epoch } = await loadCheckpoint("run/last.safetensors", { model, optimizer });
+ * ```js
+ * import { getRngState, nn, optim, setRngState } from "wgrad";
+ * import { loadCheckpoint, saveCheckpoint } from "wgrad/node";
+ *
+ * const model = new nn.Linear(2, 1);
+ * const optimizer = new optim.SGD(model.parameters());
+ * await saveCheckpoint("last.safetensors", { model, optimizer, rng: getRngState(), epoch: 3 });
+ *
+ * const { rng, epoch } = await loadCheckpoint("last.safetensors", { model, optimizer });
  * setRngState(rng);
+ * console.log(epoch); // prints 3
  * ```
  *
- * @throws WgradError when the file is missing, is no checkpoint, is cut short or damaged, or does not fit `into`.
+ * @throws WgradError if the file is missing, is no checkpoint, is cut short or damaged, or does not fit `into`.
  */
 export async function loadCheckpoint<Content extends object = Checkpoint>(
   path: string,
@@ -69,8 +78,9 @@ export async function loadCheckpoint<Content extends object = Checkpoint>(
 }
 
 /**
- * A `checkpoint` for `fit`: saves model, optimizer, the random generator's state (`rng`), the number of the epoch and the
- * history after every epoch, or with `onlyBest` after those that were the best so far.
+ * Makes a `checkpoint` callback for `fit`. After each epoch it saves the model, the optimizer, the state of the random
+ * generator (`rng`), the number of the epoch and the history. With `onlyBest`, only after epochs that were the best so
+ * far.
  */
 export function checkpointTo(path: string, options: { onlyBest?: boolean } = {}): (state: FitState) => Promise<void> {
   checkOptions("checkpointTo", options, ["onlyBest"]);
@@ -117,7 +127,7 @@ async function loadInto(
       for (const name of loaded) into[name]?.loadStateDict(states[name] as never);
     }
     const message = `${what}: "${names[loaded.length]}" does not fit: ${messageOf(error)}`;
-    // Whatever is wrong is so because of what was saved, not because of an argument.
+    // An error here comes from the saved content, not from an argument.
     if (!(error instanceof WgradError)) throw Object.assign(new WgradError(message), { cause: error });
     error.message = message;
     throw error;

@@ -1,6 +1,7 @@
-// What a checkpoint holds, taken apart into JSON and named tensors, and put together again.
-import { messageOf, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+// Takes the content of a checkpoint apart into JSON and named tensors, and puts it together again.
+
+import { WgradError } from "../base/errors.ts";
+import { messageOf, printed } from "../ops/check.ts";
 import { Tensor } from "../tensor.ts";
 
 /** Something with state to save: a model, an optimizer, a learning-rate schedule. */

@@ -1,6 +1,7 @@
 // Checkpoints as bytes: a safetensors file whose metadata holds everything that is no tensor, and a digest of the whole.
-import { messageOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { messageOf } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import { putTogether, takeApart } from "./checkpoint-tree.ts";
 import { encodeSafetensors, fromSafetensors, safetensorsMetadata } from "./safetensors.ts";
@@ -11,17 +12,21 @@ const noDigest = "0".repeat(64);
 const digestKey = '"sha256":"';
 
 /**
- * The bytes of a checkpoint: models, optimizers, schedules (anything with a `stateDict()`), tensors and plain data, as
- * `saveCheckpoint` of wgrad/node writes them to a file. Pages and Node read each other's.
- * @throws WgradError when `content` holds something that cannot be saved.
+ * Returns the bytes of a checkpoint. `content` holds models, optimizers, schedules (anything with a `stateDict()`),
+ * tensors and plain data. `saveCheckpoint` of wgrad/node writes the same bytes to a file, so pages and Node can read
+ * each other's.
+ *
+ * @throws WgradError if `content` holds something that cannot be saved.
  */
 export function toCheckpoint(content: object): Promise<Uint8Array> {
   return encodeCheckpoint("toCheckpoint", content);
 }
 
 /**
- * What a checkpoint holds, under the names it was saved with, after its digest was checked: state dicts for `loadStateDict`.
- * @throws WgradError when the bytes are no checkpoint, of a version unknown, cut short or changed.
+ * Returns the content of a checkpoint under the names that it was saved with, after checking its digest. Pass the state
+ * dicts to `loadStateDict`.
+ *
+ * @throws WgradError if the bytes are no checkpoint, have an unknown version, are cut short or were changed.
  */
 export function fromCheckpoint<Content = Record<string, unknown>>(bytes: Uint8Array): Promise<Content> {
   return decodeCheckpoint("fromCheckpoint", bytes) as Promise<Content>;
@@ -39,7 +44,7 @@ export async function encodeCheckpoint(what: string, content: object): Promise<U
 }
 
 /**
- * What a checkpoint holds, after its digest was checked.
+ * Returns the content of a checkpoint, after checking its digest.
  * @throws WgradError when the bytes are no checkpoint, of a version unknown, cut short or changed.
  */
 export async function decodeCheckpoint(what: string, bytes: Uint8Array): Promise<Record<string, unknown>> {

@@ -1,6 +1,7 @@
 // The header of a safetensors file: strict reading and writing of names, dtypes, shapes and byte ranges.
-import { messageOf, sizeOf } from "../check.ts";
-import { WgradError } from "../errors.ts";
+
+import { WgradError } from "../base/errors.ts";
+import { messageOf, sizeOf } from "../ops/check.ts";
 import type { TypedArray } from "../tensor.ts";
 
 /** Element types of safetensors that are read. */

@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor.ts";
 import { encodeSafetensors, fromSafetensors, type SafetensorsOptions } from "./safetensors.ts";
 import { writeWhole } from "./whole-file-node.ts";
 
-/** Writes tensors to a safetensors file, whole or not at all; see `toSafetensors`. */
+/** Writes tensors to a safetensors file, whole or not at all. See `toSafetensors`. */
 export async function saveSafetensors(
   path: string,
   stateDict: Readonly<Record<string, Tensor>>,

@@ -1,8 +1,9 @@
 // Safetensors both ways: the file format in which PyTorch's ecosystem exchanges weights.
-import { checkOptions, printed } from "../check.ts";
+
+import { decode as decodeBytes, encode as encodeNumbers } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
 import { reordered } from "../data/byte-order.ts";
-import { decode as decodeBytes, encode as encodeNumbers } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
+import { checkOptions, printed } from "../ops/check.ts";
 import { type DataArray, type DType, Tensor, type TypedArray, uploadable } from "../tensor.ts";
 import {
   type Entry,
@@ -14,11 +15,12 @@ import {
 } from "./safetensors-header.ts";
 
 /**
- * Writes tensors as a safetensors file: f32 as F32, f16 as F16, i32 as I32, u32 as U32, bool as BOOL. Reading tensors from
- * the GPU takes time, so this is a promise: `const bytes = await toSafetensors(model.stateDict())`. The same values give the
- * same bytes, in whatever order the names come.
+ * Writes tensors as a safetensors file: f32 as F32, f16 as F16, i32 as I32, u32 as U32, bool as BOOL. The function is
+ * asynchronous because tensors must be read from the GPU: `const bytes = await toSafetensors(model.stateDict())`. The
+ * same values give the same bytes, whatever the order of the names.
  *
- * @throws WgradError when a value is no tensor, a name is `__metadata__`, or `metadata` holds something else than strings.
+ * @throws WgradError if a value is no tensor, a name is `__metadata__`, or `metadata` holds something else than
+ * strings.
  */
 export function toSafetensors(
   stateDict: Readonly<Record<string, Tensor>>,
@@ -27,9 +29,9 @@ export function toSafetensors(
   return encodeSafetensors("toSafetensors", stateDict, options);
 }
 
-/** What a safetensors file holds besides tensors. */
+/** Options of `toSafetensors`. */
 export interface SafetensorsOptions {
-  /** Notes of one's own, strings by name; default none. */
+  /** Your own notes, strings by name. Default: none. */
   metadata?: Readonly<Record<string, string>>;
 }
 
@@ -85,7 +87,7 @@ function checkMetadata(what: string, metadata: unknown): void {
   }
 }
 
-/** What tensors of each dtype are stored as. */
+/** The safetensors type of each dtype. */
 const STORED_AS: Readonly<Record<DType, StoredType>> = { f32: "F32", f16: "F16", i32: "I32", u32: "U32", bool: "BOOL" };
 
 function encode({ dtype }: Tensor, data: DataArray): { type: StoredType; bytes: Uint8Array } {
@@ -95,10 +97,10 @@ function encode({ dtype }: Tensor, data: DataArray): { type: StoredType; bytes: 
 }
 
 /**
- * Reads a safetensors file: F32, I32 and U32 as they are, F16 as f16, BOOL as bool; BF16 and F64 become f32, I64, I16 and I8
- * become i32, U64, U16 and U8 u32.
+ * Reads a safetensors file. F32, I32, U32, F16 and BOOL keep their types. BF16 and F64 become f32; I64, I16 and I8
+ * become i32; U64, U16 and U8 become u32.
  *
- * @throws WgradError when the bytes are no whole and valid file, or a 64-bit whole number does not fit 32 bits.
+ * @throws WgradError if the bytes are not a whole and valid file, or a 64-bit whole number does not fit 32 bits.
  */
 export function fromSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   const { entries, start } = readHeader(bytes);
@@ -107,7 +109,10 @@ export function fromSafetensors(bytes: Uint8Array): Record<string, Tensor> {
   );
 }
 
-/** The file's own notes: the strings under `__metadata__`. @throws WgradError like `fromSafetensors`. */
+/**
+ * Reads the notes of a safetensors file: the strings under `__metadata__`. Throws a WgradError as `fromSafetensors`
+ * does.
+ */
 export function safetensorsMetadata(bytes: Uint8Array): Record<string, string> {
   return { ...readHeader(bytes).metadata };
 }

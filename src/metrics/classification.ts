@@ -1,5 +1,5 @@
 // Metrics of classifications from scores or probabilities.
-import { checkOptions, checkWhole, demand, misfit, sameShape } from "../check.ts";
+import { checkOptions, checkWhole, demand, misfit, sameShape } from "../ops/check.ts";
 import {
   bestClass,
   checkClasses,
@@ -14,9 +14,9 @@ import {
 } from "./input.ts";
 
 /**
- * Part of the samples whose class was found: mean(predicted = target). `predictions` are scores `[n, classes]` (logits,
- * probabilities; the highest wins, the lower class of equal ones) or class numbers of the targets' shape.
- * With `threshold`, predictions of the targets' shape are scores of class 1, taken for it from the threshold up.
+ * Computes the part of the samples whose class was found. `predictions` are scores `[n, classes]` (logits or
+ * probabilities: the highest wins, of equal ones the lower class), or class numbers in the shape of `targets`. With
+ * `threshold`, predictions in the shape of `targets` are scores of class 1, which is chosen from the threshold up.
  */
 export async function accuracy(
   predictions: MetricInput,
@@ -62,11 +62,11 @@ export async function topKAccuracy(scores: MetricInput, targets: MetricInput, k:
 }
 
 /**
- * −mean(log p(target)), the cross-entropy of probabilities: `[n, classes]`, or `[n]` for the probability of class 1.
- * Probabilities are clipped to [eps, 1 − eps]; eps is the precision of the numbers given (2⁻²³ for f32, else 2⁻⁵²) unless
- * told, as in scikit-learn's log_loss.
+ * Computes −mean(log p(target)), the cross-entropy of probabilities: `[n, classes]`, or `[n]` for the probability of
+ * class 1. Probabilities are clipped to [eps, 1 − eps]. The default eps is the precision of the given numbers (2⁻²³ for
+ * f32, else 2⁻⁵²), as in scikit-learn's log_loss.
  *
- * @throws RangeError when a row is not a distribution: `softmax` makes one of logits.
+ * @throws RangeError if a row is not a distribution: `softmax` makes one of logits.
  */
 export async function logLoss(
   probabilities: MetricInput,

@@ -1,12 +1,13 @@
 // The confusion matrix of a classification and what is computed from it.
-import { checkChoice, checkList, checkOptions } from "../check.ts";
-import { lines } from "../table.ts";
+
+import { lines } from "../base/table.ts";
+import { checkChoice, checkList, checkOptions } from "../ops/check.ts";
 import { classesOf, type MetricInput, read } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, over all samples together, or weighted by the classes' samples. */
 export type Average = "macro" | "micro" | "weighted";
 
-/** What a confusion matrix knows about each class. */
+/** A metric that a confusion matrix has for each class. */
 export type ClassMetric = "precision" | "recall" | "f1";
 
 /** Counts of pairs: `counts[t][p]` samples of class t were taken for class p. */
@@ -112,8 +113,9 @@ function ratio(part: number, whole: number): number {
 }
 
 /**
- * Counts which class was taken for which. `predictions` are scores `[n, classes]` (the highest wins) or class numbers like
- * `targets`. There are as many classes as scores, or as `numClasses`, `labels` or the highest class number say.
+ * Counts which class was taken for which. `predictions` are scores `[n, classes]` (the highest wins) or class numbers
+ * like `targets`. The number of classes is that of the scores, or `numClasses`, or that of `labels`, or follows from
+ * the highest class number.
  */
 export async function confusionMatrix(
   predictions: MetricInput,
@@ -125,8 +127,8 @@ export async function confusionMatrix(
 }
 
 /**
- * tp / (tp + fp): how much of what was taken for a class was of it, averaged over the classes ("macro" unless told;
- * see `ConfusionMatrix.average`). A class that was never predicted counts 0.
+ * Computes tp / (tp + fp): which part of the samples that were taken for a class is of it. The classes are averaged, by
+ * default with "macro"; see `ConfusionMatrix.average`. A class that was never predicted counts 0.
  */
 export async function precision(
   predictions: MetricInput,
@@ -137,7 +139,7 @@ export async function precision(
   return (await count("precision", predictions, targets)).average("precision", options.average);
 }
 
-/** tp / (tp + fn): how much of a class was found, averaged over the classes ("macro" unless told). */
+/** Computes tp / (tp + fn): which part of a class was found. The classes are averaged, by default with "macro". */
 export async function recall(
   predictions: MetricInput,
   targets: MetricInput,
@@ -147,7 +149,7 @@ export async function recall(
   return (await count("recall", predictions, targets)).average("recall", options.average);
 }
 
-/** 2·tp / (2·tp + fp + fn), averaged over the classes ("macro" unless told). */
+/** Computes 2·tp / (2·tp + fp + fn), averaged over the classes, by default with "macro". */
 export async function f1(
   predictions: MetricInput,
   targets: MetricInput,

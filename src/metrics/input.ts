@@ -1,7 +1,8 @@
-// What metrics take: tensors, which are read once, or numbers that are on the host already.
-import { misfit, printed, sameShape, sizeOf } from "../check.ts";
+// Inputs of metrics: tensors, which are read once, or numbers that are on the host already.
+
+import { DTypeError } from "../base/errors.ts";
 import { flattened } from "../data/column.ts";
-import { DTypeError } from "../errors.ts";
+import { misfit, printed, sameShape, sizeOf } from "../ops/check.ts";
 import { type Shape, Tensor, type TypedArray } from "../tensor.ts";
 
 /** Nested arrays of numbers, all branches of one length. */

@@ -1,17 +1,19 @@
 // Metrics of how well scores rank the samples of a class above the others.
-import { checkOptions, misfit, sameShape } from "../check.ts";
-import type { ShapeError } from "../errors.ts";
+
+import type { ShapeError } from "../base/errors.ts";
+import { checkOptions, misfit, sameShape } from "../ops/check.ts";
 import { checkClasses, type HostValues, type MetricInput, read, scoreOf, scoresOf } from "./input.ts";
 
 /** How the classes' values become one: unweighted mean, or weighted by the classes' samples. */
 export type RankingAverage = "macro" | "weighted";
 
 /**
- * Area under the receiver operating characteristic: the probability that a sample of the class scores above one of
- * another, equal scores counting half (Mann and Whitney). `scores` are `[n]` for class 1 with targets 0 and 1, or
- * `[n, classes]`: with two classes that of class 1, with more one against the rest, averaged ("macro" unless told).
+ * Computes the area under the receiver operating characteristic: the probability that a sample of the class scores
+ * above one of another class; equal scores count half (Mann and Whitney). `scores` are `[n]` for class 1 with targets 0
+ * and 1, or `[n, classes]`. With two classes the score of class 1 counts; with more, each class is compared with the
+ * rest, and the results are averaged, by default with "macro".
  *
- * @throws RangeError when a class has no sample, or all: then the area is not defined.
+ * @throws RangeError if a class has no sample or all samples: the area is not defined then.
  */
 export async function rocAuc(
   scores: MetricInput,

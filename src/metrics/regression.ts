@@ -1,5 +1,5 @@
 // Metrics of regressions and of images: distances between numbers.
-import { checkOptions, demand, misfit } from "../check.ts";
+import { checkOptions, demand, misfit } from "../ops/check.ts";
 import { checkEqualShapes, type HostValues, type MetricInput, read } from "./input.ts";
 
 async function readEqual(metric: string, a: MetricInput, b: MetricInput): Promise<[HostValues, HostValues]> {

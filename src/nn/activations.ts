@@ -1,6 +1,6 @@
 // Activations as layers: each applies the op of its name.
 
-import { checkNumber, checkWhole, demand, misfit, withDefaults } from "../check.ts";
+import { checkNumber, checkWhole, demand, misfit, withDefaults } from "../ops/check.ts";
 import {
   add,
   celu,
@@ -40,7 +40,7 @@ import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 import { filled } from "./parameter.ts";
 
-/** What the layers without options share. */
+/** Base of the layers without options. */
 abstract class Plain extends Module {
   constructor(...options: never[]) {
     super();
@@ -145,7 +145,10 @@ export class LeakyReLU extends Configured<{ negativeSlope: number }> {
   }
 }
 
-/** x if x > 0, else a · x with a drawn from U(lower, upper) per element in training, their mean in evaluation (defaults 1/8 and 1/3; Xu et al. 2015). */
+/**
+ * x if x > 0, else a · x. In training, a is drawn from U(lower, upper) per element; in evaluation it is their mean
+ * (defaults 1/8 and 1/3; Xu et al. 2015).
+ */
 export class RReLU extends Configured<{ lower: number; upper: number }> {
   declare readonly lower: number;
   declare readonly upper: number;
@@ -189,7 +192,10 @@ export class CELU extends Configured<{ alpha: number }> {
   }
 }
 
-/** x Φ(x) with the normal distribution function Φ, or its tanh approximation (Hendrycks and Gimpel 2016). */
+/**
+ * x Φ(x) with the distribution function Φ of the normal distribution, or its approximation by tanh (Hendrycks and
+ * Gimpel 2016).
+ */
 export class GELU extends Configured<{ approximate: "none" | "tanh" }> {
   declare readonly approximate: "none" | "tanh";
 
@@ -243,7 +249,7 @@ export class Hardshrink extends Configured<{ lambd: number }> {
   }
 }
 
-/** x moved towards 0 by lambd (default 0.5), 0 within. */
+/** x moved towards 0 by lambd (default 0.5); 0 if |x| ≤ lambd. */
 export class Softshrink extends Configured<{ lambd: number }> {
   declare readonly lambd: number;
 
@@ -269,7 +275,7 @@ export class GLU extends Configured<{ dim: number }> {
   }
 }
 
-/** What the softmax layers share. */
+/** Base of the softmax layers. */
 abstract class AlongDim extends Module {
   readonly dim: number;
 
@@ -328,7 +334,10 @@ export class Threshold extends Module {
   }
 }
 
-/** x if x > 0, else weight · x with a learned weight: one, or one per channel (dim 1). It starts as `init` (default 0.25). */
+/**
+ * x if x > 0, else weight · x. The weight is learned: one, or one per channel (dim 1). It starts as `init` (default
+ * 0.25).
+ */
 export class PReLU extends Module {
   readonly numParameters: number;
   weight: Tensor;

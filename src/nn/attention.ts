@@ -1,7 +1,7 @@
 // Multi-head attention with PyTorch's parameters and masks.
 
-import { checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkWhole, demand, misfit, sameShape, withDefaults } from "../ops/check.ts";
 import {
   add,
   amax,
@@ -38,6 +38,7 @@ import { Linear } from "./linear.ts";
 import { Module } from "./module.ts";
 import { blank } from "./parameter.ts";
 
+/** Options of `MultiheadAttention`. */
 export interface MultiheadAttentionOptions {
   /** Probability with which, in training, an attention weight is dropped. Default 0. */
   dropout?: number;
@@ -55,6 +56,7 @@ export interface MultiheadAttentionOptions {
   batchFirst?: boolean;
 }
 
+/** Options of `MultiheadAttention.forward`. */
 export interface AttentionForwardOptions {
   /** [N, S]: keys that are hidden (bool: true), or numbers added to their scores. */
   keyPaddingMask?: Tensor | null;
@@ -69,25 +71,35 @@ export interface AttentionForwardOptions {
 }
 
 /**
- * Heads of `scaledDotProductAttention` side by side: queries, keys and values are projected (`in_proj_weight` [3·E, E], or `q_proj_weight`,
- * `k_proj_weight`, `v_proj_weight` where sizes differ; Xavier-uniform), the heads' results joined and projected by `out_proj` (Vaswani et al.
- * 2017).
+ * Applies attention in several heads side by side (Vaswani et al. 2017). Queries, keys and values are projected by
+ * `in_proj_weight` [3·E, E], or by `q_proj_weight`, `k_proj_weight` and `v_proj_weight` if their sizes differ; all
+ * start Xavier-uniform. `out_proj` projects the joined results of the heads.
  */
 export class MultiheadAttention extends Module {
+  /** Size of queries and outputs, E. */
   readonly embedDim: number;
+  /** Number of heads. */
   readonly numHeads: number;
+  /** Probability of dropping a weight in training. */
   readonly dropout: number;
+  /** Whether inputs are [N, L, E] instead of [L, N, E]. */
   readonly batchFirst: boolean;
   readonly addZeroAttn: boolean;
   readonly kdim: number;
   readonly vdim: number;
+  /** Projection of queries, keys and values, [3·E, E]; null if their sizes differ. */
   in_proj_weight: Tensor | null = null;
+  /** Projection of queries; null if `in_proj_weight` is used. */
   q_proj_weight: Tensor | null = null;
+  /** Projection of keys, likewise. */
   k_proj_weight: Tensor | null = null;
+  /** Projection of values, likewise. */
   v_proj_weight: Tensor | null = null;
+  /** Bias of these projections, [3·E]; null with `bias: false`. */
   in_proj_bias: Tensor | null;
   bias_k: Tensor | null;
   bias_v: Tensor | null;
+  /** Projection of the joined heads. */
   out_proj: Linear;
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
@@ -181,7 +193,7 @@ export class MultiheadAttention extends Module {
     let seen: Tensor | null = null;
     if (all.needWeights) seen = weights();
     if (seen !== null && dropoutP > 0) {
-      // What is returned is what was used.
+      // The returned weights are those that were used.
       seen = dropout(seen, dropoutP, { training: true });
       attended = matmul(seen, heads[2]);
     } else attended = scaledDotProductAttention(...heads, { attnMask: mask, dropoutP, isCausal: causal });

@@ -1,6 +1,6 @@
 // Batch and instance normalization with running statistics (Ioffe and Szegedy 2015, Ulyanov et al. 2016).
 
-import { checkWhole, misfit, withDefaults } from "../check.ts";
+import { checkWhole, misfit, withDefaults } from "../ops/check.ts";
 import {
   add,
   internally,
@@ -21,14 +21,18 @@ import { Affine } from "./affine.ts";
 import * as init from "./init.ts";
 import { filled } from "./parameter.ts";
 
+/** Options of `BatchNorm1d`, `BatchNorm2d` and `InstanceNorm2d`. */
 export interface BatchNormOptions {
   /** Added to the variance. Default 1e-5. */
   eps?: number;
-  /** Weight of the new batch in the running statistics; null averages all batches evenly. Default 0.1. */
+  /** Weight of the new batch in the running statistics. With null, all batches are averaged evenly. Default 0.1. */
   momentum?: number | null;
   /** Learned scale and shift per channel. Default true (InstanceNorm2d: false). */
   affine?: boolean;
-  /** Keeps running statistics for `eval()`; without them every input is normalized by its own. Default true (InstanceNorm2d: false). */
+  /**
+   * Keeps running statistics for `eval()`. Without them, every input is normalized by its own statistics. Default true
+   * (InstanceNorm2d: false).
+   */
   trackRunningStats?: boolean;
 }
 
@@ -163,21 +167,29 @@ abstract class BatchNorm extends ChannelNorm {
   }
 }
 
-/** Batch normalization of [N, C] or [N, C, L]. */
+/**
+ * Normalizes each channel of [N, C] or [N, C, L] over the batch; in evaluation mode, by running statistics (Ioffe and
+ * Szegedy 2015).
+ */
 export class BatchNorm1d extends BatchNorm {
   protected override inputForm(): [readonly number[], string] {
     return [[2, 3], "[N, C] or [N, C, L]"];
   }
 }
 
-/** Batch normalization of [N, C, H, W]. */
+/**
+ * Normalizes each channel of [N, C, H, W] over the batch; in evaluation mode, by running statistics (Ioffe and Szegedy
+ * 2015).
+ */
 export class BatchNorm2d extends BatchNorm {
   protected override inputForm(): [readonly number[], string] {
     return [[4], "[N, C, H, W]"];
   }
 }
 
-/** Instance normalization of [N, C, H, W] or [C, H, W]: each channel of each example by itself. As in PyTorch, batches are not counted. */
+/**
+ * Normalizes each channel of each example by itself: [N, C, H, W] or [C, H, W]. As in PyTorch, batches are not counted.
+ */
 export class InstanceNorm2d extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, { affine: false, trackRunningStats: false });

@@ -1,6 +1,6 @@
 // Checks of the layers' arguments, with errors that name the layer.
 
-import { checkWhole, demand, listOf } from "../check.ts";
+import { checkWhole, demand, listOf } from "../ops/check.ts";
 
 /** Demands a number within [0, 1]. */
 export function probability(layer: string, name: string, value: number): number {

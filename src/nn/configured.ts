@@ -1,6 +1,6 @@
 // Layers and losses that apply an op with the options they were made with.
 
-import { withDefaults } from "../check.ts";
+import { withDefaults } from "../ops/check.ts";
 import { Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
 

@@ -1,7 +1,7 @@
 // Containers: Sequential and ModuleList, whose children are their numbered properties.
 
-import { printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { printed } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import { noOptions } from "./check.ts";
 import { type Layer, Module } from "./module.ts";
@@ -46,7 +46,7 @@ abstract class NumberedModules<M extends Module> extends Module implements Itera
 }
 
 /**
- * Layers applied one after another: `new Sequential(new Linear(784, 128), new ReLU(), new Linear(128, 10))`. An object
+ * Applies layers one after another: `new Sequential(new Linear(784, 128), new ReLU(), new Linear(128, 10))`. An object
  * gives them names instead of numbers: `new Sequential({ fc: new Linear(784, 10) })`.
  */
 export class Sequential extends NumberedModules<Layer> {
@@ -82,7 +82,10 @@ export class Sequential extends NumberedModules<Layer> {
   }
 }
 
-/** A list of modules that are registered, for a `forward` of one's own: `for (const block of this.blocks) x = block.forward(x)`. */
+/**
+ * A list of modules for your own `forward`: `for (const block of this.blocks) x = block.forward(x)`. The modules are
+ * registered, so their parameters are found.
+ */
 export class ModuleList<M extends Module = Layer> extends NumberedModules<M> {
   constructor(modules: Iterable<M> = [], ...options: never[]) {
     super();

@@ -1,20 +1,21 @@
 // Transposed convolution layers over one and two spatial dims.
 
-import { checkOptions, misfit } from "../check.ts";
+import { checkOptions, misfit } from "../ops/check.ts";
 import { convTranspose1d, convTranspose2d, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
+/** Options of `ConvTranspose1d` and `ConvTranspose2d`. */
 export interface ConvTransposeOptions extends ConvolutionOptions {
   /** Distance between the places that neighbouring inputs are spread to. Default 1. */
   stride?: number | readonly number[];
-  /** What is cut off at both ends. Default 0. */
+  /** Number of elements that are cut off at both ends. Default 0. */
   padding?: number | readonly number[];
-  /** What is added at the high end; less than stride or dilation. Default 0. */
+  /** Number of elements that are added at the high end; less than stride or dilation. Default 0. */
   outputPadding?: number | readonly number[];
 }
 
-/** What the layers here share: the choice among output sizes. */
+/** Base of the layers here: the choice among output sizes. */
 abstract class ConvTransposeNd extends Convolution {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
@@ -69,7 +70,10 @@ abstract class ConvTransposeNd extends Convolution {
   }
 }
 
-/** [N, inChannels, L] → [N, outChannels, (L - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1]. */
+/**
+ * Applies a transposed convolution, the gradient of a convolution: [N, inChannels, L] → [N, outChannels, (L - 1) stride
+ * - 2 padding + dilation (kernel - 1) + outputPadding + 1].
+ */
 export class ConvTranspose1d extends ConvTransposeNd {
   constructor(
     inChannels: number,
@@ -81,7 +85,10 @@ export class ConvTranspose1d extends ConvTransposeNd {
   }
 }
 
-/** [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in ConvTranspose1d. */
+/**
+ * Applies a transposed convolution to images: [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in
+ * ConvTranspose1d.
+ */
 export class ConvTranspose2d extends ConvTransposeNd {
   constructor(
     inChannels: number,

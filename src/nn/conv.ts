@@ -1,20 +1,21 @@
 // Convolution layers over one, two and three spatial dims.
 
-import { checkChoice, misfit } from "../check.ts";
+import { checkChoice, misfit } from "../ops/check.ts";
 import { conv1d, conv2d, conv3d, pad, type Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { Convolution, type ConvolutionOptions } from "./convolution.ts";
 
+/** Options of `Conv1d`, `Conv2d` and `Conv3d`. */
 export interface ConvOptions extends ConvolutionOptions {
   /** Step of the window. Default 1. */
   stride?: number | readonly number[];
   /** Zeros around the input; "same" keeps the size (stride 1 only), "valid" adds none. Default 0. */
   padding?: number | readonly number[] | "same" | "valid";
-  /** What the padding is made of. Default "zeros". */
+  /** The values of the padding. Default "zeros". */
   paddingMode?: "zeros" | "reflect" | "replicate" | "circular";
 }
 
-/** What the layers here share: padding of all kinds. */
+/** Base of the layers here: padding of all kinds. */
 abstract class ConvNd extends Convolution {
   readonly padding: readonly number[] | "same" | "valid";
   readonly paddingMode: "zeros" | "reflect" | "replicate" | "circular";
@@ -65,7 +66,10 @@ abstract class ConvNd extends Convolution {
   }
 }
 
-/** [N, inChannels, L] → [N, outChannels, ⌊(L + 2 padding - dilation (kernel - 1) - 1) / stride⌋ + 1]. */
+/**
+ * Convolves along the last dim: [N, inChannels, L] → [N, outChannels, ⌊(L + 2 padding - dilation (kernel - 1) - 1) /
+ * stride⌋ + 1].
+ */
 export class Conv1d extends ConvNd {
   constructor(
     inChannels: number,
@@ -77,7 +81,7 @@ export class Conv1d extends ConvNd {
   }
 }
 
-/** [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in Conv1d. */
+/** Convolves along the last two dims: [N, inChannels, H, W] → [N, outChannels, H′, W′], each size as in Conv1d. */
 export class Conv2d extends ConvNd {
   constructor(
     inChannels: number,
@@ -89,7 +93,9 @@ export class Conv2d extends ConvNd {
   }
 }
 
-/** [N, inChannels, D, H, W] → [N, outChannels, D′, H′, W′], each size as in Conv1d. */
+/**
+ * Convolves along the last three dims: [N, inChannels, D, H, W] → [N, outChannels, D′, H′, W′], each size as in Conv1d.
+ */
 export class Conv3d extends ConvNd {
   constructor(
     inChannels: number,

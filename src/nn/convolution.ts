@@ -1,6 +1,6 @@
-// What convolution layers of both directions share: sizes, weight, bias and their initial values.
+// Shared by convolution layers of both directions: sizes, weight, bias and their initial values.
 
-import { checkOptions, checkWhole } from "../check.ts";
+import { checkOptions, checkWhole } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import { sizes } from "./check.ts";
 import { fans } from "./init.ts";
@@ -65,7 +65,7 @@ export abstract class Convolution extends Module {
     draw(fans(this.constructor.name, this.weight).fanIn, this.weight, this.bias);
   }
 
-  /** What the ops of both directions take. */
+  /** The options that the ops of both directions take. */
   protected get sharedOptions(): Pick<this, "stride" | "dilation" | "groups" | "bias"> {
     const { stride, dilation, groups, bias } = this;
     return { stride, dilation, groups, bias };

@@ -14,14 +14,19 @@ abstract class DropoutNd extends Module {
   }
 }
 
-/** In training, zeroes each element with probability `p` and scales the others by 1 / (1 - p). */
+/**
+ * In training, sets each element to 0 with probability `p` and multiplies the others by 1 / (1 - p). In evaluation
+ * mode, returns its input.
+ */
 export class Dropout extends DropoutNd {
   override forward(input: Tensor): Tensor {
     return dropout(input, this.p, { training: this.training });
   }
 }
 
-/** In training, zeroes whole channels of [N, C, H, W] with probability `p` and scales the others by 1 / (1 - p). */
+/**
+ * In training, sets whole channels of [N, C, H, W] to 0 with probability `p` and multiplies the others by 1 / (1 - p).
+ */
 export class Dropout2d extends DropoutNd {
   override forward(input: Tensor): Tensor {
     return dropout2d(input, this.p, { training: this.training });

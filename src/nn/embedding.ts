@@ -1,6 +1,6 @@
 // Embedding: a table of learned vectors looked up by index.
 
-import { checkWhole, demand, withDefaults } from "../check.ts";
+import { checkWhole, demand, withDefaults } from "../ops/check.ts";
 import {
   add,
   arange,
@@ -24,10 +24,11 @@ import * as init from "./init.ts";
 import { Module } from "./module.ts";
 import { blank } from "./parameter.ts";
 
+/** Options of `Embedding`. */
 export interface EmbeddingOptions {
-  /** This row starts at 0 and gets no gradient; negative: from the end. */
+  /** The row with this index starts at 0 and gets no gradient. A negative index counts from the end. */
   paddingIdx?: number;
-  /** Rows that are looked up and whose norm is larger are scaled down to it, in place, before they are. */
+  /** Before rows are looked up, those whose norm is larger are scaled down to it, in place. */
   maxNorm?: number;
   /** Which norm `maxNorm` limits. Default 2. */
   normType?: number;
@@ -35,14 +36,20 @@ export interface EmbeddingOptions {
   scaleGradByFreq?: boolean;
 }
 
-/** Rows of `weight` [numEmbeddings, embeddingDim], which starts as N(0, 1): indices [*] → [*, embeddingDim]. */
+/**
+ * Looks up rows of a table: indices [*] → [*, embeddingDim]. `weight`, the table, is [numEmbeddings, embeddingDim] and
+ * starts as N(0, 1).
+ */
 export class Embedding extends Module {
+  /** Number of rows. */
   readonly numEmbeddings: number;
+  /** Size of a row. */
   readonly embeddingDim: number;
   readonly paddingIdx: number | null;
   readonly maxNorm: number | null;
   readonly normType: number;
   readonly scaleGradByFreq: boolean;
+  /** The table, [numEmbeddings, embeddingDim]. */
   weight: Tensor;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {

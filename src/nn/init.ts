@@ -1,6 +1,6 @@
 // Initializers: fill a tensor in place with PyTorch's distributions, drawn from the seeded generator of the engine.
 
-import { checkChoice, checkNumber, checkOptions, expectTensor, misfit } from "../check.ts";
+import { checkChoice, checkNumber, checkOptions, expectTensor, misfit } from "../ops/check.ts";
 import * as wg from "../tensor.ts";
 import { add, clamp, erf, erfinv, mul, reshape, sub, type Tensor, t } from "../tensor.ts";
 import { newtonSchulz } from "./newton-schulz.ts";
@@ -18,6 +18,7 @@ export type Nonlinearity =
   | "leaky_relu"
   | "selu";
 
+/** Options of `kaimingUniform` and `kaimingNormal`. */
 export interface KaimingOptions {
   /** Negative slope of the rectifier that follows (for "leakyRelu"). Default 0. */
   a?: number;

@@ -1,18 +1,22 @@
 // Linear and bilinear maps of the last dim.
 
-import { checkOptions, checkWhole } from "../check.ts";
+import { checkOptions, checkWhole } from "../ops/check.ts";
 import { bilinear, linear, type Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";
 
 /**
- * y = x Wᵀ + b over the last dim: [*, inFeatures] → [*, outFeatures]. `weight` is [outFeatures, inFeatures]; both start
- * as U(-1/√inFeatures, 1/√inFeatures).
+ * Applies a linear map to the last dim: y = x Wᵀ + b, [*, inFeatures] → [*, outFeatures]. `weight` is [outFeatures,
+ * inFeatures]. Weight and bias start as U(-1/√inFeatures, 1/√inFeatures).
  */
 export class Linear extends Module {
+  /** Size of the last dim of the input. */
   readonly inFeatures: number;
+  /** Size of the last dim of the output. */
   readonly outFeatures: number;
+  /** W, [outFeatures, inFeatures]. */
   weight: Tensor;
+  /** b, [outFeatures]; null with `bias: false`. */
   bias: Tensor | null;
 
   constructor(inFeatures: number, outFeatures: number, options: { bias?: boolean } = {}) {
@@ -36,14 +40,20 @@ export class Linear extends Module {
 }
 
 /**
- * y = x₁ᵀ Aₖ x₂ + bₖ for every output k: [*, in1Features] and [*, in2Features] → [*, outFeatures]. `weight` is
- * [outFeatures, in1Features, in2Features]; both start as U(-1/√in1Features, 1/√in1Features).
+ * Applies a bilinear map to the last dims of two inputs: y = x₁ᵀ Aₖ x₂ + bₖ for each output k, [*, in1Features] and [*,
+ * in2Features] → [*, outFeatures]. `weight` is [outFeatures, in1Features, in2Features]. Weight and bias start as
+ * U(-1/√in1Features, 1/√in1Features).
  */
 export class Bilinear extends Module {
+  /** Size of the last dim of the first input. */
   readonly in1Features: number;
+  /** Size of the last dim of the second input. */
   readonly in2Features: number;
+  /** Size of the last dim of the output. */
   readonly outFeatures: number;
+  /** A, [outFeatures, in1Features, in2Features]. */
   weight: Tensor;
+  /** b, [outFeatures]; null with `bias: false`. */
   bias: Tensor | null;
 
   constructor(in1Features: number, in2Features: number, outFeatures: number, options: { bias?: boolean } = {}) {

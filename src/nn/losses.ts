@@ -1,6 +1,6 @@
 // Losses as modules: each applies the op of its name with the options it was made with.
 
-import { checkChoice } from "../check.ts";
+import { checkChoice } from "../ops/check.ts";
 import {
   binaryCrossEntropy,
   binaryCrossEntropyWithLogits,
@@ -23,10 +23,10 @@ import {
 } from "../tensor.ts";
 import { Configured } from "./configured.ts";
 
-/** How a loss is summed up: the mean, the sum, or every element's own. */
+/** How a loss is reduced: to the mean, to the sum, or not at all. */
 export type Reduction = "mean" | "sum" | "none";
 
-/** What the losses share: `reduction` beside the other options of their ops. */
+/** Base of the losses: `reduction` beside the other options of their ops. */
 abstract class Loss<Options extends object> extends Configured<Options & { reduction: Reduction }> {
   declare readonly reduction: Reduction;
 
@@ -36,7 +36,7 @@ abstract class Loss<Options extends object> extends Configured<Options & { reduc
   }
 }
 
-/** (input - target)². */
+/** Squared error: (input - target)². */
 export class MSELoss extends Loss<object> {
   constructor(options: { reduction?: Reduction } = {}) {
     super(options, {});
@@ -47,7 +47,7 @@ export class MSELoss extends Loss<object> {
   }
 }
 
-/** |input - target|. */
+/** Absolute error: |input - target|. */
 export class L1Loss extends Loss<object> {
   constructor(options: { reduction?: Reduction } = {}) {
     super(options, {});
@@ -58,7 +58,7 @@ export class L1Loss extends Loss<object> {
   }
 }
 
-/** d² / (2 beta) where d = |input - target| < beta (default 1), else d - beta / 2. */
+/** Absolute error that is smooth at 0: d² / (2 beta) if d = |input - target| < beta (default 1), else d - beta / 2. */
 export class SmoothL1Loss extends Loss<{ beta: number }> {
   declare readonly beta: number;
 
@@ -71,7 +71,10 @@ export class SmoothL1Loss extends Loss<{ beta: number }> {
   }
 }
 
-/** d² / 2 where d = |input - target| < delta (default 1), else delta (d - delta / 2). */
+/**
+ * Squared error near 0, absolute error beyond: d² / 2 if d = |input - target| < delta (default 1), else delta (d -
+ * delta / 2).
+ */
 export class HuberLoss extends Loss<{ delta: number }> {
   declare readonly delta: number;
 
@@ -84,7 +87,10 @@ export class HuberLoss extends Loss<{ delta: number }> {
   }
 }
 
-/** -(y log p + (1 - y) log(1 - p)) of probabilities p, logs limited to -100; `weight` broadcasts to them. */
+/**
+ * Binary cross-entropy of probabilities p: -(y log p + (1 - y) log(1 - p)), with logarithms limited to -100. `weight`
+ * broadcasts to them.
+ */
 export class BCELoss extends Loss<{ weight: Tensor | null }> {
   declare weight: Tensor | null;
 
@@ -97,7 +103,7 @@ export class BCELoss extends Loss<{ weight: Tensor | null }> {
   }
 }
 
-/** Binary cross-entropy of logits, without overflow; `posWeight` multiplies the positive term. */
+/** Binary cross-entropy of logits, without overflow. `posWeight` multiplies the positive term. */
 export class BCEWithLogitsLoss extends Loss<{ weight: Tensor | null }> {
   declare weight: Tensor | null;
   pos_weight: Tensor | null = null;
@@ -112,7 +118,10 @@ export class BCEWithLogitsLoss extends Loss<{ weight: Tensor | null }> {
   }
 }
 
-/** -weight[y] input[y] of log-probabilities [N, C, *] and classes y [N, *]; the mean divides by the sum of weights. */
+/**
+ * Negative log-likelihood: -weight[y] input[y], with log-probabilities [N, C, *] and classes y [N, *]. The mean divides
+ * by the sum of weights.
+ */
 export class NLLLoss extends Loss<{ weight: Tensor | null; ignoreIndex: number }> {
   declare weight: Tensor | null;
   declare readonly ignoreIndex: number;
@@ -126,7 +135,10 @@ export class NLLLoss extends Loss<{ weight: Tensor | null; ignoreIndex: number }
   }
 }
 
-/** -log softmax(input)[y] of logits [N, C, *] and classes y [N, *], or probabilities in the shape of the logits. */
+/**
+ * Cross-entropy of logits: -log softmax(input)[y], with logits [N, C, *] and classes y [N, *], or probabilities in the
+ * shape of the logits.
+ */
 export class CrossEntropyLoss extends Loss<{ weight: Tensor | null; ignoreIndex: number; labelSmoothing: number }> {
   declare weight: Tensor | null;
   declare readonly ignoreIndex: number;
@@ -141,7 +153,10 @@ export class CrossEntropyLoss extends Loss<{ weight: Tensor | null; ignoreIndex:
   }
 }
 
-/** target (log target - input) of log-probabilities `input`; PyTorch's default mean divides by all elements, "batchmean" by the batch. */
+/**
+ * Kullback-Leibler divergence of log-probabilities: target (log target - input). PyTorch's default mean divides by all
+ * elements, "batchmean" by the size of the batch.
+ */
 export class KLDivLoss extends Configured<{ logTarget: boolean; reduction: Reduction | "batchmean" }> {
   declare readonly logTarget: boolean;
   declare readonly reduction: Reduction | "batchmean";
@@ -156,7 +171,10 @@ export class KLDivLoss extends Configured<{ logTarget: boolean; reduction: Reduc
   }
 }
 
-/** eˣ - y x with `logInput` (default), else x - y log(x + eps); `full` adds Stirling's term. */
+/**
+ * Negative log-likelihood of a Poisson distribution: eˣ - y x with `logInput` (default), else x - y log(x + eps).
+ * `full` adds Stirling's term.
+ */
 export class PoissonNLLLoss extends Loss<{ logInput: boolean; full: boolean; eps: number }> {
   declare readonly logInput: boolean;
   declare readonly full: boolean;
@@ -171,7 +189,10 @@ export class PoissonNLLLoss extends Loss<{ logInput: boolean; full: boolean; eps
   }
 }
 
-/** (log v + (input - target)² / v) / 2 with v = max(variance, eps); `full` adds log(2π) / 2. */
+/**
+ * Negative log-likelihood of a normal distribution: (log v + (input - target)² / v) / 2 with v = max(variance, eps).
+ * `full` adds log(2π) / 2.
+ */
 export class GaussianNLLLoss extends Loss<{ full: boolean; eps: number }> {
   declare readonly full: boolean;
   declare readonly eps: number;
@@ -185,7 +206,7 @@ export class GaussianNLLLoss extends Loss<{ full: boolean; eps: number }> {
   }
 }
 
-/** input where target is 1, max(0, margin - input) where it is -1 (default margin 1). */
+/** Keeps distances small or large: input if target is 1, max(0, margin - input) if it is -1 (default margin 1). */
 export class HingeEmbeddingLoss extends Loss<{ margin: number }> {
   declare readonly margin: number;
 
@@ -198,7 +219,10 @@ export class HingeEmbeddingLoss extends Loss<{ margin: number }> {
   }
 }
 
-/** 1 - cos(a, b) where target is 1, max(0, cos(a, b) - margin) where it is -1 (default margin 0). */
+/**
+ * Makes vectors similar or not: 1 - cos(a, b) if target is 1, max(0, cos(a, b) - margin) if it is -1 (default margin
+ * 0).
+ */
 export class CosineEmbeddingLoss extends Loss<{ margin: number }> {
   declare readonly margin: number;
 
@@ -211,7 +235,10 @@ export class CosineEmbeddingLoss extends Loss<{ margin: number }> {
   }
 }
 
-/** max(0, -target (input1 - input2) + margin) (default margin 0). */
+/**
+ * Ranks input1 above input2 if target is 1, below if it is -1: max(0, -target (input1 - input2) + margin) (default
+ * margin 0).
+ */
 export class MarginRankingLoss extends Loss<{ margin: number }> {
   declare readonly margin: number;
 
@@ -224,7 +251,10 @@ export class MarginRankingLoss extends Loss<{ margin: number }> {
   }
 }
 
-/** max(0, ‖a - p‖ - ‖a - n‖ + margin) with the p-norm (default margin 1, p 2); `swap` also measures ‖p - n‖. */
+/**
+ * Keeps an anchor nearer to the positive than to the negative: max(0, ‖a - p‖ - ‖a - n‖ + margin) with the p-norm
+ * (default margin 1, p 2). `swap` also measures ‖p - n‖.
+ */
 export class TripletMarginLoss extends Loss<{ margin: number; p: number; eps: number; swap: boolean }> {
   declare readonly margin: number;
   declare readonly p: number;
@@ -240,7 +270,10 @@ export class TripletMarginLoss extends Loss<{ margin: number; p: number; eps: nu
   }
 }
 
-/** -log of the probability of targets over all alignments with blanks and repetitions (Graves et al. 2006); the mean is by target length first. */
+/**
+ * Connectionist temporal classification: -log of the probability of the targets over all alignments with blanks and
+ * repetitions (Graves et al. 2006). The mean first divides by the lengths of the targets.
+ */
 export class CTCLoss extends Loss<{ blank: number; zeroInfinity: boolean }> {
   declare readonly blank: number;
   declare readonly zeroInfinity: boolean;

@@ -1,6 +1,6 @@
 // Module: the base of every layer and model, a tree of parameters, buffers and submodules found by property assignment.
 
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
 import { checkOptions, type DType, dropGradient, Tensor, traceGuard } from "../tensor.ts";
 import { isParameter, parameter } from "./parameter.ts";
 import { loadEntries, type StateDict } from "./state.ts";
@@ -9,7 +9,7 @@ import { summarize } from "./summary.ts";
 /** A module that maps one tensor to one tensor: what Sequential chains. */
 export type Layer = Module & { forward(input: Tensor): Tensor };
 
-/** What `registerBuffer` may be told. */
+/** Options of `registerBuffer`. */
 export interface BufferOptions {
   /** Whether it is in the state dict. Default true. */
   persistent?: boolean;
@@ -17,31 +17,41 @@ export interface BufferOptions {
   optional?: boolean;
 }
 
-/** What `loadStateDict(d, { strict: false })` left aside. */
+/** What `loadStateDict` returns: the keys that did not match. */
 export interface LoadReport {
+  /** Keys of the module that the state dict lacks. */
   missingKeys: string[];
+  /** Keys of the state dict that the module lacks. */
   unexpectedKeys: string[];
 }
 
 /**
- * Base class of all layers and models. Parameters (`nn.parameter(t)`, or a leaf tensor with `requiresGrad`), buffers
- * (`registerBuffer`) and submodules are found among the public properties, in the order of their assignment; the names of
- * the properties are the keys of the state dict. `#private` properties and plain arrays of modules are not seen: use
- * ModuleList for the latter.
+ * Base class of layers and models. Its public properties hold parameters (`nn.parameter(t)`, or a leaf tensor with
+ * `requiresGrad`), buffers (`registerBuffer`) and submodules, in the order in which they were assigned. Their names are
+ * the keys of the state dict. `#private` properties and plain arrays of modules are not found: use ModuleList instead
+ * of an array.
  *
- * ```ts
+ * ```js
+ * import { nn, ones } from "wgrad";
+ *
  * class Net extends nn.Module {
  *   fc1 = new nn.Linear(784, 128);
  *   fc2 = new nn.Linear(128, 10);
- *   forward(x: Tensor): Tensor { return this.fc2.forward(this.fc1.forward(x).relu()); }
+ *
+ *   forward(x) {
+ *     return this.fc2.forward(this.fc1.forward(x).relu());
+ *   }
  * }
+ * const net = new Net();
+ * console.log(net.forward(ones([1, 784])).shape); // prints [ 1, 10 ]
+ * console.log(Object.keys(net.stateDict()).join(" ")); // prints fc1.weight fc1.bias fc2.weight fc2.bias
  * ```
  */
 export class Module {
   #training = true;
   readonly #buffers = new Map<string, BufferOptions>();
 
-  /** True after `train()` (the initial mode), false after `eval()`. Dropout and batch norm behave accordingly. */
+  /** True after `train()`, which is the initial mode, and false after `eval()`. Dropout and batch norm depend on it. */
   get training(): boolean {
     const training = this.#training;
     traceGuard(() => this.#training === training);
@@ -58,8 +68,9 @@ export class Module {
   }
 
   /**
-   * Makes `tensor` part of the module's state without training it, as `this[name]`; a persistent buffer is in the state
-   * dict. Returns the tensor, so that a class field can hold it: `mask = this.registerBuffer("mask", ones([3]))`.
+   * Makes `tensor` a part of the state of the module that is not trained, under `this[name]`. A persistent buffer is in
+   * the state dict. Returns the tensor, so that a class field can hold it: `mask = this.registerBuffer("mask",
+   * ones([3]))`.
    */
   registerBuffer(name: string, tensor: Tensor, options: BufferOptions = {}): Tensor {
     checkOptions("registerBuffer", options, ["persistent", "optional"]);
@@ -77,7 +88,7 @@ export class Module {
     return tensor;
   }
 
-  /** The direct submodules with their names, in order; one that hangs under two names is listed once. */
+  /** The direct submodules with their names, in order. A submodule that has two names is listed once. */
   namedChildren(): [string, Module][] {
     return unique(this.#ownModules());
   }
@@ -87,24 +98,24 @@ export class Module {
     return this.namedChildren().map(([, module]) => module);
   }
 
-  /** This module (name `""`) and all below it, depth first, each once. */
+  /** This module (name `""`) and all modules below it, depth first, each once. */
   namedModules(): [string, Module][] {
     return this.#tree("", [], new Set());
   }
 
-  /** This module and all below it. */
+  /** This module and all modules below it. */
   modules(): Module[] {
     return this.namedModules().map(([, module]) => module);
   }
 
-  /** All parameters with their dotted names; a shared one is listed once, under its first name. */
+  /** All parameters with their dotted names. A shared parameter is listed once, under its first name. */
   namedParameters(): [string, Tensor][] {
     const named = unique(collect(this.namedModules(), (module) => module.#ownParameters()));
     for (const [name, tensor] of named) tensor.label = name;
     return named;
   }
 
-  /** All parameters, each once: what an optimizer takes. */
+  /** All parameters, each once, as an optimizer takes them. */
   parameters(): Tensor[] {
     return this.namedParameters().map(([, tensor]) => tensor);
   }
@@ -120,18 +131,18 @@ export class Module {
   }
 
   /**
-   * Parameters and persistent buffers by PyTorch's keys. The tensors are the live ones: after a step they read as the new
-   * values. A shared parameter stands under each of its names.
+   * Returns parameters and persistent buffers under PyTorch's keys. The tensors are the live ones: after a step they
+   * read as the new values. A shared parameter is under each of its names.
    */
   stateDict(): StateDict {
     return Object.fromEntries(this.#state());
   }
 
   /**
-   * Copies the values of a state dict into this module's parameters and buffers, casting to their dtypes. All or nothing:
-   * if anything does not fit, nothing is loaded. `strict: false` forgives missing and unexpected keys, never shapes.
-   * Returns which keys were missing and unexpected.
-   * @throws WgradError that lists every missing and unexpected key, ShapeError where a shape differs.
+   * Copies the values of a state dict into the parameters and buffers of this module, cast to their dtypes. All or
+   * nothing: if something does not fit, nothing is loaded. `strict: false` allows missing and unexpected keys, but not
+   * other shapes. Returns which keys were missing and which were unexpected.
+   * @throws WgradError that lists every missing and unexpected key, ShapeError if a shape differs.
    */
   loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): LoadReport {
     checkOptions("loadStateDict", options, ["strict"]);
@@ -140,20 +151,20 @@ export class Module {
     return loadEntries(this.constructor.name, this.#state(), stateDict, strict, new Map(optional));
   }
 
-  /** Switches this module and all below it to training mode (`train(false)` to evaluation mode). */
+  /** Switches this module and all modules below it to training mode; `train(false)` to evaluation mode. */
   train(mode = true): this {
     for (const module of this.modules()) module.training = mode;
     return this;
   }
 
-  /** Switches to evaluation mode: dropout off, running statistics used and left alone. */
+  /** Switches to evaluation mode: dropout is off, and running statistics are used but not changed. */
   eval(): this {
     return this.train(false);
   }
 
   /**
-   * Casts the floating-point parameters and buffers. They become new tensors (shared ones stay shared), so call this
-   * before giving `parameters()` to an optimizer.
+   * Casts the floating-point parameters and buffers to a dtype. They become new tensors (shared ones stay shared), so
+   * call this before you give `parameters()` to an optimizer.
    */
   to(dtype: DType): this {
     if (dtype !== "f32" && dtype !== "f16") {
@@ -191,8 +202,8 @@ export class Module {
   }
 
   /**
-   * A table of the layers with their output shapes and numbers of parameters, for an input of the given full shape
-   * (batch included; a list of shapes for several inputs). Nothing is computed.
+   * Returns a table of the layers with their output shapes and numbers of parameters, for an input of the given full
+   * shape, batch included (or a list of shapes, for several inputs). Computes nothing.
    */
   summary(inputShape: readonly number[] | readonly (readonly number[])[], options: { dtype?: DType } = {}): string {
     checkOptions("summary", options, ["dtype"]);
@@ -245,7 +256,7 @@ export class Module {
   }
 }
 
-/** What each module has of its own, with its whole path. */
+/** Collects the own entries of each module, with their whole path. */
 function collect(modules: [string, Module][], own: (module: Module) => [string, Tensor][]): [string, Tensor][] {
   return modules.flatMap(([path, module]) =>
     own(module).map(([name, tensor]): [string, Tensor] => [join(path, name), tensor]),

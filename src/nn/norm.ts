@@ -1,6 +1,6 @@
 // Normalization over parts of one example: layer, group and root-mean-square norm.
 
-import { checkWhole, demand, listOf, withDefaults } from "../check.ts";
+import { checkWhole, demand, listOf, withDefaults } from "../ops/check.ts";
 import { groupNorm, layerNorm, rmsNorm, type Shape, type Tensor } from "../tensor.ts";
 import { Affine } from "./affine.ts";
 import * as init from "./init.ts";
@@ -15,8 +15,8 @@ function shapeOf(layer: string, value: number | Shape): Shape {
 }
 
 /**
- * Over the last dims, whose shape is `normalizedShape`: y = (x - mean) / √(variance + eps) · weight + bias, with the
- * biased variance (Ba et al. 2016).
+ * Normalizes over the last dims, whose shape is `normalizedShape`: y = (x - mean) / √(variance + eps) · weight + bias,
+ * with the biased variance (Ba et al. 2016).
  */
 export class LayerNorm extends Affine {
   readonly normalizedShape: readonly number[];
@@ -40,7 +40,10 @@ export class LayerNorm extends Affine {
   }
 }
 
-/** y = x / √(mean(x²) + eps) · weight over the last dims (Zhang and Sennrich 2019). Default eps is f32's 2⁻²³. */
+/**
+ * Divides by the root mean square over the last dims: y = x / √(mean(x²) + eps) · weight (Zhang and Sennrich 2019). The
+ * default eps is 2⁻²³, the precision of f32.
+ */
 export class RMSNorm extends Module {
   readonly normalizedShape: readonly number[];
   readonly eps: number;
@@ -67,7 +70,10 @@ export class RMSNorm extends Module {
   }
 }
 
-/** [N, C, *]: the channels in `numGroups` groups, each normalized per example; scale and shift per channel (Wu and He 2018). */
+/**
+ * Normalizes [N, C, *] in `numGroups` groups of channels, each example by itself. Scale and shift are per channel (Wu
+ * and He 2018).
+ */
 export class GroupNorm extends Affine {
   readonly numGroups: number;
   readonly numChannels: number;

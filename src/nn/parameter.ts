@@ -1,14 +1,14 @@
 // Parameters: the tensors of a module that an optimizer trains.
 
-import { checkOptions, expectTensor, sizeOf } from "../check.ts";
+import { checkOptions, expectTensor, sizeOf } from "../ops/check.ts";
 import { noGrad, type Shape, Tensor, tensor, zeros } from "../tensor.ts";
 import * as init from "./init.ts";
 
 const parameters = /* @__PURE__ */ new WeakSet<Tensor>();
 
 /**
- * A trainable copy of `value`: a tensor of its own, with `requiresGrad`, which a Module finds in its properties. The copy
- * is state, not an expression: a random `value` is drawn once.
+ * Makes a trainable copy of `value`: a tensor with `requiresGrad` that a Module finds among its properties. The copy is
+ * state, not an expression: a random `value` is drawn once.
  */
 export function parameter(value: Tensor, options: { requiresGrad?: boolean } = {}): Tensor {
   checkOptions("parameter", options, ["requiresGrad"]);
@@ -21,7 +21,7 @@ export function parameter(value: Tensor, options: { requiresGrad?: boolean } = {
   return result;
 }
 
-/** A Tensor that was made by `parameter()` or `new nn.Parameter()`. */
+/** A tensor that `parameter()` or `new nn.Parameter()` made. */
 export type Parameter = Tensor;
 
 /** `parameter` in PyTorch's spelling: `this.weight = new nn.Parameter(randn([3, 3]))`. */

@@ -1,6 +1,6 @@
 // Pooling layers: the maximum or the mean of windows.
 
-import { checkOptions, checkWhole, listOf } from "../check.ts";
+import { checkOptions, checkWhole, listOf } from "../ops/check.ts";
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -15,6 +15,7 @@ import { Module } from "./module.ts";
 
 type Size = number | readonly number[];
 
+/** Options of `MaxPool1d` and `MaxPool2d`. */
 export interface MaxPoolOptions {
   /** Step of the window. Default: its size. */
   stride?: Size;
@@ -26,6 +27,7 @@ export interface MaxPoolOptions {
   ceilMode?: boolean;
 }
 
+/** Options of `AvgPool1d` and `AvgPool2d`. */
 export interface AvgPoolOptions {
   /** Step of the window. Default: its size. */
   stride?: Size;
@@ -37,6 +39,7 @@ export interface AvgPoolOptions {
   countIncludePad?: boolean;
 }
 
+/** Options of `AvgPool2d`. */
 export interface AvgPool2dOptions extends AvgPoolOptions {
   /** Replaces the count that sums are divided by. */
   divisorOverride?: number;
@@ -48,7 +51,7 @@ function sizeOf(layer: string, name: string, size: Size): Size {
   return size;
 }
 
-/** What the layers with windows of a fixed size share: that size, and the op's options as they were when the layer was made. */
+/** Base of the layers with windows of a fixed size: that size, and the options of the op. */
 abstract class WindowPool<Options extends object> extends Module {
   readonly kernelSize: Size;
   readonly options: Options;
@@ -74,21 +77,21 @@ abstract class AvgPool<Options extends AvgPoolOptions> extends WindowPool<Option
   }
 }
 
-/** Maximum of the windows of [N, C, L]. */
+/** Takes the maximum of each window of [N, C, L]. */
 export class MaxPool1d extends MaxPool {
   override forward(input: Tensor): Tensor {
     return maxPool1d(input, this.kernelSize, this.options);
   }
 }
 
-/** Maximum of the windows of [N, C, H, W]. */
+/** Takes the maximum of each window of [N, C, H, W]. */
 export class MaxPool2d extends MaxPool {
   override forward(input: Tensor): Tensor {
     return maxPool2d(input, this.kernelSize, this.options);
   }
 }
 
-/** Mean of the windows of [N, C, L]. */
+/** Takes the mean of each window of [N, C, L]. */
 export class AvgPool1d extends AvgPool<AvgPoolOptions> {
   constructor(kernelSize: Size, options?: AvgPoolOptions) {
     super(kernelSize, options);
@@ -99,7 +102,7 @@ export class AvgPool1d extends AvgPool<AvgPoolOptions> {
   }
 }
 
-/** Mean of the windows of [N, C, H, W]. */
+/** Takes the mean of each window of [N, C, H, W]. */
 export class AvgPool2d extends AvgPool<AvgPool2dOptions> {
   constructor(kernelSize: Size, options?: AvgPool2dOptions) {
     super(kernelSize, options, "divisorOverride");
@@ -110,7 +113,7 @@ export class AvgPool2d extends AvgPool<AvgPool2dOptions> {
   }
 }
 
-/** What the layers share that choose their windows by the size of the output. */
+/** Base of the layers that choose their windows by the size of the output. */
 abstract class AdaptivePool extends Module {
   readonly outputSize: Size;
 
@@ -121,14 +124,17 @@ abstract class AdaptivePool extends Module {
   }
 }
 
-/** Means of [N, C, L] over windows chosen so that the output is [N, C, outputSize]. */
+/** Takes means of [N, C, L] over windows that are chosen so that the output is [N, C, outputSize]. */
 export class AdaptiveAvgPool1d extends AdaptivePool {
   override forward(input: Tensor): Tensor {
     return adaptiveAvgPool1d(input, this.outputSize);
   }
 }
 
-/** Means of [N, C, H, W] over windows chosen so that the output is [N, C, *outputSize]; 1 is global pooling. */
+/**
+ * Takes means of [N, C, H, W] over windows that are chosen so that the output is [N, C, *outputSize]. Size 1 is global
+ * pooling.
+ */
 export class AdaptiveAvgPool2d extends AdaptivePool {
   override forward(input: Tensor): Tensor {
     return adaptiveAvgPool2d(input, this.outputSize);

@@ -1,12 +1,12 @@
-// Cells: one step of a recurrent layer, for loops of one's own.
+// Cells: one step of a recurrent layer, for your own loops.
 
-import { checkChoice, checkWhole, misfit, withDefaults } from "../check.ts";
+import { checkChoice, checkWhole, misfit, withDefaults } from "../ops/check.ts";
 import { gruCell, lstmCell, rnnCell, squeeze, type Tensor, unsqueeze, zeros } from "../tensor.ts";
 import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";
 
 /**
- * What all cells share: `weight_ih` [G·H, I], `weight_hh` [G·H, H], `bias_ih` and `bias_hh` [G·H], all U(-1/√H, 1/√H) at first. Inputs are
+ * Base of the cells: `weight_ih` [G·H, I], `weight_hh` [G·H, H], `bias_ih` and `bias_hh` [G·H], all U(-1/√H, 1/√H) at first. Inputs are
  * [B, I] or [I].
  */
 abstract class RecurrentCell extends Module {
@@ -66,7 +66,7 @@ abstract class RecurrentCell extends Module {
   }
 }
 
-/** One step of an RNN: `forward(x, h?)` → h. */
+/** Takes one step of an RNN: `forward(x, h?)` returns h. */
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: "tanh" | "relu";
 
@@ -81,7 +81,7 @@ export class RNNCell extends RecurrentCell {
   }
 }
 
-/** One step of a GRU: `forward(x, h?)` → h. */
+/** Takes one step of a GRU: `forward(x, h?)` returns h. */
 export class GRUCell extends RecurrentCell {
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
     super(inputSize, hiddenSize, 3, options);
@@ -93,7 +93,7 @@ export class GRUCell extends RecurrentCell {
   }
 }
 
-/** One step of an LSTM: `forward(x, [h, c]?)` → [h, c]. */
+/** Takes one step of an LSTM: `forward(x, [h, c]?)` returns [h, c]. */
 export class LSTMCell extends RecurrentCell {
   constructor(inputSize: number, hiddenSize: number, options: { bias?: boolean } = {}) {
     super(inputSize, hiddenSize, 4, options);

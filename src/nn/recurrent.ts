@@ -1,13 +1,14 @@
 // Recurrent layers: stacks of RNN, LSTM and GRU layers in one or two directions, with PyTorch's parameters.
 
-import { checkChoice, checkWhole, demand, misfit, sameShape, withDefaults } from "../check.ts";
+import { checkChoice, checkWhole, demand, misfit, sameShape, withDefaults } from "../ops/check.ts";
 import { cat, dropout, gru, lstm, rnn, select, squeeze, stack, type Tensor, transpose, unsqueeze } from "../tensor.ts";
 import { probability } from "./check.ts";
 import { Module } from "./module.ts";
 import { blank, draw } from "./parameter.ts";
 
+/** Options of `RNN`, `LSTM` and `GRU`. */
 export interface RecurrentOptions {
-  /** Layers, one on top of the other. Default 1. */
+  /** Number of layers, one on top of the other. Default 1. */
   numLayers?: number;
   /** Adds learned biases. Default true. */
   bias?: boolean;
@@ -15,7 +16,9 @@ export interface RecurrentOptions {
   batchFirst?: boolean;
   /** Probability with which, in training, an output of any layer but the last is zeroed. Default 0. */
   dropout?: number;
-  /** A second set of layers goes from the last step to the first; outputs stand side by side. Default false. */
+  /**
+   * Adds a second set of layers that goes from the last step to the first; outputs stand side by side. Default false.
+   */
   bidirectional?: boolean;
 }
 
@@ -28,14 +31,14 @@ interface Weights {
   weightHr: Tensor | null;
 }
 
-/** What one direction of one layer gives: h of all steps, and the last states. */
+/** The results of one direction of one layer: h of all steps, and the last states. */
 interface Run {
   output: Tensor;
   last: Tensor[];
 }
 
 /**
- * What all recurrent layers share. Parameters of layer k are `weight_ih_lk` [G·H, I] and `weight_hh_lk` [G·H, H] with biases `bias_ih_lk`
+ * Base of the recurrent layers. Parameters of layer k are `weight_ih_lk` [G·H, I] and `weight_hh_lk` [G·H, H] with biases `bias_ih_lk`
  * and `bias_hh_lk` [G·H] (`…_reverse` for the second direction), all U(-1/√H, 1/√H) at first.
  */
 abstract class Recurrent extends Module {
@@ -174,7 +177,7 @@ function suffixOf(layer: number, direction: number): string {
   return `l${layer}${direction === 1 ? "_reverse" : ""}`;
 }
 
-/** What the layers share whose only state is h. */
+/** Base of the layers whose only state is h. */
 abstract class Hidden extends Recurrent {
   protected override stateSizes(): { name: string; size: number }[] {
     return [{ name: "h", size: this.hiddenSize }];
@@ -187,7 +190,10 @@ abstract class Hidden extends Recurrent {
   }
 }
 
-/** h ← tanh(W x + b + W′ h + b′), or relu of it: `forward(x, h?)` → [output, h] (Elman 1990). */
+/**
+ * Runs a plain recurrent network: h ← tanh(W x + b + W′ h + b′), or relu instead of tanh. `forward(x, h?)` returns
+ * [output, h] (Elman 1990).
+ */
 export class RNN extends Hidden {
   readonly nonlinearity: "tanh" | "relu";
 
@@ -206,7 +212,10 @@ export class RNN extends Hidden {
   }
 }
 
-/** Gated recurrent units: `forward(x, h?)` → [output, h] (Cho et al. 2014). The rows of the weights are the gates r, z, n. */
+/**
+ * Runs gated recurrent units. `forward(x, h?)` returns [output, h] (Cho et al. 2014). The rows of the weights are the
+ * gates r, z, n.
+ */
 export class GRU extends Hidden {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
     super(inputSize, hiddenSize, 3, options);
@@ -219,8 +228,9 @@ export class GRU extends Hidden {
 }
 
 /**
- * Long short-term memory: `forward(x, [h, c]?)` → [output, [h, c]] (Hochreiter and Schmidhuber 1997). The rows of the weights are the gates
- * i, f, g, o. With `projSize` P, `weight_hr_lk` [P, H] projects h to that size (Sak et al. 2014).
+ * Runs a long short-term memory. `forward(x, [h, c]?)` returns [output, [h, c]] (Hochreiter and Schmidhuber 1997). The
+ * rows of the weights are the gates i, f, g, o. With `projSize` P, `weight_hr_lk` [P, H] projects h to that size (Sak
+ * et al. 2014).
  */
 export class LSTM extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {

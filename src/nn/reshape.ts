@@ -1,12 +1,12 @@
 // Layers that move or resize elements: Flatten, Unflatten, Identity, Upsample, PixelShuffle, ZeroPad2d.
 
-import { checkList, checkOptions, checkWhole } from "../check.ts";
+import { checkList, checkOptions, checkWhole } from "../ops/check.ts";
 import { flatten, interpolate, pad, pixelShuffle, type Tensor, unflatten } from "../tensor.ts";
 import { noOptions, sizes, wholeNumber } from "./check.ts";
 import { Configured } from "./configured.ts";
 import { Module } from "./module.ts";
 
-/** The dims from `startDim` (default 1) to `endDim` (default -1) as one. */
+/** Joins the dims from `startDim` (default 1) to `endDim` (default -1) into one. */
 export class Flatten extends Configured<{ startDim: number; endDim: number }> {
   declare readonly startDim: number;
   declare readonly endDim: number;
@@ -20,7 +20,7 @@ export class Flatten extends Configured<{ startDim: number; endDim: number }> {
   }
 }
 
-/** The dim `dim` as several of the given sizes, one of which may be -1. */
+/** Splits the dim `dim` into several of the given sizes, one of which may be -1. */
 export class Unflatten extends Module {
   readonly dim: number;
   readonly unflattenedSize: readonly number[];
@@ -39,7 +39,7 @@ export class Unflatten extends Module {
   }
 }
 
-/** Returns its input. Arguments are ignored, as in PyTorch, so that it can stand for any layer. */
+/** Returns its input. Arguments of the constructor are ignored, as in PyTorch, so it can stand for any layer. */
 export class Identity extends Module {
   override forward(input: Tensor): Tensor {
     return input;
@@ -81,7 +81,7 @@ export class Upsample extends Module {
   }
 }
 
-/** [N, C r², H, W] → [N, C, H r, W r] (Shi et al. 2016). */
+/** Moves channels into space: [N, C r², H, W] → [N, C, H r, W r] (Shi et al. 2016). */
 export class PixelShuffle extends Module {
   readonly upscaleFactor: number;
 
@@ -96,7 +96,7 @@ export class PixelShuffle extends Module {
   }
 }
 
-/** Zeros around the last two dims: the same number on all sides, or [left, right, top, bottom]. */
+/** Puts zeros around the last two dims: the same number on all sides, or [left, right, top, bottom]. */
 export class ZeroPad2d extends Module {
   readonly padding: readonly number[];
 

@@ -1,10 +1,10 @@
 // State dicts: checking one against a module's tensors, and loading it whole or not at all.
 
-import { expectTensor, sameShape } from "../check.ts";
-import { ShapeError, WgradError } from "../errors.ts";
+import { ShapeError, WgradError } from "../base/errors.ts";
+import { expectTensor, sameShape } from "../ops/check.ts";
 import { noGrad, type Shape, type Tensor } from "../tensor.ts";
 
-/** Tensors by PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
+/** Tensors under PyTorch's dotted keys: `{ "0.weight": …, "0.bias": … }`. */
 export type StateDict = Record<string, Tensor>;
 
 /**

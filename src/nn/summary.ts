@@ -1,21 +1,27 @@
 // Module.summary: the table of layers, output shapes and parameter counts.
 
-import { lines } from "../table.ts";
+import { lines } from "../base/table.ts";
 import { type DType, noGrad, Tensor, zeros } from "../tensor.ts";
-import type { Module } from "./module.ts";
+
+/** The row of a module in the table. */
+interface Layer {
+  namedModules(): [string, Layer][];
+  children(): Layer[];
+  parameters(): Tensor[];
+}
 
 type Forward = (...inputs: unknown[]) => unknown;
 
 /** Records a forward pass on zeros (nothing is computed) and tells what each module returned. */
 export function summarize(
-  model: Module,
+  model: Layer,
   inputShape: readonly number[] | readonly (readonly number[])[],
   dtype: DType,
 ): string {
   const shapes = inputShape.every((size) => typeof size === "number") ? [inputShape] : inputShape;
   const inputs = shapes.map((shape) => zeros(shape as readonly number[], { dtype }));
   const modules = model.namedModules();
-  const outputs = new Map<Module, string>();
+  const outputs = new Map<Layer, string>();
   const restorers: (() => void)[] = [];
   try {
     for (const [, module] of modules) {
@@ -34,14 +40,14 @@ export function summarize(
         return output;
       };
     }
-    noGrad(() => (model.forward as Forward)(...inputs));
+    noGrad(() => (model as unknown as { forward: Forward }).forward(...inputs));
   } finally {
     for (const restore of restorers) restore();
   }
   return table(model, modules, outputs);
 }
 
-function table(model: Module, modules: [string, Module][], outputs: Map<Module, string>): string {
+function table(model: Layer, modules: [string, Layer][], outputs: Map<Layer, string>): string {
   const counted = new Set<Tensor>();
   const rows = modules.map(([path, module]) => {
     const below = new Set(module.children().flatMap((child) => child.parameters()));

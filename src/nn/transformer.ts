@@ -1,6 +1,6 @@
 // Transformer layers and their stacks (Vaswani et al. 2017), with PyTorch's parameters and masks.
 
-import { checkWhole, printed, withDefaults } from "../check.ts";
+import { checkWhole, printed, withDefaults } from "../ops/check.ts";
 import { add, gelu, relu, type Tensor } from "../tensor.ts";
 import { type AttentionForwardOptions, MultiheadAttention } from "./attention.ts";
 import { ModuleList } from "./containers.ts";
@@ -12,6 +12,7 @@ import { LayerNorm } from "./norm.ts";
 /** The activation of a feed-forward part: by name, or any function of a tensor. */
 export type Activation = "relu" | "gelu" | ((x: Tensor) => Tensor);
 
+/** Options of `TransformerEncoderLayer` and `TransformerDecoderLayer`. */
 export interface TransformerLayerOptions {
   /** Width of the feed-forward part. Default 2048. */
   dimFeedforward?: number;
@@ -29,6 +30,7 @@ export interface TransformerLayerOptions {
   bias?: boolean;
 }
 
+/** Masks that `TransformerEncoderLayer.forward` takes. */
 export interface EncoderLayerForwardOptions {
   /** [L, L] or [N · nhead, L, L]: true where attention is hidden, or numbers added to the scores. */
   srcMask?: Tensor | null;
@@ -38,11 +40,13 @@ export interface EncoderLayerForwardOptions {
   isCausal?: boolean;
 }
 
+/** Masks that `TransformerEncoder.forward` takes. */
 export interface EncoderForwardOptions extends Omit<EncoderLayerForwardOptions, "srcMask"> {
   /** As `srcMask` of a layer. */
   mask?: Tensor | null;
 }
 
+/** Masks that the `forward` of `TransformerDecoder` and its layers takes. */
 export interface DecoderForwardOptions {
   /** [L, L] or [N · nhead, L, L]: true where the target's attention to itself is hidden, or numbers added to the scores. */
   tgtMask?: Tensor | null;
@@ -76,7 +80,7 @@ function attend(
   return dropout.forward(attention.forward(x, memory, memory, { ...options, needWeights: false })[0]);
 }
 
-/** What both kinds of layers share: attentions and a feed-forward part, each with dropout, a residual connection and a norm. */
+/** Shared by both kinds of layers: attentions and a feed-forward part, each with dropout, a residual connection and a norm. */
 abstract class TransformerLayer extends Module {
   readonly dModel: number;
   readonly nhead: number;
@@ -139,7 +143,7 @@ abstract class TransformerLayer extends Module {
   }
 }
 
-/** Self-attention and a feed-forward part, each with dropout, a residual connection and a norm. */
+/** Applies self-attention and a feed-forward part, each with dropout, a residual connection and a norm. */
 export class TransformerEncoderLayer extends TransformerLayer {
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     super(dModel, nhead, options, "self_attn");
@@ -166,7 +170,10 @@ const DECODER_DEFAULTS = {
   memoryIsCausal: false,
 } as const;
 
-/** Self-attention, attention to the encoder's output and a feed-forward part, each with dropout, a residual connection and a norm. */
+/**
+ * Applies self-attention, attention to the encoder's output and a feed-forward part, each with dropout, a residual
+ * connection and a norm.
+ */
 export class TransformerDecoderLayer extends TransformerLayer {
   declare multihead_attn: MultiheadAttention;
   declare norm3: LayerNorm;
@@ -220,7 +227,7 @@ abstract class TransformerStack<L extends Module & { clone(): L }> extends Modul
   }
 }
 
-/** `numLayers` copies of an encoder layer, which start with its weights, and an optional norm behind them. */
+/** Applies `numLayers` copies of an encoder layer, which start with its weights, and then an optional norm. */
 export class TransformerEncoder extends TransformerStack<TransformerEncoderLayer> {
   constructor(encoderLayer: TransformerEncoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
     super(encoderLayer, numLayers, options);
@@ -234,7 +241,7 @@ export class TransformerEncoder extends TransformerStack<TransformerEncoderLayer
   }
 }
 
-/** `numLayers` copies of a decoder layer, which start with its weights, and an optional norm behind them. */
+/** Applies `numLayers` copies of a decoder layer, which start with its weights, and then an optional norm. */
 export class TransformerDecoder extends TransformerStack<TransformerDecoderLayer> {
   constructor(decoderLayer: TransformerDecoderLayer, numLayers: number, options: { norm?: Layer | null } = {}) {
     super(decoderLayer, numLayers, options);

@@ -1,7 +1,7 @@
 // Utilities on parameters: clipping of gradients, parameters as one vector.
 
-import { checkOptions, demand, expectTensor, misfit } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkOptions, demand, expectTensor, misfit } from "../ops/check.ts";
 import {
   abs,
   add,
@@ -24,9 +24,9 @@ import {
 } from "../tensor.ts";
 
 /**
- * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), where norm is that of all of them taken as one vector, and
- * returns that norm from before (0-dim). Nothing is read back: it is part of the step. So there is no `errorIfNonfinite`:
- * read the norm to know.
+ * Multiplies all gradients by min(1, maxNorm / (norm + 1e-6)), where `norm` is that of all of them taken as one vector.
+ * Returns this norm, as a 0-dim tensor. Nothing is read back: clipping is part of the step. So there is no
+ * `errorIfNonfinite`: read the norm to know.
  */
 export function clipGradNorm(
   parameters: Tensor | Iterable<Tensor>,
@@ -82,7 +82,7 @@ export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
 }
 
 function tensorsOf(op: string, parameters: Iterable<Tensor>): Tensor[] {
-  // What cannot be iterated is what a list would have to hold.
+  // A value that cannot be iterated is taken as the only element of a list.
   const list = typeof parameters?.[Symbol.iterator] === "function" ? [...parameters] : [parameters as never];
   return list.map((parameter) => expectTensor(op, parameter, "each parameter"));
 }

@@ -1,8 +1,8 @@
 // Activation functions that are elementwise and piecewise simple, or built on the exponential.
 
-import type { WgslContext } from "../graph/node.ts";
+import { normalizeDim, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { normalizeDim, shapeError } from "../shape.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 import { filled, range } from "./arguments.ts";
 import { add, gt, le, mul, ne, realFunction, trueDivide, where } from "./arithmetic.ts";
 import { gradientInside } from "./comparison.ts";
@@ -77,7 +77,7 @@ function slopedLine(name: string): (x: Tensor, weight: Tensor | number) => Tenso
 const leaky = slopedLine("leakyRelu");
 const parametric = slopedLine("prelu");
 
-/** x for x > 0, else negativeSlope·x; the slope is 0.01 unless told. */
+/** x for x > 0, else negativeSlope·x (default slope 0.01). */
 export function leakyRelu(x: Tensor, options: { negativeSlope?: number } = {}): Tensor {
   expectTensor("leakyRelu", x);
   return leaky(x, filled("leakyRelu", options, { negativeSlope: 0.01 }).negativeSlope);
@@ -127,7 +127,7 @@ const eluLine = exponentialLine("elu");
 const seluLine = exponentialLine("selu");
 const celuLine = exponentialLine("celu");
 
-/** x for x > 0, else alpha·(eˣ - 1); alpha is 1 unless told. */
+/** x for x > 0, else alpha·(eˣ - 1) (default alpha 1). */
 export function elu(x: Tensor, options: { alpha?: number } = {}): Tensor {
   expectTensor("elu", x);
   return eluLine(x, filled("elu", options, { alpha: 1 }).alpha, 1, 1);
@@ -138,7 +138,7 @@ export function selu(x: Tensor): Tensor {
   return seluLine(expectTensor("selu", x), 1.6732632423543772, 1.0507009873554805, 1);
 }
 
-/** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)); alpha is 1 unless told. */
+/** max(0, x) + min(0, alpha·(e^(x / alpha) - 1)) (default alpha 1). */
 export function celu(x: Tensor, options: { alpha?: number } = {}): Tensor {
   expectTensor("celu", x);
   const { alpha } = filled("celu", options, { alpha: 1 });
@@ -200,7 +200,7 @@ const hardThreshold = elementwise("hardshrink", {
   cost: 2,
 });
 
-/** 0 where |x| ≤ lambd (½ unless told), else x. */
+/** 0 where |x| ≤ lambd (default ½), else x. */
 export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
   return hardThreshold(expectTensor("hardshrink", x), filled("hardshrink", options, { lambd: 0.5 }).lambd);
 }
@@ -218,7 +218,7 @@ const softThreshold = elementwise("softshrink", {
   cost: 4,
 });
 
-/** x moved towards 0 by lambd (½ unless told), 0 where it would cross. Throws a RangeError for a negative lambd. */
+/** x moved towards 0 by lambd (default ½), 0 where it would cross. Throws a RangeError for a negative lambd. */
 export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
   const { lambd } = filled("softshrink", options, { lambd: 0.5 });
   if (lambd < 0) throw new RangeError(`softshrink: lambd must be ≥ 0, got ${lambd}.`);
@@ -262,7 +262,7 @@ export function threshold(x: Tensor, limit: number, value: number): Tensor {
   );
 }
 
-/** Gated linear unit: the first half of `dim` (the last unless told) times the sigmoid of the second (Dauphin et al. 2017). */
+/** Gated linear unit: the first half of `dim` (default: the last) times the sigmoid of the second (Dauphin et al. 2017). */
 export function glu(x: Tensor, options: { dim?: number } = {}): Tensor {
   expectTensor("glu", x);
   const given = filled("glu", options, { dim: -1 });

@@ -1,9 +1,9 @@
 // Checks of arguments that several composite ops share: sizes per dim, ranks, choices, optional tensors.
 
-import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { isFloat } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { checkNumber, checkOptions, checkWhole, expectTensor, printed } from "./define.ts";
 import { padded, reshape, strided } from "./views.ts";
 
@@ -113,7 +113,7 @@ export function withDefaults<
   return Object.fromEntries(entries) as Complete<Given, Defaults>;
 }
 
-/** What an op's options are once `defaults` stand in for those left out. */
+/** Returns the options of an op, with `defaults` for those that were left out. */
 export type Filled<Options, Defaults> = {
   readonly [Name in keyof Options]-?: Exclude<Options[Name], null | undefined> | Defaults[Name & keyof Defaults];
 };

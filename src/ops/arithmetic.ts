@@ -1,8 +1,8 @@
 // Arithmetic, comparison and choice: the elementwise ops that every derivative is made of.
 
-import type { ElementwiseDefinition } from "../graph/node.ts";
+import { dtypeError } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { dtypeError } from "../shape.ts";
 import {
   arithmetic,
   type Binary,
@@ -25,7 +25,7 @@ import {
   unary,
 } from "./define.ts";
 
-/** What a real function is besides its text, which defines name_f32. */
+/** The parts of a real function besides its text, which defines name_f32. */
 type RealFunction = Omit<Parameters<typeof unary>[1], "dtype" | "wgsl">;
 
 /** Makes a function of a real number that helpers compute as `name_f32`. */
@@ -49,7 +49,7 @@ const plainAdd = elementwise("add", {
   modular: true,
 });
 
-/** Sum, x + alpha·y (alpha 1). */
+/** Adds: x + alpha·y (default alpha 1). */
 export function add(x: Tensor | number, y: Tensor | number, options?: { alpha?: number }): Tensor {
   return plainAdd(x, scaled("add", y, options));
 }
@@ -62,7 +62,7 @@ const plainSub = elementwise("sub", {
   modular: true,
 });
 
-/** Difference, x - alpha·y (alpha 1). */
+/** Subtracts: x - alpha·y (default alpha 1). */
 export function sub(x: Tensor | number, y: Tensor | number, options?: { alpha?: number }): Tensor {
   return plainSub(x, scaled("sub", y, options));
 }
@@ -75,7 +75,7 @@ function scaled(op: string, y: Tensor | number, options: { alpha?: number } | un
   return typeof y === "number" ? y * alpha : mul(y, alpha);
 }
 
-/** Product, x · y. */
+/** Multiplies: x · y. */
 export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwise("mul", {
   dtype: arithmetic,
   wgsl: (_t, x, y) => `${x} * ${y}`,
@@ -85,7 +85,7 @@ export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwi
   absorbing: 0,
 });
 
-/** Negative, -x. */
+/** Changes the sign: -x. */
 export const neg: Unary = unary("neg", {
   dtype: arithmetic,
   wgsl: (t, x) => (t.operand === "u32" ? `${t.number(0)} - ${x}` : `-(${x})`),
@@ -158,7 +158,7 @@ export const gt: Binary = compare("gt", ">", (x, y) => x > y);
 /** x ≥ y, as bool. */
 export const ge: Binary = compare("ge", ">=", (x, y) => x >= y);
 
-const choose: ElementwiseDefinition = {
+const choose: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "where",
   wgsl: (_t, x, y, c) => `select(${y}, ${x}, ${c})`,
@@ -167,7 +167,10 @@ const choose: ElementwiseDefinition = {
   cost: 1,
 };
 
-/** a where `condition` holds, b elsewhere; all three broadcast. Throws a DTypeError unless the condition is bool. */
+/**
+ * Takes `a` where `condition` holds and `b` elsewhere. All three broadcast. Throws a DTypeError unless the condition is
+ * bool.
+ */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   expectTensor("where", condition, "the condition");
   if (condition.dtype !== "bool") {

@@ -1,9 +1,9 @@
 // What an index sends to each place: the last of the sources, their number, product and extremes. Few are looked at by every place,
 // many are sorted.
 
+import { sizeOf } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { withGrad } from "../graph/tensor.ts";
-import { sizeOf } from "../shape.ts";
 import { alongDim, dropDims, insertDim, range, withSize } from "./arguments.ts";
 import { add, eq, gt, logicalAnd, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";

@@ -3,7 +3,6 @@
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { insertDim } from "./arguments.ts";
 import { add, eq, le, mul, sub, trueDivide, where } from "./arithmetic.ts";
-import type { AttentionInputs } from "./attention-kernels.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { cast, constant } from "./define.ts";
 import { dropFactors } from "./dropout.ts";
@@ -12,6 +11,19 @@ import { iota } from "./iota.ts";
 import { matmul } from "./linear-algebra.ts";
 import { maxOver, sumOver } from "./reductions.ts";
 import { permute } from "./views.ts";
+
+/** Everything that attention is computed of. Batch dims are those of the result, and dtypes are one. */
+export interface AttentionInputs {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** bool, or numbers to add to the scores. */
+  readonly mask: Tensor | null;
+  readonly isCausal: boolean;
+  readonly scale: number;
+  /** Key and probability, 0-dim. */
+  readonly dropout: readonly [Tensor, Tensor] | null;
+}
 
 /** The last two dims exchanged. */
 function turned(x: Tensor): Tensor {

@@ -1,11 +1,13 @@
 // Attention as kernels: one dispatch forward, two backward, no matrix of weights in memory.
 
-import type { KernelCall, KernelDefinition, KernelOutput, KernelProgram, Node, ValueType } from "../graph/node.ts";
-import { type Strided, stridedSource } from "../graph/strided.ts";
-import { isGradEnabled, recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
+import { type Shape, sameShape, sizeOf, stridesOf } from "../base/shape.ts";
+import type { KernelDefinition, Strided } from "../graph/definition.ts";
+import type { KernelCall, KernelOutput, KernelProgram, ValueType } from "../graph/kernel-program.ts";
+import type { Node } from "../graph/node.ts";
+import { stridedSource } from "../graph/strided.ts";
+import { recording, recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
-import { composedGradients } from "./attention-composed.ts";
+import { type AttentionInputs, composedGradients } from "./attention-composed.ts";
 import { type AttentionValues, backwardReference, forwardReference } from "./attention-reference.ts";
 import {
   type AttentionKernel,
@@ -20,19 +22,6 @@ import { cast } from "./define.ts";
 import { derivativeOf, withDerivative } from "./memory.ts";
 import { permute, reshape, strided } from "./views.ts";
 
-/** Everything that attention is computed of. Batch dims are those of the result, and dtypes are one. */
-export interface AttentionInputs {
-  readonly q: Tensor;
-  readonly k: Tensor;
-  readonly v: Tensor;
-  /** bool, or numbers to add to the scores. */
-  readonly mask: Tensor | null;
-  readonly isCausal: boolean;
-  readonly scale: number;
-  /** Key and probability, 0-dim. */
-  readonly dropout: readonly [Tensor, Tensor] | null;
-}
-
 /** Elements that a part of the gradients' buffer is aligned to. */
 const ALIGNMENT = 64;
 
@@ -44,7 +33,7 @@ interface Part {
   readonly strides: readonly number[];
 }
 
-/** The gradients' buffer: dq, dk, dv, and from `sums` on a number per query. */
+/** The gradients' buffer: dq, dk, dv, and from `sums` on a number per query, each at the beginning of a vec4. */
 interface GradientLayout {
   readonly parts: readonly [Part, Part, Part];
   readonly sums: number;
@@ -102,7 +91,7 @@ function gradientLayout(tensors: readonly [Tensor, Tensor, Tensor], rows: number
   };
   for (const group of [[0, 1, 2], [1, 2], [0], [1], [2]])
     if (group.every((i) => parts[i] === undefined)) together(group);
-  return { parts: parts as unknown as GradientLayout["parts"], sums: length, length: length + align(rows) };
+  return { parts: parts as unknown as GradientLayout["parts"], sums: length, length: length + align(4 * rows) };
 }
 
 /** A part of a vector as a tensor. */
@@ -280,10 +269,10 @@ function makePrograms(form: Form): Programs {
 /** The gradient of a value that kernels have computed flows through the ops that say the same. */
 const throughOps = derivativeOf("attention", (g) => [null, g]);
 
-const definitions = new Map<string, KernelDefinition>();
+const definitions = new Map<string, KernelDefinition<Tensor>>();
 
 /** The forward kernel of a form; its gradient runs the other two. */
-function definitionOf(form: Form): KernelDefinition {
+function definitionOf(form: Form): KernelDefinition<Tensor> {
   const key = `${form.mask} ${form.dropout}`;
   const known = definitions.get(key);
   if (known !== undefined) return known;
@@ -312,7 +301,7 @@ function definitionOf(form: Form): KernelDefinition {
       }
       return [q, k, v].map((x, i) => cast(partOf(buffer, layout.parts[i] as Part, x.shape), x.dtype));
     });
-    if (!isGradEnabled()) return found;
+    if (!recording.gradients) return found;
     const mask = form.mask ? (optional[0] as Tensor) : null;
     const dropout = form.dropout ? (optional.slice(-2) as [Tensor, Tensor]) : null;
     const composed = composedGradients(

@@ -1,6 +1,6 @@
 // Attention's kernels in float64: one row of weights at a time, as the definition says.
 
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { AttentionProblem, BackwardOperands, Operand } from "./attention-text.ts";
 import { dropoutReference } from "./dropout.ts";
 
@@ -14,7 +14,7 @@ export interface AttentionValues {
   readonly dropout: readonly [number, number] | null;
 }
 
-/** What one query sees. */
+/** The row of one query: its weights, and which keys it sees. */
 interface Row {
   readonly batch: number;
   readonly query: number;
@@ -119,7 +119,7 @@ export function backwardReference(
       (_, j) => (row.factors[j] as number) * dot(g, at, v, row.batch * keys + j, problem.v.width),
     );
     const total = changes.reduce((sum, change, j) => sum + change * (row.weights[j] as number), 0);
-    if (side === "queries") gradients[sums + at] = total;
+    if (side === "queries") gradients[sums + 4 * at] = total;
     row.weights.forEach((w, j) => {
       const change = row.visible[j] === 1 ? scale * w * ((changes[j] as number) - total) : 0;
       const key = row.batch * keys + j;

@@ -1,11 +1,10 @@
 // Shaders of attention in one pass: rows of one side stay in registers while rows of the other stream by, shared by a workgroup.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
 import { forLanes } from "../graph/helpers.ts";
+import type { DeviceTraits, KernelText } from "../graph/kernel-program.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelText } from "../graph/node.ts";
-import type { DeviceTraits } from "../shaders/kernel.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { DROPOUT } from "./dropout.ts";
 
 /** How the rows are divided and what streams by is shared. */
@@ -47,13 +46,16 @@ export interface AttentionProblem {
   readonly v: Operand;
 }
 
-/** What the backward kernels read besides. The gradients' buffer is f32. */
+/** Further inputs of the backward kernels. The buffer of the gradients is f32. */
 export interface BackwardOperands {
   readonly g: Operand;
   readonly dq: Operand;
   readonly dk: Operand;
   readonly dv: Operand;
-  /** Where in the gradients' buffer the sums of g · out are, a number per query. */
+  /**
+   * Where in the gradients' buffer the sums of g · out are, a vec4 per query, of which the first number counts: writing a component may
+   * touch the whole vector, so no two invocations write to one.
+   */
   readonly sums: number;
 }
 
@@ -211,7 +213,9 @@ export class AttentionWriter {
       this.#line(`let total_${r} = ${terms.join(" + ")};`);
       for (const c of range(e)) this.#line(`var d${r}_${c} = vec4<f32>(0.0);`);
       this.#line(`if (row_${r} < ${queries}) {`);
-      this.#line(`  ${this.#place(dq.binding, `(${sums} + batch * ${queries} + row_${r})`)} = total_${r};`, "}");
+      const vector = this.#wide.has(dq.binding);
+      const sum = this.#sum(dq.binding, sums, `row_${r}`);
+      this.#line(`  ${sum} = ${vector ? `vec4<f32>(total_${r})` : `total_${r}`};`, "}");
     }
     this.#streamKeys(() => {
       this.#dots("s", "q", "k", e);
@@ -251,7 +255,7 @@ export class AttentionWriter {
       queries,
       () => {
         this.#line(`let log_sum = logs[batch * ${queries} + j];`);
-        this.#line(`let total = ${this.#place(dk.binding, `(${sums} + batch * ${queries} + j)`)};`);
+        this.#line(`let total = ${this.#sum(dk.binding, sums, "j")}${this.#wide.has(dk.binding) ? ".x" : ""};`);
         this.#dots("s", "k", "q", e);
         this.#dots("t", "v", "g", d);
         for (const r of rows) {
@@ -516,9 +520,10 @@ export class AttentionWriter {
     return name;
   }
 
-  /** One number of a binding. */
-  #place(binding: string, at: string): string {
-    return this.#wide.has(binding) ? `${binding}[${at} >> 2u][${at} & 3]` : `${binding}[${at}]`;
+  /** Where the sum of a query is, in the units of the gradients' binding. */
+  #sum(binding: string, sums: number, query: string): string {
+    const number = `batch * ${this.#problem.queries} + ${query}`;
+    return this.#wide.has(binding) ? `${binding}[${sums / 4} + ${number}]` : `${binding}[${sums} + (${number}) * 4]`;
   }
 
   #define(name: string, head: string, lines: readonly string[]): void {

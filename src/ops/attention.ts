@@ -1,16 +1,17 @@
 // Attention in one pass over the keys, with no matrix of weights in memory; few queries take a composition of ops instead.
 
-import { promote } from "../dtype.ts";
+import { promote } from "../base/dtype.ts";
+import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../base/shape.ts";
 import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
 import { checkFloat, filled } from "./arguments.ts";
-import { composedAttention } from "./attention-composed.ts";
-import { type AttentionInputs, attentionKernels } from "./attention-kernels.ts";
+import { type AttentionInputs, composedAttention } from "./attention-composed.ts";
+import { attentionKernels } from "./attention-kernels.ts";
 import { cast, checkNumber, expectTensor } from "./define.ts";
 import { dropProbability, type Probability } from "./dropout.ts";
 import { expand, expandTo } from "./views.ts";
 
+/** Options of `scaledDotProductAttention`. */
 export interface AttentionOptions {
   /** Broadcasts to [..., L, S]: bool is true where attention is allowed, floats are added to the scores. */
   readonly attnMask?: Tensor | null;
@@ -23,9 +24,10 @@ export interface AttentionOptions {
 }
 
 /**
- * softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]. A query that may attend to nothing
- * gives zeros, and gets no gradient. Throws a ShapeError where sizes differ (Vaswani et al. 2017). From 8 queries on, weights are computed on the way and not
- * stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider than 128.
+ * Computes attention, softmax(query · keyᵀ · scale + mask) · value: [..., L, E], [..., S, E], [..., S, V] → [..., L, V]
+ * (Vaswani et al. 2017). A query that may attend to nothing gives zeros and gets no gradient. From 8 queries on, the
+ * weights are computed on the way and not stored (Dao et al. 2022), unless the mask needs a gradient or heads are wider
+ * than 128. Throws a ShapeError if sizes differ.
  */
 export function scaledDotProductAttention(
   query: Tensor,

@@ -1,8 +1,8 @@
 // Bits of integers: complement and shifts.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
+import { dtypeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError } from "../shape.ts";
 import { logicalNot } from "./arithmetic.ts";
 import { type Binary, binary, type DTypeRule, expectTensor, integral, type Unary, unary } from "./define.ts";
 

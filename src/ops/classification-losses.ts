@@ -1,9 +1,9 @@
 // Losses on classes: cross-entropy and negative log-likelihood.
 
-import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { isFloat } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { dtypeError, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
@@ -17,6 +17,7 @@ import { sumOver } from "./reductions.ts";
 import { logSoftmax } from "./softmax.ts";
 import { reshape } from "./views.ts";
 
+/** Options of `crossEntropy` and `nllLoss`. */
 export interface ClassLossOptions extends LossOptions {
   /** [C]; a factor for each class. */
   readonly weight?: Tensor | null;
@@ -97,10 +98,13 @@ function indexLoss(
 }
 
 /**
- * -weight[y] · log softmax(logits)[y] of logits [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights
- * that count. A float target of the logits' shape holds probabilities: -Σ weight · t · log softmax(logits), divided by N·* for the mean.
- * `labelSmoothing` ε mixes the target with the even distribution. Throws a ShapeError, a DTypeError, or a RangeError for classes out of
- * range where the host knows them; where only the device does, their rows and all that follows from them are NaN.
+ * Computes the cross-entropy of logits [N, C, *] (or [C]) and classes y [N, *]: -weight[y] · log softmax(logits)[y].
+ * The mean divides by the sum of the weights that count. A float target in the shape of the logits holds probabilities:
+ * -Σ weight · t · log softmax(logits), divided by N·* for the mean. `labelSmoothing` ε mixes the target with the even
+ * distribution.
+ *
+ * Throws a ShapeError, a DTypeError, or a RangeError for classes out of range. If only the device knows the classes,
+ * wrong ones make their rows NaN, and all that follows from these rows.
  */
 export function crossEntropy(
   logits: Tensor,
@@ -133,8 +137,8 @@ export function crossEntropy(
 }
 
 /**
- * -weight[y] · logProbs[y] of log-probabilities [N, C, *] (or [C]) and classes y [N, *]; the mean divides by the sum of the weights that
- * count. Throws as `crossEntropy`.
+ * Computes -weight[y] · logProbs[y] of log-probabilities [N, C, *] (or [C]) and classes y [N, *]. The mean divides by
+ * the sum of the weights that count. Throws as `crossEntropy`.
  */
 export function nllLoss(logProbs: Tensor, target: Tensor, options: ClassLossOptions = {}): Tensor {
   const op = "nllLoss";

@@ -1,8 +1,8 @@
 // Larger, smaller, close, finite: questions about numbers, and choices that follow from them.
 
-import { isFloat } from "../dtype.ts";
-import type { WgslContext } from "../graph/node.ts";
+import { isFloat } from "../base/dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 import { filled } from "./arguments.ts";
 import { ge, gt, IS_NAN, le, logicalAnd, lt, where } from "./arithmetic.ts";
 import {
@@ -69,8 +69,8 @@ const closeness = elementwise("isclose", {
 });
 
 /**
- * |x - y| ≤ atol + rtol·|y|, as bool; equal infinities are close, NaN only with `equalNan`.
- * Throws a RangeError for a negative tolerance.
+ * Tells whether |x - y| ≤ atol + rtol·|y|, as bool. Equal infinities are close; NaN only with `equalNan`. Throws a
+ * RangeError for a negative tolerance.
  */
 export function isclose(
   x: Tensor,
@@ -113,10 +113,10 @@ function extremum(
   });
 }
 
-/** The larger of two; NaN where either is NaN. Equals share the gradient. */
+/** Takes the larger of two; NaN if either is NaN. Equals share the gradient. */
 export const maximum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum("maximum", ">", Math.max);
 
-/** The smaller of two; NaN where either is NaN. Equals share the gradient. */
+/** Takes the smaller of two; NaN if either is NaN. Equals share the gradient. */
 export const minimum: (x: Tensor | number, y: Tensor | number) => Tensor = extremum("minimum", "<", Math.min);
 
 /** g where low ≤ x ≤ high (or low < x < high), else 0: the gradient of clamped functions, one node. */
@@ -203,8 +203,8 @@ const clampBelow = clampSide("clampMin", "<");
 const clampAbove = clampSide("clampMax", ">");
 
 /**
- * x, but not below `min` and not above `max` (numbers or tensors that broadcast; `max` wins over `min`). The gradient passes where
- * nothing was cut off, the limits included. Throws a RangeError when neither is given.
+ * Limits x to `min` … `max`, which are numbers or tensors that broadcast. `max` wins over `min`. The gradient passes
+ * where nothing was cut off, the limits included. Throws a RangeError if neither limit is given.
  */
 export function clamp(x: Tensor, options: { min?: Tensor | number | null; max?: Tensor | number | null } = {}): Tensor {
   expectTensor("clamp", x);
@@ -239,7 +239,10 @@ const replaceSpecial = elementwise("nanToNum", {
   cost: 5,
 });
 
-/** x with NaN replaced by `nan` (0), ∞ by `posinf` and -∞ by `neginf` (the largest finite numbers of the dtype). */
+/**
+ * Replaces NaN by `nan` (default 0), ∞ by `posinf` and -∞ by `neginf` (defaults: the largest finite numbers of the
+ * dtype).
+ */
 export function nanToNum(
   x: Tensor,
   options: { nan?: number; posinf?: number | null; neginf?: number | null } = {},

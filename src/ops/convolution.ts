@@ -1,7 +1,7 @@
 // Convolutions: windows of the input times the weight, summed over channels and taps; the compiler makes contractions of them.
 
+import { shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { shapeError } from "../shape.ts";
 import { checkImage, checkRank, checkSizes, optionalTensor, range, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
@@ -10,6 +10,7 @@ import { flip } from "./movement.ts";
 import { sumOver } from "./reductions.ts";
 import { padded, permute, reshape, windowCount, windows } from "./views.ts";
 
+/** Options of `conv1d`, `conv2d` and `conv3d`. */
 export interface ConvOptions {
   /** [out]; added to each output channel. */
   readonly bias?: Tensor | null;
@@ -23,7 +24,7 @@ export interface ConvOptions {
   readonly groups?: number;
 }
 
-/** What a convolution does per spatial dim. */
+/** The geometry of a convolution in one spatial dim. */
 interface Window {
   readonly size: number;
   readonly stride: number;
@@ -136,31 +137,38 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
 }
 
 /**
- * Cross-correlation of [N, C, L] (or [C, L]) with weight [O, C / groups, K] → [N, O, L′], where
- * L′ = ⌊(L + 2 padding - dilation (K - 1) - 1) / stride⌋ + 1. Throws a ShapeError where channels or the kernel don't fit.
+ * Convolves (as cross-correlation) [N, C, L] or [C, L] with weight [O, C / groups, K] → [N, O, L′], where L′ = ⌊(L + 2
+ * padding - dilation (K - 1) - 1) / stride⌋ + 1. Throws a ShapeError if channels or the kernel do not fit.
  */
 export function conv1d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv1d", 1, x, weight, options);
 }
 
-/** Cross-correlation of [N, C, H, W] (or [C, H, W]) with weight [O, C / groups, KH, KW] → [N, O, H′, W′], each size as in `conv1d`. */
+/**
+ * Convolves (as cross-correlation) [N, C, H, W] or [C, H, W] with weight [O, C / groups, KH, KW] → [N, O, H′, W′], each
+ * size as in `conv1d`.
+ */
 export function conv2d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv2d", 2, x, weight, options);
 }
 
-/** Cross-correlation of [N, C, D, H, W] (or [C, D, H, W]) with weight [O, C / groups, KD, KH, KW], each size as in `conv1d`. */
+/**
+ * Convolves (as cross-correlation) [N, C, D, H, W] or [C, D, H, W] with weight [O, C / groups, KD, KH, KW], each size
+ * as in `conv1d`.
+ */
 export function conv3d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return conv("conv3d", 3, x, weight, options);
 }
 
+/** Options of `convTranspose1d` and `convTranspose2d`. */
 export interface ConvTransposeOptions {
   /** [out]; added to each output channel. */
   readonly bias?: Tensor | null;
   /** Distance between the places that neighbouring inputs are spread to. Default 1. */
   readonly stride?: Size;
-  /** What is cut off at both ends. Default 0. */
+  /** Number of elements that are cut off at both ends. Default 0. */
   readonly padding?: Size;
-  /** What is added at the high end, to tell sizes apart that a stride has merged; less than stride or dilation. Default 0. */
+  /** Number of elements added at the high end, because a stride maps several sizes to one; less than stride or dilation. Default 0. */
   readonly outputPadding?: Size;
   /** Number of groups that the channels fall into. Default 1. */
   readonly groups?: number;
@@ -230,14 +238,18 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
 }
 
 /**
- * Transposed convolution (the gradient of `conv1d` with respect to its input) of [N, C, L] with weight [C, O / groups, K] →
- * [N, O, (L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1]. Throws a ShapeError where channels don't fit.
+ * Applies a transposed convolution, the gradient of `conv1d` with respect to its input: [N, C, L] with weight [C, O /
+ * groups, K] → [N, O, (L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1]. Throws a ShapeError if
+ * channels do not fit.
  */
 export function convTranspose1d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   return convTranspose("convTranspose1d", 1, x, weight, options);
 }
 
-/** Transposed convolution of [N, C, H, W] with weight [C, O / groups, KH, KW], each size as in `convTranspose1d`. */
+/**
+ * Applies a transposed convolution to [N, C, H, W] with weight [C, O / groups, KH, KW], each size as in
+ * `convTranspose1d`.
+ */
 export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   return convTranspose("convTranspose2d", 2, x, weight, options);
 }

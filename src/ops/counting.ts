@@ -1,27 +1,27 @@
 // Counting by index.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { checkShape, dtypeError, opError, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, dtypeError, opError, sameShape, shapeError } from "../shape.ts";
 import { checkRank } from "./arguments.ts";
 import { cast, checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { scatterRows } from "./gathering.ts";
 import { hostRange } from "./host-values.ts";
 import { countIndices } from "./index-kernels.ts";
 
+/** Options of `bincount`. */
 export interface BincountOptions {
-  /** What each element counts; 1 unless told. */
+  /** The weight of each element. Default 1. */
   readonly weights?: Tensor | null;
   /** Length that the result has at least. */
   readonly minlength?: number;
 }
 
 /**
- * How often each of 0, 1, 2, … is in a vector of whole numbers, or what its `weights` add up to; i32, or f32 with weights. The result
- * is as long as the largest value demands, or `minlength`. Where only the device knows the values, `minlength` must be given and
- * is the length: values that are larger or negative are left out. Throws a DTypeError unless x is integer, a RangeError where the host knows of
- * a negative value.
+ * Counts how often each of 0, 1, 2, … is in a vector of whole numbers, or adds up the `weights` of each. The result is
+ * i32, or f32 with weights, and as long as the largest value demands, or `minlength`. If only the device knows the
+ * values, `minlength` must be given and is the length; values that are larger or negative are left out. Throws a
+ * DTypeError unless x is integer, and a RangeError for a negative value.
  */
 export function bincount(x: Tensor, options: BincountOptions = {}): Tensor {
   const op = "bincount";

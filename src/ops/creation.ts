@@ -1,11 +1,11 @@
 // Tensors from nothing: from host values (copied at once), and from constants and ranges (lazy, no memory until needed).
 
-import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { bytesOf, checkDType, type DType, dtypeOfArray, encode, isFloat, type TypedArray } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../base/shape.ts";
 import { constantNode, stateNode } from "../graph/node.ts";
 import { Cell } from "../graph/storage.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { checkShape, dtypeError, type Shape, shapeError, sizeOf } from "../shape.ts";
 import { add, eq, mul, trueDivide } from "./arithmetic.ts";
 import {
   cast,
@@ -136,10 +136,10 @@ function ownCopy(bytes: Float32Array | Int32Array | Uint32Array | Uint16Array, g
 }
 
 /**
- * A tensor of numbers (f32), booleans (bool) or a typed array (its own dtype; Float64Array gives f32); nested arrays give the
- * dims. The values are copied. `shape` reads flat values in another shape; `dtype` converts.
- * Throws a ShapeError for ragged arrays or a shape that doesn't fit, a TypeError for values that are no numbers, a RangeError for
- * numbers that an integer dtype can't hold.
+ * Makes a tensor of numbers (f32), booleans (bool) or a typed array (its own dtype; Float64Array gives f32). Nested
+ * arrays give the dims. The values are copied. `shape` reads flat values in another shape; `dtype` converts. Throws a
+ * ShapeError for ragged arrays or a shape that does not fit, a TypeError for values that are no numbers, and a
+ * RangeError for numbers that an integer dtype cannot hold.
  */
 export function tensor(values: NestedArray, options: CreationOptions & { shape?: Shape } = {}): Tensor {
   checkOptions("tensor", options, ["shape", ...CREATION]);
@@ -191,8 +191,8 @@ function describe(x: unknown): string {
 }
 
 /**
- * Like `tensor` of a typed array, but without a copy where the array is in the device's layout already: the caller must not write
- * to it any more.
+ * Makes a tensor of a typed array as `tensor` does, but without a copy if the array is in the device's layout already.
+ * Do not write to the array afterwards.
  */
 export function uploadable(data: TypedArray, shape: Shape, dtype: DType = dtypeOfArray(data)): Tensor {
   if (!isTypedArray(data)) throw new TypeError(`uploadable: the data must be a typed array, got ${describe(data)}.`);
@@ -210,17 +210,17 @@ function filled(op: string, shape: Shape, value: number, options: CreationOption
   return withRequiresGrad(op, expand(scalar, [...shape]), options.requiresGrad);
 }
 
-/** Zeros, f32 unless told. */
+/** Makes a tensor of zeros. The default dtype is f32. */
 export function zeros(shape: Shape, options: CreationOptions = {}): Tensor {
   return filled("zeros", shape, 0, options);
 }
 
-/** Ones, f32 unless told. */
+/** Makes a tensor of ones. The default dtype is f32. */
 export function ones(shape: Shape, options: CreationOptions = {}): Tensor {
   return filled("ones", shape, 1, options);
 }
 
-/** `value` everywhere, f32 unless told. */
+/** Makes a tensor with `value` everywhere. The default dtype is f32. */
 export function full(shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor {
   if (typeof value !== "number" && typeof value !== "boolean")
     throw new TypeError(`full: the value must be a number, got ${describe(value)}.`);
@@ -233,24 +233,24 @@ function like(op: string, x: Tensor, value: number, options: CreationOptions): T
   return filled(op, shape, value, { ...options, dtype: options.dtype ?? dtype });
 }
 
-/** Zeros in the shape and dtype of `x`. */
+/** Makes zeros in the shape and dtype of `x`. */
 export function zerosLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return like("zerosLike", x, 0, options);
 }
 
-/** Ones in the shape and dtype of `x`. */
+/** Makes ones in the shape and dtype of `x`. */
 export function onesLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return like("onesLike", x, 1, options);
 }
 
-/** `value` everywhere in the shape and dtype of `x`. */
+/** Makes a tensor with `value` everywhere in the shape and dtype of `x`. */
 export function fullLike(x: Tensor, value: number | boolean, options: CreationOptions = {}): Tensor {
   if (typeof value !== "number" && typeof value !== "boolean")
     throw new TypeError(`fullLike: the value must be a number, got ${describe(value)}.`);
   return like("fullLike", x, Number(value), options);
 }
 
-/** The n × m matrix (m = n unless told) with ones on the main diagonal. */
+/** Makes the n × m matrix (default m = n) with ones on the main diagonal. */
 export function eye(n: number, options: CreationOptions & { m?: number } = {}): Tensor {
   checkOptions("eye", options, ["m", ...CREATION]);
   checkWhole("eye", "n", n, 0);
@@ -264,9 +264,9 @@ export function eye(n: number, options: CreationOptions & { m?: number } = {}): 
 export type ArangeOptions = CreationOptions & { step?: number };
 
 /**
- * start, start + step, … up to but without end; `arange(end, options?)` starts at 0. i32 when all three are whole, else f32. Where an
- * integer dtype is asked for, fractions of start and step are cut off (after counting; those of the results, if the step is below 1).
- * Throws a RangeError when the step is 0 or leads away from the end.
+ * Makes the numbers start, start + step, … up to but without end. `arange(end, options?)` starts at 0. The dtype is i32
+ * if all three are whole, else f32. With an integer dtype, fractions of start and step are cut off (after counting; if
+ * the step is below 1, those of the results). Throws a RangeError if the step is 0 or leads away from the end.
  */
 export function arange(
   startOrEnd: number,
@@ -303,8 +303,8 @@ function checkFinite(op: string, name: string, value: number): number {
 }
 
 /**
- * `steps` numbers, evenly spaced from start to end, both included. Where an integer dtype is asked for, fractions of start, end and
- * the numbers between are cut off. (PyTorch 1.13 cuts those between in blocks whose size depends on the processor.)
+ * Makes `steps` evenly spaced numbers from start to end, both included. With an integer dtype, fractions of start, end
+ * and the numbers between are cut off. (PyTorch 1.13 cuts those between in blocks whose size depends on the processor.)
  */
 export function linspace(start: number, end: number, steps: number, options: CreationOptions = {}): Tensor {
   checkOptions("linspace", options, CREATION);

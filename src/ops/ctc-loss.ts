@@ -1,7 +1,7 @@
 // Connectionist temporal classification: the loss of sequences without alignment (Graves et al. 2006).
 
+import { dtypeError, formatShape, shapeError } from "../base/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, dropDims, insertDim, range, surroundedAlong } from "./arguments.ts";
 import { add, eq, floor, ge, gt, logicalAnd, logicalOr, lt, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -32,7 +32,7 @@ export interface CTCLossOptions extends LossOptions {
 
 /** The logarithm of 0: finite, since shaders may assume that infinities never occur. */
 const NEVER = -1e30;
-/** What is less is the logarithm of 0, with other terms added. */
+/** A smaller number is the logarithm of 0, with other terms added. */
 const IMPOSSIBLE = -1e29;
 /** Emission that stands for a step behind the sequence's end. */
 const OVER = 1e30;

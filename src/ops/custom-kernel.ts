@@ -1,31 +1,31 @@
-// customKernel: WGSL of one's own as an op, in the same graph and submit as everything else.
+// customKernel: your own WGSL as an op, in the same graph and submit as everything else.
 
-import { checkDType, type DType, isFloat } from "../dtype.ts";
-
-import type { KernelOutput, KernelProgram } from "../graph/node.ts";
+import { checkDType, type DType, isFloat } from "../base/dtype.ts";
+import { checkShape, opError, type Shape, sameShape, shapeError } from "../base/shape.ts";
+import type { KernelOutput, KernelProgram } from "../graph/kernel-program.ts";
 import { recordKernel, Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { checkShape, opError, type Shape, sameShape, shapeError } from "../shape.ts";
 import { cast, checkOptions, checkWhole, constant, convert, expectTensor, printed } from "./define.ts";
 import { type KernelSource, type Operand, readKernelSource } from "./kernel-source.ts";
 import { detach } from "./memory.ts";
 import { expand } from "./views.ts";
 
-/** What a kernel leaves behind. */
+/** An output of a kernel. */
 export interface CustomOutput {
+  /** The sizes of its dims. */
   readonly shape: Shape;
-  /** f32 unless told. */
+  /** Its dtype. Default f32. */
   readonly dtype?: DType;
   /**
    * What the output holds before the kernel runs: a number everywhere, or a tensor's content (no gradient goes there, unless the tensor is
-   * an input as well and `backward` sees to it). Undefined unless told.
+   * an input as well and `backward` sees to it). Default: undefined.
    */
   readonly initial?: number | Tensor;
 }
 
-/** Tensors as a list, named a, b, c, …, or by name. */
+/** Input tensors: a list, named a, b, c, …, or by name. */
 export type CustomInputs = readonly Tensor[] | Readonly<Record<string, Tensor>>;
-/** One output, named out; a list, named out0, out1, …; or outputs by name. A tensor stands for its shape and dtype. */
+/** Outputs: one, named `out`; a list, named `out0`, `out1`, …; or by name. A tensor stands for its shape and dtype. */
 export type CustomOutputs =
   | (CustomOutput | Tensor)
   | readonly (CustomOutput | Tensor)[]
@@ -38,19 +38,24 @@ export type TensorsLike<Structure> = Structure extends CustomOutput | Tensor
     ? Tensor[]
     : { [Name in keyof Structure]: Tensor };
 
-/** Gradients of the inputs: a list or by name, null where there is none; a tensor alone for the only input. */
+/** Gradients of the inputs: a list or by name, with null where there is none. For a single input, a tensor alone. */
 export type InputGradients = Tensor | readonly (Tensor | null)[] | Readonly<Record<string, Tensor | null>>;
 
+/** Options of `customKernel`: the text, its inputs and outputs, and how many workgroups run. */
 export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extends CustomOutputs> {
-  /** What the kernel is called, in errors, reports and on the GPU. */
+  /** Name of the kernel in errors, in reports and on the GPU. */
   readonly name: string;
+  /** The text: the body of a shader, or with `@compute` a whole shader. */
   readonly wgsl: string;
+  /** The tensors that the kernel reads: by name, or a list, named a, b, c, … */
   readonly inputs: Inputs;
+  /** The tensors that the kernel writes: one, named `out`, a list, named `out0`, `out1`, …, or by name. */
   readonly outputs: Outputs;
-  /** How many workgroups run: a number, or per dimension. */
+  /** Number of workgroups, or the numbers per dimension. */
   readonly workgroups: number | readonly number[];
-  /** Invocations per workgroup for a text without `@compute`; 64 unless told. */
+  /** Invocations per workgroup for a text without `@compute`. Default 64. */
   readonly workgroupSize?: number;
+  /** Returns the gradients of the inputs. Without it, differentiating throws. */
   readonly backward?: (
     gradients: TensorsLike<Outputs>,
     inputs: TensorsLike<Inputs>,
@@ -172,26 +177,33 @@ function makeProgram(
 }
 
 /**
- * Runs a WGSL kernel of one's own as an op: one dispatch, in the same graph, plan and submit as everything around it.
+ * Runs your own WGSL as an op: one dispatch, in the same graph, plan and submit as everything around it.
  *
- * Tensors are bound by name. Without `@compute` the text is the body of a shader that knows `index` (the invocation's number),
- * `group` and `local` (its workgroup and its number in it), all u32; there may be more invocations than asked for, so check `index`. With
- * `@compute` it is a whole shader, which may declare its bindings itself (inputs come first, then outputs). bool is stored as u32.
+ * Tensors are bound by name. Without `@compute`, the text is the body of a shader. It knows `index` (the number of the
+ * invocation), `group` and `local` (its workgroup, and its number in the workgroup), all u32. There may be more
+ * invocations than you asked for, so check `index`. With `@compute`, the text is a whole shader. It may declare its
+ * bindings itself: inputs come first, then outputs. bool is stored as u32.
  *
- * `backward(gradients, inputs, outputs)` gets tensors in the structure of `outputs` and `inputs` and returns the inputs' gradients,
- * written in ops or more kernels; without it, differentiating through the kernel throws. Throws a WgradError, ShapeError or DTypeError
- * where text, names, shapes or dtypes don't fit; a mistake in the WGSL rejects the read with a ShaderError that has line and column.
+ * `backward(gradients, inputs, outputs)` gets tensors in the structure of `outputs` and `inputs`, and returns the
+ * gradients of the inputs, written in ops or more kernels. Without it, differentiating through the kernel throws.
  *
  * ```js
- * const squared = (x) => customKernel({
- *   name: "squared",
- *   inputs: { x },
- *   outputs: { shape: x.shape }, // dtype f32; or by name: { out: { shape, dtype }, … }
- *   workgroups: Math.ceil(x.numel / 64),
- *   wgsl: `if (index < ${x.numel}) { out[index] = x[index] * x[index]; }`,
- *   backward: (g, { x }) => ({ x: g.mul(x).mul(2) }),
- * });
+ * import { customKernel, tensor } from "wgrad";
+ *
+ * const squared = (x) =>
+ *   customKernel({
+ *     name: "squared",
+ *     inputs: { x },
+ *     outputs: { shape: x.shape }, // f32; or by name: { out: { shape, dtype }, … }
+ *     workgroups: Math.ceil(x.numel / 64),
+ *     wgsl: `if (index < ${x.numel}) { out[index] = x[index] * x[index]; }`,
+ *     backward: (g, { x }) => ({ x: g.mul(x).mul(2) }),
+ *   });
+ * console.log(await squared(tensor([1, 2, 3])).tolist()); // prints [ 1, 4, 9 ]
  * ```
+ *
+ * Throws a WgradError, ShapeError or DTypeError if text, names, shapes or dtypes do not fit. A mistake in the WGSL
+ * rejects the read with a ShaderError that has line and column.
  */
 export function customKernel<Inputs extends CustomInputs, Outputs extends CustomOutputs>(
   options: CustomKernelOptions<Inputs, Outputs>,

@@ -1,21 +1,20 @@
 // How an op is defined: operands are checked, converted and recorded here, so that a definition holds only what is its own.
 
-import { castNumber, DTYPES, type DType, isFloat, numberDType, promote } from "../dtype.ts";
-import { isAutocasting } from "../graph/autocast.ts";
-import {
-  constantNode,
-  type Derivative,
-  type ElementwiseDefinition,
-  type PlainDefinition,
-  type ReduceDefinition,
-  type ViewDefinition,
-} from "../graph/node.ts";
-import { record, Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, opError, type Shape, sameShape } from "../shape.ts";
+import { castNumber, DTYPES, type DType, isFloat, numberDType, promote } from "../base/dtype.ts";
+import { broadcastShapes, dtypeError, opError, type Shape, sameShape } from "../base/shape.ts";
+import type {
+  Derivative,
+  ElementwiseDefinition,
+  PlainDefinition,
+  ReduceDefinition,
+  ViewDefinition,
+} from "../graph/definition.ts";
+import { constantNode } from "../graph/node.ts";
+import { record, recording, Tensor } from "../graph/tensor.ts";
 
 export type Unary = (x: Tensor) => Tensor;
 export type Binary = (x: Tensor, y: Operand) => Tensor;
-/** What ops take besides tensors: plain numbers and booleans, whose dtypes follow the tensors'. */
+/** An operand: a tensor, or a plain number or boolean whose dtype follows that of the tensors. */
 export type Operand = Tensor | number | boolean;
 
 /** From the promoted dtype of the operands to the dtype they are converted to and the result's. */
@@ -122,7 +121,7 @@ const INTEGER_TEXT =
  * What makes `target` of other dtypes. Integers take other integers modulo 2^32, and of real numbers the nearest that they hold (negative ones
  * in u32 as i32 holds them); NaN becomes the lowest.
  */
-function castDefinition(target: DType, ofReal: boolean): ElementwiseDefinition {
+function castDefinition(target: DType, ofReal: boolean): ElementwiseDefinition<Tensor> {
   const whole = ofReal && !isFloat(target) && target !== "bool";
   // The largest that f32 has. What goes beyond a dtype wraps around by itself: see castNumber.
   const most = target === "u32" ? 4294967040 : 2147483520;
@@ -153,11 +152,11 @@ const casts = [false, true].map(
   (ofReal) =>
     Object.fromEntries(DTYPES.map((dtype) => [dtype, castDefinition(dtype, ofReal)])) as Record<
       DType,
-      ElementwiseDefinition
+      ElementwiseDefinition<Tensor>
     >,
 );
 
-const sameDefinition: PlainDefinition = { kind: "alias", name: "same", derivative: (g) => [g] };
+const sameDefinition: PlainDefinition<Tensor> = { kind: "alias", name: "same", derivative: (g) => [g] };
 
 /** `x` as a tensor of its own: what an op returns that changes nothing. */
 export function same(x: Tensor): Tensor {
@@ -168,17 +167,17 @@ export function same(x: Tensor): Tensor {
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   const definition = casts[Number(isFloat(x.dtype))]?.[dtype];
-  return record(definition as ElementwiseDefinition, [x], x.shape, dtype);
+  return record(definition as ElementwiseDefinition<Tensor>, [x], x.shape, dtype);
 }
 
 interface ElementwiseOptions {
   readonly dtype: DTypeRule;
-  readonly wgsl: ElementwiseDefinition["wgsl"];
+  readonly wgsl: ElementwiseDefinition<Tensor>["wgsl"];
   readonly helpers?: readonly string[];
   readonly reference: (...operands: number[]) => number;
   /** null where there is no gradient (comparisons, roundings to integers). */
-  readonly derivative: Derivative | null;
-  /** In additions; 1 unless told. */
+  readonly derivative: Derivative<Tensor> | null;
+  /** The price in additions. Default 1. */
   readonly cost?: number;
   /** Of integers, whether the result depends on the operands modulo 2^32 alone. */
   readonly modular?: boolean;
@@ -190,12 +189,12 @@ interface ElementwiseOptions {
 
 /** Makes an elementwise op of any number of operands, which broadcast against each other. */
 export function elementwise(name: string, options: ElementwiseOptions): (...operands: Operand[]) => Tensor {
-  const definition: ElementwiseDefinition = { cost: 1, ...options, kind: "elementwise", name };
+  const definition: ElementwiseDefinition<Tensor> = { cost: 1, ...options, kind: "elementwise", name };
   return (...operands) => {
-    // What was left out must not go unnoticed.
+    // A missing operand must be noticed.
     operands.length = Math.max(operands.length, options.wgsl.length - 1);
     let promoted = promoteOperands(name, operands);
-    if (promoted === "f16" && options.wide === true && isAutocasting()) promoted = "f32";
+    if (promoted === "f16" && options.wide === true && recording.autocast) promoted = "f32";
     const { operand, result } = options.dtype(name, promoted);
     const inputs = operands.map((x) => convert(name, x, operand, options.modular));
     return record(definition, inputs, broadcast(name, inputs), result);
@@ -227,12 +226,15 @@ export function broadcast(op: string, tensors: readonly Tensor[]): Shape {
 }
 
 /** Makes a view: `record(view, [x], outputShape, x.dtype, attributes)` uses it. */
-export function view(name: string, options: Omit<ViewDefinition, "kind" | "name">): ViewDefinition {
+export function view(name: string, options: Omit<ViewDefinition<Tensor>, "kind" | "name">): ViewDefinition<Tensor> {
   return { kind: "view", name, ...options };
 }
 
 /** Makes a reduction. The node keeps reduced dims with size 1; its attributes are the dims. */
-export function reduction(name: string, options: Omit<ReduceDefinition, "kind" | "name">): ReduceDefinition {
+export function reduction(
+  name: string,
+  options: Omit<ReduceDefinition<Tensor>, "kind" | "name">,
+): ReduceDefinition<Tensor> {
   return { kind: "reduce", name, ...options };
 }
 

@@ -1,10 +1,10 @@
 // Reading and writing by indices that are all different along their dim: what sorting gives. Gradients need no sums then.
 
+import { sizeOf } from "../base/shape.ts";
 import { defineGather } from "../graph/gather.ts";
-import type { KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelProgram, ValueType } from "../graph/kernel-program.ts";
 import { record, recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { sizeOf } from "../shape.ts";
 import { withSize } from "./arguments.ts";
 import { ge, where } from "./arithmetic.ts";
 import { maximum } from "./comparison.ts";

@@ -63,8 +63,8 @@ function floorDivideReference(x: number, y: number): number {
 }
 
 /**
- * Quotient, x / y, in f32 for integers; `roundingMode: "trunc"` and `"floor"` round it and keep integers integer.
- * Throws a RangeError for another rounding mode.
+ * Divides: x / y, in f32 for integers. `roundingMode: "trunc"` and `"floor"` round the quotient and keep integers
+ * integer. Throws a RangeError for another rounding mode.
  */
 export function div(
   x: Tensor | number,

@@ -1,12 +1,12 @@
 // Dropout: zeroes at random. Its probability is data, so that it may change from step to step.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { dtypeError, type Shape, shapeError } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { nextKey } from "../graph/generator.ts";
-import { type ElementwiseDefinition, sourceNode } from "../graph/node.ts";
+import { sourceNode } from "../graph/node.ts";
 import { Storage } from "../graph/storage.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { dtypeError, type Shape, shapeError } from "../shape.ts";
 import { add, ge, mul, sub, where } from "./arithmetic.ts";
 import { cast, checkOptions, expectTensor, same } from "./define.ts";
 import { rsqrt } from "./exponential.ts";
@@ -14,7 +14,7 @@ import { counters, randLike, UNIFORM, uniformReference } from "./random.ts";
 
 /** Options of the dropout functions. */
 export interface DropoutOptions {
-  /** Off, x is returned as it is. On unless told. */
+  /** If false, x is returned unchanged. Default true. */
   training?: boolean;
 }
 
@@ -32,7 +32,7 @@ export function dropoutReference(counter: number, key: number, p: number): numbe
   return uniformReference(counter, key) < p ? 0 : 1 / (1 - p);
 }
 
-const mask: ElementwiseDefinition = {
+const mask: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "dropout",
   wgsl: (t, index, key, p) => t.call("dropout_factor", index as string, key as string, p as string),
@@ -66,15 +66,15 @@ export function dropFactors(shape: Shape, key: Tensor, p: Tensor): Tensor {
 }
 
 /**
- * In training, zeroes each element with probability p (½ unless told) and scales the others by 1 / (1 - p), so that the mean stays.
- * Throws a RangeError for p outside 0 … 1.
+ * In training, sets each element to 0 with probability p (default ½) and multiplies the others by 1 / (1 - p), so that
+ * the mean stays. Throws a RangeError for p outside 0 … 1.
  */
 export function dropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
   const drop = dropProbability("dropout", x, p, options);
   return drop === null ? same(x) : mul(x, cast(dropFactors(x.shape, nextKey(), drop), x.dtype));
 }
 
-/** Dropout of whole channels: of [N, C, H, W] or [N, C, L] each [n, c] is zeroed or scaled as one. */
+/** Applies dropout to whole channels: each [n, c] of [N, C, H, W] or [N, C, L] is set to 0 or scaled as one. */
 export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
   const drop = dropProbability("dropout2d", x, p, options);
   if (x.ndim !== 3 && x.ndim !== 4) {
@@ -89,8 +89,8 @@ export function dropout2d(x: Tensor, p: Probability = 0.5, options: DropoutOptio
 const SATURATION = -1.7580993408473766;
 
 /**
- * Dropout that keeps mean 0 and variance 1 behind selu: dropped elements take selu's lower limit, and all are scaled and shifted
- * (Klambauer et al. 2017).
+ * Applies dropout that keeps mean 0 and variance 1 behind selu: dropped elements take selu's lower limit, and all are
+ * scaled and shifted (Klambauer et al. 2017).
  */
 export function alphaDropout(x: Tensor, p: Probability = 0.5, options: DropoutOptions = {}): Tensor {
   const drop = dropProbability("alphaDropout", x, p, options);

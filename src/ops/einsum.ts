@@ -1,8 +1,8 @@
 // Einstein's sum convention: products and sums written as letters for dims.
 
-import type { WgradError } from "../errors.ts";
+import type { WgradError } from "../base/errors.ts";
+import { checkShape, opError, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, opError, shapeError } from "../shape.ts";
 import { dropDims } from "./arguments.ts";
 import { mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
@@ -86,9 +86,10 @@ function contracted(a: Labelled, b: Labelled, needed: ReadonlySet<string>): Labe
 }
 
 /**
- * Sum of products by labels: `einsum("bij,bjk->bik", a, b)`. A label that occurs twice in one term takes the diagonal, one that the
- * result leaves out is summed, `...` stands for dims that broadcast. Without `->` the result has the labels that occur once, in
- * alphabetical order. Several operands are joined from left to right. Throws a ShapeError where sizes of a label differ.
+ * Sums products by labels: `einsum("bij,bjk->bik", a, b)`. A label that occurs twice in one term takes the diagonal. A
+ * label that the result leaves out is summed. `...` stands for dims that broadcast. Without `->`, the result has the
+ * labels that occur once, in alphabetical order. Several operands are joined from left to right. Throws a ShapeError if
+ * the sizes of a label differ.
  */
 export function einsum(equation: string, ...tensors: Tensor[]): Tensor {
   if (typeof equation !== "string") throw new TypeError(`einsum: the equation is a string, got ${String(equation)}.`);

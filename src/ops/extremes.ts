@@ -1,10 +1,9 @@
 // Extremes and where they are: amax, amin, max, min, argmax, argmin.
 
-import { isFloat } from "../dtype.ts";
-
-import type { Derivative, ReduceDefinition } from "../graph/node.ts";
+import { isFloat } from "../base/dtype.ts";
+import { shapeError, sizeOf } from "../base/shape.ts";
+import type { Derivative, ReduceDefinition } from "../graph/definition.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { shapeError, sizeOf } from "../shape.ts";
 import { checkKeepdim, type Dims, dimOf, finishReduction, reducedDims } from "./arguments.ts";
 import { eq, logicalOr, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
@@ -26,14 +25,14 @@ function firstPosition(x: Tensor, out: Tensor, position: Tensor, dims: readonly 
   return minOver(where(hit, position, Math.max(sizeOf(position.shape) - 1, 0)), dims);
 }
 
-const toFirst: Derivative = (g, out, [x], dims) => {
+const toFirst: Derivative<Tensor> = (g, out, [x], dims) => {
   const position = positions(x as Tensor, dims);
   return [where(eq(position, firstPosition(x as Tensor, out, position, dims)), g, 0)];
 };
 
 // The same kernels as amax and amin; only the gradient differs.
-const firstMaxReduction: ReduceDefinition = { ...maxReduction, derivative: toFirst };
-const firstMinReduction: ReduceDefinition = { ...minReduction, derivative: toFirst };
+const firstMaxReduction: ReduceDefinition<Tensor> = { ...maxReduction, derivative: toFirst };
+const firstMinReduction: ReduceDefinition<Tensor> = { ...minReduction, derivative: toFirst };
 
 function orderable(x: Tensor): Tensor {
   return x.dtype === "bool" ? cast(x, "i32") : x;
@@ -65,21 +64,24 @@ function extreme(
 }
 
 /**
- * Maximum over `dim` (one, several, all); NaN wins. The gradient is shared evenly among equals.
- * Throws a ShapeError where there is nothing to choose from.
+ * Takes the maximum over `dim` (one, several, all). NaN wins. The gradient is shared evenly among equals. Throws a
+ * ShapeError if there is nothing to choose from.
  */
 export function amax(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   return extreme("amax", maxOver, x, dim, keepdim);
 }
 
-/** Minimum over `dim` (one, several, all); NaN wins. The gradient is shared evenly among equals. Throws as `amax`. */
+/**
+ * Takes the minimum over `dim` (one, several, all). NaN wins. The gradient is shared evenly among equals. Throws as
+ * `amax`.
+ */
 export function amin(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   return extreme("amin", minOver, x, dim, keepdim);
 }
 
 function firstExtreme(
   op: string,
-  definition: ReduceDefinition,
+  definition: ReduceDefinition<Tensor>,
   x: Tensor,
   dim: Dims | undefined,
   keepdim: boolean,
@@ -91,14 +93,15 @@ function firstExtreme(
 }
 
 /**
- * Values of the maximum over `dim`; the gradient goes to the first of the equals (`argmax` tells which). Without `dim` over
- * all elements, where equals share the gradient. NaN wins. Throws a ShapeError where there is nothing to choose from.
+ * Takes the maximum over `dim`: the values only (`argmax` tells where). The gradient goes to the first of the equals.
+ * Without `dim`, takes it over all elements; equals share the gradient. NaN wins. Throws a ShapeError if there is
+ * nothing to choose from.
  */
 export function max(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   return firstExtreme("max", firstMaxReduction, x, dim, keepdim);
 }
 
-/** Values of the minimum over `dim`: as `max`, the other way round. */
+/** Takes the minimum over `dim`, as `max` takes the maximum. */
 export function min(x: Tensor, dim?: Dims, keepdim = false): Tensor {
   return firstExtreme("min", firstMinReduction, x, dim, keepdim);
 }
@@ -128,14 +131,17 @@ function argExtreme(
 }
 
 /**
- * Index of the first maximum along `dim`, or of all elements in row-major order; i32. NaN counts as the largest.
- * Throws a ShapeError where there is nothing to choose from.
+ * Finds the index of the first maximum along `dim`, or of all elements in row-major order; i32. NaN counts as the
+ * largest. Throws a ShapeError if there is nothing to choose from.
  */
 export function argmax(x: Tensor, dim?: number | null, keepdim = false): Tensor {
   return argExtreme("argmax", maxOver, x, dim, keepdim);
 }
 
-/** Index of the first minimum along `dim`, or of all elements in row-major order; i32. NaN counts as the smallest. */
+/**
+ * Finds the index of the first minimum along `dim`, or of all elements in row-major order; i32. NaN counts as the
+ * smallest.
+ */
 export function argmin(x: Tensor, dim?: number | null, keepdim = false): Tensor {
   return argExtreme("argmin", minOver, x, dim, keepdim);
 }

@@ -1,10 +1,10 @@
 // Reading by index and its transpose: the primitives beneath gather, embedding, scatter and their derivatives.
 
-import { NO_VALUE } from "../dtype.ts";
+import { NO_VALUE } from "../base/dtype.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { defineGather } from "../graph/gather.ts";
-import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { sizeOf } from "../shape.ts";
 import { alongDim, corner, insertDim, withSize } from "./arguments.ts";
 import { add, eq, ge, gt, logicalAnd, logicalNot, lt, mul, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -75,7 +75,7 @@ export function isAnyOutside(index: Tensor, dim: number, size: number): Tensor |
 }
 
 // Chosen and not calculated, in the gradient too: compilers may take 0 · NaN for 0.
-const spoiled: ElementwiseDefinition = {
+const spoiled: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "spoil",
   wgsl: (_t, x, none, wrong) => `select(${x}, ${none}, ${wrong})`,

@@ -1,7 +1,7 @@
 // Sampling an image where a grid says: nearest, bilinear and bicubic, with zeros, border or reflection outside.
 
+import { shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { shapeError } from "../shape.ts";
 import { checkChoice, checkFloat, checkRank, filled, insertDim, range } from "./arguments.ts";
 import { add, eq, floor, mul, sub, where } from "./arithmetic.ts";
 import { isnan, maximum, minimum } from "./comparison.ts";
@@ -13,10 +13,11 @@ import { sumOver } from "./reductions.ts";
 import { abs, fmod, round } from "./rounding.ts";
 import { permute, reshape } from "./views.ts";
 
+/** Options of `gridSample`. */
 export interface GridSampleOptions {
   /** Default "bilinear". */
   readonly mode?: "bilinear" | "nearest" | "bicubic";
-  /** What is outside: zeros, the nearest pixel of the border, or the image mirrored. Default "zeros". */
+  /** The values outside of the image: zeros, the nearest pixel of the border, or the mirrored image. Default "zeros". */
   readonly paddingMode?: "zeros" | "border" | "reflection";
   /** Whether -1 and 1 are the centres of the corner pixels, and not their outer edges. Default false. */
   readonly alignCorners?: boolean;
@@ -57,9 +58,9 @@ function cubicWeights(t: Tensor): Tensor[] {
 }
 
 /**
- * x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′]; a place is (x, y), from -1 (left, top) to 1 (right, bottom); where
- * one is NaN, the result is.
- * Gradients of the image, and (but for "nearest") of the grid. Throws a ShapeError where sizes don't fit (Jaderberg et al. 2015).
+ * Samples x [N, C, H, W] at the places of grid [N, H′, W′, 2] → [N, C, H′, W′] (Jaderberg et al. 2015). A place is (x,
+ * y), from -1 (left, top) to 1 (right, bottom); where one is NaN, the result is. The image has a gradient, and so has
+ * the grid, except for "nearest". Throws a ShapeError if sizes do not fit.
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   const op = "gridSample";

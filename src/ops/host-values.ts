@@ -1,6 +1,7 @@
-// What the host knows of a tensor's numbers, so that ops can refuse wrong indices, lengths and probabilities where they are written.
+// Numbers of a tensor that JavaScript knows, so that ops can refuse wrong indices, lengths and probabilities at the call.
 
-import { castNumber, type DType, fromHalfBits, isDType, toHalfBits } from "../dtype.ts";
+import { castNumber, type DType, fromHalfBits, isDType, toHalfBits } from "../base/dtype.ts";
+import { dtypeError, type Shape, sizeOf, stridesOf } from "../base/shape.ts";
 import {
   type Condition,
   decideCondition,
@@ -12,15 +13,14 @@ import {
   variablesOf,
 } from "../graph/index-expression.ts";
 import type { Node } from "../graph/node.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { handleOn, type Tensor } from "../graph/tensor.ts";
 import { currentTrace, traceGuard } from "../graph/trace.ts";
-import { dtypeError, type Shape, sizeOf, stridesOf } from "../shape.ts";
 import { expectTensor } from "./define.ts";
 
 /** Views that are no plain strides are looked through for so many elements: each takes as long as a hundred others. */
 const MOST_UNEVEN = 1 << 16;
 
-/** What lies at the bottom of a tensor's views and casts: numbers on the host, one number, or 0, 1, 2, … */
+/** The source below a tensor's views and casts: numbers on the host, one number, or 0, 1, 2, … */
 interface Source {
   readonly read: (place: number) => number;
   /** The node whose bytes the host has. */
@@ -44,7 +44,7 @@ function numbersOf(node: Node): Source | null {
   return kind === "iota" ? { leaf: null, read: (place) => place } : null;
 }
 
-/** What a cast to `dtype` makes of a number. */
+/** Returns the function that a cast to `dtype` applies to a number. */
 function converted(reference: (x: number) => number, dtype: DType): (x: number) => number {
   if (dtype === "f16") return (x) => fromHalfBits(toHalfBits(x));
   return (x) => castNumber(reference(x), dtype);
@@ -55,7 +55,7 @@ interface Known {
   readonly source: Source;
   readonly at: Index;
   readonly conditions: readonly Condition[];
-  /** What stands where condition number i fails. */
+  /** The value where condition number i fails. */
   readonly fills: readonly number[];
   readonly casts: readonly ((x: number) => number)[];
 }
@@ -154,6 +154,15 @@ export function hostNumbers(x: Tensor): number[] | null {
   return visitNumbers(x, false, (value) => numbers.push(value)) ? numbers : null;
 }
 
+/** The first node behind views that has the same elements, in whatever order and number. */
+function sameElements(top: Node): Node {
+  for (let node = top; ; node = node.inputs[0] as Node) {
+    const { definition, storage } = node;
+    const through = definition.kind === "view" ? definition.complete === true : definition.kind === "alias";
+    if (storage !== null || !through) return node;
+  }
+}
+
 /** The smallest and the largest number of a leaf's host data, once somebody asked. */
 const ranges = new WeakMap<Node, { readonly host: ArrayBufferView; readonly range: readonly [number, number] }>();
 
@@ -163,7 +172,7 @@ const ranges = new WeakMap<Node, { readonly host: ArrayBufferView; readonly rang
  */
 export function hostRange(x: Tensor): readonly [number, number] | null {
   if (x.numel === 0) return null;
-  const { node } = x;
+  const node = sameElements(x.node);
   const host = node.storage?.host ?? null;
   const seen = ranges.get(node);
   if (seen !== undefined && seen.host === host) {
@@ -172,7 +181,7 @@ export function hostRange(x: Tensor): readonly [number, number] | null {
   }
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let defined = true;
-  const seeable = visitNumbers(x, true, (value) => {
+  const seeable = visitNumbers(handleOn(node), true, (value) => {
     if (value < low) low = value;
     if (value > high) high = value;
     if (Number.isNaN(value)) defined = false;

@@ -1,7 +1,7 @@
 // Rearrangements of images: pixel shuffling, and images as columns of patches (im2col) and back.
 
+import { type Shape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { type Shape, shapeError } from "../shape.ts";
 import { checkRank, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { checkOptions, checkWhole, expectTensor } from "./define.ts";
 import { fromWindows, permute, reshape, windowCount, windows } from "./views.ts";
@@ -38,6 +38,7 @@ export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
   return rearranged(x, [c, h / r, r, w / r, r], [0, 2, 4, 1, 3], [c * r * r, h / r, w / r]);
 }
 
+/** Options of `im2col`, `col2im`, `fold` and `unfold2d`. */
 export interface PatchOptions {
   /** Distance between a patch's elements. Default 1. */
   readonly dilation?: Size;

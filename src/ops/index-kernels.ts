@@ -1,10 +1,10 @@
 // Kernels over lists of indices: sorting them, finding where each value begins, counting, inverting.
 
+import { sizeOf } from "../base/shape.ts";
+import type { KernelCall, KernelProgram, KernelText, ValueType } from "../graph/kernel-program.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelCall, KernelProgram, KernelText, ValueType } from "../graph/node.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { sizeOf } from "../shape.ts";
 import { constant } from "./define.ts";
 import { cumsum } from "./scans.ts";
 import { expand } from "./views.ts";

@@ -1,7 +1,7 @@
 // Reading by index: gather and what is made of it, and counting indices.
 
+import { broadcastShapes, checkShape, dtypeError, shapeError } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, dtypeError, shapeError } from "../shape.ts";
 import { checkRank, corner, dimOf, filled, insertDim, withSize } from "./arguments.ts";
 import { add, gt, lt, mul, ne, trueDivide, where } from "./arithmetic.ts";
 import {
@@ -33,10 +33,10 @@ export function narrowTo(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /**
- * Elements by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on; the result has the index's shape. A scalar counts
- * as a vector of one element. Throws a
- * DTypeError unless the index is integer, a RangeError where the host knows that it is out of range. Where only the device does, the element
- * is NaN (of i32 -2^31, of u32 2^32 - 1, of bool false), and nothing gets its gradient.
+ * Picks an element by an index for each: out[i][j] = x[index[i][j]][j] for dim 0, and so on. The result has the shape
+ * of the index. A scalar counts as a vector of one element. Throws a DTypeError unless the index is integer, and a
+ * RangeError if it is out of range. If only the device knows the index, a wrong one gives NaN (of i32 -2^31, of u32
+ * 2^32 - 1, of bool false), and nothing gets its gradient.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   const op = "gather";
@@ -51,7 +51,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   return gatherAlong(narrowTo(x, at, index), at, index);
 }
 
-/** Slices along `dim` by a list of indices [T], which are checked as in `gather`. */
+/** Picks slices along `dim` by a list of indices [T]. Indices are checked as in `gather`. */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const op = "indexSelect";
   if (expectTensor(op, x).ndim === 0 && index.numel === 1) return reshape(indexSelect(reshape(x, [1]), dim, index), []);
@@ -62,7 +62,10 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   return pickRows(x, at, reshape(index, [index.numel]));
 }
 
-/** Elements of the flattened tensor (negative indices: from the end): the result has the index's shape. They are checked as in `gather`. */
+/**
+ * Picks elements of the flattened tensor; negative indices count from the end. The result has the shape of the index.
+ * Indices are checked as in `gather`.
+ */
 export function take(x: Tensor, index: Tensor): Tensor {
   const size = expectTensor("take", x).numel;
   checkIndex("take", index, size, -size);
@@ -73,8 +76,8 @@ export function take(x: Tensor, index: Tensor): Tensor {
 }
 
 /**
- * Elements along `dim` by an index that broadcasts with `x` in the other dims (what argmax and argsort give); without `dim` of the
- * flattened tensor by the flattened index. Indices are checked as in `gather`.
+ * Picks elements along `dim` by an index that broadcasts with `x` in the other dims, such as argmax and argsort give.
+ * Without `dim`, flattens both. Indices are checked as in `gather`.
  */
 export function takeAlongDim(x: Tensor, index: Tensor, options: { dim?: number } = {}): Tensor {
   const op = "takeAlongDim";
@@ -120,8 +123,8 @@ export interface EmbeddingOptions {
 }
 
 /**
- * Rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, a RangeError where the host knows that
- * they are out of range; where only the device does, their rows are NaN.
+ * Looks up rows of `weight` [V, D] by index: [*] → [*, D]. Throws a DTypeError unless the indices are integer, and a
+ * RangeError if they are out of range. If only the device knows the indices, the rows of wrong ones are NaN.
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   const op = "embedding";
@@ -164,7 +167,10 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
   return reshape(where(learned, found, fixed), shape);
 }
 
-/** `value` where `mask` holds, else `x`, in x's dtype; mask and x broadcast. Throws a DTypeError unless the mask is bool. */
+/**
+ * Puts `value` where `mask` holds and keeps `x` elsewhere, in the dtype of x. Mask and x broadcast. Throws a DTypeError
+ * unless the mask is bool.
+ */
 export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
   const op = "maskedFill";
   expectTensor(op, x);

@@ -26,12 +26,12 @@ const interpolation = elementwise("lerp", {
   cost: 5,
 });
 
-/** x + weight·(end - x); weight 0 gives x and weight 1 gives end exactly. */
+/** Goes from x to end: x + weight·(end - x). Weight 0 gives x and weight 1 gives end exactly. */
 export function lerp(x: Tensor, end: Tensor | number, weight: Tensor | number): Tensor {
   return interpolation(expectTensor("lerp", x), end, weight);
 }
 
-/** x + value·a·b; value is 1 unless told. Integers stay integers: the value's fraction is cut off, as in PyTorch. */
+/** x + value·a·b (default value 1). Integers stay integers: the value's fraction is cut off, as in PyTorch. */
 export function addcmul(x: Tensor, a: Tensor | number, b: Tensor | number, options: { value?: number } = {}): Tensor {
   expectTensor("addcmul", x);
   const product = mul(a, b);
@@ -39,7 +39,7 @@ export function addcmul(x: Tensor, a: Tensor | number, b: Tensor | number, optio
   return add(x, value === 1 ? product : mul(product, value));
 }
 
-/** x + value·a / b; value is 1 unless told. */
+/** x + value·a / b (default value 1). */
 export function addcdiv(x: Tensor, a: Tensor | number, b: Tensor | number, options: { value?: number } = {}): Tensor {
   const value = scale("addcdiv", options);
   expectTensor("addcdiv", x);

@@ -1,10 +1,9 @@
 // Joining, splitting and repeating: cat, stack, split, chunk, unbind, repeat, tile, repeatInterleave, meshgrid.
 
-import { type DType, isFloat, promote } from "../dtype.ts";
-
-import type { ElementwiseDefinition } from "../graph/node.ts";
+import { type DType, isFloat, promote } from "../base/dtype.ts";
+import { checkShape, formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, normalizeDim, type Shape, sameShape, shapeError } from "../shape.ts";
 import {
   alongDim,
   checkChoice,
@@ -24,7 +23,7 @@ import { iota } from "./iota.ts";
 import { flatten } from "./movement.ts";
 import { expand, expandTo, permute, reshape } from "./views.ts";
 
-const joinDefinition: ElementwiseDefinition = {
+const joinDefinition: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "cat",
   wgsl: (_t, x, y, c) => `select(${y}, ${x}, ${c})`,
@@ -79,8 +78,8 @@ function checkList(op: string, tensors: readonly Tensor[]): DType {
 }
 
 /**
- * Tensors one after the other along `dim` (default 0). Throws a ShapeError where other dims differ. As in PyTorch, empty
- * vectors ([0]) fit to anything.
+ * Joins tensors one after the other along `dim` (default 0). Throws a ShapeError if other dims differ. As in PyTorch,
+ * empty vectors ([0]) fit to anything.
  */
 export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
   const dtype = checkList("cat", tensors);
@@ -104,7 +103,7 @@ export function cat(tensors: readonly Tensor[], options: { dim?: number } = {}):
   return join(parts.length === 0 ? [cast(first, dtype)] : parts, dim);
 }
 
-/** Tensors of one shape side by side along a new dim (default 0). Throws a ShapeError where shapes differ. */
+/** Joins tensors of one shape along a new dim (default 0). Throws a ShapeError if shapes differ. */
 export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}): Tensor {
   const dtype = checkList("stack", tensors);
   const first = tensors[0] as Tensor;
@@ -122,8 +121,8 @@ export function stack(tensors: readonly Tensor[], options: { dim?: number } = {}
 }
 
 /**
- * Parts along `dim` (default 0): of `size` elements each (the last may be smaller), or of the sizes listed. Throws a
- * ShapeError where listed sizes don't add up.
+ * Splits along `dim` (default 0) into parts of `size` elements (the last may be smaller), or of the listed sizes.
+ * Throws a ShapeError if listed sizes do not add up.
  */
 export function split(x: Tensor, size: number | readonly number[], options: { dim?: number } = {}): Tensor[] {
   const dim = dimOf("split", x, filled("split", options, FIRST).dim);
@@ -147,7 +146,7 @@ export function split(x: Tensor, size: number | readonly number[], options: { di
   });
 }
 
-/** At most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
+/** Splits into at most `chunks` parts of equal size along `dim` (default 0); the last may be smaller. */
 export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {}): Tensor[] {
   const dim = dimOf("chunk", x, filled("chunk", options, FIRST).dim);
   checkWhole("chunk", "chunks", chunks, 1);
@@ -156,13 +155,13 @@ export function chunk(x: Tensor, chunks: number, options: { dim?: number } = {})
   return split(x, Math.ceil(total / chunks), { dim });
 }
 
-/** The parts at each index of `dim` (default 0), which disappears. */
+/** Splits into the parts at each index of `dim` (default 0). The dim disappears. */
 export function unbind(x: Tensor, options: { dim?: number } = {}): Tensor[] {
   const dim = dimOf("unbind", x, filled("unbind", options, FIRST).dim);
   return Array.from({ length: x.shape[dim] as number }, (_, i) => dropDims(range(x, dim, i, 1), [dim]));
 }
 
-/** The whole tensor `reps[i]` times along each dim; more reps than dims add dims in front. */
+/** Repeats the whole tensor `reps[i]` times along each dim. More reps than dims add dims in front. */
 export function repeat(x: Tensor, reps: number | readonly number[]): Tensor {
   return repeatAs("repeat", x, typeof reps === "number" ? [reps] : reps);
 }
@@ -191,7 +190,7 @@ function repeatAs(op: string, x: Tensor, reps: readonly number[]): Tensor {
   return reshape(expand(reshape(x, split), grown), shape);
 }
 
-/** As `repeat`; fewer reps than dims count for the last dims. */
+/** Repeats as `repeat` does; fewer reps than dims count for the last dims. */
 export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
   const list = listOf("tile", "the repetitions", reps);
   const missing = Math.max(0, expectTensor("tile", x).ndim - list.length);
@@ -199,8 +198,8 @@ export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
 }
 
 /**
- * Every element along `dim` `repeats` times in a row (or its own of a list of counts); without `dim` of the flattened tensor. Counts may be
- * a tensor of host data: the result's shape depends on them, and shapes are known when an op is recorded.
+ * Repeats every element along `dim` `repeats` times in a row; a list gives each its own count. Without `dim`, flattens
+ * first. Counts may be a tensor of host data only, because the shape of the result depends on them.
  */
 export function repeatInterleave(
   x: Tensor,
@@ -249,8 +248,8 @@ function hostCounts(op: string, counts: Tensor, size: number): number[] {
 }
 
 /**
- * Coordinate grids of vectors: result i holds vector i along dim i of the grid. A last argument `{ indexing: "xy" }` exchanges
- * the first two dims of the grid (default "ij").
+ * Makes coordinate grids of vectors: result i holds vector i along dim i of the grid. A last argument `{ indexing: "xy"
+ * }` exchanges the first two dims of the grid (default "ij").
  */
 export function meshgrid(x: Tensor, ...rest: (Tensor | { indexing?: "ij" | "xy" })[]): Tensor[] {
   const last = rest[rest.length - 1];

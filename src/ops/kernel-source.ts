@@ -1,8 +1,8 @@
-// The text of a kernel of one's own: a body or a whole shader, looked through for its bindings and checked against the tensors.
+// The text of a custom kernel: a body or a whole shader, looked through for its bindings and checked against the tensors.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { dtypeError, opError } from "../base/shape.ts";
 import { entryHead } from "../graph/kernel-text.ts";
-import { dtypeError, opError } from "../shape.ts";
 
 /** A tensor that a kernel is to bind. */
 export interface Operand {
@@ -27,7 +27,7 @@ export interface KernelSource {
 const DECLARATION =
   /@(?:group|binding)\(\s*\w+\s*\)\s*@(?:group|binding)\(\s*\w+\s*\)\s*var\s*<\s*(\w+)\s*(?:,\s*(\w+)\s*)?>\s*(\w+)\s*:\s*([^;]+);/g;
 
-/** What a body knows. */
+/** The names that a body can use. */
 const BODY_NAMES: readonly string[] = ["index", "group", "local", "group_id", "groups"];
 
 const storedTypes: Record<DType, string> = { f32: "f32", f16: "f16", i32: "i32", u32: "u32", bool: "u32" };

@@ -1,8 +1,8 @@
 // Products of matrices: every one is a sum of products, which the compiler recognizes as a contraction.
 
-import type { ShapeError } from "../errors.ts";
+import type { ShapeError } from "../base/errors.ts";
+import { broadcastShapes, checkShape, normalizeDim, type Shape, sameShape, shapeError, sizeOf } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, normalizeDim, type Shape, sameShape, shapeError, sizeOf } from "../shape.ts";
 import { checkRank, dropDims, filled, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
 import { asHalf } from "./autocast.ts";
@@ -76,8 +76,9 @@ function multiply(op: string, x: Tensor, y: Tensor): Tensor {
 }
 
 /**
- * Matrix product: vectors and matrices as in linear algebra, more dims in front are batches, which broadcast. A vector on the left
- * is a row, on the right a column, and its dim disappears. Throws a ShapeError where inner sizes differ.
+ * Multiplies matrices. Vectors and matrices are as in linear algebra; more dims in front are batches, which broadcast.
+ * A vector on the left is a row, on the right a column, and its dim disappears. Throws a ShapeError if inner sizes
+ * differ.
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   return multiply("matmul", a, b);
@@ -125,8 +126,8 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 }
 
 /**
- * x · weightᵀ + bias: [..., in], [out, in], [out] → [..., out]. A weight [in] (and a scalar bias) gives [...].
- * Throws a ShapeError where the sizes differ.
+ * Computes x · weightᵀ + bias: [..., in], [out, in], [out] → [..., out]. A weight [in] (and a scalar bias) gives [...].
+ * Throws a ShapeError if the sizes differ.
  */
 export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | null } = {}): Tensor {
   const op = "linear";
@@ -150,7 +151,7 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
   return reshape(bias === null ? result : add(result, bias), shape);
 }
 
-/** x1ᵢ Wₒᵢⱼ x2ⱼ + bₒ: [..., I], [..., J], weight [O, I, J] → [..., O]. Throws a ShapeError where sizes differ. */
+/** Computes x1ᵢ Wₒᵢⱼ x2ⱼ + bₒ: [..., I], [..., J], weight [O, I, J] → [..., O]. Throws a ShapeError if sizes differ. */
 export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, options: { bias?: Tensor | null } = {}): Tensor {
   const op = "bilinear";
   checkOptions(op, options, ["bias"]);
@@ -213,8 +214,9 @@ export function baddbmm(
 }
 
 /**
- * Sum of products over dims of both: `dims: n` (default 2) joins the last n of `a` with the first n of `b`, `dims: [ofA, ofB]` those
- * listed. Result: the other dims of a, then those of b. Throws a ShapeError where joined sizes differ.
+ * Sums products over dims of both: `dims: n` (default 2) joins the last n dims of `a` with the first n of `b`, `dims:
+ * [ofA, ofB]` the listed ones. The result has the other dims of a, then those of b. Throws a ShapeError if joined sizes
+ * differ.
  */
 export function tensordot(
   a: Tensor,
@@ -254,7 +256,9 @@ export function tensordot(
   return reshape(contract(left, right), shape);
 }
 
-/** Kronecker product: every element of `a` times all of `b`, as blocks. Fewer dims are filled up with 1 in front. */
+/**
+ * Computes the Kronecker product: every element of `a` times all of `b`, as blocks. Missing dims count as 1, in front.
+ */
 export function kron(a: Tensor, b: Tensor): Tensor {
   expectTensor("kron", a);
   expectTensor("kron", b, "the second argument");

@@ -1,7 +1,7 @@
-// What losses have in common: how they are summed up, and that their operands fit.
+// Shared by the losses: reduction, and the check that operands fit.
 
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, type Filled, filled } from "./arguments.ts";
 import { expectTensor } from "./define.ts";
 import { mean, sum } from "./reduction-ops.ts";

@@ -1,9 +1,8 @@
 // Losses that compare element by element: regression, binary classification, distributions.
 
-import { isAutocasting } from "../graph/autocast.ts";
-import type { ElementwiseDefinition } from "../graph/node.ts";
-import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../shape.ts";
+import { broadcastShapes, dtypeError, formatShape, sameShape, shapeError } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
+import { record, recording, type Tensor } from "../graph/tensor.ts";
 import { checkChoice, checkFloat, filled, insertDim } from "./arguments.ts";
 import { add, ge, gt, lt, mul, neg, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
@@ -24,13 +23,13 @@ function difference(op: string, input: Tensor, target: Tensor): Tensor {
   return sub(asSingleFloat(input), target);
 }
 
-/** (input - target)². The shapes broadcast: mind that [N] and [N, 1] give [N, N]. */
+/** Computes the squared error, (input - target)². The shapes broadcast: [N] and [N, 1] give [N, N]. */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   const { reduction } = lossOptions("mseLoss", options, {});
   return reduced(square(difference("mseLoss", input, target)), reduction);
 }
 
-/** |input - target|. The shapes broadcast. */
+/** Computes the absolute error, |input - target|. The shapes broadcast. */
 export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   const { reduction } = lossOptions("l1Loss", options, {});
   return reduced(abs(difference("l1Loss", input, target)), reduction);
@@ -76,7 +75,7 @@ function binaryTerm(p: number, t: number): number {
 }
 
 // One node, because its derivative must stay finite where the logarithms' own are not.
-const binaryDefinition: ElementwiseDefinition = {
+const binaryDefinition: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "binaryCrossEntropy",
   wgsl: (t, p, y) => {
@@ -110,9 +109,9 @@ function weighted(op: string, x: Tensor, weight: Tensor | null): Tensor {
 }
 
 /**
- * -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut off at -100. Throws a
- * ShapeError unless both have one shape, a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN.
- * `binaryCrossEntropyWithLogits` is the better conditioned form.
+ * Computes -weight · (t log p + (1 - t) log(1 - p)) of probabilities p and targets t in 0 … 1; the logarithms are cut
+ * off at -100. `binaryCrossEntropyWithLogits` keeps more digits. Throws a ShapeError unless both have one shape, and a
+ * RangeError for p outside 0 … 1; if only the device knows p, the result is NaN.
  */
 export function binaryCrossEntropy(
   input: Tensor,
@@ -122,7 +121,7 @@ export function binaryCrossEntropy(
   const op = "binaryCrossEntropy";
   const { reduction, weight } = lossOptions(op, options, { weight: null });
   checkPair(op, checkFloat(op, input), target);
-  if (isAutocasting() && input.dtype === "f16") {
+  if (recording.autocast && input.dtype === "f16") {
     throw dtypeError`${op}: probabilities in f16 lose what lies near 0 and 1, so autocast refuses them. binaryCrossEntropyWithLogits takes logits.`;
   }
   const wrong = hostOutsider(input, 0, 1, Number.NaN);
@@ -132,8 +131,8 @@ export function binaryCrossEntropy(
 }
 
 /**
- * -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a ShapeError unless both have one
- * shape and the weights broadcast to it.
+ * Computes -weight · (posWeight · t log σ(x) + (1 - t) log(1 - σ(x))) of logits x, without overflow. Throws a
+ * ShapeError unless both have one shape and the weights broadcast to it.
  */
 export function binaryCrossEntropyWithLogits(
   input: Tensor,

@@ -1,7 +1,7 @@
 // Long short-term memory: one direction of one layer over time, and one step.
 
+import { formatShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { formatShape, shapeError } from "../shape.ts";
 import { checkRank, filled } from "./arguments.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { cast } from "./define.ts";
@@ -39,7 +39,7 @@ function nextCell(gates: Tensor, c: Tensor | null, hidden: number): Tensor {
   return c === null ? added : add(mul(sigmoid(gateOf(gates, 1, hidden)), c), added);
 }
 
-/** What the cell shows of its content: σ(o)·tanh(c). */
+/** Computes the output of the cell: σ(o)·tanh(c). */
 function shown(gates: Tensor, c: Tensor, hidden: number): Tensor {
   return mul(sigmoid(gateOf(gates, 3, hidden)), tanh(c));
 }
@@ -83,7 +83,7 @@ const overTime = derivativeOf("lstm", (g, out, inputs, attributes) => {
     if (weightHr !== null) dShown = matmul(outputGradients.put(t, dShown), weightHr);
     const later: Tensor = dc ?? slotOf(g, cStart, t, cShape);
     const dCell = add(mul(dShown, mul(o, sub(1, square(c)))), later);
-    // What doesn't depend on the gradient stands apart: the kernel of the step before so stores two values, not five.
+    // Values that don't depend on the gradient are computed apart: so the kernel of the step before stores two values, not five.
     const slopes = beside([
       mul(n, mul(i, sub(1, i))),
       previous === null ? mul(f, 0) : mul(previous, mul(f, sub(1, f))),

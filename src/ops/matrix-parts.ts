@@ -1,8 +1,8 @@
 // Parts of matrices: triangles, diagonals, quarter turns, one-hot rows.
 
-import { ShapeError } from "../errors.ts";
+import { ShapeError } from "../base/errors.ts";
+import { checkShape, normalizeDim, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { filled, insertDim } from "./arguments.ts";
 import { eq, ge, le, sub, where } from "./arithmetic.ts";
 import { cast, checkWhole, constant, expectTensor, same } from "./define.ts";
@@ -30,17 +30,23 @@ function triangle(op: string, x: Tensor, options: { diagonal?: number }, compare
   return where(compare(distance, diagonal), x, constant(0, x.dtype));
 }
 
-/** The lower triangle of the last two dims, zeros above: element (i, j) stays where j - i ≤ `diagonal` (default 0). */
+/**
+ * Keeps the lower triangle of the last two dims, with zeros above: element (i, j) stays if j - i ≤ `diagonal` (default
+ * 0).
+ */
 export function tril(x: Tensor, options: { diagonal?: number } = {}): Tensor {
   return triangle("tril", x, options, le);
 }
 
-/** The upper triangle of the last two dims, zeros below: element (i, j) stays where j - i ≥ `diagonal` (default 0). */
+/**
+ * Keeps the upper triangle of the last two dims, with zeros below: element (i, j) stays if j - i ≥ `diagonal` (default
+ * 0).
+ */
 export function triu(x: Tensor, options: { diagonal?: number } = {}): Tensor {
   return triangle("triu", x, options, ge);
 }
 
-/** The elements (i, i + offset) of dims `dim1` and `dim2` (default 0 and 1), as a new last dim. */
+/** Takes the elements (i, i + offset) of dims `dim1` and `dim2` (default 0 and 1), as a new last dim. */
 export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   const op = "diagonal";
   expectTensor(op, x);
@@ -58,7 +64,10 @@ export function diagonal(x: Tensor, options: { offset?: number; dim1?: number; d
   return diagonalOf(matrix, row, column, length);
 }
 
-/** Zeros with the last dim of `x` as the diagonal `offset` (default 0) of two new dims at `dim1` and `dim2` (default the last). */
+/**
+ * Makes zeros with the last dim of `x` as the diagonal `offset` (default 0) of two new dims at `dim1` and `dim2`
+ * (default: the last).
+ */
 export function diagEmbed(x: Tensor, options: { offset?: number; dim1?: number; dim2?: number } = {}): Tensor {
   const op = "diagEmbed";
   expectTensor(op, x);
@@ -74,7 +83,10 @@ export function diagEmbed(x: Tensor, options: { offset?: number; dim1?: number; 
   return movedim(matrix, [-2, -1], [dim1, dim2]);
 }
 
-/** Of a vector the matrix with it on the diagonal, of a matrix the vector of its diagonal (`diagonal`: which, default 0). */
+/**
+ * Makes the matrix with a vector on its diagonal, or takes the diagonal of a matrix as a vector. `diagonal` says which
+ * (default 0).
+ */
 export function diag(x: Tensor, options: { diagonal?: number } = {}): Tensor {
   expectTensor("diag", x);
   const offset = whole("diag", "diagonal", filled("diag", options, { diagonal: 0 }).diagonal);
@@ -83,7 +95,9 @@ export function diag(x: Tensor, options: { diagonal?: number } = {}): Tensor {
   throw shapeError`diag: needs a vector or a matrix, got ${x.shape}. diagonal and diagEmbed take batches.`;
 }
 
-/** `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second. */
+/**
+ * Turns by `k` (default 1) quarter turns in the plane of `dims` (default [0, 1]), from the first towards the second.
+ */
 export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number, number] } = {}): Tensor {
   expectTensor("rot90", x);
   const { k: turns, dims } = filled("rot90", options, { k: 1, dims: [0, 1] });
@@ -106,9 +120,9 @@ export function rot90(x: Tensor, options: { k?: number; dims?: readonly [number,
 }
 
 /**
- * Classes as rows with a 1 at the class: [*] → [*, numClasses], i32. Throws a DTypeError unless `x` is integer, a RangeError for
- * classes out of range where the host knows them; where only the device does, their rows are all -2^31. -1 takes as many classes as occur, which works for host data only: the shape
- * must be known when the op is recorded.
+ * Turns classes into rows with a 1 at the class: [*] → [*, numClasses], i32. -1 takes as many classes as occur, which
+ * works for host data only. Throws a DTypeError unless `x` is integer, and a RangeError for classes out of range; if
+ * only the device knows them, their rows are all -2^31.
  */
 export function oneHot(x: Tensor, numClasses: number): Tensor {
   expectTensor("oneHot", x);

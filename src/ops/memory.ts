@@ -1,8 +1,9 @@
 // Ops about where values lie, not what they are: copies, packing, and leaving the gradient behind.
 
-import { COPY, type Derivative, Node, type PlainDefinition } from "../graph/node.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { Derivative, PlainDefinition } from "../graph/definition.ts";
+import { COPY, Node } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { reshape, strided } from "./views.ts";
 
 /** `x` in memory of its own; copies with different numbers are never merged. */
@@ -15,7 +16,7 @@ export function copyOf(node: Node, number: number): Node {
   return new Node(COPY, [node], node.shape, node.dtype, [number], false, true);
 }
 
-const aliasDefinition: PlainDefinition = { kind: "alias", name: "detach", derivative: null };
+const aliasDefinition: PlainDefinition<Tensor> = { kind: "alias", name: "detach", derivative: null };
 
 /** The same values, cut off from the gradient. */
 export function detach(x: Tensor): Tensor {
@@ -23,7 +24,7 @@ export function detach(x: Tensor): Tensor {
 }
 
 /** Makes a derivative for `withDerivative`: gradients for [value, ...inputs], of which the first is null. */
-export function derivativeOf(name: string, derivative: Derivative): PlainDefinition {
+export function derivativeOf(name: string, derivative: Derivative<Tensor>): PlainDefinition<Tensor> {
   return { kind: "alias", name, derivative };
 }
 
@@ -32,7 +33,7 @@ export function derivativeOf(name: string, derivative: Derivative): PlainDefinit
  * gives the gradients of `inputs`: what is differentiated, then what the formula needs besides.
  */
 export function withDerivative(
-  derivative: PlainDefinition,
+  derivative: PlainDefinition<Tensor>,
   value: Tensor,
   inputs: readonly Tensor[],
   attributes: readonly number[],
@@ -40,7 +41,7 @@ export function withDerivative(
   return record(derivative, [value, ...inputs], value.shape, value.dtype, attributes);
 }
 
-const packDefinition: PlainDefinition = {
+const packDefinition: PlainDefinition<Tensor> = {
   kind: "pack",
   name: "pack",
   derivative: (g, _out, inputs, offsets) => inputs.map((x, i) => partOf(g, offsets[i] as number, x.shape)),
@@ -53,7 +54,7 @@ export function pack(values: readonly Tensor[], offsets: readonly number[], leng
 }
 
 /** The elements of a vector from `offset` on, in `shape`. */
-function partOf(x: Tensor, offset: number, shape: Shape): Tensor {
+export function partOf(x: Tensor, offset: number, shape: Shape): Tensor {
   return reshape(strided(x, [offset], [1], [sizeOf(shape)]), shape);
 }
 

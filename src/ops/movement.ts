@@ -1,7 +1,15 @@
 // Movement by views alone: shapes, order of dims, slices, flips, rolls.
 
+import {
+  checkShape,
+  formatShape,
+  inferShape,
+  normalizeDim,
+  normalizeDims,
+  type Shape,
+  shapeError,
+} from "../base/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, inferShape, normalizeDim, normalizeDims, type Shape, shapeError } from "../shape.ts";
 import { dimOf, dropDims, filled, insertDim, listOf, range, withSize } from "./arguments.ts";
 import { add, lt, where } from "./arithmetic.ts";
 import { checkOptions, checkWhole, expectTensor, same } from "./define.ts";
@@ -15,7 +23,7 @@ export function view(x: Tensor, shape: Shape): Tensor {
   return reshape(x, shape);
 }
 
-/** The dims from `startDim` (default 0) to `endDim` (default -1) as one; a scalar becomes [1]. */
+/** Joins the dims from `startDim` (default 0) to `endDim` (default -1) into one. A scalar becomes [1]. */
 export function flatten(x: Tensor, options: { startDim?: number; endDim?: number } = {}): Tensor {
   const { startDim, endDim } = filled("flatten", options, { startDim: 0, endDim: -1 });
   expectTensor("flatten", x);
@@ -26,7 +34,10 @@ export function flatten(x: Tensor, options: { startDim?: number; endDim?: number
   return reshape(x, [...x.shape.slice(0, start), joined, ...x.shape.slice(end + 1)]);
 }
 
-/** `dim` as several of `sizes`, one of which may be -1. Throws a ShapeError where they don't multiply to its size. */
+/**
+ * Splits `dim` into several of `sizes`, one of which may be -1. Throws a ShapeError if they do not multiply to its
+ * size.
+ */
 export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Tensor {
   const at = dimOf("unflatten", x, dim);
   if (!Array.isArray(sizes) || sizes.length === 0) {
@@ -36,7 +47,7 @@ export function unflatten(x: Tensor, dim: number, sizes: readonly number[]): Ten
   return reshape(x, [...x.shape.slice(0, at), ...inner, ...x.shape.slice(at + 1)]);
 }
 
-/** Without the dims of size 1; with `dim` (one or several) only of those. */
+/** Drops the dims of size 1; with `dim` (one or several) only those. */
 export function squeeze(x: Tensor, options: { dim?: number | readonly number[] } = {}): Tensor {
   checkOptions("squeeze", options, ["dim"]);
   expectTensor("squeeze", x);
@@ -44,12 +55,12 @@ export function squeeze(x: Tensor, options: { dim?: number | readonly number[] }
   return dropDims(x, dims);
 }
 
-/** With a new dim of size 1 at `dim` (-1: the last). */
+/** Adds a dim of size 1 at `dim` (-1: the last). */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
   return insertDim(x, normalizeDim("unsqueeze", dim, expectTensor("unsqueeze", x).ndim + 1));
 }
 
-/** Dims `a` and `b` exchanged. */
+/** Exchanges the dims `a` and `b`. */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
   expectTensor("transpose", x);
   const [from, to] = [normalizeDim("transpose", a, x.ndim), normalizeDim("transpose", b, x.ndim)];
@@ -60,7 +71,7 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
   return permute(x, order);
 }
 
-/** Transposed matrix; vectors and scalars stay. Throws a ShapeError for more than two dims. */
+/** Transposes a matrix; vectors and scalars stay. Throws a ShapeError for more than two dims. */
 export function t(x: Tensor): Tensor {
   expectTensor("t", x);
   if (x.ndim > 2) {
@@ -69,7 +80,7 @@ export function t(x: Tensor): Tensor {
   return x.ndim === 2 ? permute(x, [1, 0]) : same(x);
 }
 
-/** The dims `source` moved to the places `destination`; the others keep their order. */
+/** Moves the dims `source` to the places `destination`. The others keep their order. */
 export function movedim(
   x: Tensor,
   source: number | readonly number[],
@@ -97,12 +108,12 @@ export function movedim(
   );
 }
 
-/** Sizes of 1 repeated to `shape`. The same as `expand`, which also takes -1. */
+/** Repeats sizes of 1 to `shape`. The same as `expand`, which also takes -1. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return expandTo("broadcastTo", x, shape);
 }
 
-/** The order of elements reversed along `dims`. */
+/** Reverses the order of elements along `dims`. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   const reversed = normalizeDims("flip", dims, expectTensor("flip", x).ndim);
   return strided(
@@ -113,7 +124,7 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
   );
 }
 
-/** Elements shifted around along `dims` (one shift each); without `dims` along the flattened tensor. */
+/** Shifts elements around along `dims`, one shift each. Without `dims`, along the flattened tensor. */
 export function roll(
   x: Tensor,
   shifts: number | readonly number[],
@@ -145,8 +156,9 @@ export function roll(
 }
 
 /**
- * `length` elements along `dim` from `start` on (negative: from the end). A start that is an integer scalar is read on the device. Throws
- * a RangeError where the host knows that it goes beyond the ends; where only the device does, what lies beyond is as in `gather`.
+ * Takes `length` elements along `dim` from `start` on; a negative start counts from the end. A start that is an integer
+ * scalar is read on the device. Throws a RangeError if it goes beyond the ends; if only the device knows, what lies
+ * beyond is as in `gather`.
  */
 export function narrow(x: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
   const at = dimOf("narrow", x, dim);
@@ -170,7 +182,10 @@ export function narrow(x: Tensor, dim: number, start: number | Tensor, length: n
   return range(x, at, first, length);
 }
 
-/** The part at `index` (negative: from the end) of `dim`, which disappears. Throws a RangeError beyond the ends. */
+/**
+ * Takes the part at `index` of `dim`, which disappears; a negative index counts from the end. Throws a RangeError
+ * beyond the ends.
+ */
 export function select(x: Tensor, dim: number, index: number): Tensor {
   const at = dimOf("select", x, dim);
   return dropDims(range(x, at, checkPosition("select", index, x.shape[at] as number, at), 1), [at]);
@@ -183,15 +198,16 @@ function checkPosition(op: string, index: number, size: number, dim: number): nu
   return index < 0 ? index + size : index;
 }
 
-/** What `slice` takes per dim: an index (drops the dim), null (all of it) or [start?, end?, step?]. */
+/** The range of `slice` for one dim: an index (drops the dim), null (all of it) or [start?, end?, step?]. */
 export type SliceRange =
   | number
   | null
   | readonly [start?: number | null | undefined, end?: number | null | undefined, step?: number | null | undefined];
 
 /**
- * x[ranges]: per dim a number (that index; the dim disappears), null (all) or `[start?, end?, step?]` with Python's meaning of
- * negative and too large ends; dims not named are taken whole. Throws a RangeError for a step < 1 (`flip` reverses).
+ * Takes x[ranges]: per dim a number (that index; the dim disappears), null (all) or `[start?, end?, step?]`, in which
+ * negative and too large ends mean what they do in Python. Dims that are not named are taken whole. Throws a RangeError
+ * for a step < 1 (`flip` reverses).
  */
 export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
   expectTensor("slice", x);
@@ -234,7 +250,10 @@ function clampEnd(value: number, size: number, dim: number): number {
   return Math.min(Math.max(value < 0 ? value + size : value, 0), size);
 }
 
-/** Windows of `size` elements along `dim`, `step` apart: they become a new last dim. A scalar counts as one element: [size]. */
+/**
+ * Takes windows of `size` elements along `dim`, `step` apart, as a new last dim. A scalar counts as one element:
+ * [size].
+ */
 export function unfold(x: Tensor, dim: number, size: number, step: number): Tensor {
   if (expectTensor("unfold", x).ndim === 0) return reshape(unfold(reshape(x, [1]), dim, size, step), [size]);
   const at = dimOf("unfold", x, dim);

@@ -1,7 +1,7 @@
 // Draws from weights: classes drawn by their weights, with replacement or without.
 
+import { formatShape, type Shape, shapeError } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { formatShape, type Shape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, filled, range } from "./arguments.ts";
 import { add, ge, gt, le, logicalAnd, logicalOr, lt, mul, neg, trueDivide } from "./arithmetic.ts";
 import { minimum } from "./comparison.ts";
@@ -26,10 +26,11 @@ function waitingTimes(shape: Shape): Tensor {
 }
 
 /**
- * `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With `replacement` by inverting the
- * distribution function; without (the default) the `n` smallest of exponential waiting times with rates p, in the order in which they
- * come (Efraimidis and Spirakis 2006): then at least `n` weights must not be 0. Throws a RangeError for n > C without replacement, and where
- * the host knows of weights that are negative, not finite, or all 0; where only the device does, that row's classes are -2^31.
+ * Draws `n` classes (i32) for every row of weights p [C] or [N, C], which need not sum to 1: [n] or [N, n]. With
+ * `replacement`, it inverts the distribution function. Without it (the default), it takes the `n` smallest of
+ * exponential waiting times with rates p, in the order in which they come (Efraimidis and Spirakis 2006); then at least
+ * `n` weights must not be 0. Throws a RangeError for n > C without replacement, and for weights that are negative, not
+ * finite, or all 0; if only the device knows the weights, the classes of such a row are -2^31.
  */
 export function multinomial(p: Tensor, n: number, options: { readonly replacement?: boolean } = {}): Tensor {
   const op = "multinomial";

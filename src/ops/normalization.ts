@@ -1,7 +1,7 @@
 // Normalization: by batch, layer, group, instance, root mean square and neighbouring channels.
 
+import { type Shape, shapeError, sizeOf } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { type Shape, shapeError, sizeOf } from "../shape.ts";
 import { alongDim, checkFloat, filled, optionalTensor, surroundedAlong } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
 import { asSingle } from "./autocast.ts";
@@ -12,9 +12,11 @@ import { centered, divideByCount, meanOver } from "./reduction-ops.ts";
 import { sumOver } from "./reductions.ts";
 import { reshape, windows } from "./views.ts";
 
-/** Scale and shift, both optional. */
-interface Affine {
+/** Scale (`weight`) and shift (`bias`) of normalized values; both are optional. */
+export interface Affine {
+  /** Scale of the normalized values. Default: none. */
   readonly weight?: Tensor | null;
+  /** Shift of the normalized values. Default: none. */
   readonly bias?: Tensor | null;
 }
 
@@ -59,7 +61,10 @@ function channelsOf(op: string, x: Tensor, least: number): number {
   return x.shape[1] as number;
 }
 
-/** (x - mean) / √(variance + eps) · weight + bias over the last dims, whose sizes are `shape` (eps 1e-5). Throws a ShapeError where they differ. */
+/**
+ * Normalizes over the last dims, whose sizes are `shape`: (x - mean) / √(variance + eps) · weight + bias (default eps
+ * 1e-5). Throws a ShapeError if they differ.
+ */
 export function layerNorm(
   x: Tensor,
   shape: number | readonly number[],
@@ -71,7 +76,10 @@ export function layerNorm(
   return affine(op, standardized(asSingle(x), dims, eps), vectors, sizes, sizes);
 }
 
-/** x / √(mean(x²) + eps) · weight over the last dims, whose sizes are `shape` (eps: 2⁻²³, f32's). Throws a ShapeError where they differ. */
+/**
+ * Divides by the root mean square of the last dims, whose sizes are `shape`: x / √(mean(x²) + eps) · weight (default
+ * eps 2⁻²³, the precision of f32). Throws a ShapeError if they differ.
+ */
 export function rmsNorm(
   x: Tensor,
   shape: number | readonly number[],
@@ -86,8 +94,8 @@ export function rmsNorm(
 }
 
 /**
- * [N, C, *] in `numGroups` groups of channels, each normalized per example to mean 0 and variance 1; weight and bias [C] (eps 1e-5).
- * Throws a ShapeError unless C is a multiple of numGroups.
+ * Normalizes [N, C, *] in `numGroups` groups of channels, each example by itself, to mean 0 and variance 1; weight and
+ * bias are [C] (default eps 1e-5). Throws a ShapeError unless C is a multiple of numGroups.
  */
 export function groupNorm(x: Tensor, numGroups: number, options: Affine & { readonly eps?: number } = {}): Tensor {
   const op = "groupNorm";
@@ -103,7 +111,7 @@ export function groupNorm(x: Tensor, numGroups: number, options: Affine & { read
   return affine(op, normalized, vectors, [channels], alongDim(x.ndim, 1, channels));
 }
 
-/** What batch and instance norm know of earlier batches. */
+/** Running statistics of batch and instance norm. */
 interface Running {
   readonly mean: Tensor;
   readonly variance: Tensor;
@@ -146,9 +154,10 @@ function checkCount(op: string, x: Tensor, count: number): void {
 }
 
 /**
- * [N, C, *] per channel: (x - mean) / √(variance + eps) · weight + bias. With `training` (or without running statistics) mean and biased
- * variance are the batch's, and the running ones are updated in place: (1 - momentum) running + momentum · batch, variance unbiased.
- * Defaults: training false, momentum 0.1, eps 1e-5. Throws a ShapeError for one value per channel in training.
+ * Normalizes each channel of [N, C, *]: (x - mean) / √(variance + eps) · weight + bias. With `training`, or without
+ * running statistics, mean and biased variance are those of the batch, and the running ones are updated in place: (1 -
+ * momentum) running + momentum · batch, with the unbiased variance. Defaults: training false, momentum 0.1, eps 1e-5.
+ * Throws a ShapeError for one value per channel in training.
  */
 export function batchNorm(
   x: Tensor,
@@ -180,8 +189,11 @@ export function batchNorm(
   return affine(op, mul(deviation, rsqrt(add(variance, eps))), vectors, [channels], perChannel);
 }
 
+/** Options of `instanceNorm`. */
 export interface InstanceNormOptions extends Affine {
+  /** Running mean per channel; used if `useInputStats` is false, else updated. */
   readonly runningMean?: Tensor | null;
+  /** Running variance per channel, likewise. */
   readonly runningVar?: Tensor | null;
   /** Normalizes by the input's own statistics (and updates the running ones), not by the running ones. Default true. */
   readonly useInputStats?: boolean;
@@ -191,7 +203,10 @@ export interface InstanceNormOptions extends Affine {
   readonly eps?: number;
 }
 
-/** [N, C, L, …]: every channel of every example normalized by itself; weight and bias [C]. Throws a ShapeError for one value per channel. */
+/**
+ * Normalizes each channel of each example by itself: [N, C, L, …]; weight and bias are [C]. Throws a ShapeError for one
+ * value per channel.
+ */
 export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
   const op = "instanceNorm";
   const { runningMean, runningVar, useInputStats, momentum, eps, ...vectors } = filled(op, options, {

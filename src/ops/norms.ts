@@ -1,8 +1,8 @@
 // Norms of vectors and distances between them.
 
-import type { ElementwiseDefinition } from "../graph/node.ts";
+import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, checkShape, normalizeDim, shapeError } from "../shape.ts";
 import { type Dims, filled, finishReduction, insertDim, reducedDims, withSize } from "./arguments.ts";
 import { add, eq, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -15,7 +15,7 @@ import { maxOver, minOver, sumOver } from "./reductions.ts";
 import { abs } from "./rounding.ts";
 import { expand, reshape } from "./views.ts";
 
-const rootDefinition: ElementwiseDefinition = {
+const rootDefinition: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "root",
   wgsl: (_t, x) => `sqrt(${x})`,
@@ -60,8 +60,8 @@ function normOver(x: Tensor, p: number, dims: readonly number[]): Tensor {
 }
 
 /**
- * p-norm (Σ |x|ᵖ)^(1/p) over `dim` (one, several, all); p = ∞ is the largest |x|, p = -∞ the smallest, p = 0 counts what is
- * not 0. The gradient at 0 is 0. Throws a ShapeError where there is no largest or smallest.
+ * Computes the p-norm (Σ |x|ᵖ)^(1/p) over `dim` (one, several, all). p = ∞ is the largest |x|, p = -∞ the smallest, p =
+ * 0 counts what is not 0. The gradient at 0 is 0. Throws a ShapeError if there is no largest or smallest.
  */
 export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boolean } = {}): Tensor {
   const { p, dim, keepdim } = filled("norm", options, { p: 2, dim: null, keepdim: false });
@@ -70,7 +70,7 @@ export function norm(x: Tensor, options: { p?: number; dim?: Dims; keepdim?: boo
   return finishReduction(normOver(asSingleFloat(x), p, dims), dims, keepdim);
 }
 
-/** x / max(‖x‖ₚ, eps) along `dim` (default p 2, dim 1, eps 1e-12). */
+/** Divides by the p-norm along `dim`: x / max(‖x‖ₚ, eps) (default p 2, dim 1, eps 1e-12). */
 export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: number } = {}): Tensor {
   const { p, dim, eps } = filled("normalize", options, { p: 2, dim: null, eps: 1e-12 });
   const values = asSingleFloat(expectTensor("normalize", x));
@@ -80,8 +80,8 @@ export function normalize(x: Tensor, options: { p?: number; dim?: Dims; eps?: nu
 }
 
 /**
- * Cosine of the angle between vectors along `dim`: Σ a·b / (max(‖a‖, eps) · max(‖b‖, eps)) (default dim 1, eps 1e-8).
- * The shapes broadcast.
+ * Computes the cosine of the angle between vectors along `dim`: Σ a·b / (max(‖a‖, eps) · max(‖b‖, eps)) (default dim 1,
+ * eps 1e-8). The shapes broadcast.
  */
 export function cosineSimilarity(x: Tensor, y: Tensor, options: { dim?: number; eps?: number } = {}): Tensor {
   const op = "cosineSimilarity";
@@ -114,8 +114,8 @@ export function pairwiseDistance(
 }
 
 /**
- * p-norm distance between every row of x [..., P, M] and every row of y [..., R, M]: [..., P, R] (default p 2). Computed from
- * the differences, so that near rows keep their digits. Throws a ShapeError where the row lengths differ.
+ * Computes the p-norm distance between every row of x [..., P, M] and every row of y [..., R, M]: [..., P, R] (default
+ * p 2). It uses the differences, so near rows keep their digits. Throws a ShapeError if the row lengths differ.
  */
 export function cdist(x: Tensor, y: Tensor, options: { p?: number } = {}): Tensor {
   const { p } = filled("cdist", options, { p: 2 });

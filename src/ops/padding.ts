@@ -1,9 +1,8 @@
 // Padding in four modes.
 
-import { castNumber } from "../dtype.ts";
-
+import { castNumber } from "../base/dtype.ts";
+import { checkShape, formatShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, shapeError } from "../shape.ts";
 import { checkChoice, range, surrounded, withSize } from "./arguments.ts";
 import { checkOptions, checkRepresentable, expectTensor, same } from "./define.ts";
 import { cat } from "./joining.ts";
@@ -11,9 +10,9 @@ import { flip } from "./movement.ts";
 import { expand } from "./views.ts";
 
 /**
- * Elements added around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones crop.
- * Mode "constant" (default) fills with `value` (default 0), "reflect" mirrors without the edge, "replicate" repeats the edge,
- * "circular" goes around. Throws a RangeError for pads that the mode cannot fill.
+ * Adds elements around `x`: `pads` is [before, after] of the last dim, then of the one before, and so on; negative ones
+ * crop. Mode "constant" (default) fills with `value` (default 0), "reflect" mirrors without the edge, "replicate"
+ * repeats the edge, "circular" goes around. Throws a RangeError for pads that the mode cannot fill.
  */
 export function pad(
   x: Tensor,
@@ -54,7 +53,7 @@ export function pad(
 function padDim(x: Tensor, dim: number, low: number, high: number, mode: "reflect" | "replicate" | "circular"): Tensor {
   if (low === 0 && high === 0) return x;
   if (mode === "circular" && Math.min(low, high) < 0) {
-    // What is cut off is no part of the circle.
+    // Elements that are cut off are no part of the circle.
     const [first, length] = [Math.max(-low, 0), (x.shape[dim] as number) + Math.min(low, 0) + Math.min(high, 0)];
     if (length >= 0) return padDim(range(x, dim, first, length), dim, Math.max(low, 0), Math.max(high, 0), mode);
   }

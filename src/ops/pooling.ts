@@ -1,7 +1,7 @@
 // Pooling: the maximum or the mean of windows.
 
+import { checkShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, shapeError } from "../shape.ts";
 import { alongDim, checkImage, checkSizes, type Size, surrounded } from "./arguments.ts";
 import { add, ge, logicalAnd, lt, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -13,7 +13,7 @@ import { divideByCount, meanOver } from "./reduction-ops.ts";
 import { asFloat, lowest, sumOver } from "./reductions.ts";
 import { reshape, windows } from "./views.ts";
 
-/** What a pool does per spatial dim. */
+/** The geometry of a pool in one spatial dim. */
 interface Window {
   readonly size: number;
   readonly stride: number;
@@ -24,6 +24,7 @@ interface Window {
   readonly count: number;
 }
 
+/** Options of `maxPool1d` and `maxPool2d`. */
 export interface MaxPoolOptions {
   /** Distance between windows. Default: their size. */
   readonly stride?: Size | null;
@@ -35,6 +36,7 @@ export interface MaxPoolOptions {
   readonly ceilMode?: boolean;
 }
 
+/** Options of `avgPool1d` and `avgPool2d`. */
 export interface AvgPoolOptions {
   /** Distance between windows. Default: their size. */
   readonly stride?: Size | null;
@@ -113,14 +115,14 @@ function maxPool(op: string, spatial: number, x: Tensor, kernelSize: Size, optio
 }
 
 /**
- * Maximum of windows of [N, C, L] (or [C, L]); NaN wins; the gradient goes to the first maximum of a window. Throws a ShapeError
- * where no window fits, a RangeError for padding over half of the window.
+ * Takes the maximum of each window of [N, C, L] or [C, L]. NaN wins; the gradient goes to the first maximum of a
+ * window. Throws a ShapeError if no window fits, and a RangeError for padding over half of the window.
  */
 export function maxPool1d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
   return maxPool("maxPool1d", 1, x, kernelSize, options);
 }
 
-/** Maximum of windows of [N, C, H, W] (or [C, H, W]); otherwise as `maxPool1d`. */
+/** Takes the maximum of each window of [N, C, H, W] or [C, H, W], otherwise as `maxPool1d`. */
 export function maxPool2d(x: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
   return maxPool("maxPool2d", 2, x, kernelSize, options);
 }
@@ -162,13 +164,16 @@ function avgPool(
   return trueDivide(total, cast(mul(varying, number), input.dtype));
 }
 
-/** Mean of windows of [N, C, L] (or [C, L]). Throws as `maxPool1d`. */
+/** Takes the mean of each window of [N, C, L] or [C, L]. Throws as `maxPool1d`. */
 export function avgPool1d(x: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
   checkOptions("avgPool1d", options, ["stride", "padding", "ceilMode", "countIncludePad"]);
   return avgPool("avgPool1d", 1, x, kernelSize, options, null);
 }
 
-/** Mean of windows of [N, C, H, W] (or [C, H, W]); `divisorOverride` replaces the number of elements. Throws as `maxPool1d`. */
+/**
+ * Takes the mean of each window of [N, C, H, W] or [C, H, W]. `divisorOverride` replaces the number of elements. Throws
+ * as `maxPool1d`.
+ */
 export function avgPool2d(
   x: Tensor,
   kernelSize: Size,
@@ -252,17 +257,17 @@ function adaptiveAvgPool(
   });
 }
 
-/** Means of `outputSize` nearly equal parts of [N, C, L] (or [C, L]): part i is ⌊i·L/n⌋ … ⌈(i+1)·L/n⌉ - 1. */
+/** Takes the means of `outputSize` nearly equal parts of [N, C, L] or [C, L]: part i is ⌊i·L/n⌋ … ⌈(i+1)·L/n⌉ - 1. */
 export function adaptiveAvgPool1d(x: Tensor, outputSize: number | readonly (number | null)[]): Tensor {
   return adaptiveAvgPool("adaptiveAvgPool1d", 1, x, outputSize);
 }
 
-/** Means of nearly equal parts of [N, C, H, W] (or [C, H, W]); null in `outputSize` keeps a size. */
+/** Takes the means of nearly equal parts of [N, C, H, W] or [C, H, W]. null in `outputSize` keeps a size. */
 export function adaptiveAvgPool2d(x: Tensor, outputSize: number | readonly (number | null)[]): Tensor {
   return adaptiveAvgPool("adaptiveAvgPool2d", 2, x, outputSize);
 }
 
-/** Maxima of nearly equal parts of [N, C, H, W] (or [C, H, W]); the gradient goes to the first maximum. */
+/** Takes the maxima of nearly equal parts of [N, C, H, W] or [C, H, W]. The gradient goes to the first maximum. */
 export function adaptiveMaxPool2d(x: Tensor, outputSize: number | readonly (number | null)[]): Tensor {
   const sizes = adaptiveSizes("adaptiveMaxPool2d", 2, x, outputSize);
   return adaptive(x, sizes, firstMaxOver, (taps, member, _count, dim) =>

@@ -1,8 +1,8 @@
 // Powers: xʸ for real and whole numbers, and the special forms that common exponents have.
 
-import { type DType, isFloat } from "../dtype.ts";
-import { isAutocasting } from "../graph/autocast.ts";
+import { type DType, isFloat } from "../base/dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { recording } from "../graph/tensor.ts";
 import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";
 import { arithmetic, type Binary, binary, constant, convert, promoteOperands, same, type Unary } from "./define.ts";
 import { cube, LOG_SPLIT, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";
@@ -139,12 +139,13 @@ const specialPowers: ReadonlyMap<number, Unary> = new Map<number, Unary>([
 ]);
 
 /**
- * xʸ. Real: NaN for a negative base unless y is whole, 0⁰ = 1. Integers stay integers, exact modulo 2³² (a negative power is 0
- * unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole number, as PyTorch does.
+ * Raises to a power, xʸ. Real numbers: NaN for a negative base unless y is whole; 0⁰ = 1. Integers stay integers, exact
+ * modulo 2³² (a negative power is 0 unless |x| = 1). Throws a RangeError for an integer tensor to a negative whole
+ * number, as PyTorch does.
  */
 export function pow(x: Tensor | number, y: Tensor | number): Tensor {
   const given = promoteOperands("pow", [x, y]);
-  const promoted = given === "f16" && isAutocasting() ? "f32" : given;
+  const promoted = given === "f16" && recording.autocast ? "f32" : given;
   if (isFloat(promoted)) {
     const base = convert("pow", x, promoted);
     const special = typeof y === "number" && typeof x !== "number" ? specialPowers.get(y) : undefined;

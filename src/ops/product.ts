@@ -1,6 +1,6 @@
 // The product over dims, whose gradient needs more than arithmetic.
 
-import type { ReduceDefinition } from "../graph/node.ts";
+import type { ReduceDefinition } from "../graph/definition.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { insertDim } from "./arguments.ts";
 import { eq, mul, where } from "./arithmetic.ts";
@@ -10,7 +10,7 @@ import { reduce } from "./reductions.ts";
 import { productsBefore } from "./scans.ts";
 import { permute, reshape } from "./views.ts";
 
-const productReduction: ReduceDefinition = reduction("prod", {
+const productReduction: ReduceDefinition<Tensor> = reduction("prod", {
   identity: () => 1,
   combine: (_t, a, b) => `${a} * ${b}`,
   reference: (a, b) => a * b,

@@ -1,11 +1,10 @@
 // Random tensors: functions of the element's index and of a key that is data, so that every replay draws anew.
 
-import { checkDType, type DType, isFloat } from "../dtype.ts";
-
+import { checkDType, type DType, isFloat } from "../base/dtype.ts";
+import { checkShape, dtypeError, type Shape, sizeOf } from "../base/shape.ts";
+import type { ElementwiseDefinition } from "../graph/definition.ts";
 import { nextKey } from "../graph/generator.ts";
-import type { ElementwiseDefinition } from "../graph/node.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { checkShape, dtypeError, type Shape, sizeOf } from "../shape.ts";
 import { ge, le, logicalAnd, lt, mul, where } from "./arithmetic.ts";
 import type { CreationOptions } from "./creation.ts";
 import { cast, checkOptions, checkWhole, constant, expectTensor } from "./define.ts";
@@ -29,7 +28,7 @@ export function uniformReference(counter: number, key: number): number {
   return (threefry([counter, 0], [key, 0])[0] >>> 8) * 2 ** -24;
 }
 
-const uniform: ElementwiseDefinition = {
+const uniform: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "rand",
   wgsl: (t, index, key) => t.call("random_uniform", index as string, key as string),
@@ -46,7 +45,7 @@ const NORMAL_TEXT = `fn random_normal(counter: U, key: U) -> F {
   return radius * cos_pi(F(bits.y >> U(8u)) * 1.1920928955078125e-7);
 }`;
 
-const normal: ElementwiseDefinition = {
+const normal: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "randn",
   wgsl: (t, index, key) => t.call("random_normal", index as string, key as string),
@@ -61,7 +60,7 @@ const normal: ElementwiseDefinition = {
   cost: 160,
 };
 
-const whole: ElementwiseDefinition = {
+const whole: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "randint",
   wgsl: (t, index, key, low, range) =>
@@ -106,7 +105,7 @@ function finish(x: Tensor, dtype: DType, options: CreationOptions): Tensor {
 /** A draw of floats, for what `rand` and its kin ask for. */
 type Draw = (op: string, shape: Shape, dtype: DType, options: CreationOptions) => Tensor;
 
-function drawOf(definition: ElementwiseDefinition): Draw {
+function drawOf(definition: ElementwiseDefinition<Tensor>): Draw {
   return (op, shape, dtype, options) => {
     const index = counters(checkShape(op, shape));
     return finish(record(definition, [index, nextKey()], index.shape, "f32"), dtype, options);
@@ -127,27 +126,30 @@ function randomReal(op: string, draw: Draw, shape: Shape, options: CreationOptio
   return draw(op, checkShape(op, shape), floatDType(op, options, fallback), options);
 }
 
-/** Uniform random numbers in [0, 1). */
+/** Draws uniform random numbers in [0, 1). */
 export function rand(shape: Shape, options: CreationOptions = {}): Tensor {
   return randomReal("rand", uniformsOf, shape, options, "f32");
 }
 
-/** Normal random numbers of mean 0 and variance 1. */
+/** Draws normal random numbers of mean 0 and variance 1. */
 export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
   return randomReal("randn", normals, shape, options, "f32");
 }
 
-/** Uniform random numbers in [0, 1) in the shape and dtype of `x`. */
+/** Draws uniform random numbers in [0, 1) in the shape and dtype of `x`. */
 export function randLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return randomReal("randLike", uniformsOf, expectTensor("randLike", x).shape, options, x.dtype);
 }
 
-/** Normal random numbers in the shape and dtype of `x`. */
+/** Draws normal random numbers in the shape and dtype of `x`. */
 export function randnLike(x: Tensor, options: CreationOptions = {}): Tensor {
   return randomReal("randnLike", normals, expectTensor("randnLike", x).shape, options, x.dtype);
 }
 
-/** Random whole numbers from low to high - 1, i32 unless told. Throws a RangeError unless low < high, both within i32. */
+/**
+ * Draws random whole numbers from low to high - 1. The default dtype is i32. Throws a RangeError unless low < high,
+ * both within i32.
+ */
 export function randint(low: number, high: number, shape: Shape, options: CreationOptions = {}): Tensor {
   checkOptions("randint", options, CREATION);
   checkWhole("randint", "low", low, -(2 ** 31));
@@ -192,7 +194,7 @@ function hashBits(x: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-const permutation: ElementwiseDefinition = {
+const permutation: ElementwiseDefinition<Tensor> = {
   kind: "elementwise",
   name: "randperm",
   wgsl: (t, index, key, size) =>
@@ -215,7 +217,7 @@ const permutation: ElementwiseDefinition = {
   cost: 4000,
 };
 
-/** The whole numbers 0 … n - 1 in random order, i32 unless told. */
+/** Puts the whole numbers 0 … n - 1 in random order. The default dtype is i32. */
 export function randperm(n: number, options: CreationOptions = {}): Tensor {
   checkOptions("randperm", options, CREATION);
   checkShape("randperm", [checkWhole("randperm", "n", n, 0)]);
@@ -224,7 +226,10 @@ export function randperm(n: number, options: CreationOptions = {}): Tensor {
   return finish(record(permutation, [index, nextKey(), constant(n, "u32")], [n], "i32"), dtype, options);
 }
 
-/** 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError where the host knows of a p outside 0 … 1; where only the device does, NaN. */
+/**
+ * Draws 1 with probability p, else 0, for each element of `p`, in its shape and dtype. Throws a RangeError for p
+ * outside 0 … 1; if only the device knows p, the result is NaN.
+ */
 export function bernoulli(p: Tensor): Tensor {
   expectTensor("bernoulli", p, "the probabilities");
   if (!isFloat(p.dtype)) {

@@ -1,7 +1,7 @@
 // Losses on pairs and triples: embeddings and rankings.
 
+import { broadcastShapes, formatShape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastShapes, formatShape, sameShape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank } from "./arguments.ts";
 import { add, eq, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -67,6 +67,7 @@ export function marginRankingLoss(
   return reduced(clamp(sub(margin, mul(target, ahead)), { min: 0 }), reduction);
 }
 
+/** Options of `tripletMarginLoss`. */
 export interface TripletOptions extends LossOptions {
   /** Default 1. */
   readonly margin?: number;

@@ -1,7 +1,7 @@
-// What the recurrent ops share: checks, the walk over time, and gates side by side.
+// Shared by the recurrent ops: checks, the walk over time, and gates side by side.
 
+import { type Shape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { type Shape, shapeError } from "../shape.ts";
 import { checkFloat, checkRank, dropDims, insertDim, optionalTensor, range } from "./arguments.ts";
 import { add, eq, where } from "./arithmetic.ts";
 import { cast, checkOptions } from "./define.ts";

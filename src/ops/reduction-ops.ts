@@ -1,6 +1,6 @@
 // Sums and what is made of them: sum, mean, prod, any, all, counts, variance, logsumexp.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { checkKeepdim, type Dims, filled, finishReduction, reducedDims } from "./arguments.ts";
 import { add, logicalNot, mul, ne, sub, trueDivide, where } from "./arithmetic.ts";
@@ -36,7 +36,7 @@ export function centered(x: Tensor, dims: readonly number[]): { deviation: Tenso
   return { deviation, mean, variance: meanOver(square(deviation), dims) };
 }
 
-/** What is over `dim` (one, several, all). */
+/** A reduction over `dim` (one, several, all). */
 type Reducing = (x: Tensor, dim?: Dims, keepdim?: boolean) => Tensor;
 
 /** Makes a reduction of what `over` computes with the reduced dims kept. */
@@ -48,34 +48,34 @@ function reducing(op: string, over: (x: Tensor, dims: readonly number[]) => Tens
   };
 }
 
-/** Sum over `dim` (one, several, all); of bool in i32; of nothing 0. */
+/** Sums over `dim` (one, several, all). bool is counted in i32. The sum of nothing is 0. */
 export const sum: Reducing = reducing("sum", (x, dims) => sumOver(asSingle(summable(x)), dims));
 
-/** Mean over `dim` (one, several, all); of integers in f32; of nothing NaN. */
+/** Takes the mean over `dim` (one, several, all), of integers in f32. The mean of nothing is NaN. */
 export const mean: Reducing = reducing("mean", (x, dims) => meanOver(asSingleFloat(x), dims));
 
-/** Product over `dim` (one, several, all); of bool in i32; of nothing 1. */
+/** Multiplies over `dim` (one, several, all), bool in i32. The product of nothing is 1. */
 export const prod: Reducing = reducing("prod", (x, dims) => productOver(asSingle(summable(x)), dims));
 
 /** Truth values as numbers. */
 const truth = (x: Tensor): Tensor => cast(cast(x, "bool"), "u32");
 
-/** Whether all elements over `dim` (one, several, all) are true (not 0), as bool; of nothing true. */
+/** Tells whether all elements over `dim` (one, several, all) are true (not 0), as bool. Of nothing, it is true. */
 export const all: Reducing = reducing("all", (x, dims) => cast(minOver(truth(x), dims), "bool"));
 
-/** Whether any element over `dim` (one, several, all) is true (not 0), as bool; of nothing false. */
+/** Tells whether any element over `dim` (one, several, all) is true (not 0), as bool. Of nothing, it is false. */
 export const any: Reducing = reducing("any", (x, dims) => cast(maxOver(truth(x), dims), "bool"));
 
-/** Number of elements that are not 0 over `dim` (one, several, all), in i32. */
+/** Counts the elements that are not 0 over `dim` (one, several, all), in i32. */
 export const countNonzero: Reducing = reducing("countNonzero", (x, dims) => sumOver(cast(ne(x, 0), "i32"), dims));
 
-/** Sum over `dim` (one, several, all) of what is not NaN. */
+/** Sums over `dim` (one, several, all) what is not NaN. */
 export const nansum: Reducing = reducing("nansum", (x, dims) => {
   const values = asSingle(summable(x));
   return sumOver(isFloat(x.dtype) ? where(isnan(x), 0, values) : values, dims);
 });
 
-/** Mean over `dim` (one, several, all) of what is not NaN; NaN where nothing is left. */
+/** Takes the mean over `dim` (one, several, all) of what is not NaN; NaN if nothing is left. */
 export const nanmean: Reducing = reducing("nanmean", (x, dims) => {
   const values = asSingleFloat(x);
   const missing = isnan(values);
@@ -84,14 +84,14 @@ export const nanmean: Reducing = reducing("nanmean", (x, dims) => {
 });
 
 /**
- * Variance over `dim` (one, several, all): Σ (x - mean)² / (n - correction), in two passes. NaN where one element is left
- * without freedom (n ≤ correction).
+ * Computes the variance over `dim` (one, several, all): Σ (x - mean)² / (n - correction), in two passes. NaN if n ≤
+ * correction.
  */
 export function variance(x: Tensor, dim?: Dims, keepdim = false, options: { correction?: number } = {}): Tensor {
   return varianceOf("variance", x, dim, keepdim, options);
 }
 
-/** Standard deviation over `dim` (one, several, all): √variance. */
+/** Computes the standard deviation over `dim` (one, several, all): √variance. */
 export function std(x: Tensor, dim?: Dims, keepdim = false, options: { correction?: number } = {}): Tensor {
   return sqrt(varianceOf("std", x, dim, keepdim, options));
 }
@@ -119,7 +119,7 @@ function shiftOver(x: Tensor, dims: readonly number[]): Tensor {
   });
 }
 
-/** log Σ eˣ over `dim` (one, several, all), without overflow; of nothing -∞. */
+/** Computes log Σ eˣ over `dim` (one, several, all), without overflow. Of nothing, it is -∞. */
 export const logsumexp: Reducing = reducing("logsumexp", (x, dims) => {
   const values = asSingleFloat(x);
   const shift = shiftOver(values, dims);

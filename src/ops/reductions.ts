@@ -1,13 +1,13 @@
 // The reductions that all others compose: sum, maximum, minimum (the product is in product.ts).
 
-import { type DType, isFloat } from "../dtype.ts";
-import type { ReduceDefinition } from "../graph/node.ts";
+import { type DType, isFloat } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
+import type { ReduceDefinition } from "../graph/definition.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import type { Shape } from "../shape.ts";
 import { eq, IS_NAN, mul, trueDivide } from "./arithmetic.ts";
 import { cast, reduction, same } from "./define.ts";
 
-const sumReduction: ReduceDefinition = reduction("sum", {
+const sumReduction: ReduceDefinition<Tensor> = reduction("sum", {
   identity: () => 0,
   combine: (_t, a, b) => `${a} + ${b}`,
   reference: (a, b) => a + b,
@@ -20,7 +20,7 @@ function extreme(
   sign: ">" | "<",
   identity: (dtype: DType) => number,
   better: (a: number, b: number) => boolean,
-): ReduceDefinition {
+): ReduceDefinition<Tensor> {
   return reduction(name, {
     identity,
     combine: (t, a, b) => {
@@ -54,14 +54,14 @@ export const highest: Record<DType, number> = {
 };
 
 /** Maximum: NaN wins. */
-export const maxReduction: ReduceDefinition = extreme(
+export const maxReduction: ReduceDefinition<Tensor> = extreme(
   "amax",
   ">",
   (d) => lowest[d],
   (a, b) => a > b,
 );
 /** Minimum: NaN wins. */
-export const minReduction: ReduceDefinition = extreme(
+export const minReduction: ReduceDefinition<Tensor> = extreme(
   "amin",
   "<",
   (d) => highest[d],
@@ -73,7 +73,7 @@ function axesBetween(from: Shape, to: Shape): number[] {
 }
 
 /** Records `definition` over `dims`, which stay with size 1. */
-export function reduce(definition: ReduceDefinition, x: Tensor, dims: readonly number[]): Tensor {
+export function reduce(definition: ReduceDefinition<Tensor>, x: Tensor, dims: readonly number[]): Tensor {
   if (dims.length === 0) return same(x);
   const shape = x.shape.map((n, i) => (dims.includes(i) ? 1 : n));
   return record(definition, [x], shape, x.dtype, dims);

@@ -1,7 +1,7 @@
 // Resizing images: nearest and bilinear.
 
+import { checkShape, formatShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkShape, formatShape, shapeError } from "../shape.ts";
 import { alongDim, checkChoice, checkRank, checkSizes, range, type Size } from "./arguments.ts";
 import { add, floor, mul, sub } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";
@@ -13,6 +13,7 @@ import { repeatedAlong } from "./joining.ts";
 import { asFloat } from "./reductions.ts";
 import { reshape } from "./views.ts";
 
+/** Options of `interpolate`. */
 export interface InterpolateOptions {
   /** Size of the spatial dims. Either this or `scaleFactor`. */
   readonly size?: Size;

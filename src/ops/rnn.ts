@@ -22,7 +22,7 @@ import {
   stepsOf,
 } from "./recurrence.ts";
 
-/** What a simple recurrent network applies to its sums. */
+/** The function that a simple recurrent network applies to its sums. */
 export type RecurrentNonlinearity = "tanh" | "relu";
 
 function nonlinearityOf(op: string, value: RecurrentNonlinearity): (x: Tensor) => Tensor {

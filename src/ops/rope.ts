@@ -1,7 +1,7 @@
 // Rotary position embedding: positions as rotations of pairs of features (Su et al. 2021).
 
+import { formatShape, shapeError } from "../base/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { formatShape, shapeError } from "../shape.ts";
 import { alongDim, checkFloat, filled } from "./arguments.ts";
 import { add, eq, floor, lt, mul, where } from "./arithmetic.ts";
 import { cast, checkNumber } from "./define.ts";
@@ -11,6 +11,7 @@ import { flip } from "./movement.ts";
 import { cos, sin } from "./trigonometry.ts";
 import { reshape, rolled } from "./views.ts";
 
+/** Options of `rope`. */
 export interface RopeOptions {
   /** Base of the frequencies. Default 10000. */
   readonly base?: number;

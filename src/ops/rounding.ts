@@ -1,6 +1,6 @@
 // Signs, roundings and remainders.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { filled } from "./arguments.ts";
 import { floor, mul, neg, realFunction2, trueDivide, trunc } from "./arithmetic.ts";

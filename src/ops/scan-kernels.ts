@@ -1,23 +1,23 @@
 // Parallel scans: running combinations along a dim, in one dispatch, or three where few rows are long.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { KernelDefinition } from "../graph/definition.ts";
 import { forLanes } from "../graph/helpers.ts";
-import { entryPoint } from "../graph/kernel-text.ts";
 import type {
+  DeviceTraits,
   KernelCall,
-  KernelDefinition,
   KernelOutput,
   KernelProgram,
   KernelText,
   ValueType,
-} from "../graph/node.ts";
+} from "../graph/kernel-program.ts";
+import { entryPoint } from "../graph/kernel-text.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import type { DeviceTraits } from "../shaders/kernel.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { rowStart } from "./sort-text.ts";
 
-/** What is combined along a dim: associative, with an identity, but not necessarily commutative. */
+/** A monoid that is combined along a dim: associative, with an identity, not necessarily commutative. */
 export interface Monoid {
   readonly name: string;
   /** Tensors that elements come from. */
@@ -394,7 +394,7 @@ export function makeScan(monoid: Monoid, derivative: ScanDerivative | null): Sca
           }),
   );
   const totals = defineKernel(totalsProgram(monoid));
-  const running = new Map<DType, KernelDefinition>();
+  const running = new Map<DType, KernelDefinition<Tensor>>();
   return (inputs, dim, { reverse = false, shifted = false } = {}) => {
     const { shape, dtype } = inputs[0] as Tensor;
     const blocks = blocksOf(shape, dim);

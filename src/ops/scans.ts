@@ -1,8 +1,8 @@
 // Cumulative ops: sums, products, extremes and log-sums along a dim, as parallel scans.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { normalizeDim } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { normalizeDim } from "../shape.ts";
 import { alongDim, surroundedAlong } from "./arguments.ts";
 import { eq, IS_NAN, logicalAnd, mul, ne, sub, where } from "./arithmetic.ts";
 import { asSingle, asSingleFloat } from "./autocast.ts";
@@ -218,15 +218,15 @@ function running(op: string, x: Tensor, dim: number, prepare: (x: Tensor) => Ten
   return scan([values], at)[0] as Tensor;
 }
 
-/** What running sums and products are taken of. */
+/** Converts to the dtype that running sums and products take. */
 const countable = (x: Tensor): Tensor => asSingle(summable(x));
 
-/** Running sums along `dim`: yᵢ = x₀ + … + xᵢ; of bool counts in i32. */
+/** Computes running sums along `dim`: yᵢ = x₀ + … + xᵢ. bool is counted in i32. */
 export function cumsum(x: Tensor, dim: number): Tensor {
   return running("cumsum", x, dim, countable, sums);
 }
 
-/** Running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right where elements are 0, too. */
+/** Computes running products along `dim`: yᵢ = x₀ ⋯ xᵢ. The gradient is right even if elements are 0. */
 export function cumprod(x: Tensor, dim: number): Tensor {
   return running("cumprod", x, dim, countable, products);
 }
@@ -236,7 +236,7 @@ export function productsBefore(x: Tensor, dim: number, reverse: boolean): Tensor
   return neighbour(products([x], dim, { reverse })[0] as Tensor, dim, reverse, 1);
 }
 
-/** Running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
+/** Computes running log-sums along `dim`: yᵢ = log(e^x₀ + … + e^xᵢ), without overflow. */
 export function logcumsumexp(x: Tensor, dim: number): Tensor {
   return running("logcumsumexp", x, dim, asSingleFloat, logSums);
 }
@@ -249,12 +249,18 @@ function runningExtreme(op: string, scan: Scan, x: Tensor, dim: number): { value
   return { values: cast(values, x.dtype), indices };
 }
 
-/** Running maxima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to those elements. */
+/**
+ * Computes running maxima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to
+ * those elements.
+ */
 export function cummax(x: Tensor, dim: number): { values: Tensor; indices: Tensor } {
   return runningExtreme("cummax", maxima, x, dim);
 }
 
-/** Running minima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to those elements. */
+/**
+ * Computes running minima along `dim`, and where they are (i32): the last of the equals. NaN wins. The gradient goes to
+ * those elements.
+ */
 export function cummin(x: Tensor, dim: number): { values: Tensor; indices: Tensor } {
   return runningExtreme("cummin", minima, x, dim);
 }

@@ -1,9 +1,8 @@
 // Writing by index: scatter, scatterAdd, scatterReduce, indexAdd. Nothing depends on the order of invocations, so results are the same every time.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { dtypeError, formatShape, type Shape, sameShape, shapeError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { dtypeError, formatShape, type Shape, sameShape, shapeError } from "../shape.ts";
 import { checkChoice, checkRank, corner, dimOf, filled, surrounded, withSize } from "./arguments.ts";
 import { add, ge, mul, trueDivide, where } from "./arithmetic.ts";
 import { arrivingExtreme, arrivingProduct, countArrivals, lastArrivals, takeLast } from "./arrivals.ts";
@@ -54,9 +53,9 @@ function asVectors(index: Tensor, src: Tensor, scattered: (index: Tensor, src: T
 }
 
 /**
- * x plus src at the indexed places: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. Where only the device knows that an index
- * is out of range, the whole line along `dim` that it would write to is NaN, and so are gradients through it (of integers the numbers of
- * `gather`).
+ * Adds src at the indexed places of x: out[index[i][j]][j] += src[i][j] for dim 0. Throws as `gather`. If only the
+ * device knows that an index is out of range, the whole line along `dim` that it would write to is NaN, and so are
+ * gradients through it (of integers the numbers of `gather`).
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): Tensor {
   checkNumeric("scatterAdd", x);
@@ -67,8 +66,8 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, src: Tensor): 
 }
 
 /**
- * x with src (a tensor or a number) written to the indexed places: out[index[i][j]][j] = src[i][j] for dim 0. Where several go to one
- * place, the last along `dim` wins. Indices are checked as in `scatterAdd`.
+ * Writes src (a tensor or a number) to the indexed places of x: out[index[i][j]][j] = src[i][j] for dim 0. If several
+ * go to one place, the last along `dim` wins. Indices are checked as in `scatterAdd`.
  */
 export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | number): Tensor {
   const op = "scatter";
@@ -95,9 +94,9 @@ export function scatter(x: Tensor, dim: number, index: Tensor, src: Tensor | num
 export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
 
 /**
- * As `scatterAdd`, joined by `reduce`: "sum", "prod", "mean", "amax" or "amin". Places that something goes to count their old value too,
- * unless `includeSelf` is false (default true). Means of integers are rounded down. Indices are checked as in
- * `scatterAdd`.
+ * Joins src to the indexed places of x by `reduce`: "sum", "prod", "mean", "amax" or "amin". The old value of a place
+ * counts too, unless `includeSelf` is false (default true). Means of integers are rounded down. Indices are checked as
+ * in `scatterAdd`.
  */
 export function scatterReduce(
   x: Tensor,
@@ -144,8 +143,8 @@ export function scatterReduce(
 }
 
 /**
- * x plus alpha (default 1) times src, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as `gather`; where only the
- * device knows that an index is out of range, all of the result is NaN.
+ * Adds alpha (default 1) times src to x, slice by slice: slice i of src goes to slice index[i] along `dim`. Throws as
+ * `gather`. If only the device knows that an index is out of range, all of the result is NaN.
  */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, src: Tensor, options: { alpha?: number } = {}): Tensor {
   const op = "indexAdd";

@@ -1,10 +1,10 @@
 // searchsorted: where values belong in sorted sequences, by bisection.
 
+import { formatShape, shapeError, sizeOf } from "../base/shape.ts";
 import { forLanes } from "../graph/helpers.ts";
-import type { KernelProgram, ValueType } from "../graph/node.ts";
+import type { KernelProgram, ValueType } from "../graph/kernel-program.ts";
 import { recordKernel, type Tensor, withGrad } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { formatShape, shapeError, sizeOf } from "../shape.ts";
 import { checkChoice, checkRank } from "./arguments.ts";
 import { IS_NAN } from "./arithmetic.ts";
 import { checkOptions, constant, convert, expectTensor, promoteOperands } from "./define.ts";
@@ -78,9 +78,9 @@ export interface SearchOptions {
 }
 
 /**
- * Where `values` (a tensor or a number) belong in a sorted sequence, so that it stays sorted: indices (i32) in the shape of the values,
- * from 0 to the sequence's length. The sequence is a vector for all values, or has rows [..., n] for values [..., m]. Throws a ShapeError
- * where they don't match.
+ * Finds where `values` (a tensor or a number) belong in a sorted sequence, so that it stays sorted: indices (i32) in
+ * the shape of the values, from 0 to the length of the sequence. The sequence is a vector for all values, or has rows
+ * [..., n] for values [..., m]. Throws a ShapeError if they do not match.
  */
 export function searchsorted(sequence: Tensor, values: Tensor | number, options: SearchOptions = {}): Tensor {
   const op = "searchsorted";

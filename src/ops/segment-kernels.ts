@@ -1,11 +1,12 @@
 // Kernels that combine what sorted indices bring together: one invocation per result, in the order of the sources.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { KernelDefinition } from "../graph/definition.ts";
 import { forLanes } from "../graph/helpers.ts";
-import type { KernelCall, KernelDefinition, KernelProgram, KernelText, ValueType } from "../graph/node.ts";
+import type { KernelCall, KernelProgram, KernelText, ValueType } from "../graph/kernel-program.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { sizeOf } from "../shape.ts";
 import { IS_NAN } from "./arithmetic.ts";
 import { forEachInvocation, lowerBound, type SortedIndices, startsOf } from "./index-kernels.ts";
 import { highest, lowest } from "./reductions.ts";
@@ -201,7 +202,7 @@ totals[i] = total;`;
 export type Segments = (source: Tensor, sorted: SortedIndices, indices: Tensor) => Tensor;
 
 /** Makes one; its derivative gets the source, the order, the sorted keys and the unsorted list as inputs. */
-export function makeSegments(kind: SegmentKind, derivative: KernelDefinition["derivative"]): Segments {
+export function makeSegments(kind: SegmentKind, derivative: KernelDefinition<Tensor>["derivative"]): Segments {
   const definition = defineKernel(segmentProgram(kind), derivative);
   const chunks = defineKernel(chunkProgram(kind));
   return (source, sorted, indices) => {

@@ -73,7 +73,7 @@ const scaledSoftplus = elementwise("softplus", {
   cost: 48,
 });
 
-/** log(1 + e^(βx)) / β, and x itself where βx > threshold; β is 1 and the threshold 20 unless told. */
+/** log(1 + e^(βx)) / β, and x itself where βx > threshold (default β 1, threshold 20). */
 export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
   expectTensor("softplus", x);
   const { beta, threshold } = filled("softplus", options, { beta: 1, threshold: 20 });

@@ -1,7 +1,7 @@
 // Softmax and its kin: exponentials of a row, normalized.
 
+import { normalizeDim } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { normalizeDim } from "../shape.ts";
 import { neg, sub, trueDivide } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
 import { expectTensor } from "./define.ts";
@@ -23,21 +23,21 @@ function rowDims(op: string, x: Tensor, dim: number): number[] {
   return x.ndim === 0 ? [] : [normalized];
 }
 
-/** eˣ / Σ eˣ over `dim`, without overflow. */
+/** Computes eˣ / Σ eˣ over `dim`, without overflow. */
 export function softmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("softmax", x, dim);
   const powers = exp(shifted(asSingleFloat(x), dims));
   return trueDivide(powers, sumOver(powers, dims));
 }
 
-/** x - log Σ eˣ over `dim`, without overflow. */
+/** Computes x - log Σ eˣ over `dim`, without overflow. */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("logSoftmax", x, dim);
   const values = shifted(asSingleFloat(x), dims);
   return sub(values, log(sumOver(exp(values), dims)));
 }
 
-/** softmax(-x, dim). */
+/** Computes softmax(-x, dim). */
 export function softmin(x: Tensor, dim: number): Tensor {
   expectTensor("softmin", x);
   return softmax(neg(asSingleFloat(x)), dim);

@@ -1,10 +1,10 @@
 // Stable sorting along a dim: blocks are sorted in workgroup memory; those of longer rows are merged in pairs, or only their first kept.
 
-import type { DType } from "../dtype.ts";
-import type { KernelCall, KernelProgram, ValueType } from "../graph/node.ts";
+import type { DType } from "../base/dtype.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
+import type { KernelCall, KernelProgram, ValueType } from "../graph/kernel-program.ts";
 import { recordKernel, type Tensor } from "../graph/tensor.ts";
 import { defineKernel } from "../shaders/hand-written.ts";
-import { type Shape, sizeOf } from "../shape.ts";
 import { range, withSize } from "./arguments.ts";
 import { cast } from "./define.ts";
 import { pickDistinct, spread } from "./distinct.ts";
@@ -54,7 +54,7 @@ function startOf(row: number, length: number, inner: number): number {
 /** Attributes of what reads a tensor: dim, descending, elements to keep per block. */
 type FromTensor = readonly [dim: number, descending: number, keep: number];
 
-/** What sorting the blocks of a tensor needs. */
+/** Describes how the blocks of a tensor are sorted. */
 function blocksOf({
   inputs,
   attributes,

@@ -1,6 +1,6 @@
 // Sort keys: numbers of every dtype as u32 words that order as they do.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
 
 /**
  * WGSL: key_of(x), in the order of the numbers: equal zeros, NaN (all of them equal) behind infinity. Halves and f32 come as bits of f32,

@@ -1,7 +1,7 @@
 // The text of kernels that sort: blocks in workgroup memory, and merges of sorted runs.
 
+import type { KernelText } from "../graph/kernel-program.ts";
 import { entryPoint } from "../graph/kernel-text.ts";
-import type { KernelText } from "../graph/node.ts";
 
 /** Elements that a workgroup sorts: keys and positions, twice, are the 16 KiB of workgroup memory that every device has. */
 export const BLOCK = 1024;
@@ -21,7 +21,7 @@ export function rowStart(length: number, inner: number): string {
   return inner === 1 ? `row * ${length}u` : `row / ${inner}u * ${length * inner}u + row % ${inner}u`;
 }
 
-/** What differs between the kernels that sort blocks. */
+/** A kernel that sorts blocks: the parts in which such kernels differ. */
 export interface BlockSort {
   readonly rows: Rows;
   readonly keep: number;
@@ -64,14 +64,16 @@ export function mergeLines({ keys, order, toKeys, toOrder, source, target }: Mer
     "}",
     `var a = ${source} + start + low;`,
     `var b = ${source} + middle + before - low;`,
-    `var left = ${keys}[a];`,
-    `var right = ${keys}[b];`,
+    // Behind the last element may lie what others write.
+    `let last = ${source} + end - 1u;`,
+    `var left = ${keys}[min(a, last)];`,
+    `var right = ${keys}[min(b, last)];`,
     `for (var to = ${target} + first; to < ${target} + until; to++) {`,
     `  let second = b < ${source} + end && (a >= ${source} + middle || left > right);`,
     "  let taken = select(a, b, second);",
     `  ${toKeys}[to] = select(left, right, second);`,
     `  ${toOrder}[to] = ${order}[taken];`,
-    `  let next = ${keys}[taken + 1u];`,
+    `  let next = ${keys}[min(taken + 1u, last)];`,
     "  a += select(1u, 0u, second);",
     "  b += select(0u, 1u, second);",
     "  left = select(next, left, second);",

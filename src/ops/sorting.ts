@@ -1,9 +1,8 @@
 // Sorting and what is made of it: sort, argsort, topk, kthvalue, median.
 
-import { isFloat } from "../dtype.ts";
-
+import { isFloat } from "../base/dtype.ts";
+import { normalizeDim, shapeError } from "../base/shape.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
-import { normalizeDim, shapeError } from "../shape.ts";
 import { checkKeepdim, dropDims, filled, range } from "./arguments.ts";
 import { eq, gt, logicalOr, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { isnan } from "./comparison.ts";
@@ -16,7 +15,9 @@ import { expand, reshape } from "./views.ts";
 
 /** Elements and where they were found (i32). */
 export interface Found {
+  /** The elements. */
   readonly values: Tensor;
+  /** Where they were along the dim (i32). */
   readonly indices: Tensor;
 }
 
@@ -29,7 +30,7 @@ function sorted(x: Tensor, dim: number, descending: boolean, keep: number): Foun
 
 /** Options of `sort` and `argsort`. */
 export interface SortOptions {
-  /** The last unless told. */
+  /** The dim to sort along. Default: the last. */
   readonly dim?: number;
   readonly descending?: boolean;
   /** Equals always keep their order; there for those who say so. */
@@ -43,27 +44,31 @@ function sortOf(op: string, x: Tensor, options: SortOptions): Found {
 }
 
 /**
- * Elements along `dim` (default: the last) in order, and where they were (i32). Equals keep their order, NaN counts as larger than all
- * others. The gradient goes back to where elements came from.
+ * Sorts along `dim` (default: the last). Returns the values and where they were (i32). Equals keep their order; NaN
+ * counts as larger than all others. The gradient goes back to where elements came from.
  */
 export function sort(x: Tensor, options: SortOptions = {}): Found {
   return sortOf("sort", x, options);
 }
 
-/** Indices (i32) that put `x` in order along `dim` (default: the last): `x.takeAlongDim(indices, { dim })` is sorted. As `sort`. */
+/**
+ * Returns the indices (i32) that sort `x` along `dim` (default: the last): `x.takeAlongDim(indices, { dim })` is
+ * sorted. Otherwise as `sort`.
+ */
 export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
   expectTensor("argsort", x);
   return withGrad(false, () => sortOf("argsort", x, options).indices);
 }
 
-/** Elements in order along the first dim: `sort` without indices. */
+/** Sorts along the first dim, without indices. */
 export function msort(x: Tensor): Tensor {
   return sorted(expectTensor("msort", x), 0, false, x.shape[0] ?? 1).values;
 }
 
 /**
- * The `k` largest (or smallest) elements along `dim` (default: the last) in order, and where they are (i32); of equals the first. NaN
- * counts as larger than all others. `sorted: false` allows any order. Throws a RangeError where there are fewer than `k`.
+ * Returns the `k` largest (or smallest) elements along `dim` (default: the last) in order, and where they are (i32); of
+ * equals the first. NaN counts as larger than all others. `sorted: false` allows any order. Throws a RangeError if
+ * there are fewer than `k`.
  */
 export function topk(
   x: Tensor,
@@ -82,7 +87,7 @@ function checkCount(op: string, x: Tensor, dim: number, k: number): void {
   if (k > size) throw new RangeError(`${op}: k must be at most the size ${size} of dim ${dim}, got ${k}.`);
 }
 
-/** What stands at a position along `dim` (a number, or a tensor with size 1 there) of sorted elements. */
+/** Returns the sorted elements at a position along `dim`: a number, or a tensor with size 1 there. */
 function pickSorted(x: Tensor, indices: Tensor, dim: number, position: number | Tensor, keepdim: boolean): Found {
   const finish = (found: Tensor): Tensor => (keepdim || x.ndim === 0 ? found : dropDims(found, [dim]));
   if (x.ndim === 0) return { values: same(x), indices };
@@ -96,8 +101,9 @@ function orderOf(x: Tensor, dim: number, keep: number): Tensor {
 }
 
 /**
- * The k-th smallest element along `dim` (default: the last), counted from 1, and where it is (i32); of equals any. NaN counts as larger
- * than all others. The gradient goes to that element. Throws a RangeError unless k is from 1 to the size.
+ * Returns the k-th smallest element along `dim` (default: the last), counted from 1, and where it is (i32); of equals
+ * any. NaN counts as larger than all others. The gradient goes to that element. Throws a RangeError unless k is from 1
+ * to the size.
  */
 export function kthvalue(
   x: Tensor,

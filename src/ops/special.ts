@@ -1,7 +1,7 @@
 // Special functions: error functions, gamma functions, sinc, logit and sums of logarithms.
 
+import { opError } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { opError } from "../shape.ts";
 import { eq, ge, IS_NAN, le, logicalAnd, mul, neg, realFunction, sub, trueDivide, where } from "./arithmetic.ts";
 import { clamp } from "./comparison.ts";
 import {

@@ -1,5 +1,6 @@
 // The views: index functions that move no data. Every movement op is a composition of these.
 
+import { checkShape, inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../base/shape.ts";
 import {
   addIndex,
   type Condition,
@@ -12,7 +13,6 @@ import {
 } from "../graph/index-expression.ts";
 import { PartSums } from "../graph/parts.ts";
 import { record, type Tensor } from "../graph/tensor.ts";
-import { checkShape, inferShape, normalizeDim, type Shape, sameShape, shapeError, stridesOf } from "../shape.ts";
 import { expectTensor, printed, same, view } from "./define.ts";
 import { sumOver } from "./reductions.ts";
 
@@ -40,6 +40,7 @@ function matchDims(from: Shape, to: Shape): { from: [number, number]; to: [numbe
 }
 
 const reshapeView = view("reshape", {
+  complete: true,
   index: (coordinates, _attributes, input, output) => {
     const result = input.map(() => constantIndex(0));
     if (input.includes(0)) return { coordinates: result };
@@ -55,7 +56,7 @@ const reshapeView = view("reshape", {
   derivative: (g, _out, [x]) => [reshape(g, (x as Tensor).shape)],
 });
 
-/** The same elements, row-major, in another shape; one size may be -1. */
+/** Arranges the same elements, row-major, in another shape. One size may be -1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   expectTensor("reshape", x);
   if (!Array.isArray(shape))
@@ -66,6 +67,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 const permuteView = view("permute", {
+  complete: true,
   index: (coordinates, permutation, input) => {
     const result = input.map(() => constantIndex(0));
     permutation.forEach((from, to) => {
@@ -82,7 +84,7 @@ const permuteView = view("permute", {
   },
 });
 
-/** Dims in another order: result dim i is dim `dims[i]` of `x`. */
+/** Puts the dims in another order: dim i of the result is dim `dims[i]` of `x`. */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   expectTensor("permute", x);
   if (!Array.isArray(dims))
@@ -97,6 +99,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 }
 
 const expandView = view("expand", {
+  complete: true,
   index: (coordinates, _attributes, input, output) => {
     const offset = output.length - input.length;
     return {
@@ -107,7 +110,7 @@ const expandView = view("expand", {
   derivative: (g) => [g],
 });
 
-/** Sizes of 1 repeated to `shape` (-1 keeps a size), new dims in front. */
+/** Repeats sizes of 1 to `shape` (-1 keeps a size). New dims come in front. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   return expandTo("expand", x, shape);
 }
@@ -198,7 +201,7 @@ const padView = view("pad", {
     const input = (x as Tensor).shape;
     const rank = input.length;
     const steps = input.map((_, i) => (attributes[2 * rank + i] as number) + 1);
-    // What a negative pad cropped has no gradient: take what is there, put zeros around it.
+    // Elements that a negative pad cropped have no gradient: take those that are there and put zeros around them.
     const low = input.map((_, i) => attributes[i] as number);
     const first = low.map((l, i) => (l >= 0 ? 0 : Math.ceil(-l / (steps[i] as number))));
     const count = input.map((n, i) => {
@@ -329,6 +332,7 @@ function gatherWindows(x: Tensor, dim: number, count: number, step: number, dila
 }
 
 const rollView = view("roll", {
+  complete: true,
   // attributes: shift per dim, in 0 … size - 1
   index: (coordinates, shifts, input) => ({
     coordinates: coordinates.map((c, i) => {

@@ -4,6 +4,7 @@ import { add, div, mul, sqrt, square, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { fraction, moving, penalized, scaled } from "./rules.ts";
 
+/** Options of `Adadelta`. */
 export interface AdadeltaOptions extends CommonOptions {
   /** Decay of the averages. Default 0.9. */
   rho: number;
@@ -18,8 +19,8 @@ export interface AdadeltaOptions extends CommonOptions {
 type Slot = "square_avg" | "acc_delta";
 
 /**
- * v ← ρ v + (1 - ρ) g²;  d = √(u + eps) / √(v + eps) · g;  u ← ρ u + (1 - ρ) d²;  p ← p - lr d (Zeiler 2012).
- * lr 1 unless told.
+ * Adadelta: v ← ρ v + (1 - ρ) g²; d = √(u + eps) / √(v + eps) · g; u ← ρ u + (1 - ρ) d²; p ← p - lr d (Zeiler 2012).
+ * The default lr is 1.
  */
 export class Adadelta extends Optimizer<AdadeltaOptions, Slot> {
   constructor(params: ParamsInput<AdadeltaOptions>, options: Partial<AdadeltaOptions> = {}) {

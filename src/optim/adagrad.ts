@@ -11,12 +11,13 @@ import {
 } from "./optimizer.ts";
 import { penalized } from "./rules.ts";
 
+/** Options of `Adagrad`. */
 export interface AdagradOptions extends CommonOptions {
   /** Decay of the learning rate. Default 0. */
   lrDecay: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** What the sum of squares starts as. Default 0. */
+  /** The first value of the sum of squares. Default 0. */
   initialAccumulatorValue: number;
   /** Added to the denominator. Default 1e-10. */
   eps: number;
@@ -24,7 +25,9 @@ export interface AdagradOptions extends CommonOptions {
   maximize: boolean;
 }
 
-/** s ← s + g²;  p ← p - lr / (1 + (t - 1) lrDecay) · g / (√s + eps) (Duchi et al. 2011). lr 1e-2 unless told. */
+/**
+ * Adagrad: s ← s + g²; p ← p - lr / (1 + (t - 1) lrDecay) · g / (√s + eps) (Duchi et al. 2011). The default lr is 1e-2.
+ */
 export class Adagrad extends Optimizer<AdagradOptions, "sum"> {
   constructor(params: ParamsInput<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
     const defaults = { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false };

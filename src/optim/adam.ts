@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
 
+/** Options of `Adam` and `AdamW`. */
 export interface AdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
   betas: readonly [number, number];
@@ -27,8 +28,8 @@ export interface AdamOptions extends CommonOptions {
 type Slot = "exp_avg" | "exp_avg_sq" | "max_exp_avg_sq";
 
 /**
- * m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g²;  p ← p - lr / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + eps)
- * (Kingma and Ba 2015). lr 1e-3 unless told.
+ * Adam: m ← β₁ m + (1 - β₁) g; v ← β₂ v + (1 - β₂) g²; p ← p - lr / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + eps) (Kingma and
+ * Ba 2015). The default lr is 1e-3.
  */
 export class Adam extends Optimizer<AdamOptions, Slot> {
   constructor(params: ParamsInput<AdamOptions>, options: Partial<AdamOptions> = {}) {

@@ -4,6 +4,7 @@ import { abs, add, div, maximum, mul, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { moving, penalized, scaled } from "./rules.ts";
 
+/** Options of `Adamax`. */
 export interface AdamaxOptions extends CommonOptions {
   /** Decay of the average gradient and of the largest one. Default [0.9, 0.999]. */
   betas: readonly [number, number];
@@ -18,8 +19,8 @@ export interface AdamaxOptions extends CommonOptions {
 type Slot = "exp_avg" | "exp_inf";
 
 /**
- * m ← β₁ m + (1 - β₁) g;  u ← max(β₂ u, |g| + eps);  p ← p - lr / (1 - β₁ᵗ) · m / u (Kingma and Ba 2015, section 7.1).
- * lr 2e-3 unless told.
+ * Adamax: m ← β₁ m + (1 - β₁) g; u ← max(β₂ u, |g| + eps); p ← p - lr / (1 - β₁ᵗ) · m / u (Kingma and Ba 2015, section
+ * 7.1). The default lr is 2e-3.
  */
 export class Adamax extends Optimizer<AdamaxOptions, Slot> {
   constructor(params: ParamsInput<AdamaxOptions>, options: Partial<AdamaxOptions> = {}) {

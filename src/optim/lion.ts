@@ -4,6 +4,7 @@ import { sign, sub } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, moving, scaled, shrunk } from "./rules.ts";
 
+/** Options of `Lion`. */
 export interface LionOptions extends CommonOptions {
   /** Weight of the momentum in the direction, and its decay. Default [0.9, 0.99]. */
   betas: readonly [number, number];
@@ -14,8 +15,8 @@ export interface LionOptions extends CommonOptions {
 }
 
 /**
- * p ← (1 - lr · weightDecay) p - lr sign(β₁ m + (1 - β₁) g);  m ← β₂ m + (1 - β₂) g (Chen et al. 2023).
- * lr 1e-4 unless told.
+ * Lion: p ← (1 - lr · weightDecay) p - lr sign(β₁ m + (1 - β₁) g); m ← β₂ m + (1 - β₂) g (Chen et al. 2023). The
+ * default lr is 1e-4.
  */
 export class Lion extends Optimizer<LionOptions, "exp_avg"> {
   constructor(params: ParamsInput<LionOptions>, options: Partial<LionOptions> = {}) {

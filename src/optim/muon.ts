@@ -1,11 +1,12 @@
 // Muon: momentum orthogonalized by Newton-Schulz iterations, for the matrices of a network.
 
-import { checkChoice, demand, misfit } from "../check.ts";
 import { newtonSchulz } from "../nn/newton-schulz.ts";
+import { checkChoice, demand, misfit } from "../ops/check.ts";
 import { sub, type Tensor } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { direction, fraction, moving, scaled, shrunk } from "./rules.ts";
 
+/** Options of `Muon`. */
 export interface MuonOptions extends CommonOptions {
   /** Decoupled decay. Default 0.1. */
   weightDecay: number;
@@ -26,9 +27,9 @@ export interface MuonOptions extends CommonOptions {
 }
 
 /**
- * m ← β m + (1 - β) g;  u = m, with Nesterov (1 - β) g + β m;  p ← (1 - lr · weightDecay) p - lr′ orthogonalized(u)
- * (Jordan et al. 2024, in PyTorch's form, here in f32 throughout). Takes matrices only: train biases, norms and embeddings
- * with AdamW. lr 1e-3 unless told.
+ * Muon: m ← β m + (1 - β) g; u = m, with Nesterov (1 - β) g + β m; p ← (1 - lr · weightDecay) p - lr′ orthogonalized(u)
+ * (Jordan et al. 2024, in PyTorch's form, here in f32 throughout). Takes matrices only: train biases, norms and
+ * embeddings with AdamW. The default lr is 1e-3.
  */
 export class Muon extends Optimizer<MuonOptions, "momentum_buffer"> {
   constructor(params: ParamsInput<MuonOptions>, options: Partial<MuonOptions> = {}) {

@@ -3,7 +3,6 @@
 import { add, div, mul, sqrt, sub } from "../tensor.ts";
 import {
   type CommonOptions,
-  type Counters,
   Optimizer,
   type ParamGroup,
   type ParamsInput,
@@ -11,7 +10,9 @@ import {
   type Updated,
 } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
+import type { Counters } from "./state.ts";
 
+/** Options of `NAdam`. */
 export interface NAdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
   betas: readonly [number, number];
@@ -35,8 +36,8 @@ function momentum(group: NAdamOptions, step: number): number {
 }
 
 /**
- * With Adam's m and v, and Πₜ = Π μᵢ:
- * p ← p - lr ((1 - μₜ) / (1 - Πₜ) g + μₜ₊₁ / (1 - Πₜ μₜ₊₁) m) / (√(v / (1 - β₂ᵗ)) + eps) (Dozat 2016). lr 2e-3 unless told.
+ * NAdam: With Adam's m and v, and Πₜ = Π μᵢ: p ← p - lr ((1 - μₜ) / (1 - Πₜ) g + μₜ₊₁ / (1 - Πₜ μₜ₊₁) m) / (√(v / (1 -
+ * β₂ᵗ)) + eps) (Dozat 2016). The default lr is 2e-3.
  */
 export class NAdam extends Optimizer<NAdamOptions, Slot> {
   constructor(params: ParamsInput<NAdamOptions>, options: Partial<NAdamOptions> = {}) {

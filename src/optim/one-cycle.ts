@@ -1,7 +1,7 @@
 // OneCycleLR: up and down again within one training, momentum the other way.
 
-import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkChoice, checkFinite, checkWhole, demand, withDefaults } from "../ops/check.ts";
 import {
   LRScheduler,
   type Schedulable,
@@ -10,10 +10,13 @@ import {
   type SchedulerState,
 } from "./scheduler.ts";
 
+/** Options of `OneCycleLR`. */
 export interface OneCycleOptions extends SchedulerOptions {
   /** Number of steps of the whole training; or give `epochs` and `stepsPerEpoch`. */
   totalSteps?: number;
+  /** Number of epochs, in place of `totalSteps`. */
   epochs?: number;
+  /** Number of steps in each of them. */
   stepsPerEpoch?: number;
   /** Part of the steps in which the rate rises. Default 0.3. */
   pctStart?: number;
@@ -52,8 +55,8 @@ interface Phase {
 }
 
 /**
- * The 1cycle policy (Smith and Topin 2018): from maxLr / divFactor up to `maxLr` (a number, or one per group), then down
- * to maxLr / divFactor / finalDivFactor. Call `step()` after every batch.
+ * Raises the learning rate from maxLr / divFactor to `maxLr` (a number, or one per group), then lowers it to maxLr /
+ * divFactor / finalDivFactor: the 1cycle policy (Smith and Topin 2018). Call `step()` after every batch.
  */
 export class OneCycleLR extends LRScheduler {
   readonly totalSteps: number;

@@ -1,7 +1,7 @@
 // Optimizer: parameter groups, per-parameter state, and the one flat update of all parameters of a group.
 
-import { checkOptions, expectTensor } from "../check.ts";
-import { DTypeError, WgradError } from "../errors.ts";
+import { DTypeError, WgradError } from "../base/errors.ts";
+import { checkOptions, expectTensor } from "../ops/check.ts";
 import {
   add,
   dropGradient,
@@ -21,7 +21,7 @@ import {
 } from "../tensor.ts";
 import { Cohorts, FlatGroup } from "./flat.ts";
 import { checkUsual } from "./rules.ts";
-import { checkState, copy, groupToState, type OptimizerStateDict } from "./state.ts";
+import { type Counters, checkState, copy, groupToState, type OptimizerStateDict } from "./state.ts";
 
 /** Options that every optimizer has. */
 export interface CommonOptions {
@@ -29,29 +29,25 @@ export interface CommonOptions {
   lr: number;
 }
 
-/** Parameters with their options. What schedulers and users change here holds from the next step on. */
+/** Parameters with their options. A change, by a schedule or by you, holds from the next step on. */
 export type ParamGroup<O extends CommonOptions = CommonOptions> = O & { params: Tensor[]; initialLr?: number };
 
-/** What an optimizer takes: parameters, or groups of parameters with options of their own. */
+/** The parameters that an optimizer trains: a list, or groups with their own options. */
 export type ParamsInput<O> = Iterable<Tensor> | Iterable<{ params: Tensor | Iterable<Tensor> } & Partial<O>>;
 
-/** Numbers that an optimizer counts on the host for each parameter. */
-export interface Counters {
-  /** Number of updates that the parameter has had, this one included. */
-  step: number;
-  /** NAdam's product of momenta. */
-  mu_product?: number;
-}
-
-/** What an optimizer remembers about a parameter: counters, and tensors of the parameter's shape by PyTorch's names. */
+/** What an optimizer remembers of a parameter: counters, and tensors of its shape under PyTorch's names. */
 export interface ParameterState<S extends string> {
+  /** Numbers that are counted per parameter. */
   readonly counters: Counters;
+  /** Tensors of the parameter's shape, by name. */
   readonly slots: Partial<Record<S, Tensor>>;
 }
 
 /** One update to compute: tensors of equal shape, over one or many parameters. Elementwise, unless the optimizer says not. */
 export interface Update<O extends CommonOptions, S extends string> {
+  /** The current value of the parameter. */
   readonly parameter: Tensor;
+  /** Its gradient. */
   readonly gradient: Tensor;
   /** The state by name: all that `slots(group)` lists. */
   readonly state: Record<S, Tensor>;
@@ -66,7 +62,9 @@ export interface Update<O extends CommonOptions, S extends string> {
 
 /** New values after an update. */
 export interface Updated<S extends string> {
+  /** The new value of the parameter. */
   readonly parameter: Tensor;
+  /** The new values of the state, by name. */
   readonly state?: Partial<Record<S, Tensor>>;
 }
 
@@ -76,7 +74,10 @@ export interface Updated<S extends string> {
  */
 const MOST_SKIPPED = 16;
 
-/** Base of all optimizers: they define `slots` and `update`, the rest is here. */
+/**
+ * Base class of the optimizers. A subclass defines the names of its state (`slots`) and its formula (`update`);
+ * `src/optim/lion.ts` is a short example.
+ */
 export abstract class Optimizer<O extends CommonOptions = CommonOptions, S extends string = string> {
   /** The groups with their options, as PyTorch's `param_groups`. */
   readonly paramGroups: ParamGroup<O>[] = [];
@@ -111,7 +112,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     return true;
   }
 
-  /** What a state tensor starts as. */
+  /** The first value of a state tensor. */
   protected initial(_slot: S, _group: ParamGroup<O>): number {
     return 0;
   }
@@ -129,7 +130,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** Throws where the optimizer cannot train a parameter of this shape. */
   protected checkParameter(_parameter: Tensor): void {}
 
-  /** Adds parameters with options of their own, e.g. layers that are trained from now on. */
+  /** Adds a group of parameters with its own options, for example layers that are trained from now on. */
   addParamGroup(group: { params: Tensor | Iterable<Tensor> } & Partial<O>): void {
     this.#add(group);
   }
@@ -140,8 +141,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /**
-   * Updates every parameter that has a gradient and submits the whole step (forward, backward, update) as one plan,
-   * without waiting for it. Where `skip` (0-dim) is not 0, parameters and state stay as they are, as if the step had not been taken.
+   * Updates every parameter that has a gradient. Submits the whole step (forward, backward, update) as one plan and
+   * does not wait for it. If `skip`, a 0-dim tensor, is not 0, parameters and state keep their values, as if the step
+   * had not been taken.
    */
   step(options: { skip?: Tensor } = {}): void {
     internally(() => noGrad(() => this.#update(options.skip)));
@@ -161,8 +163,8 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /**
-   * The state in PyTorch's form: `state` by the parameter's number, `param_groups` with snake_case options. The tensors
-   * are the live ones.
+   * Returns the state in PyTorch's form: `state` by the number of the parameter, `param_groups` with options in
+   * snake_case. The tensors are the live ones.
    */
   stateDict(): OptimizerStateDict {
     const params = this.paramGroups.flatMap((group) => group.params);
@@ -180,9 +182,9 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 
   /**
-   * Takes the state and the options of a state dict; all or nothing.
-   * @throws TypeError for what is no state dict, WgradError where groups, parameters or shapes do not match, RangeError for options that
-   *   the optimizer would not take either.
+   * Takes the state and the options of a state dict. All or nothing.
+   * @throws TypeError if it is no state dict, WgradError if groups, parameters or shapes do not match, RangeError for
+   * options that the optimizer would not take either.
    */
   loadStateDict(stateDict: OptimizerStateDict): void {
     const { options, parameters, skipped, before } = checkState(
@@ -275,7 +277,10 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** Records the update of those parameters that have a gradient. */
   #updateFlat(group: ParamGroup<O>, flat: FlatGroup<S>, skip: Tensor | null): void {
     const { params } = flat;
-    const gradients = params.map(({ gradient }) => gradient);
+    const gradients = params.map((parameter) => {
+      parameter.guardGradient();
+      return parameter.gradient;
+    });
     if (gradients.every((gradient) => gradient === null)) return;
     const slots = this.#slotsOf(group);
     const counters = params.map((parameter) => this.#countersOf(parameter));

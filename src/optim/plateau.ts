@@ -1,14 +1,15 @@
 // ReduceLROnPlateau: lowers the learning rate when a metric stops improving.
 
-import { checkChoice, checkFinite, checkWhole, demand, listOf, withDefaults } from "../check.ts";
+import { checkChoice, checkFinite, checkWhole, demand, listOf, withDefaults } from "../ops/check.ts";
 import { type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
+/** Options of `ReduceLROnPlateau`. */
 export interface PlateauOptions {
   /** Whether the metric should fall ("min", default) or rise. */
   mode?: "min" | "max";
-  /** What the rate is multiplied by. Default 0.1. */
+  /** Factor of a reduction. Default 0.1. */
   factor?: number;
-  /** Epochs without improvement that are borne. Default 10. */
+  /** Number of epochs without improvement before the rate is reduced. Default 10. */
   patience?: number;
   /** Least change that counts. Default 1e-4. */
   threshold?: number;
@@ -22,7 +23,10 @@ export interface PlateauOptions {
   eps?: number;
 }
 
-/** lr × factor after more than `patience` epochs without improvement. Call `step(metric)` after each validation. */
+/**
+ * Multiplies the learning rate by `factor` after more than `patience` epochs without improvement. Call `step(metric)`
+ * after each validation.
+ */
 export class ReduceLROnPlateau extends Schedule {
   readonly mode: "min" | "max";
   readonly factor: number;
@@ -67,7 +71,7 @@ export class ReduceLROnPlateau extends Schedule {
     this.noteLrs();
   }
 
-  /** What every metric is better than. */
+  /** A value that every metric beats. */
   get #worst(): number {
     return this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   }

@@ -4,6 +4,7 @@ import { add, div, gt, mul, sqrt, sub, where } from "../tensor.ts";
 import { type CommonOptions, Optimizer, type ParamsInput, type Update, type Updated } from "./optimizer.ts";
 import { decayed, moments } from "./rules.ts";
 
+/** Options of `RAdam`. */
 export interface RAdamOptions extends CommonOptions {
   /** Decay of the averages of gradient and squared gradient. Default [0.9, 0.999]. */
   betas: readonly [number, number];
@@ -29,8 +30,8 @@ function rectification(beta2: number, step: number): number {
 }
 
 /**
- * With Adam's m and v: p ← p - lr m / (1 - β₁ᵗ) · rₜ √(1 - β₂ᵗ) / (√v + eps), without the last factor while the variance's
- * degrees of freedom ρₜ ≤ 5 (Liu et al. 2020). lr 1e-3 unless told.
+ * RAdam: With Adam's m and v: p ← p - lr m / (1 - β₁ᵗ) · rₜ √(1 - β₂ᵗ) / (√v + eps), without the last factor while the
+ * variance's degrees of freedom ρₜ ≤ 5 (Liu et al. 2020). The default lr is 1e-3.
  */
 export class RAdam extends Optimizer<RAdamOptions, Slot> {
   constructor(params: ParamsInput<RAdamOptions>, options: Partial<RAdamOptions> = {}) {

@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { moving, penalized, scaled } from "./rules.ts";
 
+/** Options of `RMSprop`. */
 export interface RMSpropOptions extends CommonOptions {
   /** Decay of the average of squared gradients. Default 0.99. */
   alpha: number;
@@ -29,8 +30,8 @@ export interface RMSpropOptions extends CommonOptions {
 type Slot = "square_avg" | "grad_avg" | "momentum_buffer";
 
 /**
- * v ← α v + (1 - α) g²;  d = g / (√v + eps), where centered uses √(v - ḡ²) with ḡ ← α ḡ + (1 - α) g;
- * b ← momentum b + d;  p ← p - lr b (Tieleman and Hinton 2012; Graves 2013). lr 1e-2 unless told.
+ * RMSprop: v ← α v + (1 - α) g²; d = g / (√v + eps), where centered uses √(v - ḡ²) with ḡ ← α ḡ + (1 - α) g; b ←
+ * momentum b + d; p ← p - lr b (Tieleman and Hinton 2012; Graves 2013). The default lr is 1e-2.
  */
 export class RMSprop extends Optimizer<RMSpropOptions, Slot> {
   constructor(params: ParamsInput<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {

@@ -1,6 +1,6 @@
-// What the optimizers' formulas share: checks of options, weight decay, moving averages. All numbers that may change are scalars.
+// Shared by the formulas of the optimizers: checks of options, weight decay, moving averages. All numbers that may change are scalars.
 
-import { demand } from "../check.ts";
+import { demand } from "../ops/check.ts";
 import { add, mul, neg, scalar, square, type Tensor } from "../tensor.ts";
 
 /** Options that must not be negative, whichever optimizer has them. */

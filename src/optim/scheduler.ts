@@ -1,21 +1,26 @@
 // LRScheduler: the base of learning-rate schedules, which set the `lr` of each parameter group epoch by epoch.
 
-import { checkWhole, demand, printed } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkWhole, demand, printed } from "../ops/check.ts";
 import { copy, snakeCase } from "./state.ts";
 
 /** A parameter group as schedules see it. */
 export interface ScheduledGroup {
+  /** The current learning rate. */
   lr: number;
+  /** The learning rate that the schedule began with. */
   initialLr?: number;
 }
 
 /** An optimizer as schedules see it. */
 export interface Schedulable {
+  /** The groups whose rates the schedule sets. */
   readonly paramGroups: readonly ScheduledGroup[];
+  /** Options for groups that do not give their own. */
   readonly defaults: object;
 }
 
+/** Options of every schedule. */
 export interface SchedulerOptions {
   /** Number of the last epoch, to resume a training; -1 (default) starts one. */
   lastEpoch?: number;
@@ -90,7 +95,7 @@ export function checkEpoch(schedule: string, epoch: number): void {
   demand(schedule, "epoch", epoch, Number.isFinite(epoch) && epoch >= 0, "a number ≥ 0");
 }
 
-/** What all schedules share: an optimizer, the rates that it was given, and a state of plain data. */
+/** Base of all schedules: an optimizer, its initial rates, and a state of plain data. */
 export abstract class Schedule {
   readonly #optimizer: Schedulable;
   /** Number of the current epoch. */
@@ -190,8 +195,8 @@ export abstract class Schedule {
 }
 
 /**
- * Base of the schedules. Making one sets the learning rates of epoch 0; call `step()` after each epoch (OneCycleLR: after
- * each batch), after `optimizer.step()`. A group's initial rate stays in `group.initialLr`.
+ * Base class of the schedules. A new schedule sets the learning rates of epoch 0. Call `step()` after each epoch
+ * (OneCycleLR: after each batch), after `optimizer.step()`. The initial rate of a group stays in `group.initialLr`.
  */
 export abstract class LRScheduler extends Schedule {
   /** The groups' initial learning rates. */

@@ -1,9 +1,9 @@
 // Schedules that are a formula of the epoch. Each is computed as PyTorch does: from the rate before, so that changes by hand last.
 
-import { checkFinite, checkList, checkWhole, demand, withDefaults } from "../check.ts";
+import { checkFinite, checkList, checkWhole, demand, withDefaults } from "../ops/check.ts";
 import { checkEpoch, LRScheduler, type Schedulable, type SchedulerOptions } from "./scheduler.ts";
 
-/** lr × gamma (default 0.1) every `stepSize` epochs. */
+/** Multiplies the learning rate by gamma (default 0.1) every `stepSize` epochs. */
 export class StepLR extends LRScheduler {
   readonly stepSize: number;
   readonly gamma: number;
@@ -26,7 +26,7 @@ export class StepLR extends LRScheduler {
   }
 }
 
-/** lr × gamma (default 0.1) at each of the epochs in `milestones`. */
+/** Multiplies the learning rate by gamma (default 0.1) at each of the epochs in `milestones`. */
 export class MultiStepLR extends LRScheduler {
   readonly milestones: number[];
   readonly gamma: number;
@@ -56,7 +56,7 @@ export class MultiStepLR extends LRScheduler {
   }
 }
 
-/** lr × gamma every epoch. */
+/** Multiplies the learning rate by gamma every epoch. */
 export class ExponentialLR extends LRScheduler {
   readonly gamma: number;
 
@@ -75,7 +75,10 @@ export class ExponentialLR extends LRScheduler {
   }
 }
 
-/** lr = base × (startFactor … endFactor), linearly over `totalIters` epochs; defaults 1/3, 1 and 5. */
+/**
+ * Moves the learning rate from base × startFactor to base × endFactor, linearly over `totalIters` epochs (defaults 1/3,
+ * 1 and 5).
+ */
 export class LinearLR extends LRScheduler {
   readonly startFactor: number;
   readonly endFactor: number;
@@ -109,7 +112,10 @@ export class LinearLR extends LRScheduler {
   }
 }
 
-/** etaMin + (base - etaMin) (1 + cos(π epoch / TMax)) / 2 (Loshchilov and Hutter 2017), and up again after TMax. */
+/**
+ * Lowers the learning rate along a cosine: etaMin + (base - etaMin) (1 + cos(π epoch / TMax)) / 2, and up again after
+ * TMax (Loshchilov and Hutter 2017).
+ */
 export class CosineAnnealingLR extends LRScheduler {
   readonly TMax: number;
   readonly etaMin: number;
@@ -139,7 +145,7 @@ export class CosineAnnealingLR extends LRScheduler {
   }
 }
 
-/** Cosine annealing over T0 epochs, then over TMult times as many, and so on; `step(epoch)` takes fractions. */
+/** Anneals along a cosine over T0 epochs, then over TMult times as many, and so on. `step(epoch)` takes fractions. */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
   readonly T0: number;
   readonly TMult: number;
@@ -202,7 +208,10 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
   }
 }
 
-/** base × `lrLambda(epoch)`; a list gives each parameter group its own. Functions are not part of the state dict. */
+/**
+ * Sets the learning rate to base × `lrLambda(epoch)`. A list gives each parameter group its own function. Functions are
+ * not part of the state dict.
+ */
 export class LambdaLR extends LRScheduler {
   readonly #lambdas: readonly ((epoch: number) => number)[];
 

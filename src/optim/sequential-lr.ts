@@ -1,10 +1,13 @@
 // SequentialLR: one schedule after another.
 
-import { checkList, checkOptions, checkWhole } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { checkList, checkOptions, checkWhole } from "../ops/check.ts";
 import { type LRScheduler, type Schedulable, Schedule, type SchedulerState } from "./scheduler.ts";
 
-/** Schedule i runs until epoch `milestones[i]`, when the next one starts at its own epoch 0. */
+/**
+ * Runs schedules one after another: schedule i until epoch `milestones[i]`, when the next one starts at its own epoch
+ * 0.
+ */
 export class SequentialLR extends Schedule {
   readonly #schedulers: readonly LRScheduler[];
   readonly milestones: readonly number[];

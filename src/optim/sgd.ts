@@ -11,6 +11,7 @@ import {
 } from "./optimizer.ts";
 import { penalized } from "./rules.ts";
 
+/** Options of `SGD`. */
 export interface SGDOptions extends CommonOptions {
   /** Weight of the past directions. Default 0. */
   momentum: number;
@@ -25,8 +26,9 @@ export interface SGDOptions extends CommonOptions {
 }
 
 /**
- * g ← g + weightDecay p;  b ← momentum b + (1 - dampening) g, at first b ← g;  p ← p - lr b, with Nesterov
- * p ← p - lr (g + momentum b) (Sutskever et al. 2013, in PyTorch's form). lr 1e-3 unless told.
+ * Stochastic gradient descent, with momentum: g ← g + weightDecay p; b ← momentum b + (1 - dampening) g, at first b ←
+ * g; p ← p - lr b, with Nesterov p ← p - lr (g + momentum b) (Sutskever et al. 2013, in PyTorch's form). The default lr
+ * is 1e-3.
  */
 export class SGD extends Optimizer<SGDOptions, "momentum_buffer"> {
   constructor(params: ParamsInput<SGDOptions>, options: Partial<SGDOptions> = {}) {

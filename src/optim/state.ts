@@ -1,9 +1,16 @@
 // Optimizer state dicts in PyTorch's form: options in snake_case, state by the parameter's number; checks before loading.
 
-import { misfit, printed, sameShape } from "../check.ts";
-import { WgradError } from "../errors.ts";
+import { WgradError } from "../base/errors.ts";
+import { misfit, printed, sameShape } from "../ops/check.ts";
 import { noGrad, Tensor } from "../tensor.ts";
-import type { Counters } from "./optimizer.ts";
+
+/** Numbers that an optimizer counts on the host for each parameter. */
+export interface Counters {
+  /** Number of updates that the parameter has had, this one included. */
+  step: number;
+  /** NAdam's product of momenta. */
+  mu_product?: number;
+}
 
 /** What an optimizer's `stateDict()` returns. */
 export interface OptimizerStateDict {
@@ -34,7 +41,7 @@ export function groupToState(group: Group, nextNumber: () => number): Record<str
   return { ...Object.fromEntries(entries), params: params.map(nextNumber) };
 }
 
-/** What a state dict holds for an optimizer, checked. */
+/** The checked content of a state dict. */
 export interface CheckedState {
   /** The groups' options by camelCase names. */
   readonly options: readonly Record<string, unknown>[];
@@ -126,7 +133,7 @@ function isAlike(value: unknown, present: unknown): boolean {
   return Array.isArray(value) && value.length === present.length && value.every((v, i) => isAlike(v, present[i]));
 }
 
-/** What schedulers keep in a group, beyond the optimizer's own options. */
+/** Options that schedules add to a group. */
 const SCHEDULED = ["initialLr", "maxLr", "minLr", "maxMomentum", "baseMomentum"];
 
 /** A list of numbers as a list of its own, so that groups do not share one. */
@@ -151,7 +158,7 @@ function checkCounters(what: string, name: string, saved: unknown, fresh: Counte
   return counters;
 }
 
-/** What a state dict holds for parameter `i`. */
+/** Checks the content of a state dict for parameter `i`. */
 function checkEntry(
   what: string,
   parameter: Tensor,

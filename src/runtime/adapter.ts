@@ -1,7 +1,7 @@
 // Opening WebGPU: an adapter by the caller's wishes, and a device with all that it offers.
 
 import { driverRemedy, openGpu } from "#gpu";
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 
 /** Which adapter to take. */
 export interface AdapterOptions {

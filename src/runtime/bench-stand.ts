@@ -11,7 +11,7 @@ import {
 } from "./constants.ts";
 import type { Device } from "./device.ts";
 
-/** What a kernel binds, in the order of its bindings. */
+/** The operands of a kernel, in the order of its bindings. */
 export interface StandBinding {
   /** Bindings with equal keys hold the same data. */
   readonly key: unknown;
@@ -144,7 +144,7 @@ export class BenchStand {
     return microseconds;
   }
 
-  /** What the kernel writes when it starts from the made-up data, by the keys of its bindings. */
+  /** Runs the kernel on the made-up data and returns its outputs, by the keys of its bindings. */
   async results(prepared: PreparedKernel): Promise<Map<unknown, ArrayBuffer>> {
     const { kernel, buffers } = prepared;
     kernel.bindings.forEach((binding, i) => {

@@ -14,7 +14,7 @@ export interface DawnClasses {
 const MOST_PUT_OFF = 10_000;
 const PAUSE = 0.2;
 
-/** What Dawn wants to be called in the next turn of the event loop. */
+/** Callbacks that Dawn wants called in the next turn of the event loop. */
 const waiting = new Set<() => void>();
 
 let held = false;

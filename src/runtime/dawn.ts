@@ -1,11 +1,11 @@
-// Node's GPU provider: Dawn, from the npm package `webgpu`.
+// The GPU provider outside of browsers: the runtime's own WebGPU (Deno), else Dawn, from the npm package `webgpu` (Node, Bun).
 
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 import { awaitAtExit, type DawnClasses } from "./dawn-promises.ts";
 
 export { restDuring } from "./rest.ts";
 
-/** What `openGpu` may be told. */
+/** Options of `openGpu`. */
 export interface GpuOptions {
   /** Part of an adapter's name, where the machine has several: `"llvmpipe"`, `"NVIDIA"`. */
   adapter?: string;
@@ -19,9 +19,12 @@ const instances = new Map<string, Promise<GPU>>();
 
 /**
  * The `GPU` object of this process: the same one for the same options, so that it may be opened as often as one likes.
+ * A runtime's own one offers no names, so a wish for an `adapter` goes to Dawn.
  * @throws DeviceLostError that says which command to run, where the package or a usable adapter is missing.
  */
 export async function openGpu(options: GpuOptions = {}): Promise<GPU> {
+  const own: GPU | undefined = globalThis.navigator?.gpu;
+  if (own !== undefined && options.adapter === undefined) return own;
   const flags = dawnFlags(options);
   const key = flags.join();
   let instance = instances.get(key);
@@ -82,7 +85,7 @@ async function load(): Promise<{ create(options: string[]): GPU }> {
   }
 }
 
-/** What to do where there is no adapter. */
+/** The advice for a user without an adapter. */
 export function driverRemedy(): string {
   if (process.platform !== "linux") return "Update the graphics driver.";
   return (

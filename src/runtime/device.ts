@@ -1,7 +1,7 @@
 // The device: runs executables in order with one submit each, reads results back.
 
 import { restDuring } from "#gpu";
-import { DeviceLostError, OutOfMemoryError, WgradError } from "../errors.ts";
+import { DeviceLostError, OutOfMemoryError, WgradError } from "../base/errors.ts";
 import { type AdapterOptions, requestDevice } from "./adapter.ts";
 import { deferred } from "./deferred.ts";
 import type { Executable, Place, Range } from "./executable.ts";
@@ -12,31 +12,39 @@ import type { Profiler } from "./profiler.ts";
 import { OrderedQueue } from "./queue.ts";
 import { StagingBuffers } from "./staging.ts";
 
-/** What `init` may be told. */
+/** Options of `init`. */
 export interface DeviceOptions extends AdapterOptions {
-  /** A device that the page has already; wgrad shares it and doesn't destroy it. */
+  /** A device that the page has already. wgrad shares it and does not destroy it. */
   device?: GPUDevice;
   /** Seed of all random numbers. */
   seed?: number;
   /**
-   * Bytes of GPU memory that tensors and what lies between kernels may take, free buffers included. What is being read back has as many
-   * bytes again for that time.
+   * Limit of the GPU memory for tensors and intermediate values, in bytes, free buffers included. A read takes as many
+   * bytes again while it lasts; the limit does not count them.
    */
   memoryLimit?: number;
 }
 
 /**
- * Running totals (dispatches, submits, pipelines and plans made, plans found again) and current bytes: of buffers in use, of free ones kept
- * for reuse, and the most of both so far. Buffers through which results are read are not in it; at most 8 MiB of those are kept.
+ * What a device has done so far, and the bytes that it holds now. The buffers through which results are read are not
+ * counted; at most 8 MiB of them are kept.
  */
 export interface DeviceStats {
+  /** Kernels that were dispatched. */
   dispatches: number;
+  /** Submits to the queue. */
   submits: number;
+  /** Pipelines that were made. */
   pipelines: number;
+  /** Plans that were made. */
   plans: number;
+  /** Plans that were found in the cache. */
   planHits: number;
+  /** Bytes of buffers in use. */
   liveBytes: number;
+  /** Bytes of free buffers that are kept for reuse. */
   pooledBytes: number;
+  /** The most bytes so far, in use and free together. */
   peakBytes: number;
 }
 
@@ -46,17 +54,17 @@ const MOST_QUEUED = 2;
 const MOST_PIPELINES = 1024;
 const FEWEST_PREPARED = 32;
 
-/** What becomes of a device: apart from it, because a device that is shared outlives it, and what listens there with it. */
+/** The state that outlives a `Device`: a shared GPUDevice lives on, with the listeners that are attached to it. */
 interface Fate {
   /** Why the device can't be used any more. */
   failure: DeviceLostError | null;
-  /** What went wrong in a run that nobody has read from yet: told to the next who reads. */
+  /** An error of a run that nobody has read from. The next read reports it. */
   untold: unknown;
 }
 
 /** Copies that a run begins with. */
 export interface Saving {
-  /** What goes to the host, behind one another. */
+  /** Ranges that are copied to the host, one after another. */
   readonly reads: readonly { readonly from: Range; readonly bytes: number }[];
   readonly copies: readonly { readonly from: Range; readonly to: Range; readonly bytes: number }[];
   /** Told what the reads have brought. */
@@ -67,20 +75,25 @@ export interface Run extends Operands {
   readonly executable: Executable;
   /** Outputs to read back in the same submit. */
   readonly reads: readonly { readonly from: Place; readonly bytes: number }[];
-  /** What is copied before the first kernel: to the host, then on the device. */
+  /** Copies before the first kernel: first to the host, then on the device. */
   readonly before?: Saving | null;
   /** Throws where what the run reads could not be computed. */
   readonly verify?: () => void;
   /** Told when the run turns out to be impossible after all. */
   readonly fail?: (error: unknown) => void;
+  /** Makes values again, for whoever reads them: nobody else hears of a failure. */
+  readonly again?: boolean;
 }
 
+/** An open GPU device, as `await init()` returns it. */
 export class Device {
+  /** WebGPU's own device: its features, limits and adapter. */
   readonly gpu: GPUDevice;
-  /** The adapter's name, for reports. */
+  /** The adapter's name, for reports. Some browsers do not tell it: then it is empty. */
   readonly adapterName: string;
-  /** Whether shaders run on the CPU (lavapipe, SwiftShader, WARP). */
+  /** Whether shaders run on the processor (lavapipe, SwiftShader, WARP). */
   readonly isSoftware: boolean;
+  /** @internal */
   readonly memory: Allocator;
   readonly #pipelines: PipelineCache;
   readonly #prepared = new Map<Executable, PreparedExecutable>();
@@ -98,7 +111,9 @@ export class Device {
   #dispatches = 0;
   #submits = 0;
   #inFlight: Promise<unknown>[] = [];
+  /** @internal */
   plans = 0;
+  /** @internal */
   planHits = 0;
 
   constructor(gpu: GPUDevice, adapterName: string, owned: boolean, memoryLimit: number = Number.POSITIVE_INFINITY) {
@@ -115,30 +130,30 @@ export class Device {
     this.#listen = watch(gpu, owned, this.#fate);
   }
 
-  /** Opens a device with all the limits and features of its adapter. */
+  /** Opens a device with all the limits and features of its adapter. @internal */
   static async open(options: AdapterOptions = {}, memoryLimit: number = Number.POSITIVE_INFINITY): Promise<Device> {
     const { device, name } = await requestDevice(options);
     return new Device(device, name, true, memoryLimit);
   }
 
-  /** Invocations per subgroup where that is fixed and usable, else 0. */
+  /** Number of invocations per subgroup, if it is fixed and can be used; else 0. */
   get subgroupSize(): number {
     const info = this.gpu.adapterInfo;
     if (!this.gpu.features.has("subgroups") || info === undefined) return 0;
     return info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
   }
 
-  /** Keeps this thread off the cores that shaders run on, until `work` has settled. */
+  /** Keeps this thread off the cores that shaders run on, until `work` has settled. @internal */
   restDuring(work: Promise<unknown>): void {
     if (this.isSoftware) restDuring(work);
   }
 
-  /** Set once the device is lost or closed. */
+  /** The reason why the device cannot be used any more; null while it can. */
   get failure(): DeviceLostError | null {
     return this.#fate.failure;
   }
 
-  /** Throws what has gone wrong: that the device is lost, or (once) what happened in a run that nobody waited for. */
+  /** Throws what has gone wrong: that the device is lost, or (once) what happened in a run that nobody waited for. @internal */
   check(): void {
     if (this.failure !== null) throw this.failure;
     const error = this.#fate.untold;
@@ -146,11 +161,12 @@ export class Device {
     if (error !== null) throw error;
   }
 
-  /** Keeps an error for whoever reads next. */
+  /** Keeps an error for whoever reads next. @internal */
   tell(error: unknown): void {
     this.#fate.untold ??= error;
   }
 
+  /** Counts what the device has done and what it holds. */
   stats(): DeviceStats {
     const { liveBytes, pooledBytes, peakBytes } = this.memory.pool;
     return {
@@ -165,7 +181,10 @@ export class Device {
     };
   }
 
-  /** Closes the device: its memory is gone, reads reject with a DeviceLostError. A device that was passed in stays open. */
+  /**
+   * Closes the device. Its memory is gone, and reads reject with a DeviceLostError. A device that was passed to `init`
+   * stays open.
+   */
   destroy(reason = "the device was closed. init() opens a new one."): void {
     this.#fate.failure ??= new DeviceLostError(reason);
     this.gpu.removeEventListener("uncapturederror", this.#listen);
@@ -176,12 +195,12 @@ export class Device {
     if (this.#owned) this.gpu.destroy();
   }
 
-  /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. */
+  /** Memory for a result: a slot in a page when small, a buffer of its own otherwise. @internal */
   allocate(bytes: number): DeviceMemory {
     return this.memory.allocate(bytes);
   }
 
-  /** Writes host bytes into device memory, in the order of calls. */
+  /** Writes host bytes into device memory, in the order of calls. @internal */
   write(to: Range, data: ArrayBufferView): void {
     this.#queue.add(() => {
       if (this.failure !== null) return;
@@ -197,7 +216,7 @@ export class Device {
     });
   }
 
-  /** Does something behind everything that has been asked for so far. */
+  /** Does something behind everything that has been asked for so far. @internal */
   defer(run: () => void): void {
     this.#queue.add(run);
   }
@@ -226,7 +245,7 @@ export class Device {
     verdict.then(settled, settled);
   }
 
-  /** Submits one run; the promises resolve with the bytes that it was asked to read. */
+  /** Submits one run; the promises resolve with the bytes that it was asked to read. @internal */
   run(run: Run): Promise<ArrayBuffer>[] {
     if (this.failure !== null) throw this.failure;
     const prepared = this.#prepare(run.executable);
@@ -242,14 +261,14 @@ export class Device {
       run.fail?.(error);
       for (const w of waiters) w.reject(error);
       // An output of its own tells whoever reads it; what should have been overwritten has nobody who would.
-      if (waiters.length === 0 && run.outputs.includes(null)) this.tell(error);
+      if (waiters.length === 0 && run.outputs.includes(null) && !run.again) this.tell(error);
     };
     const go = () => {
       this.#queuedRuns--;
       try {
         verify();
-        const verdict = this.#verdict;
-        const stagings = this.#submit(run, prepared, verdict !== null);
+        const sure = this.#verdict?.then(verify) ?? null;
+        const stagings = this.#submit(run, prepared, sure);
         const answer = () => {
           stagings.forEach((staging, i) => {
             const waiter = waiters[i];
@@ -257,10 +276,10 @@ export class Device {
               this.#download(staging, (run.reads[i] as { bytes: number }).bytes).then(waiter.resolve, waiter.reject);
           });
         };
-        if (verdict === null) answer();
+        if (sure === null) answer();
         else
           this.#await(
-            verdict.then(verify).then(answer, (error: unknown) => {
+            sure.then(answer, (error: unknown) => {
               for (const staging of stagings) this.#staging.release(staging);
               refuse(error);
             }),
@@ -283,7 +302,7 @@ export class Device {
     return waiters.map((w) => w.promise);
   }
 
-  /** Reads device memory. */
+  /** Reads device memory. @internal */
   read(from: Range, bytes: number): Promise<ArrayBuffer> {
     return new Promise((resolve, reject) => {
       this.#queue.add(() => {
@@ -301,17 +320,18 @@ export class Device {
     });
   }
 
-  /** Times every dispatch from now on. One at a time. */
+  /** Times every dispatch from now on. One at a time. @internal */
   startProfile(profiler: Profiler): void {
     if (this.#profiler !== null) throw new WgradError("profile: another profile is being taken. Await it first.");
     this.#profiler = profiler;
   }
 
+  /** @internal */
   endProfile(): void {
     this.#profiler = null;
   }
 
-  /** Resolves when at most `ahead` submitted runs are unfinished. */
+  /** Resolves when at most `ahead` submitted runs are unfinished. @internal */
   async synchronize(ahead: number): Promise<void> {
     while (this.#queue.waiting || this.#inFlight.length > ahead) {
       await (this.#queue.waiting ? this.#queue.ready : this.#inFlight[0]);
@@ -334,30 +354,30 @@ export class Device {
     return prepared;
   }
 
-  /** Frees what was prepared for an executable that will not run again. */
+  /** Frees what was prepared for an executable that will not run again. @internal */
   forget(executable: Executable): void {
     const prepared = this.#prepared.get(executable);
     if (prepared !== undefined) this.#queue.add(() => prepared.release());
     this.#prepared.delete(executable);
   }
 
-  /** Encodes and submits a run. One in `doubt` may turn out to be invalid, which is nobody else's business. */
-  #submit(run: Run, prepared: PreparedExecutable, doubt: boolean): GPUBuffer[] {
-    if (!doubt) return this.#encode(run, prepared);
+  /** Encodes and submits a run. Until it is `sure`, it may turn out to be invalid, which is nobody else's business. */
+  #submit(run: Run, prepared: PreparedExecutable, sure: Promise<void> | null): GPUBuffer[] {
+    if (sure === null) return this.#encode(run, prepared, Promise.resolve());
     this.gpu.pushErrorScope("validation");
     try {
-      return this.#encode(run, prepared);
+      return this.#encode(run, prepared, sure);
     } finally {
       this.gpu.popErrorScope().catch(() => undefined);
     }
   }
 
-  #encode(run: Run, prepared: PreparedExecutable): GPUBuffer[] {
+  #encode(run: Run, prepared: PreparedExecutable, sure: Promise<void>): GPUBuffer[] {
     const { executable } = run;
     const workspace = this.memory.workspace(executable.workspace);
     const encoder = this.gpu.createCommandEncoder();
     const profiler = this.#profiler;
-    if (run.before) this.#save(encoder, run.before);
+    if (run.before) this.#save(encoder, run.before, sure);
     const rangeOf = prepared.encode(encoder, run, workspace, profiler);
     this.#dispatches += executable.steps.length;
     const stagings = run.reads.map((read) =>
@@ -369,15 +389,23 @@ export class Device {
   }
 
   /** Encodes the copies that a run begins with. */
-  #save(encoder: GPUCommandEncoder, { reads, copies, arrive }: Saving): void {
+  #save(encoder: GPUCommandEncoder, { reads, copies, arrive }: Saving, sure: Promise<void>): void {
     const total = reads.reduce((sum, { bytes }) => sum + bytes, 0);
     if (total > 0) {
       const staging = this.#staging.copy(encoder, reads);
-      // Mapped behind the submit, which this call comes before.
       const failed = (error: unknown) => {
         throw this.failure ?? error;
       };
-      arrive(Promise.resolve().then(() => this.#staging.download(staging, total).catch(failed)));
+      // Mapped behind the submit, which this call comes before. An invalid one copies nothing.
+      arrive(
+        sure.then(
+          () => this.#staging.download(staging, total).catch(failed),
+          (error: unknown) => {
+            this.#staging.release(staging);
+            throw error;
+          },
+        ),
+      );
     }
     for (const { from, to, bytes } of copies)
       encoder.copyBufferToBuffer(from.buffer.gpu, from.offset, to.buffer.gpu, to.offset, bytes);

@@ -1,4 +1,4 @@
-// What the runtime executes: dispatches over buffers, as plain data. It knows nothing of ops.
+// The program of the runtime: dispatches over buffers, as plain data. It knows nothing of ops.
 
 /** Where the bytes of a binding are: given by the caller, in the shared scratch memory, or in a result. */
 export type Place =

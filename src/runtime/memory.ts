@@ -1,13 +1,19 @@
 // A device's memory: results with buffers of their own or slots in pages, and one workspace for all that lies between kernels.
 
-import type { Device } from "./device.ts";
 import type { PooledBuffer } from "./executable.ts";
 import { BufferPool, type PoolLimits, ResultPages } from "./pool.ts";
+
+/** The device that memory belongs to. */
+export interface Owner {
+  readonly gpu: GPUDevice;
+  /** Does something when everything that waits before it is done. */
+  defer(task: () => void): void;
+}
 
 /** Memory that an executable is given or leaves behind. */
 export interface DeviceMemory {
   /** The device that it belongs to, and is lost with. */
-  readonly device: Device;
+  readonly device: Owner;
   readonly buffer: PooledBuffer;
   readonly offset: number;
   readonly byteLength: number;
@@ -15,12 +21,12 @@ export interface DeviceMemory {
 }
 
 export class Allocator {
-  readonly device: Device;
+  readonly device: Owner;
   readonly pool: BufferPool;
   readonly pages: ResultPages;
   #workspace: PooledBuffer | null = null;
 
-  constructor(device: Device, limits: PoolLimits) {
+  constructor(device: Owner, limits: PoolLimits) {
     this.device = device;
     this.pool = new BufferPool(device.gpu, limits);
     this.pages = new ResultPages(this.pool);

@@ -1,8 +1,8 @@
 // The browser's GPU provider: WebGPU as the page or worker has it.
 
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 
-/** What `openGpu` may be told. */
+/** Options of `openGpu`. */
 export interface GpuOptions {
   /** Part of an adapter's name. Node only: a browser has one adapter per power preference and offers no names. */
   adapter?: string;
@@ -18,7 +18,7 @@ export async function openGpu(_options: GpuOptions = {}): Promise<GPU> {
   return gpu;
 }
 
-/** What to do where there is no adapter. */
+/** The advice for a user without an adapter. */
 export function driverRemedy(): string {
   return "Update the graphics driver, or look at chrome://gpu for why WebGPU is off.";
 }

@@ -1,6 +1,6 @@
 // Pipelines, compiled asynchronously and in parallel, one per shader text.
 
-import { ShaderError } from "../errors.ts";
+import { ShaderError } from "../base/errors.ts";
 import { SHADER_STAGE_COMPUTE } from "./constants.ts";
 import type { ExecutableStep } from "./executable.ts";
 
@@ -79,7 +79,7 @@ export class PipelineCache {
         },
       ),
     };
-    // Whoever waits for the run sees the rejection; nobody else has to.
+    // The caller that waits for the run sees the rejection. No other handler is needed.
     created.ready.catch(() => undefined);
     entry = created;
     this.count++;
@@ -116,7 +116,7 @@ export class PipelineCache {
   }
 }
 
-/** What is wrong with a shader, in lines of the text that its author wrote. */
+/** Describes the errors of a shader, in lines of the author's text. */
 async function shaderError(
   { name, preamble = 0 }: ExecutableStep["kernel"],
   module: GPUShaderModule,

@@ -1,6 +1,6 @@
 // Buffers by size: handed out, taken back, reused; and small results packed in pages.
 
-import { OutOfMemoryError } from "../errors.ts";
+import { OutOfMemoryError } from "../base/errors.ts";
 import { BUFFER_COPY_DST, BUFFER_COPY_SRC, BUFFER_STORAGE } from "./constants.ts";
 import type { PooledBuffer } from "./executable.ts";
 

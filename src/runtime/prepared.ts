@@ -1,13 +1,13 @@
-// What is made once per executable and used by all its runs: pipelines, bind groups, buffers for numbers and small results.
+// Made once per executable and used by all its runs: pipelines, bind groups, buffers for numbers and small results.
 
-import { OutOfMemoryError, WgradError } from "../errors.ts";
+import { OutOfMemoryError, WgradError } from "../base/errors.ts";
 import { BUFFER_COPY_DST, BUFFER_UNIFORM } from "./constants.ts";
 import type { Executable, ExecutableStep, Place, PooledBuffer, Range } from "./executable.ts";
 import type { PipelineCache, PipelineEntry } from "./pipelines.ts";
 import { type BufferPool, ResultPages } from "./pool.ts";
 import type { Profiler } from "./profiler.ts";
 
-/** What one run is given. */
+/** The operands of one run. */
 export interface Operands {
   readonly leaves: readonly Range[];
   readonly scalars: ArrayBuffer | null;

@@ -24,7 +24,7 @@ export class Profiler {
   readonly #gpu: GPUDevice;
   readonly #batches: Batch[] = [];
   readonly #scratch: GPUBuffer[] = [];
-  /** What has been submitted, each once. */
+  /** The submitted executables, each once. */
   readonly executables: Set<Executable> = new Set();
 
   constructor(gpu: GPUDevice) {

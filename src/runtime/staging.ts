@@ -1,6 +1,6 @@
 // Staging buffers: what is copied into them on the device can be mapped and read on the host.
 
-import { DeviceLostError } from "../errors.ts";
+import { DeviceLostError } from "../base/errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, MAP_READ } from "./constants.ts";
 import type { Range } from "./executable.ts";
 import { roundSize } from "./pool.ts";
@@ -33,7 +33,7 @@ export class StagingBuffers {
     return staging;
   }
 
-  /** What a submitted copy has brought. Rejects with a DeviceLostError where nothing will come. */
+  /** Returns the bytes of a submitted copy. Rejects with a DeviceLostError if nothing will come. */
   async download(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     try {
       await staging.mapAsync(MAP_READ, 0, pad4(bytes));

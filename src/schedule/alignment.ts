@@ -1,11 +1,12 @@
 // Alignment: whether a value reads a kernel's results at the very elements that the kernel is working on.
 
+import type { Value } from "../graph/definition.ts";
 import { type Index, variable, variablesOf } from "../graph/index-expression.ts";
-import { type Value, walkInline } from "../graph/program.ts";
-import type { Group, Home } from "./group.ts";
+import { walkInline } from "../graph/program.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import type { Reductions } from "./reductions.ts";
 
-/** Compares index expressions, among values whose homes may still be sought. */
+/** Compares index expressions of values, whose homes may not be known yet. */
 export class Alignment {
   readonly #homes: ReadonlyMap<Value, Home>;
   /** Groups that must run before anything that reads a value inline. */
@@ -23,7 +24,7 @@ export class Alignment {
   }
 
   /**
-   * Whether everything of `group` that `value` reads at `coordinates` is read where the group computes it. This decides in the group's variables
+   * Whether `value`, at `coordinates`, reads all results of `group` at the element that the group computes. This decides, in the group's variables,
    * what a kernel may compute; the writer relies on it (`Writer.defineResult`) and does not compare coordinates again.
    */
   isAligned(value: Value, coordinates: readonly Index[], group: Group, side = false): boolean {
@@ -38,14 +39,14 @@ export class Alignment {
         aligned = home?.group === group && (home.domain === "side") === side && sameIndices(at, own);
         return false;
       }
-      // Only what is computed inline is read element by element.
+      // Only inline values are read element by element.
       aligned = v.definition.kind !== "pack";
       return aligned;
     });
     return aligned;
   }
 
-  /** Coordinates of `value` in the variables of the group's rows where it reads the group's results with dims in another order. */
+  /** Returns the coordinates of `value` in the variables of the group's rows, if it reads the group's results with dims in another order. */
   permutedCoordinates(value: Value, group: Group): Index[] | null {
     const own = value.shape.map((n, i) => variable(`x${i}`, n));
     const found = new Map<string, Index>();
@@ -64,7 +65,7 @@ export class Alignment {
     });
     const coordinates = own.map((x) => (x.isConstant ? x : found.get(soleVariable(x) ?? "")));
     if (!coordinates.every((c) => c !== undefined)) return null;
-    // Each row once: a kernel computes per row what has the variables of rows, all of them and no others.
+    // A value that is computed per row has all variables of the rows and no others, so each row is computed once.
     const names = variablesOf(coordinates);
     const rows = group.outerVariables.filter((o) => !o.isConstant);
     const isPermutation =

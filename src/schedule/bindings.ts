@@ -1,8 +1,8 @@
 // Bindings: which buffers a kernel reads and writes. One walk decides it; the kernel's writer reads exactly what was found here.
 
+import type { Value } from "../graph/definition.ts";
 import { SOURCE } from "../graph/node.ts";
-import type { Value } from "../graph/program.ts";
-import type { Group } from "./group.ts";
+import type { Group } from "../shaders/group.ts";
 
 /** What a walk has found that was not known before. */
 export interface Found {

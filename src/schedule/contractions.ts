@@ -1,6 +1,8 @@
-// Contractions: which sums are sums of products, and what else of a factor a contraction can sum.
+// Contractions: finds sums of products, and plain sums of a factor that can join one.
 
-import { isFloat } from "../dtype.ts";
+import { isFloat } from "../base/dtype.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
 import {
   type Condition,
   constantIndex,
@@ -11,11 +13,10 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import { inputCoordinates, type Place, type Value, walkInline } from "../graph/program.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
-import type { Contraction, Group, Home, Reduction } from "./group.ts";
+import { inputCoordinates, type Place, walkInline } from "../graph/program.ts";
+import type { Contraction, Group, Home, Reduction } from "../shaders/group.ts";
 
-/** Factors of a product that is looked through: what is multiplied with itself again and again would have no end of them. */
+/** The most factors of a product that are looked at. A value that is multiplied with itself again and again has no end of them. */
 const MOST_FACTORS = 32;
 
 /** Finds in a sum of a product two factors with free variables of their own: a contraction. */
@@ -24,7 +25,7 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
   const factors: Place[] = [];
   const collect = (value: Value, coordinates: readonly Index[]) => {
     if (factors.length > MOST_FACTORS) return;
-    // A product that another kernel computes on the way is read as it is: its own factors may not be stored.
+    // A product that another kernel computes is read as it is, because its own factors may not be stored.
     const product = value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul";
     if (product && !homes.has(value)) {
       const inner = inputCoordinates(value, coordinates);
@@ -62,7 +63,7 @@ export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, 
     if (side === null) return null;
     sides[side].push(c);
   }
-  // A factor that is the same along a dim may be stored with it: one place is as good as any.
+  // A factor that is the same along a dim may be stored along it, too: any place of it has the value.
   const along = (sides: typeof described, foreign: readonly number[]) => {
     const first = new Map(foreign.map((i) => [`o${i}`, constantIndex(0)]));
     return sides.map(({ factor }) => ({
@@ -87,7 +88,7 @@ function dependencies(factor: Place, homes: ReadonlyMap<Value, Home>): Set<strin
   const note = (index: Index) => visitVariables(index, (name) => found.add(name));
   walkInline([factor], ({ value, coordinates }) => {
     const { kind } = value.definition;
-    // What another kernel computes need not be looked into: a loop over time would be, at every step, back to its start.
+    // Don't look into values of other kernels: each step of a loop over time would look back to its start.
     const known = value.leaf !== null || homes.has(value);
     if (known || kind === "reduce" || kind === "pack" || kind === "iota" || kind === "result") {
       coordinates.forEach(note);
@@ -99,7 +100,7 @@ function dependencies(factor: Place, homes: ReadonlyMap<Value, Home>): Set<strin
   return found;
 }
 
-/** `reduction` in the variables of `group` where it sums `factor`, which has the outer variables `dims`; null where it sums something else. */
+/** Returns `reduction` in the variables of `group` if it sums `factor`, which has the outer variables `dims`; null if it sums something else. */
 export function alongFactor(
   reduction: Reduction,
   group: Group,
@@ -123,7 +124,7 @@ export function alongFactor(
   return { ...reduction, coordinates, outer: group.outer, inner: group.inner, result: at(reduction.result) };
 }
 
-/** The element that views show: of which value, and where; null behind a condition. */
+/** Looks through views: returns the value and the coordinates of the element that they show; null behind a condition. */
 function elementBeneath(value: Value, coordinates: readonly Index[]): { value: Value; linear: string } | null {
   const { kind } = value.definition;
   const input = value.inputs[0];

@@ -1,10 +1,10 @@
 // Cuts: kernels that would bind more buffers than they may become several that don't.
 
-import { internal } from "../errors.ts";
-import type { Value } from "../graph/program.ts";
-import { sizeOf } from "../shape.ts";
+import { internal } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
+import { Group, type Home, type Reduction } from "../shaders/group.ts";
 import { Reads, readsOf, summedBy } from "./bindings.ts";
-import { Group, type Home, type Reduction } from "./group.ts";
 import { bindsAtMost } from "./split.ts";
 
 /** What is computed in one kernel, whichever that is: sums, or a stored value. */

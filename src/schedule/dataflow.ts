@@ -1,11 +1,10 @@
 // Dataflow: which groups write and read which values' bytes, and so which of them wait for which.
 
-import { internal } from "../errors.ts";
-import type { Program, Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
-import type { HandWritten } from "../shaders/hand-written.ts";
+import { internal } from "../base/errors.ts";
+import type { HandWritten, Strided, Value } from "../graph/definition.ts";
+import type { Program } from "../graph/program.ts";
+import type { Group } from "../shaders/group.ts";
 import type { Fusion } from "./fusion.ts";
-import type { Group } from "./group.ts";
 import { recordedOrder } from "./order.ts";
 import { orderByReads, packsOf, writersOf } from "./writers.ts";
 

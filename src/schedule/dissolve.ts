@@ -1,11 +1,11 @@
 // Dissolving: elementwise kernels that need not be, because all their readers can compute the same on the way.
 
-import type { Value } from "../graph/program.ts";
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
+import type { Group } from "../shaders/group.ts";
 import { readsOf } from "./bindings.ts";
 import { DISPATCH, LOAD, STORE, TILE } from "./costs.ts";
 import { EXTENT, extentIn } from "./extent.ts";
-import type { Group } from "./group.ts";
 import type { Requirements } from "./requirements.ts";
 import { bindsAtMost } from "./split.ts";
 

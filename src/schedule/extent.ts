@@ -1,7 +1,7 @@
 // Extent: how much a kernel would compute inline for one element of a value. Where that is too much, a part of it gets bytes.
 
-import type { Value } from "../graph/program.ts";
-import type { Group } from "./group.ts";
+import type { Value } from "../graph/definition.ts";
+import type { Group } from "../shaders/group.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 

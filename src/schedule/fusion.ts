@@ -1,10 +1,11 @@
 // Fusion: which values become one kernel, and which of them are worth storing.
 
-import type { Program, Value } from "../graph/program.ts";
+import type { Value } from "../graph/definition.ts";
+import type { Program } from "../graph/program.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import { Cutter } from "./cut.ts";
 import { dissolve } from "./dissolve.ts";
 import { limitExtent } from "./extent.ts";
-import type { Group, Home } from "./group.ts";
 import { Homes } from "./homes.ts";
 import { Materialization } from "./materialize.ts";
 import { merge } from "./merge.ts";

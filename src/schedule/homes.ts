@@ -1,16 +1,17 @@
 // Homes: for each value the kernel that could compute it on the way, or one of its own.
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
+import { sameShape, sizeOf } from "../base/shape.ts";
+import { type KernelDefinition, Value } from "../graph/definition.ts";
 import { variable } from "../graph/index-expression.ts";
-import { type KernelDefinition, RESULT } from "../graph/node.ts";
-import { inputCoordinates, type Place, Value } from "../graph/program.ts";
-import { sameShape, sizeOf } from "../shape.ts";
+import { RESULT } from "../graph/node.ts";
+import { inputCoordinates, type Place } from "../graph/program.ts";
+import { type Contraction, Group, type Home, type Reduction } from "../shaders/group.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
 import { SHORT, TILE } from "./costs.ts";
 import { EXTENT, weightOf } from "./extent.ts";
 import type { FusionOptions } from "./fusion.ts";
-import { type Contraction, Group, type Home, type Reduction } from "./group.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";

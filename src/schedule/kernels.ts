@@ -1,18 +1,19 @@
 // Kernels: a group's text, written by the family that it belongs to under a schedule.
 
-import { bytesOf } from "../dtype.ts";
-import { must } from "../errors.ts";
-import type { KernelSchedule } from "../graph/node.ts";
-import type { Value } from "../graph/program.ts";
-import { type ContractionSchedule, contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
-import type { DeviceTraits, Kernel, Stored } from "../shaders/kernel.ts";
+import { bytesOf } from "../base/dtype.ts";
+import { must } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { Kernel, Value } from "../graph/definition.ts";
+import type { KernelSchedule } from "../graph/kernel-program.ts";
+import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import type { Group, Home } from "../shaders/group.ts";
+import type { Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
 import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
-import type { Schedule } from "../shaders/schedules.ts";
+import type { PlanTraits, Schedule } from "../shaders/schedules.ts";
+import type { ContractionSchedule } from "../shaders/tile.ts";
 import { Writer } from "../shaders/writer.ts";
-import { sizeOf } from "../shape.ts";
 import type { Dataflow } from "./dataflow.ts";
-import type { Group, Home } from "./group.ts";
 import { SLOT_ALIGNMENT } from "./memory.ts";
 import { flopsOf, labelOf, nameOf, opsOf } from "./names.ts";
 import type { Placement } from "./placement.ts";
@@ -22,9 +23,9 @@ export class KernelWriter {
   readonly #homes: ReadonlyMap<Value, Home>;
   readonly #flow: Dataflow;
   readonly #placement: Placement;
-  readonly #device: DeviceTraits;
+  readonly #device: PlanTraits;
 
-  constructor(homes: ReadonlyMap<Value, Home>, flow: Dataflow, placement: Placement, device: DeviceTraits) {
+  constructor(homes: ReadonlyMap<Value, Home>, flow: Dataflow, placement: Placement, device: PlanTraits) {
     this.#homes = homes;
     this.#flow = flow;
     this.#placement = placement;

@@ -1,10 +1,10 @@
 // Materialization: which values are stored, and which are computed again by whoever reads them.
 
-import type { Value } from "../graph/program.ts";
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
+import { Group } from "../shaders/group.ts";
 import { DISPATCH, LOAD, STORE } from "./costs.ts";
 import type { FusionOptions } from "./fusion.ts";
-import { Group } from "./group.ts";
 import type { Homes } from "./homes.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";

@@ -1,9 +1,9 @@
 // Memory by lifetime: blocks that are never alive together share bytes.
 
-import { bytesOf, type DType } from "../dtype.ts";
-import { sizeOf } from "../shape.ts";
+import { bytesOf, type DType } from "../base/dtype.ts";
+import { sizeOf } from "../base/shape.ts";
 
-/** What the beginnings of blocks are multiples of: WebGPU's `minStorageBufferOffsetAlignment`, where it is largest. */
+/** Blocks begin at multiples of this: the largest `minStorageBufferOffsetAlignment` of WebGPU. */
 export const SLOT_ALIGNMENT = 256;
 
 /** Bytes that a value takes in memory. */

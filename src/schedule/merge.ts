@@ -1,10 +1,10 @@
 // Merging: kernels over one index space that don't wait for each other become one, where they read the same or are short.
 
-import type { Value } from "../graph/program.ts";
+import type { Value } from "../graph/definition.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import { readsOf } from "./bindings.ts";
 import { SHORT } from "./costs.ts";
 import { EXTENT, extentIn } from "./extent.ts";
-import type { Group, Home } from "./group.ts";
 import { bindsAtMost } from "./split.ts";
 
 /** Kernels of one index space that are looked at, the latest ones: so many at most. */

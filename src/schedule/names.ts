@@ -1,8 +1,8 @@
-// What reports and the GPU's own tools call a kernel, and the work that it does.
+// Names of kernels for reports and for the tools of GPUs, and the work that they do.
 
+import { formatShape } from "../base/shape.ts";
+import type { Group } from "../shaders/group.ts";
 import type { Writer } from "../shaders/writer.ts";
-import { formatShape } from "../shape.ts";
-import type { Group } from "./group.ts";
 
 /** The ops of a kernel: its reductions, then `fused`, the elementwise ones. */
 export function opsOf(group: Group, fused: readonly string[]): string[] {

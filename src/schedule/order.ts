@@ -1,11 +1,11 @@
-// The order of kernels: what frees memory runs as soon as it can, everything else as recorded.
+// The order of kernels: a kernel that frees memory runs as soon as it can, all others as recorded.
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
 
 /** A stretch of planned memory. */
 export interface Block {
   readonly bytes: number;
-  /** Filled by many kernels and needed till the end: when one of them runs makes no difference. */
+  /** Set for blocks that many kernels fill and that live till the end: the order of these kernels makes no difference. */
   readonly collects: boolean;
 }
 
@@ -18,17 +18,17 @@ export interface Task {
   readonly reads: readonly number[];
 }
 
-/** Kernels looked at together: partial sums are worth nothing before they are summed. */
+/** The number of kernels in a row that are looked at together: partial sums save nothing before they are summed. */
 const CHAIN = 4;
 
-/** An order that respects `after`, whose largest sum of live bytes is the least of those tried. `kept` are blocks that live to the end. */
+/** Returns an order that respects `after` and has the smallest peak of live bytes among those tried. `kept` are blocks that live to the end. */
 export function orderTasks(tasks: readonly Task[], blocks: readonly Block[], kept: ReadonlySet<number>): number[] {
   const recorded = must(recordedOrder(tasks), "kernels depend on each other in a circle");
   const eager = eagerOrder(tasks, blocks, kept, recorded);
   return peakBytes(tasks, blocks, kept, eager) <= peakBytes(tasks, blocks, kept, recorded) ? eager : recorded;
 }
 
-/** As recorded, each task behind those that it needs; null where tasks need each other in a circle. */
+/** Returns the recorded order, with each task after those that it needs; null if tasks need each other in a circle. */
 export function recordedOrder(tasks: readonly Pick<Task, "after">[]): number[] | null {
   const order: number[] = [];
   const state = new Uint8Array(tasks.length);
@@ -125,7 +125,7 @@ function peakBytes(
   return memory.peak;
 }
 
-/** As recorded, but what leaves no more bytes alive than before (a weight's gradient, say) goes first as soon as it can. */
+/** Returns the recorded order, except that a task that leaves no more bytes alive than before (the gradient of a weight, say) runs as soon as it can. */
 function eagerOrder(
   tasks: readonly Task[],
   blocks: readonly Block[],
@@ -155,7 +155,7 @@ function eagerOrder(
       if (left === 0) ready.add(follower);
     }
   };
-  /** `t`, and what can follow it at once because it waits for nothing else. */
+  /** Returns `t` and the tasks that can follow it at once because they wait for nothing else. */
   const chainOf = (t: number): number[] => {
     const chain = [t];
     while (chain.length < CHAIN) {

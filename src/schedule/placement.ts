@@ -1,12 +1,13 @@
 // Placement: where values' bytes lie (outputs, slots overwritten in place, the workspace), and the order of kernels that this asks for.
 
-import { internal, must } from "../errors.ts";
+import { internal, must } from "../base/errors.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
 import { type Index, linearIndex } from "../graph/index-expression.ts";
-import { type Place as Element, type Output, type Program, type Value, walkInline } from "../graph/program.ts";
+import { type Place as Element, type Output, type Program, walkInline } from "../graph/program.ts";
 import type { Place } from "../runtime/executable.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
+import type { Group, Home } from "../shaders/group.ts";
 import type { Dataflow } from "./dataflow.ts";
-import type { Group, Home } from "./group.ts";
 import { bytesFor, type Interval, layOut, SLOT_ALIGNMENT } from "./memory.ts";
 import { type Block, orderTasks } from "./order.ts";
 

@@ -1,11 +1,13 @@
 // Plans: groups written as kernels, ordered, and laid out in memory. Plain data that the runtime executes.
 
-import { bytesOf, type DType } from "../dtype.ts";
-import { OutOfMemoryError } from "../errors.ts";
+import { bytesOf, type DType } from "../base/dtype.ts";
+import { OutOfMemoryError } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { Kernel } from "../graph/definition.ts";
+import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Program } from "../graph/program.ts";
 import type { Executable, ExecutableStep } from "../runtime/executable.ts";
-import type { DeviceTraits, Kernel } from "../shaders/kernel.ts";
-import { sizeOf } from "../shape.ts";
+import type { Group } from "../shaders/group.ts";
 import { Dataflow } from "./dataflow.ts";
 import { fuse } from "./fusion.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";

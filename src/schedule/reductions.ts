@@ -1,14 +1,15 @@
 // Reductions spelled out: which value each combines, at which coordinates, over which loop variables.
 
-import { internal } from "../errors.ts";
+import { internal } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
 import { type Condition, type Index, variable } from "../graph/index-expression.ts";
-import { inputCoordinates, type Value } from "../graph/program.ts";
-import { sizeOf } from "../shape.ts";
-import { type Reduction, reductionVariables } from "./group.ts";
+import { inputCoordinates } from "../graph/program.ts";
+import { type Reduction, reductionVariables } from "../shaders/group.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
 
-/** All reductions of a program, with sums drawn into the sums that follow unless `fuse` is false. */
+/** All reductions of a program. Unless `fuse` is false, a sum is drawn into the sum that follows it. */
 export class Reductions {
   readonly #uses: Uses;
   readonly #requirements: Requirements;
@@ -29,7 +30,7 @@ export class Reductions {
     return this.#reductions.get(value);
   }
 
-  /** Describes a reduction otherwise: in the variables of a kernel that it joins. */
+  /** Replaces the description of a reduction by one in the variables of the kernel that it joins. */
   set(value: Value, reduction: Reduction): void {
     this.#reductions.set(value, reduction);
   }

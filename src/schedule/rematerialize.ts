@@ -1,12 +1,13 @@
-// Less memory for more work: values between cuts of the forward pass are not kept but computed again where they are needed late.
+// Rematerialization, less memory for more work: values between cuts of the forward pass are computed again when they are needed late.
 
+import { type Again, Value } from "../graph/definition.ts";
 import { COPY } from "../graph/node.ts";
-import { type Again, type Program, Value } from "../graph/program.ts";
+import type { Program } from "../graph/program.ts";
 import { bytesFor } from "./memory.ts";
 import type { Placement } from "./placement.ts";
 import { topologicalOrder } from "./uses.ts";
 
-/** When a plan's kernels write and read what lies in the workspace. */
+/** The positions at which the kernels of a plan write and read the values of the workspace. */
 interface Timeline {
   /** Values by the position at which their kernel writes them. */
   readonly written: ReadonlyMap<Value, number>;
@@ -84,7 +85,7 @@ function timelineOf(placement: Placement): Timeline {
   return { written, read, temporary, peak: live.indexOf(Math.max(...live)) };
 }
 
-/** Positions behind which few bytes are carried on, some `parts` equal shares of what is alive over the peak apart. */
+/** Returns positions after which few bytes are carried on. They divide the values that are alive over the peak into about `parts` equal shares. */
 function chooseCuts(
   { written, read, temporary, peak }: Timeline,
   spans: readonly { at: number; bytes: number }[],
@@ -167,7 +168,7 @@ class Rewriter {
     const make = ({ definition, shape, dtype, attributes }: Omit<Value, "inputs">, inputs: readonly Value[]): Value =>
       new Value(this.#next++, definition, inputs, shape, dtype, attributes, null, again);
     if (value.definition.kind !== "pack") return make(value, inputs);
-    // What lies in one pack cannot lie in another one, too.
+    // A value cannot lie in two packs.
     return make(
       value,
       inputs.map((input, i) =>
@@ -191,7 +192,7 @@ class Rewriter {
     return copy;
   }
 
-  /** What is computed just before a segment's values are needed again. */
+  /** The node whose computation comes just before the values of the segment are needed again. */
   #tokenOf(segment: Segment): Value | null {
     const { read, peak } = this.#timeline;
     let first = Number.POSITIVE_INFINITY;

@@ -1,18 +1,18 @@
-// Requirements: which values must have bytes of their own, whatever it costs, and whose bytes a hand-written kernel binds.
+// Requirements: which values must have bytes of their own at any cost, and whose bytes a hand-written kernel binds.
 
-import { COPY, type KernelDefinition } from "../graph/node.ts";
-import { sameBytes, type Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
-import { stridesOf } from "../shape.ts";
+import { stridesOf } from "../base/shape.ts";
+import type { KernelDefinition, Strided, Value } from "../graph/definition.ts";
+import { COPY } from "../graph/node.ts";
+import { sameBytes } from "../graph/program.ts";
 import type { Uses } from "./uses.ts";
 
-/** What must be stored: behind outputs, packed, or bound by hand-written kernels. */
+/** The values that must be stored: outputs, packed values, and values that hand-written kernels bind. */
 export class Requirements {
   readonly #uses: Uses;
   /** Whose bytes the outputs are. */
   readonly #outputs: ReadonlySet<Value>;
   readonly #values = new Set<Value>();
-  /** What is stored for no other reason than that kernels stay small. */
+  /** The values that are stored only to keep kernels small. */
   readonly #wanted = new Set<Value>();
   readonly #producers = new Map<Value, Value>();
 
@@ -43,7 +43,7 @@ export class Requirements {
     return this.#values.has(value) || this.#wanted.has(value);
   }
 
-  /** Whether somebody outside of the program's kernels binds the value's bytes. */
+  /** Whether the bytes of the value are bound outside of the program's fused kernels. */
   isFixed(value: Value): boolean {
     return this.#values.has(value);
   }
@@ -62,21 +62,21 @@ export class Requirements {
     });
   }
 
-  /** Marks what must be stored so that `value` has bytes; a view that only renames them is seen through. */
+  /** Marks the value that must be stored so that `value` has bytes. Looks through views that only rename them. */
   #require(value: Value): void {
     let base = sameBytes(value);
-    // A leaf has bytes, but of its own: the view copies them.
+    // The bytes of a leaf are its own, so the view copies them.
     if (base.leaf !== null || base.definition.kind === "pack") base = value;
     this.#producers.set(value, base);
     if (base.leaf === null && base.definition.kind !== "pack") this.#values.add(base);
   }
 
-  /** Makes sure that what a kernel binds has bytes: a leaf's own will do. */
+  /** Makes sure that a bound value has bytes. Those of a leaf will do. */
   #requireBytes(base: Value): void {
     if (base.leaf === null && base.definition.kind !== "pack") this.#values.add(base);
   }
 
-  /** The kernel's result that a copy is of, where nobody else reads it: it is written right to where the copy belongs. */
+  /** Returns the kernel's result behind a copy if nothing else reads it. The kernel then writes it right to the place of the copy. */
   #takenOver(copy: Value): Value | null {
     if (copy.definition !== COPY) return null;
     let value = copy.inputs[0] as Value;

@@ -1,10 +1,10 @@
 // Long sums with few results: cut in parts, so that more than a few workgroups have work.
 
+import { Value } from "../graph/definition.ts";
 import { addIndex, type Index, scaleIndex, substitute, variable } from "../graph/index-expression.ts";
 import { SOURCE } from "../graph/node.ts";
-import { Value } from "../graph/program.ts";
+import { Group, type Home, type Reduction } from "../shaders/group.ts";
 import { readsOf } from "./bindings.ts";
-import { Group, type Home, type Reduction } from "./group.ts";
 
 /** Splits a group with long sums in two: partial sums (with their homes), then the sum of the parts with the epilogue. */
 export function splitGroup(
@@ -90,7 +90,7 @@ export function bindsAtMost(group: Group, bindings: number): boolean {
   return groups.every(({ reads, stored }) => reads.size + stored.length <= bindings);
 }
 
-/** Parts of a group that is split: of a very long contraction more than all cores want, so that a part's sum loses few digits. */
+/** Returns the number of parts of a split group. A very long contraction has more parts than cores, so that the sum of a part loses few digits. */
 function partsOf({ contraction, length, parts }: Group): number {
   return contraction !== null && length >= 2 ** 16 ? Math.max(parts, Math.ceil(length / 512)) : parts;
 }

@@ -1,6 +1,6 @@
 // Uses: the values of a program in order, and who reads each of them.
 
-import type { Value } from "../graph/program.ts";
+import type { Value } from "../graph/definition.ts";
 
 /** All values that the outputs need, inputs first. */
 export function topologicalOrder(outputs: readonly Value[]): Value[] {

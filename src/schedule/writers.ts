@@ -1,8 +1,9 @@
 // Writers: which groups' kernels write a value's bytes.
 
-import { must } from "../errors.ts";
-import type { Program, Value } from "../graph/program.ts";
-import type { Group } from "./group.ts";
+import { must } from "../base/errors.ts";
+import type { Value } from "../graph/definition.ts";
+import type { Program } from "../graph/program.ts";
+import type { Group } from "../shaders/group.ts";
 
 /** Values that are put together from others' bytes. */
 export function packsOf(program: Program): Value[] {

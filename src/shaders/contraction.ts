@@ -1,6 +1,8 @@
 // Contractions: sums of products whose factors have free axes of their own (matmul, convolutions, all their gradients).
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
+import { sizeOf, stridesOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
 import {
   addIndex,
   type Condition,
@@ -13,31 +15,12 @@ import {
   variable,
   variablesOf,
 } from "../graph/index-expression.ts";
-import { type Place, type Value, walkInline } from "../graph/program.ts";
-import type { Contraction, Group, Reduction } from "../schedule/group.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
-import { type DeviceTraits, rounds, type Stored } from "./kernel.ts";
+import { type Place, walkInline } from "../graph/program.ts";
+import type { Contraction, Group, Reduction } from "./group.ts";
+import { rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
+import type { ContractionSchedule, TileTraits } from "./tile.ts";
 import { LANE, lane, type Operand, type Writer } from "./writer.ts";
-
-/** The tile that an invocation computes, and how invocations form workgroups. */
-export interface ContractionSchedule {
-  /** Rows (M) per invocation. */
-  readonly rows: number;
-  /** vec4 columns (N) per invocation. */
-  readonly columns: number;
-  /** Summed axis whose steps are unrolled; its loop is the innermost. */
-  readonly axis: number;
-  /** Steps of that axis that are unrolled: 4, 1, or all of a few (the taps of a window). */
-  readonly unroll: number;
-  /** Each invocation loads one row of the left factor, and the subgroup shares them. */
-  readonly spread: boolean;
-  /** Steps of the axis that a workgroup loads at a time, of all its rows and columns, into its memory; 0: each invocation loads for itself. */
-  readonly chunk: number;
-  /** Invocations along N and M per workgroup. */
-  readonly width: number;
-  readonly height: number;
-}
 
 /** The contraction with that side as columns whose variable runs fastest in what is stored, so that stores are contiguous. */
 export function orient(contraction: Contraction, stored: Stored): Contraction {
@@ -131,7 +114,7 @@ export function contractionSchedule(
   group: Group,
   c: Contraction,
   isStored: (value: Value) => boolean,
-  device: DeviceTraits,
+  device: TileTraits,
 ): ContractionSchedule {
   const size = (dims: readonly number[]) => dims.reduce((p, i) => p * (group.outer[i] as number), 1);
   const [m, n, batch] = [size(c.m), size(c.n), size(c.batch)];
@@ -173,7 +156,7 @@ export function contractionSchedule(
 export function contractionSchedules(
   standard: ContractionSchedule,
   group: Group,
-  device: DeviceTraits,
+  device: TileTraits,
 ): ContractionSchedule[] {
   const most = sizeOf(group.outer);
   const lanes = device.subgroupSize;
@@ -211,7 +194,7 @@ export function writeContraction(
   outputs: readonly Stored[],
   schedule: ContractionSchedule,
   isStored: (value: Value) => boolean,
-  device: DeviceTraits,
+  device: TileTraits,
 ): { workgroups: [number, number, number]; workgroupSize: number } {
   const reduction = must(group.reductions[0], "not a contraction");
   const { rows, columns, axis, unroll, spread, chunk, width, height } = schedule;

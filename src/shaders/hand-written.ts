@@ -1,31 +1,21 @@
 // Hand-written kernels: a shader's text completed by its bindings.
 
-import type { DType } from "../dtype.ts";
-import { WgradError } from "../errors.ts";
+import type { DType } from "../base/dtype.ts";
+import { WgradError } from "../base/errors.ts";
+import { formatShape, sizeOf } from "../base/shape.ts";
+import type { HandWritten, Kernel, KernelDefinition, Value } from "../graph/definition.ts";
+import type { DeviceTraits, KernelLayout, KernelProgram, KernelSchedule } from "../graph/kernel-program.ts";
 import { bindableInputs, boundSource, inputGradients } from "../graph/kernels.ts";
-import type { KernelDefinition, KernelLayout, KernelProgram, KernelSchedule } from "../graph/node.ts";
-import type { Value } from "../graph/program.ts";
-import type { Strided } from "../graph/strided.ts";
-import { formatShape, sizeOf } from "../shape.ts";
-import { type DeviceTraits, foldGrid, type Kernel } from "./kernel.ts";
+import type { Node } from "../graph/node.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { foldGrid } from "./kernel.ts";
 import { SPECIAL_BITS, storedElement } from "./wgsl.ts";
-
-/** A shader written by hand with the values that it is run on. */
-export interface HandWritten {
-  readonly definition: KernelDefinition;
-  readonly attributes: readonly number[];
-  /** The program's inputs, as the graph types them. */
-  readonly inputs: readonly Value[];
-  /** The values whose bytes they are, stored ones and leaves, and how they lie there. */
-  readonly sources: readonly Strided<Value>[];
-  readonly outputs: readonly Value[];
-}
 
 /** A program as an op. Without `derivative`, no gradient goes through it. */
 export function defineKernel(
   program: KernelProgram,
-  derivative: KernelDefinition["derivative"] = null,
-): KernelDefinition {
+  derivative: KernelDefinition<Tensor, Node>["derivative"] = null,
+): KernelDefinition<Tensor, Node> {
   return {
     kind: "kernel",
     name: program.name,

@@ -1,7 +1,7 @@
 // Long sums of floats: blocks of terms are added up first, and then the blocks' sums, so that few digits are lost.
 
 import { SOURCE } from "../graph/node.ts";
-import type { Reduction } from "../schedule/group.ts";
+import type { Reduction } from "./group.ts";
 import { elementOf } from "./wgsl.ts";
 
 /** Terms that one accumulator takes one by one, at most: of a whole sum, and of a part of one that was split (`schedule/split.ts`). */

@@ -1,9 +1,10 @@
 // Map kernels: every element of some outputs as a function of its index.
 
-import { must } from "../errors.ts";
+import { must } from "../base/errors.ts";
+import { stridesOf } from "../base/shape.ts";
 import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
-import { stridesOf } from "../shape.ts";
-import { type DeviceTraits, FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
+import type { DeviceTraits } from "../graph/kernel-program.ts";
+import { FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
 import { lane, type Writer } from "./writer.ts";
 
 const WORKGROUP = 64;
@@ -58,7 +59,8 @@ export function writeMap(
   const length = `i32(arrayLength(&${writer.bind(first)}))`;
   // In vectors of the schedule, whatever the buffer is an array of: what is written beyond its end may land in its last element.
   const width = writer.isVector(first) ? 4 : 1;
-  const count = width === vector ? length : width < vector ? `${length} / 4` : `${length} * 4`;
+  // One element is less than any buffer has: all that fits would write it.
+  const count = elements === 1 ? "1" : width === vector ? length : width < vector ? `${length} / 4` : `${length} * 4`;
   writer.close(
     perThread === 1 ? `if (t < ${count})` : `for (var t = first; t < min(first + ${perThread}, ${count}); t++)`,
   );

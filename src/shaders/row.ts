@@ -1,5 +1,7 @@
 // Row programs: sums (maxima, …) over the same axis with elementwise work before, between and after them.
 
+import { sizeOf, stridesOf } from "../base/shape.ts";
+import type { Value } from "../graph/definition.ts";
 import {
   addIndex,
   constantIndex,
@@ -10,11 +12,10 @@ import {
   substitute,
   variable,
 } from "../graph/index-expression.ts";
-import type { Value } from "../graph/program.ts";
+import type { DeviceTraits } from "../graph/kernel-program.ts";
 import { walkInline } from "../graph/program.ts";
-import type { Group, Reduction } from "../schedule/group.ts";
-import { sizeOf, stridesOf } from "../shape.ts";
-import { type DeviceTraits, FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
+import type { Group, Reduction } from "./group.ts";
+import { FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
 import { elementOf, literal } from "./wgsl.ts";
 import { lane, type Operand, type Writer } from "./writer.ts";
@@ -239,11 +240,7 @@ export function writeRows(
       for (let i = 0; i < units / lanes; i++) body(valuesAt(addIndex(own, constantIndex(i * lanes))));
       return;
     }
-    const [first, end, step] = [
-      lanes === 1 ? "0" : "share",
-      rounds(units, device),
-      lanes === 1 ? "k++" : `k += ${lanes}`,
-    ];
+    const [first, step] = lanes === 1 ? ["0", "k++"] : ["share", `k += ${lanes}`];
     const [sum] = sums;
     if (sum !== undefined) {
       writer.open();
@@ -263,6 +260,9 @@ export function writeRows(
 
   const steps = levels(group, (value) => writer.isRead(value));
   const kept = device.kind === "software" && !inRegisters ? keptBodies(writer, group, outputs) : [];
+  // What is kept lies in memory: invocations past the end must not look at the last row while its own ones write there.
+  const end =
+    kept.length > 0 && inside !== null ? `select(0, ${rounds(units, device)}, ${inside})` : rounds(units, device);
   const recall = (from: readonly Kept[], values: ReadonlyMap<string, Index>) => {
     for (const { reduction: r, output } of from)
       writer.define(r.body, at(r.coordinates, values), writer.load(output.value, at(output.coordinates, values)));

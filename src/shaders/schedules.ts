@@ -1,12 +1,12 @@
 // Schedules other than the default ones: which a kernel has, how they are named, and the book of those that measured best.
 
-import type { KernelSchedule } from "../graph/node.ts";
-import type { Group } from "../schedule/group.ts";
-import { type ContractionSchedule, contractionSchedules } from "./contraction.ts";
-import type { HandWritten } from "./hand-written.ts";
-import type { DeviceTraits, Kernel } from "./kernel.ts";
+import type { HandWritten, Kernel } from "../graph/definition.ts";
+import type { DeviceTraits, KernelSchedule } from "../graph/kernel-program.ts";
+import { contractionSchedules } from "./contraction.ts";
+import type { Group } from "./group.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
 import { type RowSchedule, rowSchedules } from "./row.ts";
+import type { ContractionSchedule } from "./tile.ts";
 import { throughWorkgroup } from "./workgroup-tile.ts";
 
 /** How a kernel of one of the families spreads its work. */
@@ -27,6 +27,12 @@ export interface ScheduleBook {
   readonly choose: (offer: Offer) => Schedule | null;
   /** No default schedule goes through workgroup memory: who has no book doesn't load this. */
   readonly throughWorkgroup: typeof throughWorkgroup;
+}
+
+/** What plans are made for. */
+export interface PlanTraits extends DeviceTraits {
+  /** Schedules that were measured on this device, if any. */
+  readonly schedules?: ScheduleBook | null;
 }
 
 /** A book that chooses so. */

@@ -1,8 +1,8 @@
 // What WGSL calls things: element types, literals, and the operands that ops' writers see.
 
-import type { DType } from "../dtype.ts";
+import type { DType } from "../base/dtype.ts";
 import { laneName } from "../graph/helpers.ts";
-import type { WgslContext } from "../graph/node.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 
 export type Element = "f32" | "i32" | "u32" | "bool";
 

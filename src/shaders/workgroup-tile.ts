@@ -1,9 +1,8 @@
 // Contractions through workgroup memory: a workgroup loads a chunk of both factors once for all its rows and columns.
 
-import { internal } from "../errors.ts";
+import { internal } from "../base/errors.ts";
 import {
   addIndex,
-  type Condition,
   delinearize,
   type Index,
   quotientIndex,
@@ -11,32 +10,8 @@ import {
   scaleIndex,
   variable,
 } from "../graph/index-expression.ts";
-import type { Place } from "../graph/program.ts";
-import type { Contraction } from "../schedule/group.ts";
-import type { ContractionSchedule } from "./contraction.ts";
+import type { WorkgroupTile } from "./tile.ts";
 import { lane, type Operand, type Writer } from "./writer.ts";
-
-/** What a workgroup multiplies together. */
-export interface WorkgroupTile {
-  readonly schedule: ContractionSchedule;
-  readonly contraction: Contraction;
-  /** Workgroups along M and N; the writer knows `tile`, the number of this one. */
-  readonly groups: readonly [number, number];
-  /** Steps of a chunk, as a loop's bound. */
-  readonly rounds: string;
-  /** Whether factors are read contiguously along the summed axis. */
-  readonly contiguous: (factors: readonly Place[]) => boolean;
-  /** The product of a side's factors in a row or in four columns, at a step of the chunk. */
-  readonly load: (
-    factors: readonly Place[],
-    conditions: readonly Condition[],
-    row: Index | null,
-    column: Index | null,
-    step: Index,
-  ) => Operand;
-  /** Adds the products of one step. */
-  readonly multiply: (left: (i: number) => string, right: (j: number) => string) => void;
-}
 
 /** One chunk: all invocations load a part of both factors into the workgroup's memory, then each multiplies its own rows and columns. */
 export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {

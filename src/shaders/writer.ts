@@ -1,7 +1,9 @@
 // Writes WGSL: scopes, names, bindings, and the value of any inline expression at given coordinates.
 
-import type { DType } from "../dtype.ts";
-import { internal, must } from "../errors.ts";
+import type { DType } from "../base/dtype.ts";
+import { internal, must } from "../base/errors.ts";
+import { stridesOf } from "../base/shape.ts";
+import type { ElementwiseDefinition, Value } from "../graph/definition.ts";
 import { forLanes, takeLanes } from "../graph/helpers.ts";
 import {
   addIndex,
@@ -15,9 +17,8 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import type { ElementwiseDefinition, WgslContext } from "../graph/node.ts";
-import { inputCoordinates, placeKey, type Value } from "../graph/program.ts";
-import { stridesOf } from "../shape.ts";
+import { inputCoordinates, placeKey } from "../graph/program.ts";
+import type { WgslContext } from "../graph/wgsl-context.ts";
 import { type Element, elementOf, hidden, literal, SPECIAL_BITS, storedElement, wgslContext } from "./wgsl.ts";
 
 /** A WGSL expression (a name or a literal) with its width and the scope where it is known. */

@@ -7,7 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { findChromium, launchChromium, openPage, serve } from "../support/browser.ts";
 
-declare const store: typeof import("../../src/tuning-store-browser.ts");
+declare const store: typeof import("../../src/inspect/tuning-store-browser.ts");
 
 const stores = suite("the store of measured schedules");
 const check = findChromium() === null ? stores.skip : stores;
@@ -15,7 +15,7 @@ const check = findChromium() === null ? stores.skip : stores;
 /** Runs a test in an empty page, with the store's script. */
 async function inPage(run: (page: Page, script: string) => Promise<void>): Promise<void> {
   const { outputFiles } = await build({
-    entryPoints: [resolve("src/tuning-store-browser.ts")],
+    entryPoints: [resolve("src/inspect/tuning-store-browser.ts")],
     bundle: true,
     format: "iife",
     globalName: "store",

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DTypeError, WgradError } from "../../src/errors.ts";
+import { DTypeError, WgradError } from "../../src/base/errors.ts";
 import {
   amp,
   compile,

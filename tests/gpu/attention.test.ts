@@ -2,10 +2,10 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { currentTraits, useSchedules } from "../../src/engine.ts";
+import { currentTraits, useSchedules } from "../../src/engine/engine.ts";
 import { nextKey } from "../../src/graph/generator.ts";
-import { composedAttention } from "../../src/ops/attention-composed.ts";
-import { type AttentionInputs, attentionKernels } from "../../src/ops/attention-kernels.ts";
+import { type AttentionInputs, composedAttention } from "../../src/ops/attention-composed.ts";
+import { attentionKernels } from "../../src/ops/attention-kernels.ts";
 import { alternatives, bookBy, type Offer, type Schedule } from "../../src/shaders/schedules.ts";
 import * as wg from "../../src/tensor.ts";
 import { checkOp, hasHalf } from "../support/check-op.ts";

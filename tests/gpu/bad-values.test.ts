@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ShapeError } from "../../src/errors.ts";
+import { ShapeError } from "../../src/base/errors.ts";
 import * as wg from "../../src/index.ts";
 import { expectError } from "../support/failure.ts";
 import { interpret } from "../support/reference.ts";

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ShaderError } from "../../src/errors.ts";
+import { ShaderError } from "../../src/base/errors.ts";
 import {
   amp,
   checkGradients,

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ShaderError, WgradError } from "../../src/errors.ts";
+import { ShaderError, WgradError } from "../../src/base/errors.ts";
 import {
   Arena,
   checkpoint,

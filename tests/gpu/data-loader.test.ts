@@ -1,6 +1,7 @@
 // DataLoader: order, batches, collation, prefetching and what it asks of a dataset.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { ShapeError, WgradError } from "../../src/base/errors.ts";
 import {
   DataLoader,
   type Dataset,
@@ -12,7 +13,6 @@ import {
   TransformedDataset,
   transforms,
 } from "../../src/data/index.ts";
-import { ShapeError, WgradError } from "../../src/errors.ts";
 import { arange, compile, manualSeed, type Tensor, tensor } from "../../src/tensor.ts";
 import { rejection } from "../support/failure.ts";
 

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DeviceLostError } from "../../src/errors.ts";
+import { DeviceLostError } from "../../src/base/errors.ts";
 import { Arena, compile, init, io, manualSeed, nn, ones, optim, type Tensor, tensor } from "../../src/index.ts";
 import { failure } from "../support/failure.ts";
 

@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openGpu } from "#gpu";
-import { DeviceLostError } from "../../src/errors.ts";
+import { DeviceLostError } from "../../src/base/errors.ts";
 import { Arena, compile, currentDevice, init, manualSeed, nn, ones, optim, tensor } from "../../src/index.ts";
 import { failure, rejection } from "../support/failure.ts";
 

@@ -2,8 +2,8 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DeviceLostError, DisposedTensorError, OutOfMemoryError, ShapeError } from "../../src/errors.ts";
-import { takeLosses } from "../../src/pending.ts";
+import { DeviceLostError, DisposedTensorError, OutOfMemoryError, ShapeError } from "../../src/base/errors.ts";
+import { takeLosses } from "../../src/engine/requests.ts";
 import {
   Arena,
   add,

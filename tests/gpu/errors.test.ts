@@ -9,7 +9,7 @@ import {
   OutOfMemoryError,
   ShapeError,
   WgradError,
-} from "../../src/errors.ts";
+} from "../../src/base/errors.ts";
 import * as wg from "../../src/index.ts";
 import { type ErrorClass, failure } from "../support/failure.ts";
 

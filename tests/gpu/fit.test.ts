@@ -1,8 +1,8 @@
 // fit: losses, validation, early stopping, schedules, abortion and modes.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { WgradError } from "../../src/base/errors.ts";
 import { DataLoader, HostRandom, TensorDataset } from "../../src/data/index.ts";
-import { WgradError } from "../../src/errors.ts";
 import { type EpochSummary, type FitOptions, fit } from "../../src/fit.ts";
 import * as metrics from "../../src/metrics/index.ts";
 import * as nn from "../../src/nn/index.ts";

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { currentTraits, useSchedules } from "../../src/engine.ts";
+import { currentTraits, useSchedules } from "../../src/engine/engine.ts";
 import { arange, explain, full, init, matmul, type Tensor, tensor } from "../../src/index.ts";
 import { alternatives, bookBy, bookOf, type Schedule, signatureOf } from "../../src/shaders/schedules.ts";
 import { dataAsGpu } from "../support/as-gpu.ts";

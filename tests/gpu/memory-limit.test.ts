@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { OutOfMemoryError, StaleTensorError } from "../../src/errors.ts";
+import { OutOfMemoryError, StaleTensorError } from "../../src/base/errors.ts";
 import { dropout, init, manualSeed, nn, optim, randn, realize, type Tensor, zeros } from "../../src/index.ts";
 import { failure } from "../support/failure.ts";
 

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DTypeError } from "../../src/errors.ts";
+import { DTypeError } from "../../src/base/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import * as optim from "../../src/optim/index.ts";
 import { compile, type DType, init, manualSeed, ones, randn, type Tensor, tensor, zeros } from "../../src/tensor.ts";

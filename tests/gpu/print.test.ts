@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { WgradError } from "../../src/errors.ts";
+import { WgradError } from "../../src/base/errors.ts";
 import { arange, compile, init, nn, ones, optim, rand, Tensor, tensor } from "../../src/index.ts";
 import { expectError } from "../support/failure.ts";
 

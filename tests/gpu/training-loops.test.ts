@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DisposedTensorError, StaleTensorError } from "../../src/errors.ts";
+import { DisposedTensorError, StaleTensorError } from "../../src/base/errors.ts";
 import { compile, grad, nn, noGrad, ones, optim, type Tensor, tensor } from "../../src/index.ts";
 import { failure } from "../support/failure.ts";
 

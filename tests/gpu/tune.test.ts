@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { currentTraits, useSchedules } from "../../src/engine.ts";
+import { currentTraits, useSchedules } from "../../src/engine/engine.ts";
 import {
   compile,
   conv2d,

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DisposedTensorError } from "../../src/errors.ts";
+import { DisposedTensorError } from "../../src/base/errors.ts";
 import {
   amp,
   compile,
@@ -17,7 +17,6 @@ import {
   rand,
   randn,
   realize,
-  scope,
   synchronize,
   type Tensor,
   tensor,
@@ -35,45 +34,6 @@ const submitsOf = async (run: () => unknown): Promise<number> => {
   await run();
   return device.stats().submits - before;
 };
-
-test("values outlive the scope that they were assigned in, also when it throws", async () => {
-  const t = zeros([2]);
-  scope(() => {
-    t.assign(tensor([3, 4]));
-  });
-  assert.equal(await t.tolist(), [3, 4]);
-  assert.throws(() =>
-    scope(() => {
-      t.assign(t.mul(2));
-      throw new Error("left");
-    }),
-  );
-  assert.equal(await t.tolist(), [6, 8]);
-});
-
-test("running statistics, gradients, state and initial values outlive a scope", async () => {
-  const norm = new nn.BatchNorm1d(2);
-  const layer = new nn.Linear(2, 2);
-  const optimizer = new optim.Adam([...norm.parameters(), ...layer.parameters()], { lr: 0.1 });
-  const x = tensor([
-    [1, 2],
-    [3, 6],
-  ]);
-  scope(() => {
-    nn.init.ones(layer.weight);
-    layer.forward(norm.forward(x)).square().sum().backward();
-  });
-  assert.equal(await (norm.runningMean as Tensor).tolist(), [0.20000000298023224, 0.4000000059604645]);
-  assert.equal(await layer.weight.tolist(), [
-    [1, 1],
-    [1, 1],
-  ]);
-  const before = await (layer.weight.grad as Tensor).tolist();
-  scope(() => optimizer.step());
-  assert.equal(await (layer.weight.grad as Tensor).tolist(), before);
-  scope(() => layer.loadStateDict({ weight: zeros([2, 2]), bias: zeros([2]) }));
-  assert.equal(await (layer.bias as Tensor).tolist(), [0, 0]);
-});
 
 test("dispose gives up a handle, not what was recorded from it", async () => {
   const a = tensor([1, 2]);
@@ -331,25 +291,6 @@ test("the norm before clipping can be read after the step, with a GradScaler too
   assert.is(await norm.item(), 10);
 });
 
-test("arguments of a compiled step get gradients, and are one tensor where they are the same", async () => {
-  const back = compile((x: Tensor) => {
-    const loss = x.square().sum();
-    loss.backward();
-    return loss;
-  });
-  const x = tensor([1, 2], { requiresGrad: true });
-  back(x);
-  back(x);
-  assert.equal(await (x.grad as Tensor).tolist(), [4, 8]);
-  assert.throws(() => back(x.mul(2)), /backward came to argument 0 .* x\.detach\(\)/);
-  const twice = compile((a: Tensor, b: Tensor) => {
-    a.assign(b.mul(2));
-    return a.add(b);
-  });
-  const [a, b] = [tensor([20]), tensor([1])];
-  assert.equal([await twice(a, a).item(), await twice(b, a).item()], [80, 120]);
-});
-
 test("one result of a kernel can be read after another, again and again", async () => {
   const { values, indices } = tensor([3, 1, 2]).sort();
   assert.equal(await values.mul(2).tolist(), [2, 4, 6]);
@@ -384,20 +325,6 @@ test("old values of states without elements, and of parameters that have moved, 
     Math.fround(Math.fround(1 - Math.fround(0.1)) - Math.fround(0.1)),
     Math.fround(Math.fround(2 - Math.fround(0.1)) - Math.fround(0.1)),
   ]);
-});
-
-test("gradients that a compiled step would have to add to are not left out", async () => {
-  const p = nn.parameter(tensor([1, 2]));
-  const optimizer = new optim.SGD([p], { lr: 1 });
-  const adds = compile((x: Tensor) => {
-    p.mul(x).sum().backward();
-    optimizer.step();
-  });
-  adds(tensor([3, 4]));
-  assert.ok((await failure(async () => adds(tensor([3, 4])))) instanceof Error);
-  optimizer.zeroGrad();
-  adds(tensor([3, 4]));
-  assert.equal(await p.tolist(), [-5, -6]);
 });
 
 test.run();

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { hover } from "../support/hover.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "wgrad-pack-"));
 const project = join(folder, "project");
@@ -203,6 +204,31 @@ test("TypeScript accepts it with module resolution nodenext", () => {
 
 test("TypeScript accepts it with module resolution bundler", () => {
   assert.is(typeErrors("bundler.json", { module: "esnext", moduleResolution: "bundler", types: [] }), "");
+});
+
+test("an editor shows docstrings of functions, of Tensor's methods and of constructors", async () => {
+  const text = `import { nn, optim, randn, tensor } from "wgrad";
+const x = tensor([[1]]);
+const layer = new nn.Linear(1, 1);
+export const all = [x.softmax(1), x.data(), x.median(), x.shape, randn([2]), new nn.ReLU(), new optim.AdamW(layer.parameters())];
+`;
+  writeFileSync(join(project, "hover.ts"), text);
+  const options = { module: "nodenext", strict: true, noEmit: true, target: "ES2022", types: [] };
+  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["hover.ts"] }));
+  const expected = {
+    "x.softmax": "Σ eˣ",
+    "x.data": "row-major",
+    "x.median": "Median",
+    "x.shape": "size of each dim",
+    " randn": "normal random",
+    "nn.Linear": "inFeatures",
+    "nn.ReLU": "max(0, x)",
+    "optim.AdamW": "weight decay",
+  };
+  const shown = await hover(project, join(project, "hover.ts"), Object.keys(expected));
+  Object.entries(expected).forEach(([place, words], i) => {
+    assert.ok(shown[i]?.replace(/```[\s\S]*?```/, "").includes(words), `${place} shows: ${shown[i]}`);
+  });
 });
 
 test("TypeScript accepts it without the types of pages", () => {

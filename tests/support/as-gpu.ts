@@ -1,13 +1,13 @@
 // Runs graphs by the kernels that a GPU would get, whatever device is there: software devices have schedules of their own.
 
-import { decode } from "../../src/dtype.ts";
-import { currentTraits, dataBytes, makeJob, start } from "../../src/engine.ts";
+import { decode } from "../../src/base/dtype.ts";
+import { sizeOf } from "../../src/base/shape.ts";
+import { currentTraits, dataBytes, makeJob, start } from "../../src/engine/engine.ts";
+import { planOf, useRematerialization } from "../../src/engine/plan-cache.ts";
+import type { DeviceTraits } from "../../src/graph/kernel-program.ts";
 import { capture } from "../../src/graph/program.ts";
 import { Storage } from "../../src/graph/storage.ts";
-import { planOf, useRematerialization } from "../../src/plan-cache.ts";
 import { rematerialize } from "../../src/schedule/rematerialize.ts";
-import type { DeviceTraits } from "../../src/shaders/kernel.ts";
-import { sizeOf } from "../../src/shape.ts";
 import { init, type Tensor } from "../../src/tensor.ts";
 
 /** The tensors' values, computed for a device of class "gpu"; the tensors themselves stay as they are. */

@@ -2,11 +2,11 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type DType, isFloat } from "../../src/dtype.ts";
+import { type DType, isFloat } from "../../src/base/dtype.ts";
+import { formatShape, type Shape, sizeOf, stridesOf } from "../../src/base/shape.ts";
 import type { Node } from "../../src/graph/node.ts";
 import * as functions from "../../src/ops/functions.ts";
 import * as methods from "../../src/ops/methods.ts";
-import { formatShape, type Shape, sizeOf, stridesOf } from "../../src/shape.ts";
 import { grad, init, realize, setOptimize, Tensor, tensor } from "../../src/tensor.ts";
 import { interpret } from "./reference.ts";
 

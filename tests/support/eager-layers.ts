@@ -1,7 +1,8 @@
 // Layers and optimizers of the eager model.
 
+import * as functions from "./eager-functions.ts";
 import * as model from "./eager-model.ts";
-import { EagerTensor, noGrad, refusal } from "./eager-model.ts";
+import { checkRank, EagerTensor, noGrad, refusal } from "./eager-model.ts";
 import { sameShape, sqrt, Value } from "./eager-values.ts";
 
 type StateDict = Record<string, EagerTensor>;
@@ -89,7 +90,7 @@ class Embedding extends Module {
     this.weight = this.register("weight", model.zeros([rows, columns], { requiresGrad: true }));
   }
   override forward(indices: EagerTensor): EagerTensor {
-    return model.embedding(indices, this.weight);
+    return functions.embedding(indices, this.weight);
   }
 }
 
@@ -108,6 +109,7 @@ class BatchNorm1d extends Module {
     this.num_batches_tracked = this.register("num_batches_tracked", model.tensor(Int32Array.of(0), { shape: [] }));
   }
   override forward(x: EagerTensor): EagerTensor {
+    checkRank("batchNorm", x, 2);
     let [average, variance] = [this.running_mean, this.running_var];
     if (this.training) {
       const count = x.shape[0] as number;
@@ -203,6 +205,7 @@ abstract class Optimizer {
     this.paramGroups = [
       { lr: 1e-3, momentum: 0, weightDecay: decay, eps: 1e-8, ...options, params: [params].flat() as EagerTensor[] },
     ];
+    for (const x of this.paramGroups[0].params) x.realize();
   }
 
   /** Parameter and state after a step, in place. */
@@ -280,6 +283,7 @@ class AdamW extends Adam {
 /** What programs import from "wgrad", as the model has it. */
 export const EAGER: Readonly<Record<string, unknown>> = {
   ...model,
+  ...functions,
   nn: { parameter, Linear, Embedding, BatchNorm1d, Sequential, Tanh, ReLU, init, utils },
   optim: { SGD, Adam, AdamW },
 };

@@ -167,56 +167,77 @@ export class EagerTensor {
     return new EagerTensor(values.sigmoid(this.value));
   }
   softmax(dim: number): EagerTensor {
+    checkDim(this, dim);
     return new EagerTensor(values.softmax(this.value, dim));
   }
   normalize({ dim }: { dim: number }): EagerTensor {
+    checkDim(this, dim);
     return new EagerTensor(values.normalize(this.value, dim));
   }
   sum(dim?: number, keepdim = false): EagerTensor {
-    return new EagerTensor(values.sum(this.value, dim === undefined ? all(this) : [dim], keepdim));
+    return new EagerTensor(values.sum(this.value, this.#dims(dim), keepdim));
   }
   mean(dim?: number, keepdim = false): EagerTensor {
-    return new EagerTensor(values.mean(this.value, dim === undefined ? all(this) : [dim], keepdim));
+    return new EagerTensor(values.mean(this.value, this.#dims(dim), keepdim));
   }
+  /** Vectors and matrices; a vector on the left is a row, on the right a column, and its dim is not in the result. */
   matmul(b: EagerTensor): EagerTensor {
-    if (this.value.shape[1] !== b.value.shape[0]) throw refusal("ShapeError", `matmul: [${this.shape}] × [${b.shape}]`);
+    if (this.ndim === 1) return this.unsqueeze(0).matmul(b).select(0, 0);
+    if (b.ndim === 1) {
+      const product = this.matmul(b.unsqueeze(1));
+      return product.select(product.ndim - 1, 0);
+    }
+    const fits = this.ndim === 2 && b.ndim === 2 && this.value.shape[1] === b.value.shape[0];
+    if (!fits) throw refusal("ShapeError", `matmul: [${this.shape}] × [${b.shape}]`);
     return new EagerTensor(values.matmul(this.value, b.value));
   }
   mv(b: EagerTensor): EagerTensor {
-    return this.matmul(b.unsqueeze(1)).select(1, 0);
+    checkRank("mv", this, 2);
+    checkRank("mv", b, 1);
+    return this.matmul(b);
   }
   dot(b: EagerTensor): EagerTensor {
-    return this.mul(b).sum();
+    checkRank("dot", this, 1);
+    checkRank("dot", b, 1);
+    return this.matmul(b);
   }
   t(): EagerTensor {
-    return this.permute([1, 0]);
+    return this.permute([...this.shape.keys()].reverse());
   }
   reshape(shape: Shape): EagerTensor {
     if (sizeOf(shape) !== this.numel) throw refusal("ShapeError", `reshape: [${this.shape}] → [${shape}]`);
     return this.#view(shape, (c) => values.coordinatesOf(this.shape)[values.positionOf(c, shape)] as number[]);
   }
   permute(dims: readonly number[]): EagerTensor {
+    for (const dim of dims) checkDim(this, dim);
+    if (dims.length !== this.ndim) throw refusal("ShapeError", `permute: [${this.shape}] by [${dims}]`);
     return this.#view(
       dims.map((d) => this.shape[d] as number),
       (c) => this.shape.map((_, i) => c[dims.indexOf(i)] as number),
     );
   }
   flip(dims: readonly number[]): EagerTensor {
+    for (const dim of dims) checkDim(this, dim);
     return this.#view(this.shape, (c) => c.map((k, i) => (dims.includes(i) ? (this.shape[i] as number) - 1 - k : k)));
   }
   narrow(dim: number, start: number, length: number): EagerTensor {
+    checkPart("narrow", this, dim);
+    if (start + length > (this.shape[dim] as number)) throw refusal("RangeError", `narrow: beyond [${this.shape}]`);
     return this.#view(
       this.shape.map((n, i) => (i === dim ? length : n)),
       (c) => c.map((k, i) => (i === dim ? k + start : k)),
     );
   }
   slice(...ranges: readonly (readonly [number | undefined, number | undefined])[]): EagerTensor {
+    if (ranges.length > this.ndim) throw refusal("ShapeError", `slice: ${ranges.length} dims of [${this.shape}]`);
     return ranges.reduce((x: EagerTensor, [start = 0, end], dim) => {
       const n = x.shape[dim] as number;
       return x.narrow(dim, start, Math.min(end ?? n, n) - start);
     }, this);
   }
   select(dim: number, index: number): EagerTensor {
+    checkPart("select", this, dim);
+    if (index >= (this.shape[dim] as number)) throw refusal("RangeError", `select: ${index} of [${this.shape}]`);
     return this.#view(
       this.shape.filter((_, i) => i !== dim),
       (c) => c.toSpliced(dim, 0, index),
@@ -226,9 +247,18 @@ export class EagerTensor {
     return this.reshape(this.shape.toSpliced(dim, 0, 1));
   }
   expand(shape: Shape): EagerTensor {
+    const target = this.ndim > shape.length ? null : values.broadcastShape(this.shape, shape);
+    if (target === null || !sameShape(target, shape))
+      throw refusal("ShapeError", `expand: [${this.shape}] to [${shape}]`);
     return this.#view(shape, (c) =>
       this.shape.map((n, i) => (n === 1 ? 0 : (c[i + shape.length - this.ndim] as number))),
     );
+  }
+
+  #dims(dim: number | undefined): number[] {
+    if (dim === undefined) return [...this.shape.keys()];
+    checkDim(this, dim);
+    return [dim];
   }
 
   #view(shape: Shape, from: (coordinates: number[]) => number[]): EagerTensor {
@@ -243,8 +273,18 @@ function nest(numbers: readonly number[], [n, ...rest]: Shape): Nested {
   return Array.from({ length: n }, (_, i) => nest(numbers.slice(i * size, (i + 1) * size), rest));
 }
 
-function all(x: EagerTensor): number[] {
-  return [...x.shape.keys()];
+/** A scalar has one dim to reduce over, and none to take a part of. */
+function checkDim(x: EagerTensor, dim: number): void {
+  if (dim >= Math.max(x.ndim, 1)) throw refusal("RangeError", `dim ${dim} of [${x.shape}]`);
+}
+
+function checkPart(op: string, x: EagerTensor, dim: number): void {
+  if (x.ndim === 0) throw refusal("ShapeError", `${op}: a scalar has no parts`);
+  checkDim(x, dim);
+}
+
+export function checkRank(op: string, x: EagerTensor, ndim: number): void {
+  if (x.ndim !== ndim) throw refusal("ShapeError", `${op}: [${x.shape}] has not ${ndim} dims`);
 }
 
 function operand(x: Operand): Value {
@@ -298,54 +338,6 @@ export function ones(shape: Shape, options: Options = {}): EagerTensor {
   return full(shape, 1, options);
 }
 
-export function cat(tensors: readonly EagerTensor[], { dim }: { dim: number }): EagerTensor {
-  const [first] = tensors as [EagerTensor];
-  const size = (x: EagerTensor): number => x.shape[dim] as number;
-  const shape = first.shape.with(
-    dim,
-    tensors.map(size).reduce((a, b) => a + b),
-  );
-  let start = 0;
-  let result = values.full(shape, 0);
-  for (const x of tensors) {
-    const at = start;
-    const positions = values
-      .coordinatesOf(x.shape)
-      .map((c) => values.positionOf(c.with(dim, (c[dim] as number) + at), shape));
-    result = values.add(result, values.put(x.value, positions, shape));
-    start += size(x);
-  }
-  return new EagerTensor(result);
-}
-
-export function stack(tensors: readonly EagerTensor[]): EagerTensor {
-  const [first] = tensors as [EagerTensor];
-  const shape = [tensors.length, ...first.shape];
-  const parts = tensors.map((x, i) => {
-    const positions = x.data().map((_, k) => i * x.numel + k);
-    return values.put(x.value, positions, shape);
-  });
-  return new EagerTensor(parts.reduce(values.add));
-}
-
-export function mseLoss(input: EagerTensor, target: EagerTensor): EagerTensor {
-  return input.sub(target).square().mean();
-}
-
-export function crossEntropy(logits: EagerTensor, labels: EagerTensor): EagerTensor {
-  const classes = logits.shape[1] as number;
-  const chosen = labels.data().map((label, i) => i * classes + label);
-  const picked = values.take(values.logSoftmax(logits.value, 1), chosen, [chosen.length]);
-  return new EagerTensor(values.scale(values.mean(picked, [0], false), -1));
-}
-
-/** Rows of a table [rows, columns] by indices of any shape. */
-export function embedding(indices: EagerTensor, table: EagerTensor): EagerTensor {
-  const columns = table.shape[1] as number;
-  const positions = indices.data().flatMap((row) => Array.from({ length: columns }, (_, c) => row * columns + c));
-  return new EagerTensor(values.take(table.value, positions, [...indices.shape, columns]));
-}
-
 export function noGrad<T>(run: () => T): T {
   return withRecording(false, run);
 }
@@ -386,13 +378,6 @@ export function compile<Arguments extends unknown[], Result>(
   step: (...given: Arguments) => Result,
 ): (...given: Arguments) => Result {
   return (...given) => mapTensors(step(...given), (x) => x.detach()) as Result;
-}
-
-export function checkpoint<Arguments extends unknown[], Result>(
-  run: (...given: Arguments) => Result,
-  ...given: Arguments
-): Result {
-  return run(...given);
 }
 
 export function grad(output: EagerTensor, inputs: readonly EagerTensor[]): EagerTensor[] {

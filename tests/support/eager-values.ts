@@ -13,13 +13,13 @@ interface Source {
 /** A program that float32 cannot decide the result of, such as a step function right at its step. */
 export class Undecidable extends Error {}
 
-let rounding = false;
+let rounding: ((x: number) => number) | null = null;
 let recording = true;
 let made = 0;
 
-/** Rounds every result to float32 while `on`: how far results move says how far an engine's may. */
-export function setRounding(on: boolean): void {
-  rounding = on;
+/** Rounds every result in that way from here on, or not at all: how far results move says how far an engine's may. */
+export function setRounding(how: ((x: number) => number) | null): void {
+  rounding = how;
 }
 
 /** Runs `run` with recording for gradients on or off. */
@@ -45,7 +45,7 @@ export class Value {
   leaf: EagerTensor | null = null;
 
   constructor(data: Float64Array, shape: Shape, dtype: string, source: Source | null = null) {
-    this.data = rounding ? data.map(Math.fround) : data;
+    this.data = rounding === null || dtype !== "f32" ? data : data.map(rounding);
     this.shape = shape;
     this.dtype = dtype;
     this.source = source;

@@ -1,7 +1,7 @@
 // What must fail: the error of a wrong call, and what the error says.
 
 import * as assert from "uvu/assert";
-import { WgradError } from "../../src/errors.ts";
+import { WgradError } from "../../src/base/errors.ts";
 import { Tensor } from "../../src/tensor.ts";
 
 export type ErrorClass = new (...args: never[]) => Error;

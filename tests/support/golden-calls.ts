@@ -1,8 +1,8 @@
 // Runs golden calls (an op, its arguments, what PyTorch says of it): records the call and its gradients, and compares.
 
 import { readFileSync } from "node:fs";
+import { formatShape, sizeOf } from "../../src/base/shape.ts";
 import * as wg from "../../src/index.ts";
-import { formatShape, sizeOf } from "../../src/shape.ts";
 import { type GoldenArray, mismatch } from "../reference/golden.ts";
 import { interpret } from "./reference.ts";
 

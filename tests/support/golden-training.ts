@@ -1,8 +1,8 @@
 // Training next to PyTorch's: a model with the initial state of a golden run, then its losses and its first gradients.
 
 import * as assert from "uvu/assert";
+import { sizeOf } from "../../src/base/shape.ts";
 import * as wg from "../../src/index.ts";
-import { sizeOf } from "../../src/shape.ts";
 import { type Compared, classification, type Golden, mismatch } from "../reference/golden.ts";
 
 /** What the files of all golden training runs hold. */

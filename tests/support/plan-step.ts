@@ -1,21 +1,27 @@
 // Plans of training steps without a device, for the limits that a test names.
 
+import { planOf, useRematerialization } from "../../src/engine/plan-cache.ts";
+import { assignedTensors, gatherRequests, takeLosses, unmarkAssigned } from "../../src/engine/requests.ts";
+import type { DeviceTraits } from "../../src/graph/kernel-program.ts";
 import { lastNode } from "../../src/graph/node.ts";
 import { type Capture, capture } from "../../src/graph/program.ts";
-import { newTrace, withTrace } from "../../src/graph/trace.ts";
+import { recording } from "../../src/graph/tensor.ts";
+import { newTrace } from "../../src/graph/trace.ts";
 import { crossEntropy, grad, nn, type Tensor, tensor } from "../../src/index.ts";
-import { gatherRequests, takeLosses, unmarkAssigned } from "../../src/pending.ts";
-import { planOf, useRematerialization } from "../../src/plan-cache.ts";
 import type { Plan } from "../../src/schedule/plan.ts";
 import { rematerialize } from "../../src/schedule/rematerialize.ts";
-import { type DeviceTraits, GUARANTEED } from "../../src/shaders/kernel.ts";
+import { GUARANTEED } from "../../src/shaders/kernel.ts";
 
 /** The graph that `step` records. */
 export function captureStep(step: () => Tensor | Tensor[]): Capture {
   const trace = newTrace(lastNode());
-  const results = [withTrace(trace, step)].flat();
+  const results = [recording.under({ trace }, step)].flat();
   takeLosses();
-  const { requests, assigned } = gatherRequests(results.map((t) => t.node));
+  const assigned = assignedTensors();
+  const requests = gatherRequests(
+    results.map((t) => t.node),
+    assigned,
+  );
   for (const tensor of assigned) unmarkAssigned(tensor);
   return capture(requests);
 }

@@ -1,8 +1,8 @@
 // Ported programs next to PyTorch: the weights, data and random numbers of a golden run, and its losses and results (tests/reference/programs.py).
 
 import * as assert from "uvu/assert";
+import { sizeOf } from "../../src/base/shape.ts";
 import * as wg from "../../src/index.ts";
-import { sizeOf } from "../../src/shape.ts";
 import { type Compared, loadGolden, mismatch } from "../reference/golden.ts";
 import { near } from "./golden-training.ts";
 

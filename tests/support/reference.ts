@@ -1,6 +1,7 @@
 // The judge of values: interprets graphs in float64 on the host, by the definitions' own references and index functions.
 
-import { castNumber, type DType, fromHalfBits, isFloat, NO_VALUE } from "../../src/dtype.ts";
+import { castNumber, type DType, fromHalfBits, isFloat, NO_VALUE } from "../../src/base/dtype.ts";
+import { type Shape, sizeOf, stridesOf } from "../../src/base/shape.ts";
 import {
   evaluateCondition,
   evaluateIndex,
@@ -8,9 +9,9 @@ import {
   linearIndex,
   variable,
 } from "../../src/graph/index-expression.ts";
-import type { KernelOutput, Node } from "../../src/graph/node.ts";
+import type { KernelOutput } from "../../src/graph/kernel-program.ts";
+import type { Node } from "../../src/graph/node.ts";
 import type { Tensor } from "../../src/graph/tensor.ts";
-import { type Shape, sizeOf, stridesOf } from "../../src/shape.ts";
 
 /** Values of nodes, row-major; bool as 0 and 1. */
 export type Values = ReadonlyMap<Node, Float64Array>;

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { NODE_OPTIONS, ROOT } from "../../scripts/bundle.mjs";
-import { findChromium } from "../../scripts/chromium.mjs";
-import { bundleForChromium, isForChromium, needsNode, openChromium } from "./chromium.mjs";
+import { findChromium, launchChromium } from "../../scripts/chromium.mjs";
+import { bundleForPages, isForPages, needsNode, openPages } from "./pages.mjs";
 
 const TESTS = join(ROOT, "tests");
 /** A folder of this run's own: another run may be on its way. */
@@ -70,7 +70,7 @@ if (!chromiumOnly) {
   }
   await runAll(await bundle(files), runFile);
 }
-if (chromiumOnly || filters.length === 0) await runInChromium(files.filter(isForChromium));
+if (chromiumOnly || filters.length === 0) await runInChromium(files.filter(isForPages));
 
 console.log(`\n${((performance.now() - started) / 1000).toFixed(1)} s`);
 const total = emptyCounts();
@@ -115,10 +115,13 @@ async function runInChromium(names) {
   }
   for (const file of names) if (!wanted.includes(file)) skip(file, `needs Node: ${needsNode(file)}`);
   const folder = join(BUILD, "chromium");
-  const problems = await bundleForChromium(wanted, folder);
+  let browser = null;
+  const problems = await bundleForPages(wanted, folder);
   for (const [file, problem] of problems) report(shortName(file), { ...emptyCounts(), failed: 1 }, start, problem);
   try {
-    chromium = await openChromium(folder);
+    // Tests of who frees what may call the garbage collector.
+    browser = await launchChromium({ flags: ["--js-flags=--expose-gc"] });
+    chromium = await openPages(browser, folder);
   } catch (error) {
     report(
       "start",
@@ -129,7 +132,7 @@ async function runInChromium(names) {
     return;
   }
   try {
-    console.log(`Chromium ${chromium.version}`);
+    console.log(`Chromium ${browser.version()}`);
     await runAll(
       wanted.filter((file) => !problems.has(file)),
       async (file) => {

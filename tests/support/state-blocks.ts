@@ -258,7 +258,7 @@ function refusalOf(call: () => unknown): string | null {
     call();
     return null;
   } catch (error) {
-    if (error instanceof Error && error.name === "ShapeError") return error.name;
+    if (error instanceof Error && ["ShapeError", "RangeError"].includes(error.name)) return error.name;
     throw error;
   }
 }

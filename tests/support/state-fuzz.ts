@@ -46,6 +46,8 @@ interface Found extends Answer {
   count: number;
 }
 
+/** Programs of one process: software drivers keep memory for every shader that they have ever compiled. */
+const PROGRAMS = 400;
 /** Of a kind of error so many programs are made smaller; of wrong values, which have many causes, all. */
 const SHRUNK = 2;
 const first = Number(options.seed);
@@ -124,7 +126,7 @@ async function search(): Promise<void> {
     return `${failures} failures of ${kinds.size} kinds, ${seconds} s`;
   };
   for (let from = first; from <= last; ) {
-    const { seed, failure, lines } = await ask({ task: "search", from, to: last });
+    const { seed, failure, lines } = await ask({ task: "search", from, to: Math.min(last, from + PROGRAMS - 1) });
     if (Math.floor(seed / 100) > Math.floor((from - 1) / 100)) console.error(`to seed ${seed}: ${total()}`);
     from = seed + 1;
     if (failure === null) continue;

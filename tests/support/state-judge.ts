@@ -3,6 +3,7 @@
 import * as wgrad from "../../src/index.ts";
 import { EAGER } from "./eager-layers.ts";
 import { setRounding } from "./eager-values.ts";
+import { Dice } from "./random-program.ts";
 
 /** A line of a program, or a block of lines. */
 export type Line = string | Block;
@@ -26,9 +27,12 @@ type Api = Readonly<Record<string, unknown>>;
 const [RELATIVE, ABSOLUTE] = [1e-4, 1e-5];
 /** How many times the distance between the model in float64 and in float32 the engine may be away. */
 const SPREAD = 30;
+/** Where the engine is further away, the model runs so often again with errors of this size, relatively, in every result. */
+const [BLURRED, BLUR] = [8, 2 ** -22];
 /** A result that float32 leaves so uncertain, relatively, is not judged. */
 const UNCERTAIN = 1e-2;
 const SECONDS = 120;
+const WRONG = "wrong value";
 
 /** What programs may call beside the API; printed reproducers define it themselves. */
 export const HELPERS = {
@@ -102,21 +106,35 @@ async function run(api: Api, text: string): Promise<Seen> {
   return seen;
 }
 
-/** What the program must see, in float64 and in float32. Throws where the program is not right, or float32 cannot decide it. */
-async function expected(text: string): Promise<{ exact: Seen; rounded: Seen }> {
-  const exact = await run(EAGER, text);
-  setRounding(true);
+/** What the program sees in the model. Throws where the program is not right, or float32 cannot decide it. */
+async function expected(text: string, rounding: ((x: number) => number) | null = null): Promise<Seen> {
+  setRounding(rounding);
   try {
-    return { exact, rounded: await run(EAGER, text) };
+    return await run(EAGER, text);
   } finally {
-    setRounding(false);
+    setRounding(null);
   }
+}
+
+/** What float32 may make of the program: results with errors of the size of its own, each time others. */
+async function blurred(text: string): Promise<Seen[]> {
+  const seen: Seen[] = [];
+  for (let seed = 1; seed <= BLURRED; seed++) {
+    const dice = new Dice(seed);
+    try {
+      seen.push(await expected(text, (x) => Math.fround(x * (1 + BLUR * (2 * dice.next() - 1)))));
+    } catch {
+      // A step function right at its step says nothing of the values.
+    }
+  }
+  return seen;
 }
 
 /** Judges the program: null where the engine does as the model. Throws for a program that is not right itself. */
 export async function judge(lines: readonly Line[]): Promise<Failure | null> {
   const text = textOf(lines);
-  const { exact, rounded } = await expected(text);
+  const exact = await expected(text);
+  const rounded = await expected(text, Math.fround);
   let found: Seen;
   try {
     found = await run(wgrad, text);
@@ -124,20 +142,28 @@ export async function judge(lines: readonly Line[]): Promise<Failure | null> {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     return { kind: `${name}: ${general(message)}`, detail: `${name}: ${message}` };
   }
+  const failure = difference(found, exact, [rounded]);
+  return failure?.kind === WRONG ? difference(found, exact, [rounded, ...(await blurred(text))]) : failure;
+}
+
+/** Where what was found is further from what must be than float32 explains. */
+function difference(found: Seen, exact: Seen, inFloat32: readonly Seen[]): Failure | null {
   for (const [i, values] of exact.entries()) {
     const got = found[i] ?? [];
     if (got.length !== values.length)
       return { kind: "wrong length", detail: `see ${i + 1}: ${got.length} numbers, must be ${values.length}` };
-    const wrong = values.some((value, k) => !isNear(got[k] as number, value, rounded[i]?.[k] as number));
-    if (wrong) return { kind: "wrong value", detail: `see ${i + 1}: got [${brief(got)}], must be [${brief(values)}]` };
+    const spread = (k: number): number =>
+      Math.max(...inFloat32.map((seen) => Math.abs((values[k] as number) - (seen[i]?.[k] ?? Number.NaN))));
+    const wrong = values.some((value, k) => !isNear(got[k] as number, value, spread(k)));
+    if (wrong) return { kind: WRONG, detail: `see ${i + 1}: got [${brief(got)}], must be [${brief(values)}]` };
   }
   return null;
 }
 
-function isNear(got: number, exact: number, rounded: number): boolean {
+function isNear(got: number, exact: number, spread: number): boolean {
   if (!Number.isFinite(exact)) return Object.is(got, exact);
-  const spread = Math.abs(exact - rounded);
-  if (spread > UNCERTAIN * Math.max(Math.abs(exact), 1)) return true;
+  // What float32 has no number for is as uncertain.
+  if (!(spread <= UNCERTAIN * Math.max(Math.abs(exact), 1))) return true;
   return Math.abs(got - exact) <= RELATIVE * Math.abs(exact) + ABSOLUTE + SPREAD * spread;
 }
 

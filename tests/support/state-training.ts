@@ -20,7 +20,8 @@ function output(w: Writer, moving = ""): Item | null {
 /** A scalar of `x`, as an expression. */
 function lossOf(w: Writer, { text, x }: Item): string {
   const forms = [`${text}.square().mean()`, `${text}.tanh().mean()`, `${text}.mul(${w.number()}).sum()`];
-  if (x.ndim === 2 && x.shape[0] === 4) forms.push(`crossEntropy(${text}, tensor(Int32Array.of(0, 1, 1, 0)))`);
+  if (x.ndim === 2 && x.shape[0] === 4 && x.shape[1] !== 1)
+    forms.push(`crossEntropy(${text}, tensor(Int32Array.of(0, 1, 1, 0)))`);
   if (x.ndim > 0) forms.push(`mseLoss(${text}, tensor(host(${[w.seed(), ...x.shape].join(", ")})))`);
   const also = w.chance(0.3) ? w.pick((item) => item.x.requiresGrad) : null;
   return w.dice.pick(forms) + (also === null ? "" : `.add(${also.text}.square().mean())`);
@@ -47,7 +48,10 @@ export function backward(w: Writer): void {
 
 export function stepping(w: Writer): void {
   const cleared = w.pick(({ text, x }) => x.isLeaf && x.grad !== null && !text.endsWith(".grad"));
-  if (cleared !== null && w.chance(0.2)) w.act(`${cleared.text}.grad = null;`);
+  if (cleared !== null && w.chance(0.3)) {
+    const { text } = cleared;
+    w.act(`${text}.grad = ${w.dice.pick(["null", `${text}.grad.mul(${w.number()})`, `${text}.tanh().detach()`])};`);
+  }
   if (w.optimizers.length === 0) return;
   const { name } = w.dice.pick(w.optimizers);
   const form = w.dice.below(8);

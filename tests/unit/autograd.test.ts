@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ShapeError, WgradError } from "../../src/errors.ts";
+import { ShapeError, WgradError } from "../../src/base/errors.ts";
 import * as wg from "../../src/index.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import { interpret } from "../support/reference.ts";

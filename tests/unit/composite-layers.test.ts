@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DTypeError, ShapeError } from "../../src/errors.ts";
+import { DTypeError, ShapeError } from "../../src/base/errors.ts";
 import * as wg from "../../src/tensor.ts";
 import { expectError } from "../support/failure.ts";
 import {

@@ -1,7 +1,7 @@
 // Pooling and resizing against loops, derivatives against central differences, and the errors they throw.
 
 import { test } from "uvu";
-import { ShapeError } from "../../src/errors.ts";
+import { ShapeError } from "../../src/base/errors.ts";
 import * as wg from "../../src/tensor.ts";
 import { expectError } from "../support/failure.ts";
 import { checkLoops, expectValues, type Grid, grid, places, total } from "../support/loops.ts";

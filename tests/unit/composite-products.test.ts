@@ -1,7 +1,7 @@
 // Products and convolutions against loops, derivatives against central differences, and the errors they throw.
 
 import { test } from "uvu";
-import { ShapeError, WgradError } from "../../src/errors.ts";
+import { ShapeError, WgradError } from "../../src/base/errors.ts";
 import * as wg from "../../src/tensor.ts";
 import { expectError } from "../support/failure.ts";
 import { checkDerivatives, checkLoops, expectValues, Grid, grid, numbers, places, total } from "../support/loops.ts";

@@ -2,7 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DTypeError, ShapeError, WgradError } from "../../src/errors.ts";
+import { DTypeError, ShapeError, WgradError } from "../../src/base/errors.ts";
 import { pack } from "../../src/ops/memory.ts";
 import { customKernel, explain, grad, kernels, type Tensor, tensor } from "../../src/tensor.ts";
 

@@ -1,8 +1,8 @@
 // The IDX parser: every element type, and clear errors for what is no IDX file.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { WgradError } from "../../src/base/errors.ts";
 import { idx } from "../../src/data/index.ts";
-import { WgradError } from "../../src/errors.ts";
 
 const message = (bytes: number[]): string => {
   try {

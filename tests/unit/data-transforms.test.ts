@@ -1,8 +1,8 @@
 // Image transforms on the host.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ShapeError } from "../../src/base/errors.ts";
 import { type Dataset, HostRandom, TransformedDataset, transforms } from "../../src/data/index.ts";
-import { ShapeError } from "../../src/errors.ts";
 import { manualSeed } from "../../src/tensor.ts";
 import { rejection } from "../support/failure.ts";
 

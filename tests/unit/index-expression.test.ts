@@ -2,6 +2,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { stridesOf } from "../../src/base/shape.ts";
 import {
   addIndex,
   constantIndex,
@@ -16,7 +17,6 @@ import {
   substitute,
   variable,
 } from "../../src/graph/index-expression.ts";
-import { stridesOf } from "../../src/shape.ts";
 
 /** A small deterministic generator of whole numbers below n. */
 function generator(seed: number): (n: number) => number {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { WgradError } from "../../src/errors.ts";
+import { WgradError } from "../../src/base/errors.ts";
 import * as optim from "../../src/optim/index.ts";
 import {
   CosineAnnealingLR,

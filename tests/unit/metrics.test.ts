@@ -1,7 +1,7 @@
 // Metrics against values calculated by hand.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { DTypeError, ShapeError } from "../../src/errors.ts";
+import { DTypeError, ShapeError } from "../../src/base/errors.ts";
 import * as metrics from "../../src/metrics/index.ts";
 import { tensor } from "../../src/tensor.ts";
 import { type ErrorClass, rejection } from "../support/failure.ts";

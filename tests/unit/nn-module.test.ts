@@ -2,7 +2,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { ShapeError, WgradError } from "../../src/errors.ts";
+import { ShapeError, WgradError } from "../../src/base/errors.ts";
 import * as nn from "../../src/nn/index.ts";
 import { ones, type Tensor, zeros } from "../../src/tensor.ts";
 

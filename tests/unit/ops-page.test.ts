@@ -3,11 +3,14 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ApiReader } from "../../scripts/api-reader.ts";
 import { opsPage } from "../../scripts/ops-page.ts";
 import * as functions from "../../src/ops/functions.ts";
 import * as methods from "../../src/ops/methods.ts";
 
-const page = opsPage();
+const reader = new ApiReader();
+const page = opsPage(reader);
+reader.close();
 
 test("docs/ops.md is what npm run docs writes", () => {
   const written = readFileSync("docs/ops.md", "utf8").split("\n");

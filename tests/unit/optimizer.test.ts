@@ -2,8 +2,8 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { printed } from "../../src/check.ts";
-import { DTypeError, ShapeError, WgradError } from "../../src/errors.ts";
+import { DTypeError, ShapeError, WgradError } from "../../src/base/errors.ts";
+import { printed } from "../../src/ops/check.ts";
 import * as optim from "../../src/optim/index.ts";
 import { Tensor, zeros } from "../../src/tensor.ts";
 import { expectError } from "../support/failure.ts";

@@ -2,7 +2,7 @@
 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { WgradError } from "../../src/errors.ts";
+import { WgradError } from "../../src/base/errors.ts";
 import { type FitOptions, fit } from "../../src/fit.ts";
 import * as metrics from "../../src/metrics/index.ts";
 import * as nn from "../../src/nn/index.ts";

@@ -2,9 +2,9 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { OutOfMemoryError } from "../../src/errors.ts";
-import { liveBytes } from "../../src/explain.ts";
+import { OutOfMemoryError } from "../../src/base/errors.ts";
 import { checkpoint, nn, type Tensor, tensor } from "../../src/index.ts";
+import { liveBytes } from "../../src/inspect/explain.ts";
 import { type Block, classifierStep, Gpt, planStep } from "../support/plan-step.ts";
 
 type Model = nn.Module & { forward(x: Tensor): Tensor };

@@ -2,12 +2,12 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { OutOfMemoryError } from "../../src/errors.ts";
+import { OutOfMemoryError } from "../../src/base/errors.ts";
 import { variablesOf } from "../../src/graph/index-expression.ts";
 import { buildProgram, walkInline } from "../../src/graph/program.ts";
 import { sameIndices } from "../../src/schedule/alignment.ts";
 import { fuse } from "../../src/schedule/fusion.ts";
-import type { Home } from "../../src/schedule/group.ts";
+import type { Home } from "../../src/shaders/group.ts";
 import { captureStep, planStep } from "../support/plan-step.ts";
 import { randomGraph } from "../support/random-graph.ts";
 import { Dice, randomProgram } from "../support/random-program.ts";

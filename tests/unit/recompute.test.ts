@@ -159,4 +159,17 @@ test("a deep network takes the memory of one layer and of the values between lay
   for (const report of [four, twelve, all, more]) assert.ok(report.workspaceBytes <= report.liveBytes * 1.1);
 });
 
+test("checkpoint returns the very tensors that its function returns, also those from outside and those that are gone", () => {
+  const [x, outside] = [leaf(3), leaf(3)];
+  const made = checkpoint((t: Tensor) => ({ same: t, outside, square: t.square() }), x);
+  assert.is(made.same, x);
+  assert.is(made.outside, outside);
+  outside.dispose();
+  assert.is(
+    checkpoint(() => outside),
+    outside,
+  );
+  assert.equal(interpret(grad(made.square.sum(), [x]))[0], interpret([x.mul(2)])[0]);
+});
+
 test.run();

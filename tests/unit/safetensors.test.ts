@@ -1,8 +1,8 @@
 // Safetensors: both directions, every dtype, and files that are damaged.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { decode, encode } from "../../src/dtype.ts";
-import { WgradError } from "../../src/errors.ts";
+import { decode, encode } from "../../src/base/dtype.ts";
+import { WgradError } from "../../src/base/errors.ts";
 import { fromSafetensors, safetensorsMetadata, toSafetensors } from "../../src/io/index.ts";
 import { type Tensor, tensor, zeros } from "../../src/tensor.ts";
 import { expectError, rejection } from "../support/failure.ts";

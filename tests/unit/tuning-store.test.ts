@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import manifest from "../../package.json" with { type: "json" };
-import { readTuning, writeTuning } from "../../src/tuning-store-node.ts";
+import { readTuning, writeTuning } from "../../src/inspect/tuning-store-node.ts";
 import { VERSION } from "../../src/version.ts";
 
 test("what is kept comes back, under names that a file system takes", async () => {
