@@ -99,6 +99,27 @@ function valueInputs(node: Node): readonly Node[] {
   return node.definition.kind === "alias" && node.inputs.length > 1 ? node.inputs.slice(0, 1) : node.inputs;
 }
 
+/** Calls `finish` for all that `root` is computed from and that is not known yet, inputs first. `finish` makes a node known. */
+function inputsFirst(root: Node, isKnown: (node: Node) => boolean, finish: (node: Node) => void): void {
+  // A stack of its own, because graphs may be deeper than JavaScript's.
+  const stack = [root];
+  for (let top = stack[stack.length - 1]; top !== undefined; top = stack[stack.length - 1]) {
+    const known = stack.length;
+    if (!isKnown(top) && !isRealized(top)) {
+      const inputs = valueInputs(top);
+      for (let i = inputs.length - 1; i >= 0; i--) {
+        const input = inputs[i] as Node;
+        if (!isKnown(input)) stack.push(input);
+      }
+      const after = top.recomputation?.after;
+      if (after !== undefined && after.storage === null && !isKnown(after)) stack.push(after);
+    }
+    if (stack.length > known) continue;
+    stack.pop();
+    if (!isKnown(top)) finish(top);
+  }
+}
+
 /** Flattens the graph behind `requests` in topological order and makes its key. */
 export function capture(requests: readonly Request[]): Capture {
   const positions = new Map<Node, number>();
@@ -179,37 +200,7 @@ export function capture(requests: readonly Request[]): Capture {
     positions.set(node, nodes.length);
     nodes.push(node);
   };
-  const stack: Node[] = [];
-  for (const { node } of requests) {
-    stack.push(node);
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1] as Node;
-      if (positions.has(top)) {
-        stack.pop();
-        continue;
-      }
-      let ready = true;
-      if (!isRealized(top)) {
-        const inputs = valueInputs(top);
-        for (let i = inputs.length - 1; i >= 0; i--) {
-          const input = inputs[i] as Node;
-          if (!positions.has(input)) {
-            stack.push(input);
-            ready = false;
-          }
-        }
-        const after = top.recomputation?.after;
-        if (after !== undefined && after.storage === null && !positions.has(after)) {
-          stack.push(after);
-          ready = false;
-        }
-      }
-      if (ready) {
-        stack.pop();
-        finish(top);
-      }
-    }
-  }
+  for (const { node } of requests) inputsFirst(node, (n) => positions.has(n), finish);
   const destinations: Destination[] = requests.map(({ node, slot }) => {
     push(positions.get(node) as number);
     if (slot === null) {
@@ -346,9 +337,9 @@ export function sameBytes(value: Value): Value {
 }
 
 function keepsBytes(value: Value, input: Value): boolean {
-  const { kind, name } = value.definition;
-  if (kind === "alias") return true;
-  return kind === "view" && (name === "reshape" || (name === "expand" && sizeOf(input.shape) === sizeOf(value.shape)));
+  const { definition } = value;
+  if (definition.kind === "alias") return true;
+  return definition.kind === "view" && definition.inOrder === true && sizeOf(input.shape) === sizeOf(value.shape);
 }
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
@@ -361,7 +352,7 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
   if (first === undefined) return null;
   if (definition.kind === "alias") return first;
   if (definition.kind === "view" && first.definition.kind === "view" && first.definition === definition) {
-    if (definition.name === "reshape" || definition.name === "expand") {
+    if (definition.inOrder === true) {
       const source = first.inputs[0] as Value;
       return sameShape(source.shape, node.shape)
         ? source
@@ -376,26 +367,12 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
       return make(CONSTANT, [], [], node.dtype, [castNumber(result, node.dtype)], null);
   }
   const second = inputs[1];
-  if (second === undefined || !isFloat(node.dtype)) return null;
-  const isNumber = (v: Value, n: number) => v.definition === CONSTANT && v.attributes[0] === n;
+  const { neutral } = definition;
+  if (second === undefined || neutral === undefined || !isFloat(node.dtype)) return null;
+  const isNeutral = (v: Value, n: number | null | undefined) => v.definition === CONSTANT && v.attributes[0] === n;
   const stays = (v: Value) => sameShape(v.shape, node.shape) && v.dtype === node.dtype;
-  switch (definition.name) {
-    case "mul":
-      if (isNumber(second, 1) && stays(first)) return first;
-      if (isNumber(first, 1) && stays(second)) return second;
-      return null;
-    case "add":
-      // -0 + 0 would be 0; drivers drop the 0 just the same, and what follows is one kernel less without it.
-      if (isNumber(second, 0) && stays(first)) return first;
-      if (isNumber(first, 0) && stays(second)) return second;
-      return null;
-    case "sub":
-      return isNumber(second, 0) && stays(first) ? first : null;
-    case "div":
-      return isNumber(second, 1) && stays(first) ? first : null;
-    default:
-      return null;
-  }
+  if (isNeutral(second, neutral[1]) && stays(first)) return first;
+  return isNeutral(first, neutral[0]) && stays(second) ? second : null;
 }
 
 /** The coordinates in an operand that broadcasts to the result. */

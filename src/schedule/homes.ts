@@ -9,9 +9,8 @@ import { inputCoordinates, type Place } from "../graph/program.ts";
 import { type Contraction, Group, type Home, type Reduction } from "../shaders/group.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
-import { SHORT, TILE } from "./costs.ts";
+import { type FusionOptions, SHORT, TILE } from "./costs.ts";
 import { EXTENT, weightOf } from "./extent.ts";
-import type { FusionOptions } from "./fusion.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
@@ -408,7 +407,7 @@ export class Homes {
 
   /** Lets a plain sum of a contraction's factor be taken by the contraction, which reads it anyway: a bias's gradient by its weight's. */
   #joinFactor(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): boolean {
-    if (reduction.definition.name !== "sum" || reduction.conditions.length > 0) return false;
+    if (reduction.definition.adds !== true || reduction.conditions.length > 0) return false;
     for (const { group, factor, dims } of this.#factors.get(baseOf(reduction.body)) ?? []) {
       if (group.length !== sizeOf(reduction.inner) || !this.fits(group, value)) continue;
       if ([...reach].some((other) => other.dependsOn(group))) continue;
