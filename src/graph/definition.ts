@@ -92,6 +92,12 @@ export interface ElementwiseDefinition<T = Handle> {
   readonly cost: number;
   /** An operand that drivers take for the result even if the other operand may be NaN. */
   readonly absorbing?: number;
+  /** Per operand the number with which the result is the other operand; null where there is none. */
+  readonly neutral?: readonly (number | null)[];
+  /** Whether it is the sum of its two operands. */
+  readonly adds?: true;
+  /** Whether it is the product of its two operands: sums of such may be contractions. */
+  readonly multiplies?: true;
 }
 
 /** Where a view's element comes from: coordinates in the input, and `fill` where a condition fails. */
@@ -113,6 +119,8 @@ export interface ViewDefinition<T = Handle> {
   readonly derivative: Derivative<T>;
   /** Whether each element of the input is there, and nothing else. */
   readonly complete?: boolean;
+  /** Whether a result with as many elements as the input has them in the same order. Two such views in a row, of one definition, are one. */
+  readonly inOrder?: true;
   /** Set for views whose sums may be a view of one value again. Pages without such views do not load the search for it. */
   readonly sums?: () => SumRewriter;
 }
@@ -132,6 +140,8 @@ export interface ReduceDefinition<T = Handle> {
   readonly helpers?: readonly string[];
   readonly reference: (a: number, b: number) => number;
   readonly derivative: Derivative<T> | null;
+  /** Whether it adds. Sums may be taken in parts and in any order, and of products they may be contractions. */
+  readonly adds?: true;
 }
 
 /** Makes a value of a program, or finds the one that is the same. */

@@ -112,7 +112,7 @@ export class PartSums implements SumRewriter {
 
   rewrite({ shape, dtype, definition, attributes }: Node, inputs: readonly Value[], make: Make): Value | null {
     const [x, y] = inputs;
-    if (definition.name !== "add" || definition.kind !== "elementwise" || x === undefined || y === undefined)
+    if (definition.kind !== "elementwise" || definition.adds !== true || x === undefined || y === undefined)
       return null;
     if (![x, y].every((v) => sameShape(v.shape, shape) && v.dtype === dtype)) return null;
     const parts = this.#joined(x, y);

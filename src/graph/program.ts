@@ -100,6 +100,27 @@ function valueInputs(node: Node): readonly Node[] {
   return node.definition.kind === "alias" && node.inputs.length > 1 ? node.inputs.slice(0, 1) : node.inputs;
 }
 
+/** Calls `finish` for all that `root` is computed from and that is not known yet, inputs first. `finish` makes a node known. */
+function inputsFirst(root: Node, isKnown: (node: Node) => boolean, finish: (node: Node) => void): void {
+  // A stack of its own, because graphs may be deeper than JavaScript's.
+  const stack = [root];
+  for (let top = stack[stack.length - 1]; top !== undefined; top = stack[stack.length - 1]) {
+    const known = stack.length;
+    if (!isKnown(top) && !isRealized(top)) {
+      const inputs = valueInputs(top);
+      for (let i = inputs.length - 1; i >= 0; i--) {
+        const input = inputs[i] as Node;
+        if (!isKnown(input)) stack.push(input);
+      }
+      const after = top.recomputation?.after;
+      if (after !== undefined && after.storage === null && !isKnown(after)) stack.push(after);
+    }
+    if (stack.length > known) continue;
+    stack.pop();
+    if (!isKnown(top)) finish(top);
+  }
+}
+
 /** Flattens the graph behind `requests` in topological order and makes its key. */
 export function capture(requests: readonly Request[]): Capture {
   const positions = new Map<Node, number>();
@@ -180,37 +201,7 @@ export function capture(requests: readonly Request[]): Capture {
     positions.set(node, nodes.length);
     nodes.push(node);
   };
-  const stack: Node[] = [];
-  for (const { node } of requests) {
-    stack.push(node);
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1] as Node;
-      if (positions.has(top)) {
-        stack.pop();
-        continue;
-      }
-      let ready = true;
-      if (!isRealized(top)) {
-        const inputs = valueInputs(top);
-        for (let i = inputs.length - 1; i >= 0; i--) {
-          const input = inputs[i] as Node;
-          if (!positions.has(input)) {
-            stack.push(input);
-            ready = false;
-          }
-        }
-        const after = top.recomputation?.after;
-        if (after !== undefined && after.storage === null && !positions.has(after)) {
-          stack.push(after);
-          ready = false;
-        }
-      }
-      if (ready) {
-        stack.pop();
-        finish(top);
-      }
-    }
-  }
+  for (const { node } of requests) inputsFirst(node, (n) => positions.has(n), finish);
   const destinations: Destination[] = requests.map(({ node, slot }) => {
     push(positions.get(node) as number);
     if (slot === null) {
@@ -349,9 +340,9 @@ export function sameBytes(value: Value): Value {
 }
 
 function keepsBytes(value: Value, input: Value): boolean {
-  const { kind, name } = value.definition;
-  if (kind === "alias") return true;
-  return kind === "view" && (name === "reshape" || (name === "expand" && sizeOf(input.shape) === sizeOf(value.shape)));
+  const { definition } = value;
+  if (definition.kind === "alias") return true;
+  return definition.kind === "view" && definition.inOrder === true && sizeOf(input.shape) === sizeOf(value.shape);
 }
 
 /** Ops of constants that are computed here. Published files keep the float64 meanings of these only (scripts/lean.mjs). */
@@ -364,7 +355,7 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
   if (first === undefined) return null;
   if (definition.kind === "alias") return first;
   if (definition.kind === "view" && first.definition.kind === "view" && first.definition === definition) {
-    if (definition.name === "reshape" || definition.name === "expand") {
+    if (definition.inOrder === true) {
       const source = first.inputs[0] as Value;
       return sameShape(source.shape, node.shape)
         ? source
@@ -394,22 +385,11 @@ export function foldConstants(
 
 /** Which operand an op of floats leaves as it is because of the number that the other one is: x · 1, x + 0. */
 export function unchanged(
-  { name }: ElementwiseDefinition,
+  { neutral }: ElementwiseDefinition,
   [first, second]: readonly (number | undefined)[],
 ): 0 | 1 | null {
-  switch (name) {
-    case "mul":
-      return second === 1 ? 0 : first === 1 ? 1 : null;
-    case "add":
-      // -0 + 0 would be 0; drivers drop the 0 just the same, and what follows is one kernel less without it.
-      return second === 0 ? 0 : first === 0 ? 1 : null;
-    case "sub":
-      return second === 0 ? 0 : null;
-    case "div":
-      return second === 1 ? 0 : null;
-    default:
-      return null;
-  }
+  if (second !== undefined && second === neutral?.[1]) return 0;
+  return first !== undefined && first === neutral?.[0] ? 1 : null;
 }
 
 /** The coordinates in an operand that broadcasts to the result. */

@@ -47,6 +47,9 @@ const plainAdd = elementwise("add", {
   reference: (x, y) => (x as number) + (y as number),
   derivative: (g) => [g, g],
   modular: true,
+  // -0 + 0 would be 0. Drivers drop the 0 just the same, and without it what follows is one kernel less.
+  neutral: [0, 0],
+  adds: true,
 });
 
 /** Adds: x + alpha·y (default alpha 1). */
@@ -60,6 +63,7 @@ const plainSub = elementwise("sub", {
   reference: (x, y) => (x as number) - (y as number),
   derivative: (g) => [g, neg(g)],
   modular: true,
+  neutral: [null, 0],
 });
 
 /** Subtracts: x - alpha·y (default alpha 1). */
@@ -83,6 +87,8 @@ export const mul: (x: Tensor | number, y: Tensor | number) => Tensor = elementwi
   derivative: (g, _out, [x, y]) => [mul(g, y as Tensor), mul(g, x as Tensor)],
   modular: true,
   absorbing: 0,
+  neutral: [1, 1],
+  multiplies: true,
 });
 
 /** Changes the sign: -x. */
@@ -100,6 +106,7 @@ export const trueDivide: (x: Tensor | number, y: Tensor | number) => Tensor = el
   reference: (x, y) => (x as number) / (y as number),
   derivative: (g, out, [, y]) => [trueDivide(g, y as Tensor), neg(mul(trueDivide(g, y as Tensor), out))],
   cost: 4,
+  neutral: [null, 1],
 });
 
 const floorFloat: Unary = unary("floor", {

@@ -185,6 +185,9 @@ interface ElementwiseOptions {
   readonly wide?: true;
   /** See `ElementwiseDefinition`. */
   readonly absorbing?: number;
+  readonly neutral?: readonly (number | null)[];
+  readonly adds?: true;
+  readonly multiplies?: true;
 }
 
 /** Makes an elementwise op of any number of operands, which broadcast against each other. */

@@ -13,6 +13,7 @@ const sumReduction: ReduceDefinition<Tensor> = reduction("sum", {
   reference: (a, b) => a + b,
   // The backward walk repeats the gradient over the summed dims.
   derivative: (g) => [g],
+  adds: true,
 });
 
 function extreme(

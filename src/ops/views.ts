@@ -41,6 +41,7 @@ function matchDims(from: Shape, to: Shape): { from: [number, number]; to: [numbe
 
 const reshapeView = view("reshape", {
   complete: true,
+  inOrder: true,
   index: (coordinates, _attributes, input, output) => {
     const result = input.map(() => constantIndex(0));
     if (input.includes(0)) return { coordinates: result };
@@ -100,6 +101,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
 
 const expandView = view("expand", {
   complete: true,
+  inOrder: true,
   index: (coordinates, _attributes, input, output) => {
     const offset = output.length - input.length;
     return {

@@ -21,12 +21,13 @@ const MOST_FACTORS = 32;
 
 /** Finds in a sum of a product two factors with free variables of their own: a contraction. */
 export function findContraction(reduction: Reduction, homes: ReadonlyMap<Value, Home>): Contraction | null {
-  if (reduction.definition.name !== "sum" || !isFloat(reduction.value.dtype)) return null;
+  if (reduction.definition.adds !== true || !isFloat(reduction.value.dtype)) return null;
   const factors: Place[] = [];
   const collect = (value: Value, coordinates: readonly Index[]) => {
     if (factors.length > MOST_FACTORS) return;
     // A product that another kernel computes is read as it is, because its own factors may not be stored.
-    const product = value.leaf === null && value.definition.kind === "elementwise" && value.definition.name === "mul";
+    const product =
+      value.leaf === null && value.definition.kind === "elementwise" && value.definition.multiplies === true;
     if (product && !homes.has(value)) {
       const inner = inputCoordinates(value, coordinates);
       value.inputs.forEach((input, i) => {

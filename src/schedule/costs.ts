@@ -1,4 +1,11 @@
-// Rough costs in additions, by which fusion decides what is stored and what is computed again.
+// What fusion is asked for, and the rough costs in additions by which it decides what is stored and what is computed again.
+
+export interface FusionOptions {
+  /** Storage buffers that a kernel may bind. */
+  readonly bindings: number;
+  /** false: every op is a kernel of its own, for comparisons. */
+  readonly fuse: boolean;
+}
 
 /** Of reading and of writing an element. */
 export const LOAD = 2;

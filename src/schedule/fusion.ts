@@ -3,6 +3,7 @@
 import type { Value } from "../graph/definition.ts";
 import type { Program } from "../graph/program.ts";
 import type { Group, Home } from "../shaders/group.ts";
+import type { FusionOptions } from "./costs.ts";
 import { Cutter } from "./cut.ts";
 import { dissolve } from "./dissolve.ts";
 import { limitExtent } from "./extent.ts";
@@ -14,13 +15,6 @@ import { Requirements } from "./requirements.ts";
 import { splitGroup } from "./split.ts";
 import { Uses } from "./uses.ts";
 import { orderByReads, packsOf, writersOf } from "./writers.ts";
-
-export interface FusionOptions {
-  /** Storage buffers that a kernel may bind. */
-  readonly bindings: number;
-  /** false: every op is a kernel of its own, for comparisons. */
-  readonly fuse: boolean;
-}
 
 /** What becomes one kernel each, and what these store. */
 export interface Fusion {

@@ -9,12 +9,14 @@ import { inputCoordinates, type Place } from "../graph/program.ts";
 import { type Contraction, Group, type Home, type Reduction } from "../shaders/group.ts";
 import { Alignment, sameIndices } from "./alignment.ts";
 import { alongFactor, contractionParts, findContraction } from "./contractions.ts";
-import { SHORT, TILE } from "./costs.ts";
+import { type FusionOptions, SHORT, TILE } from "./costs.ts";
 import { EXTENT, weightOf } from "./extent.ts";
-import type { FusionOptions } from "./fusion.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";
 import type { Uses } from "./uses.ts";
+
+/** Buffers that a kernel writes, so far as that can be foretold: what is stored is decided later, and what turns out too wide is cut. */
+const WRITTEN = 2;
 
 /** A factor that is the only one on its side of a contraction: a plain sum of it can be taken on the way. */
 interface LoneFactor {
@@ -104,7 +106,7 @@ export class Homes {
   /** Whether a group may compute `value`, too, and then binds no more buffers than it may. */
   fits(group: Group, value: Value): boolean {
     const reads = this.#readsOf(group);
-    let count = reads.size + 3;
+    let count = reads.size + WRITTEN;
     for (const leaf of this.#leaves.get(value) ?? [])
       if (!reads.has(leaf) && this.#homes.get(leaf)?.group !== group) count++;
     return count <= this.#options.bindings;
@@ -239,7 +241,7 @@ export class Homes {
 
   /** Whether a group may read one more buffer. */
   #hasRoom(group: Group): boolean {
-    return this.#readsOf(group).size + 3 <= this.#options.bindings;
+    return this.#readsOf(group).size + WRITTEN <= this.#options.bindings;
   }
 
   /** What a reader outside the home binds to compute `value`. */
@@ -405,7 +407,7 @@ export class Homes {
 
   /** Lets a plain sum of a contraction's factor be taken by the contraction, which reads it anyway: a bias's gradient by its weight's. */
   #joinFactor(value: Value, reduction: Reduction, reach: ReadonlySet<Group>): boolean {
-    if (reduction.definition.name !== "sum" || reduction.conditions.length > 0) return false;
+    if (reduction.definition.adds !== true || reduction.conditions.length > 0) return false;
     for (const { group, factor, dims } of this.#factors.get(baseOf(reduction.body)) ?? []) {
       if (group.length !== sizeOf(reduction.inner) || !this.fits(group, value)) continue;
       if ([...reach].some((other) => other.dependsOn(group))) continue;

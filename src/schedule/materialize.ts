@@ -3,8 +3,7 @@
 import { sizeOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import { Group } from "../shaders/group.ts";
-import { DISPATCH, LOAD, STORE } from "./costs.ts";
-import type { FusionOptions } from "./fusion.ts";
+import { DISPATCH, type FusionOptions, LOAD, STORE } from "./costs.ts";
 import type { Homes } from "./homes.ts";
 import type { Reductions } from "./reductions.ts";
 import type { Requirements } from "./requirements.ts";

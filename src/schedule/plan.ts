@@ -7,7 +7,6 @@ import type { Kernel } from "../graph/definition.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Program } from "../graph/program.ts";
 import type { Executable, ExecutableStep } from "../runtime/executable.ts";
-import type { Group } from "../shaders/group.ts";
 import { Dataflow } from "./dataflow.ts";
 import { fuse } from "./fusion.ts";
 import { hasElements, KernelWriter } from "./kernels.ts";

@@ -54,11 +54,11 @@ export class Reductions {
       if (body.definition.kind === "view" || body.definition.kind === "alias") {
         const source = inputCoordinates(body, coordinates);
         if (source.conditions.length > 0 && source.fill !== 0) break;
-        if (source.conditions.length > 0 && definition.name !== "sum") break;
+        if (source.conditions.length > 0 && definition.adds !== true) break;
         conditions.push(...source.conditions);
         coordinates = source.coordinates[0] as Index[];
         body = body.inputs[0] as Value;
-      } else if (body.definition === definition && definition.name === "sum" && this.#soleUser(body)) {
+      } else if (body.definition === definition && definition.adds === true && this.#soleUser(body)) {
         const below = body.inputs[0] as Value;
         // A sum is drawn in where that repeats little of its work.
         if (points > 4.5 * sizeOf(body.shape)) break;

@@ -15,7 +15,7 @@ export interface SumLimits {
  * a block and with the number of blocks, so both are √terms.
  */
 export function blockOf({ definition, value }: Reduction, terms: number, limits: SumLimits): number | null {
-  if (definition.name !== "sum" || elementOf(value.dtype) !== "f32") return null;
+  if (definition.adds !== true || elementOf(value.dtype) !== "f32") return null;
   const most = value.definition === SOURCE ? limits.part : limits.whole;
   return terms > most ? Math.ceil(Math.sqrt(terms)) : null;
 }

@@ -1,6 +1,7 @@
 // Elementwise ops against float64: each a line, with values, gradients, second derivatives, layouts, sizes, dtypes, special points.
 
 import { test } from "uvu";
+import * as assert from "uvu/assert";
 import type { Shape } from "../../src/tensor.ts";
 import * as wg from "../../src/tensor.ts";
 import { type Check, checkOp, type Op, VIEWS } from "../support/check-op.ts";
@@ -365,5 +366,14 @@ checkOp(wg.addcdiv, {
 checkOp(wg.to, { shapes: [[4, 6]], args: ["i32"], gradient: false, range: [-9, 9], dtypes: INTEGERS });
 checkForm(wg.to, { shapes: [[4, 6]], args: ["bool"], gradient: false, range: [-9, 9], dtypes: INTEGERS });
 checkForm(wg.to, { shapes: [[4, 6]], args: ["f32"], dtypes: INTEGERS });
+
+test("a quotient by 1 is still rounded", async () => {
+  const x = wg.tensor([1.5, -1.5, 2]);
+  for (const [roundingMode, expected] of [
+    ["trunc", [1, -1, 2]],
+    ["floor", [1, -2, 2]],
+  ] as const)
+    assert.equal(Array.from(await x.div(1, { roundingMode }).data()), expected);
+});
 
 test.run();
