@@ -60,8 +60,9 @@ export function writeModule(parts: ModuleParts): string {
 const DECLARED = /\b(?:fn|struct) (\w+)/g;
 
 /** The helpers that the lines call, and those that these call in turn. */
-function reachable(helpers: readonly string[], lines: readonly string[]): readonly string[] {
+function reachable(texts: readonly string[], lines: readonly string[]): readonly string[] {
   const wanted = new Set<string>();
+  const helpers = [...new Set(texts.flatMap((text) => text.trim().split(/\n(?=fn |struct )/)))];
   if (helpers.length > 0) for (const line of lines) wordsIn(line, wanted);
   const called = new Set<string>();
   for (let known = -1; known < called.size; ) {

@@ -190,7 +190,7 @@ class RowWriter {
       writer.line(`let share = ${this.#subgroup ? "i32(lane)" : share};`);
       writer.declare("share");
     }
-    if (!exact) writer.line(`let own = min(row, ${Math.max(rowUnits - 1, 0)});`);
+    if (!exact && rowUnits > 1) writer.line(`let own = min(row, ${Math.max(rowUnits - 1, 0)});`);
     writer.declare(exact ? "row" : "own");
   }
 

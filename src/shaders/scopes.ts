@@ -40,7 +40,16 @@ const TOKEN = /([A-Za-z_]\w*)§\d+/g;
 const WORD = /[A-Za-z_]\w*(?!§|\w)/g;
 
 /** Words that WGSL keeps for itself, as far as ops are called so. */
-export const RESERVED: ReadonlySet<string> = new Set(["where", "mod", "final", "pass", "self", "target", "with"]);
+export const RESERVED: ReadonlySet<string> = new Set([
+  "where",
+  "mod",
+  "final",
+  "pass",
+  "self",
+  "target",
+  "with",
+  "std",
+]);
 
 /** What a variable is called that a reduction sums up in: PyTorch's `amax` is a max. */
 export function nameOfReduction(op: string): string {

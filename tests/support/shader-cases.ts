@@ -94,6 +94,7 @@ export const shaderCases: readonly ShaderCase[] = [
   },
   {
     name: "linear-relu-backward-weight",
+    kernel: 1,
     make: () => {
       const [weight, bias] = [parameter("fc1.weight", 256, 784), parameter("fc1.bias", 256)];
       const y = linear(input(128, 784), weight, { bias }).relu();
