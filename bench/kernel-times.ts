@@ -50,7 +50,7 @@ export async function kernelTimes(row: Row, runs: number): Promise<KernelTimes |
       // Bytes per microsecond are megabytes per second.
       const memory = bytes / 1e3 / copyRate(ceilings, bytes);
       // What contractions multiply must be loaded first.
-      const products = kernel.name.startsWith("contraction");
+      const products = kernel.family === "contraction";
       const arithmetic = flops / 1e3 / (products ? ceilings.tileGFLOPs : ceilings.fmaGFLOPs);
       const launch = ceilings.launchMicroseconds;
       const longest = Math.max(memory, arithmetic, launch);

@@ -41,10 +41,10 @@ const common = {
 
 /** Pages, and their sizes in kB after a bundler, a minifier and gzip: what they should have, and what fails the build. */
 const LIMITS = {
-  "all of wgrad": { goal: 90, limit: 178, page: 'export * from "wgrad";' },
+  "all of wgrad": { goal: 90, limit: 190, page: 'export * from "wgrad";' },
   "tensors, autograd and nn.Linear": {
     goal: 45,
-    limit: 49,
+    limit: 55,
     page: 'export { tensor, grad } from "wgrad/core"; export { Linear } from "wgrad/nn";',
   },
 };

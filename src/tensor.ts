@@ -1,12 +1,13 @@
-// The façade: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
+// The public functions: everything but layers, optimizers and data. The ops are functions here; methods.ts makes methods of them.
 
 import { gradients } from "./autograd/backward.ts";
 import { isFloat } from "./base/dtype.ts";
 import { DeviceLostError } from "./base/errors.ts";
 import * as access from "./engine/core-functions.ts";
 import { limitMemory, openDevice, openedDevice } from "./engine/engine.ts";
-import { explain, workspaceFor } from "./engine/memory-limit.ts";
+import { workspaceFor } from "./engine/memory-limit.ts";
 import { useRematerialization } from "./engine/plan-cache.ts";
+import { explainJob, explainRead } from "./engine/stale.ts";
 import { tensorsIn } from "./engine/tensors-in.ts";
 import type { AccessMethods } from "./generated/core-methods.ts";
 import { manualSeed } from "./graph/generator.ts";
@@ -52,6 +53,7 @@ export { checkOptions } from "./ops/define.ts";
 export * from "./ops/functions.ts";
 export * from "./ops/methods.ts";
 export type { Device, DeviceOptions, DeviceStats } from "./runtime/device.ts";
+export type { BindingReport } from "./shaders/listing.ts";
 
 declare module "./graph/tensor.ts" {
   interface Tensor extends AccessMethods {}
@@ -86,7 +88,7 @@ export async function init(options?: DeviceOptions): Promise<Device> {
   if (device !== undefined) await checkShared(device);
   if (memoryLimit !== undefined) {
     useRematerialization(rematerialize);
-    limitMemory({ workspaceFor, explain });
+    limitMemory({ workspaceFor, explainJob, explainRead });
     recording.locate = sourceLine;
   }
   const count = Object.keys(wishes).length;

@@ -1,6 +1,7 @@
 // Reverse-mode differentiation: walks the graph backwards and lets every op write its derivative as more graph.
 
 import { dtypeError, opError, sameShape, shapeError, sizeOf } from "../base/shape.ts";
+import { differentiating } from "../graph/asked.ts";
 import type { Definition, OutputGradients } from "../graph/definition.ts";
 import type { Node, Recomputer } from "../graph/node.ts";
 import { isRealized } from "../graph/program.ts";
@@ -102,7 +103,9 @@ export function propagate(
       if (definition.kind === "kernel") {
         const arrived = arrivals.get(node);
         if (arrived === undefined) continue;
-        found = definition.backward(node, arrived, sight(node, arrived.first));
+        found = differentiating(node.asked ?? definition.name, () =>
+          definition.backward(node, arrived, sight(node, arrived.first)),
+        );
       } else {
         const gradient = gradients.get(node);
         if (gradient === undefined) continue;
@@ -120,13 +123,18 @@ export function propagate(
           arrived.gradients[i] = known === undefined ? gradient : add(known, gradient);
           continue;
         }
-        if (definition.derivative === null) continue;
+        const { derivative } = definition;
+        if (derivative === null) continue;
         const see = sight(node, gradient.node);
-        found = definition.derivative(gradient, see(node), inputs.map(see), node.attributes);
+        found = differentiating(node.asked ?? definition.name, () =>
+          derivative(gradient, see(node), inputs.map(see), node.attributes),
+        );
       }
-      inputs.forEach((input, i) => {
-        const g = found[i];
-        if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
+      differentiating(node.asked ?? definition.name, () => {
+        inputs.forEach((input, i) => {
+          const g = found[i];
+          if (input.requiresGrad && g) accumulate(gradients, input, fit(g, input));
+        });
       });
     }
     return results;

@@ -1,6 +1,6 @@
 // Byte order of files.
 
-/** A copy of the bytes, in which every element of `width` bytes is turned around where files have another order than the host. */
+/** Returns a copy of the bytes. If the order of files differs from that of the host, each element of `width` bytes is reversed. */
 export function reordered(array: ArrayBufferView, width: number, order: "little" | "big"): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength).slice();
   const host = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? "little" : "big";

@@ -168,7 +168,7 @@ async function fetchFile(name: ImageSetName, url: string): Promise<Uint8Array | 
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** The bytes themselves, or what they hold if they are gzip: a server may have decompressed a .gz file already. */
+/** Returns the bytes, decompressed if they are gzip. A server may have decompressed a .gz file already. */
 async function decompressed(bytes: Uint8Array): Promise<Uint8Array> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   const stream = new Response(new Uint8Array(bytes)).body?.pipeThrough(new DecompressionStream("gzip"));

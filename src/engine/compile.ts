@@ -292,7 +292,7 @@ function gradientsBehind({ graded, start }: Trace<Tensor>, own: readonly Tensor[
 }
 
 const NOT_KEPT = new StaleTensorError(
-  "a compiled step computed this gradient and did not keep it. Return it from the step, as in return { loss, grad: weight.grad }, or clear gradients with zeroGrad() before others are added.",
+  "a compiled step computed this gradient and did not keep it. Return it from the step, as in { loss, gradient: weight.grad }.",
 );
 
 /** Throws where an argument that gets a gradient has no place for it. */

@@ -56,13 +56,13 @@ function describeProgram({ outputs }: Program): string[] {
 }
 
 function describeGroups({ steps }: Plan): string[] {
-  const rows = steps.map(({ kernel, bytes }, i) => [
+  const rows = steps.map(({ kernel }, i) => [
     String(i),
     kernel.family,
     kernel.name,
     kernel.fused.join("+"),
     `${kernel.workgroups.join("×")} workgroups`,
-    `${bytes} bytes`,
+    `${kernel.bytes} bytes`,
     `${kernel.flops} flops`,
   ]);
   return ["kernels", ...lines(rows, 4).map(indented)];

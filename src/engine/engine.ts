@@ -1,13 +1,13 @@
 // The engine: opens the device, turns requests into jobs, and runs the jobs.
 
 import { bytesOf, type DType, encode } from "../base/dtype.ts";
-import { DeviceLostError, internal, must, WgradError } from "../base/errors.ts";
+import { DeviceLostError, internal, must, OutOfMemoryError, WgradError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
 import { neededAgain } from "../graph/needed-again.ts";
 import { type Node, sourceNode } from "../graph/node.ts";
 import { type Capture, capture, type Request } from "../graph/program.ts";
 import { Storage } from "../graph/storage.ts";
-import { Tensor } from "../graph/tensor.ts";
+import { recording, Tensor } from "../graph/tensor.ts";
 import { currentTrace, readAnew, traceEffect } from "../graph/trace.ts";
 import { deferred } from "../runtime/deferred.ts";
 import { Device } from "../runtime/device.ts";
@@ -65,7 +65,7 @@ export interface Limits {
 
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
-let limits: Limits | null = null;
+let limited: Limited | null = null;
 /** Jobs that wait for a device, or for bytes on their way to the host. */
 const jobs: Job[] = [];
 /** Settles when the bytes that the first job waits for are on the host. */
@@ -152,9 +152,17 @@ function postpone(error: unknown): void {
   }
 }
 
-/** Injects the memory limit. Only pages that set a limit load it. */
-export function limitMemory(how: Limits): void {
-  limits = how;
+/** What goes with a limit of memory: only pages that set one load it. */
+export interface Limited {
+  /** Bytes that a job's plan may use between its kernels. */
+  workspaceFor(on: Device, job: Job): number;
+  /** The error to report where a job, or a read at a line of the program, could not run. */
+  explainJob(error: unknown, job: Job): unknown;
+  explainRead(error: unknown, node: Node, line: string | null): unknown;
+}
+
+export function limitMemory(how: Limited): void {
+  limited = how;
 }
 
 /** The open device, if there is one. */
@@ -354,7 +362,7 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     const plan =
       job.plan !== null && isCurrent(job.plan)
         ? job.plan
-        : findPlan(on, captured, () => limits?.workspaceFor(on, job) ?? Number.POSITIVE_INFINITY);
+        : findPlan(on, captured, () => limited?.workspaceFor(on, job) ?? Number.POSITIVE_INFINITY);
     job.plan = plan;
     const known = new Set(storages.filter(({ lastRun }) => lastRun >= 0));
     const targets = new Set(advances.map(({ before }) => before));
@@ -363,13 +371,13 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
       const range = leafRange(on, storage, job.hosts[i] ?? storage.host, targets.has(storage), shared, after);
       return { buffer: range.buffer, offset: range.offset + (job.offsets[i] as number) };
     });
-    for (const node of job.realized) node.forget();
     const outputs = job.outputs.map((storage, i): DeviceMemory | null => {
       if (storage === null) return null;
       const memory = on.allocate(plan.outputs[i] as number);
       adopt(storage, memory, after);
       return memory;
     });
+    for (const node of job.realized) node.forget();
     const scalars = scalarBlock(plan, captured, job.scalars);
     const { hosts, offsets } = job;
     const reads = captured.buffers.map(({ node }) => node !== null);
@@ -401,11 +409,12 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
     job.settle(answers);
     return null;
   } catch (cause) {
-    const error = limits?.explain(cause, job) ?? cause;
+    const error = limited?.explainJob(cause, job) ?? cause;
     saving?.drop();
     forgetMade();
     undoAssigned(job.assigned, advances, error);
     fail(error);
+    if (cause instanceof OutOfMemoryError) computeLater(job);
     job.fail(error);
     giveUpPassing(job);
     return error;
@@ -430,16 +439,30 @@ function writtenRanges({ captured, storages, offsets }: Job, value: Storage): { 
   );
 }
 
+/** Lets what memory had no room for be computed when it is asked for again. */
+function computeLater({ captured, outputs }: Job): void {
+  const lost = new Set(outputs);
+  for (const node of captured.nodes) {
+    const { storage, definition } = node;
+    if (storage !== null && lost.has(storage) && definition.kind !== "source") node.put(null, 0);
+  }
+}
+
 /** Marks the outputs of a failed run: reading them later reports the reason. */
 function failOutputs(job: Job, error: unknown): void {
   for (const storage of job.outputs) storage?.lose(error);
 }
 
-/** Recomputes a value that was given up. */
-function runAgain(on: Device, storage: Storage): void {
+/** Makes a value that was given up again, for whoever reads it at that line. */
+function runAgain(on: Device, node: Node, line: string | null): void {
   const after: (() => void)[] = [];
-  makeAgain(on, [storage], after);
-  for (const release of after) release();
+  try {
+    makeAgain(on, [node.storage as Storage], after);
+  } catch (error) {
+    throw limited?.explainRead(error, node, line) ?? error;
+  } finally {
+    for (const release of after) release();
+  }
 }
 
 /** Submits, as one plan, all assignments and all losses on which `backward` was called. Does not wait. */
@@ -458,18 +481,20 @@ export async function synchronize(ahead = 2): Promise<void> {
 /** The bytes of a tensor's value. */
 export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
   const target = x.node;
+  const line = recording.locate?.() ?? null;
   const together = flush([target], target);
-  // Where the target had a value already, an assignment that was submitted may have bound the tensor to another node.
-  const node = together === null ? x.node : target;
-  const storage = must(node.storage, "a value that was not computed");
-  const bytes = dataBytes(node);
   if (together !== null) {
+    const { storage } = target;
     const result = await together;
     device?.check();
-    moveToHost(storage, result, node.dtype);
+    if (storage !== null) moveToHost(storage, result, target.dtype);
     return result;
   }
-  // The read gets this value even if the tensor is disposed of right after.
+  // Where the target had a value already, an assignment that was submitted may have bound the tensor to another node.
+  const { node } = x;
+  const storage = must(node.storage, "a value that was not computed");
+  const bytes = dataBytes(node);
+  // Whoever disposes of the tensor right after still gets this value.
   node.retain();
   try {
     while (storage.host === null) {
@@ -493,7 +518,7 @@ export async function readBytes(x: Tensor): Promise<ArrayBuffer> {
       const { origins, arrivals } = missingBehind(on, [storage]);
       if (origins.length + arrivals.length === 0) throw internal("a value that was not computed");
       if (arrivals.length > 0) await Promise.all(arrivals);
-      else runAgain(on, storage);
+      else runAgain(on, node, line);
     }
     const { buffer, byteOffset } = storage.host;
     return (buffer as ArrayBuffer).slice(byteOffset + node.offset, byteOffset + node.offset + bytes);

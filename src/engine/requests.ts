@@ -110,9 +110,13 @@ export function settleAssigned(assigned: readonly Tensor[]): Advance[] {
   const cells = new Set<Cell>();
   for (const tensor of assigned) {
     pending.delete(tensor);
-    if (tensor.slot !== null) cells.add(tensor.slot.cell);
+    if (tensor.slot === null) continue;
+    cells.add(tensor.slot.cell);
+    tensor.slot.cell.label = tensor.label;
   }
+  const line = recording.locate?.() ?? null;
   const advances = [...cells].map((cell) => ({ before: cell.advance(), after: cell.storage }));
+  for (const { before } of advances) before.overwrittenAt = line;
   for (const tensor of assigned) settleCell(tensor);
   return advances;
 }

@@ -48,6 +48,8 @@ export class Value {
   readonly attributes: readonly number[];
   readonly leaf: Leaf | null;
   readonly again: Again | null;
+  /** What the user asked for with the node that the value was first made for. */
+  asked: string | null = null;
 
   constructor(
     id: number,
@@ -191,12 +193,16 @@ export interface Kernel {
   readonly workgroups: readonly [number, number, number];
   /** Buffers in binding order; `start` is the element that the binding begins with. */
   readonly bindings: readonly {
+    /** Its name in the shader. */
+    readonly name: string;
     readonly value: Value;
     readonly access: "read" | "read_write";
     readonly start: number;
   }[];
   /** Scalars in the order of the uniform block. */
   readonly scalars: readonly { readonly index: number; readonly dtype: DType }[];
+  /** Bytes read and written. */
+  readonly bytes: number;
   /** Estimated arithmetic operations. */
   readonly flops: number;
   /** Name of the entry point, where it is not `main`. */

@@ -321,6 +321,20 @@ export function evaluateCondition(condition: Condition, values: ReadonlyMap<stri
   return value % condition.divisor === 0;
 }
 
+/** How many values an index takes, at most. */
+export function valuesOf(index: Index): number {
+  const sizes = new Map<string, number>();
+  const visit = ({ terms }: Index): void => {
+    for (const { atom } of terms) {
+      if (atom.kind === "variable") sizes.set(atom.key, atom.max - atom.min + 1);
+      else if (atom.kind === "value") atom.coordinates.forEach(visit);
+      else visit(atom.of);
+    }
+  };
+  visit(index);
+  return [...sizes.values()].reduce((product, size) => product * size, 1);
+}
+
 /** Names of the variables in indices. */
 export function variablesOf(indices: readonly Index[]): Set<string> {
   const names = new Set<string>();

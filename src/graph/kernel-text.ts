@@ -6,8 +6,28 @@
  * left alone. With `subgroups`, `lane` and `lanes` are the invocation's number in its subgroup and the subgroup's size.
  */
 export function entryPoint(size: number, body: string, options: { readonly subgroups?: boolean } = {}): string {
-  const lines = body.replace(/^\n+|\s+$/g, "").split("\n");
-  return [...entryHead(size, options), ...lines.map((line) => (line === "" ? "" : `  ${line}`)), "}"].join("\n");
+  const lines = simplified(body.replace(/^\n+|\s+$/g, "")).split("\n");
+  return [...entryHead(size, options), ...indented(lines, 1), "}"].join("\n");
+}
+
+/** Integer arithmetic without factors of one, sums with nothing, and brackets around names. */
+export function simplified(text: string): string {
+  return text
+    .replaceAll(/ [*/] 1u?(?![\w.])/g, "")
+    .replaceAll(/ \+ 0u?(?![\w.]| [*/%])/g, "")
+    .replaceAll(/(?<![\w>] ?)\((\w+)\)(?= [-+*/%])/g, "$1");
+}
+
+/** Lines indented by the blocks that they stand in. */
+export function indented(lines: readonly string[], depth: number): string[] {
+  let open = depth;
+  return lines.map((line) => {
+    const text = line.trim();
+    const closing = /^[})]+/.exec(text)?.[0].replaceAll(")", "").length ?? 0;
+    const indent = open - closing;
+    for (const letter of text) open += letter === "{" ? 1 : letter === "}" ? -1 : 0;
+    return text === "" ? "" : "  ".repeat(indent) + text;
+  });
 }
 
 /** The lines in front of an entry point's body. */

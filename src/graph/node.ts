@@ -108,6 +108,8 @@ export class Node {
   seen = false;
   /** Whether another node has been recorded that reads this one. */
   consumed = false;
+  /** What the user asked for: see `askedFor`. */
+  asked: string | null = null;
   /** Recorded by the library for its own purposes, such as a derivative. */
   readonly internal: boolean;
 

@@ -7,6 +7,7 @@ import { formatShape, type Shape, sameShape, sizeOf } from "../base/shape.ts";
 import {
   type Again,
   type Definition,
+  type ElementwiseDefinition,
   type KernelDefinition,
   type Leaf,
   type Make,
@@ -290,6 +291,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
         again = { pass, after: values.get(recomputation.after) ?? null };
       }
       const { definition } = node;
+      const before = next;
       if (definition.kind === "view") sums ??= definition.sums?.() ?? null;
       value =
         definition.kind === "kernel"
@@ -305,6 +307,7 @@ export function buildProgram(captured: Capture, promoted: readonly boolean[], op
               definition.kind === "pack" ? apart : null,
             ));
       again = null;
+      if (value.id >= before) value.asked = node.asked;
     }
     values.set(node, value);
   }
@@ -360,19 +363,34 @@ function simplify(node: Node, inputs: readonly Value[], make: Make): Value | nul
     }
   }
   if (definition.kind !== "elementwise") return null;
-  if (FOLDED.has(definition.name) && inputs.every((v) => v.definition === CONSTANT)) {
-    const result = definition.reference(...inputs.map((v) => v.attributes[0] as number));
-    // Larger products of integers are exact on the device alone.
-    if (isFloat(node.dtype) || Number.isSafeInteger(result))
-      return make(CONSTANT, [], [], node.dtype, [castNumber(result, node.dtype)], null);
-  }
-  const second = inputs[1];
-  const { neutral } = definition;
-  if (second === undefined || neutral === undefined || !isFloat(node.dtype)) return null;
-  const isNeutral = (v: Value, n: number | null | undefined) => v.definition === CONSTANT && v.attributes[0] === n;
-  const stays = (v: Value) => sameShape(v.shape, node.shape) && v.dtype === node.dtype;
-  if (isNeutral(second, neutral[1]) && stays(first)) return first;
-  return isNeutral(first, neutral[0]) && stays(second) ? second : null;
+  const numbers = inputs.map((v) => (v.definition === CONSTANT ? v.attributes[0] : undefined));
+  const folded = foldConstants(definition, numbers, node.dtype);
+  if (folded !== null) return make(CONSTANT, [], [], node.dtype, [folded], null);
+  if (!isFloat(node.dtype)) return null;
+  const same = inputs[unchanged(definition, numbers) ?? -1];
+  return same !== undefined && sameShape(same.shape, node.shape) && same.dtype === node.dtype ? same : null;
+}
+
+/** What an op of numbers comes to; null where an operand is not known, or only the device has the exact result. */
+export function foldConstants(
+  definition: ElementwiseDefinition,
+  numbers: readonly (number | undefined)[],
+  dtype: DType,
+): number | null {
+  if (!FOLDED.has(definition.name) || numbers.some((n) => n === undefined)) return null;
+  const result = definition.reference(...(numbers as readonly number[]));
+  // Larger products of integers are exact on the device alone.
+  return isFloat(dtype) || Number.isSafeInteger(result) ? castNumber(result, dtype) : null;
+}
+
+/** Which operand an op of floats leaves as it is because of the number that the other one is: x · 1, x + 0. */
+export function unchanged(
+  { neutral }: ElementwiseDefinition,
+  [first, second]: readonly (number | undefined)[],
+): 0 | 1 | null {
+  if (neutral === undefined) return null;
+  if (second !== undefined && second === neutral[1]) return 0;
+  return first !== undefined && first === neutral[0] ? 1 : null;
 }
 
 /** The coordinates in an operand that broadcasts to the result. */

@@ -32,6 +32,8 @@ export class Recording<T> {
   anew = false;
   /** The innermost segment that is open. */
   segment: Segment | null = null;
+  /** The op that is being recorded, where it is made of others; for a gradient the op that is differentiated. */
+  asked: string | null = null;
   /** The trace of the step that is being compiled. */
   trace: Trace<T> | null = null;
   /** Collect the tensors that are made. */

@@ -54,6 +54,8 @@ export class Storage {
   missing: Map<number, unknown> = NOTHING;
   /** The cell whose value this is or was. */
   readonly cell: Cell | null;
+  /** The line of the program that asked for the run that has overwritten the value: only where memory has a limit. */
+  overwrittenAt: string | null = null;
   /** The run that last read this storage; idle device copies of host data are dropped. */
   lastRun = -1;
 
@@ -115,6 +117,8 @@ export class Cell {
   readonly dtype: DType;
   /** The present value. */
   storage: Storage;
+  /** What errors call the tensor that lives here. */
+  label: string | null = null;
   /** Set where several tensors live here: no single one may free it. */
   shared: Shared | null = null;
   /** How many more values are copied before they are overwritten. A read of an old value sets it. */

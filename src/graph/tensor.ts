@@ -343,6 +343,7 @@ export function record(
   if (!gradients || definition.derivative === null) requiresGrad = false;
   const node = new Node(definition, nodes, shape, dtype, attributes, requiresGrad, internal);
   node.segment = recording.segment;
+  node.asked = recording.asked;
   if (locate !== null && !internal) node.source = locate();
   if (!internal && sizeOf(shape) <= SMALL && recording.trace === null) recording.noteRecent(node);
   return new Tensor(node);
@@ -361,6 +362,7 @@ export function recordKernel(
   const requiresGrad = gradients && definition.derivative !== null && nodes.some((n) => n.requiresGrad);
   const kernel = new Node(definition, nodes, none, "u32", attributes, requiresGrad, internal);
   kernel.segment = segment;
+  kernel.asked = recording.asked;
   return definition.program
     .outputs(nodes, attributes)
     .map(({ shape, dtype }, i) => new Tensor(resultNode(kernel, i, shape, dtype)));

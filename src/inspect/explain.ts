@@ -3,11 +3,13 @@
 import { currentTraits } from "../engine/engine.ts";
 import { planOf } from "../engine/plan-cache.ts";
 import type { KernelFamily } from "../graph/definition.ts";
+import type { Node } from "../graph/node.ts";
 import { capture, isRealized } from "../graph/program.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { leafOf, type Tensor } from "../graph/tensor.ts";
 import { expectTensor } from "../ops/define.ts";
 import { liveBytesOf, SLOT_ALIGNMENT } from "../schedule/memory.ts";
 import type { Plan, PlanStep } from "../schedule/plan.ts";
+import { type BindingReport, bindingReports, type LeafNames, listingOf } from "../shaders/listing.ts";
 
 /** One kernel of a plan. */
 export interface KernelReport {
@@ -17,9 +19,13 @@ export interface KernelReport {
   readonly family: KernelFamily;
   /** Names of the ops that are fused into it. */
   readonly ops: readonly string[];
-  /** The text of the shader. */
+  /** The shader as it is compiled: equal kernels have equal texts. */
   readonly wgsl: string;
-  /** Number of workgroups in each dimension. */
+  /** What it reads and writes. */
+  readonly bindings: readonly BindingReport[];
+  /** The shader with comments in front that say what it computes, and what its bindings hold. */
+  readonly listing: string;
+  /** Workgroups of the dispatch, per dimension. */
   readonly workgroups: readonly [number, number, number];
   /** Bytes read and written. */
   readonly bytes: number;
@@ -58,19 +64,27 @@ export function explain(...tensors: Tensor[]): PlanReport {
     captured.constants.map(() => false),
     currentTraits(),
   );
-  const kernels = plan.steps.map(kernelReport);
+  const kernels = plan.steps.map((step) => kernelReport(step, (i) => labelOf(captured.buffers[i]?.node ?? null)));
   return report(kernels, plan.fused, plan.workspace, liveBytes(plan));
 }
 
+/** The name of the leaf that a node belongs to. */
+function labelOf(node: Node | null): string | null {
+  return (node === null ? null : leafOf(node)?.label) ?? null;
+}
+
 /** Returns the report of a plan's step. */
-export function kernelReport({ kernel, bytes }: PlanStep): KernelReport {
+export function kernelReport({ kernel }: PlanStep, leafName: LeafNames): KernelReport {
+  const bindings = bindingReports(kernel, leafName);
   return {
     name: kernel.name,
     family: kernel.family,
     ops: kernel.fused,
     wgsl: kernel.wgsl,
+    bindings,
+    listing: listingOf(kernel, bindings),
     workgroups: kernel.workgroups,
-    bytes,
+    bytes: kernel.bytes,
     flops: kernel.flops,
   };
 }

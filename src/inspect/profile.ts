@@ -92,7 +92,10 @@ function report(runs: readonly (readonly StepTime[])[], plans: readonly Plan[]):
   const kernels = last.map(({ step }, i): KernelProfile => {
     const times = alike.map((run) => (run[i] as StepTime).microseconds).sort((a, b) => a - b);
     // Everything that the engine runs is a plan.
-    return { ...kernelReport(step as PlanStep), microseconds: times[Math.floor((times.length - 1) / 2)] as number };
+    return {
+      ...kernelReport(step as PlanStep, () => null),
+      microseconds: times[Math.floor((times.length - 1) / 2)] as number,
+    };
   });
   const microseconds = kernels.reduce((sum, kernel) => sum + kernel.microseconds, 0);
   const lines = kernels.map((k) => {

@@ -414,7 +414,7 @@ export class AttentionWriter {
   #dots(name: string, own: string, streamed: string, width: number): void {
     const rows = range(this.#schedule.rows);
     for (const r of rows) this.#line(`var ${name}_${r} = 0.0;`);
-    this.#eachChunk(streamed, width, (r, c) => `${name}_${r} += dot(${own}${r}_${c}, x);`);
+    this.#eachChunk(streamed, width, (r, c, x) => `${name}_${r} += dot(${own}${r}_${c}, ${x});`);
   }
 
   /** name += factor · streamed. */
@@ -422,15 +422,19 @@ export class AttentionWriter {
     this.#eachChunk(
       streamed,
       width,
-      (r, c) => `${name}${r}_${c} = fma(vec4<f32>(${factor}_${r}), x, ${name}${r}_${c});`,
+      (r, c, x) => `${name}${r}_${c} = fma(vec4<f32>(${factor}_${r}), ${x}, ${name}${r}_${c});`,
     );
   }
 
-  /** For each part c of the row that streams by, as x, a line for each own row r. */
-  #eachChunk(streamed: string, width: number, line: (r: number, c: number) => string): void {
+  /** For each part c of the row that streams by, which `x` is, a line for each own row r. */
+  #eachChunk(streamed: string, width: number, line: (r: number, c: number, x: string) => string): void {
     for (const c of range(width)) {
+      if (this.#schedule.rows === 1) {
+        this.#line(line(0, c, this.#chunk(streamed, width, c)));
+        continue;
+      }
       this.#line("{", `  let x = ${this.#chunk(streamed, width, c)};`);
-      for (const r of range(this.#schedule.rows)) this.#line(`  ${line(r, c)}`);
+      for (const r of range(this.#schedule.rows)) this.#line(`  ${line(r, c, "x")}`);
       this.#line("}");
     }
   }

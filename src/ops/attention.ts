@@ -2,6 +2,7 @@
 
 import { promote } from "../base/dtype.ts";
 import { broadcastShapes, opError, type Shape, sameShape, shapeError, sizeOf } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import { nextKey } from "../graph/generator.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { checkFloat, filled } from "./arguments.ts";
@@ -80,7 +81,7 @@ export function scaledDotProductAttention(
     scale,
     dropout: p === null ? null : [nextKey(), p],
   };
-  if (!suitsKernels(inputs, batch)) return composedAttention(inputs);
+  if (!suitsKernels(inputs, batch)) return asking("attention", () => composedAttention(inputs));
   const whole = (x: Tensor): Tensor => expand(x, [...batch, ...x.shape.slice(-2)]);
   return attentionKernels({
     ...inputs,

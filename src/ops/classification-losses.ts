@@ -3,6 +3,7 @@
 import { isFloat } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { dtypeError, formatShape, sameShape, shapeError } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { alongDim, checkFloat, dropDims, insertDim, optionalTensor } from "./arguments.ts";
 import { add, eq, logicalAnd, mul, ne, neg, trueDivide, where } from "./arithmetic.ts";
@@ -124,8 +125,20 @@ export function crossEntropy(
   if (smoothing < 0 || smoothing > 1) throw new RangeError(`${op}: labelSmoothing must be in 0 … 1, got ${smoothing}.`);
   if (!(isFloat(target.dtype) && sameShape(target.shape, logits.shape))) {
     checkTarget(op, logits, target, dim, ignoreIndex);
-    return indexLoss(logSoftmax(logits, dim), target, dim, weight, ignoreIndex, smoothing, reduction);
+    return asking(op, () => indexLoss(logSoftmax(logits, dim), target, dim, weight, ignoreIndex, smoothing, reduction));
   }
+  return asking(op, () => probabilityLoss(logits, target, dim, weight, smoothing, reduction));
+}
+
+/** -Σ weight · t · log softmax(logits) for probabilities t. */
+function probabilityLoss(
+  logits: Tensor,
+  target: Tensor,
+  dim: number,
+  weight: Tensor | null,
+  smoothing: number,
+  reduction: Reduction,
+): Tensor {
   const logP = logSoftmax(logits, dim);
   const classes = logits.shape[dim] as number;
   const wanted = cast(target, logP.dtype);

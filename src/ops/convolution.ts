@@ -1,6 +1,7 @@
 // Convolutions: windows of the input times the weight, summed over channels and taps; the compiler makes contractions of them.
 
 import { shapeError } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { checkImage, checkRank, checkSizes, optionalTensor, range, type Size, surrounded } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
@@ -132,7 +133,12 @@ function conv(op: string, spatial: number, x: Tensor, weight: Tensor, options: C
     }
     return { size, stride: stride[i] as number, dilation: dilation[i] as number, low, high };
   });
-  const y = withBias(op, convolve(asHalf(input), asHalf(weight), groups, dims), options.bias, spatial);
+  const y = withBias(
+    op,
+    asking(op, () => convolve(asHalf(input), asHalf(weight), groups, dims)),
+    options.bias,
+    spatial,
+  );
   return batched ? y : reshape(y, y.shape.slice(1));
 }
 
@@ -233,7 +239,12 @@ function convTranspose(op: string, spatial: number, x: Tensor, weight: Tensor, o
     perGroup,
     ...sizes,
   ]);
-  const y = withBias(op, convolve(asHalf(spread), asHalf(kernel), groups, dims), options.bias, spatial);
+  const y = withBias(
+    op,
+    asking(op, () => convolve(asHalf(spread), asHalf(kernel), groups, dims)),
+    options.bias,
+    spatial,
+  );
   return batched ? y : reshape(y, y.shape.slice(1));
 }
 

@@ -55,7 +55,9 @@ export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extend
   readonly workgroups: number | readonly number[];
   /** Invocations per workgroup for a text without `@compute`. Default 64. */
   readonly workgroupSize?: number;
-  /** Returns the gradients of the inputs. Without it, differentiating throws. */
+  /** Arithmetic operations of a run, for reports; one per element of the outputs unless told. */
+  readonly flops?: number;
+  /** From the gradients of the outputs to those of the inputs, by name; null for an input that has none. Without it no gradient goes through. */
   readonly backward?: (
     gradients: TensorsLike<Outputs>,
     inputs: TensorsLike<Inputs>,
@@ -63,7 +65,7 @@ export interface CustomKernelOptions<Inputs extends CustomInputs, Outputs extend
   ) => InputGradients;
 }
 
-const OPTIONS = ["name", "wgsl", "inputs", "outputs", "workgroups", "workgroupSize", "backward"];
+const OPTIONS = ["name", "wgsl", "inputs", "outputs", "workgroups", "workgroupSize", "flops", "backward"];
 const OUTPUT_OPTIONS = ["shape", "dtype", "initial"];
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
@@ -159,18 +161,20 @@ function makeProgram(
   inputCount: number,
   outputs: readonly KernelOutput[],
   workgroups: number | [number, number, number],
+  flops: number | undefined,
 ): KernelProgram {
   const initials = outputs.flatMap(({ initial }) => (initial === undefined ? [] : [null]));
   return {
     name: op,
     inputs: [...source.names.slice(0, inputCount), ...initials],
+    scalars: source.scalars,
     outputs: () => outputs,
     write: (_call, { maxWorkgroups }) => {
       if (typeof workgroups === "number" && workgroups > maxWorkgroups && !source.folds) {
         throw opError`${op}: a device runs at most ${maxWorkgroups} workgroups per dimension, got ${workgroups}. Give [x, y, z], or count rows with num_workgroups.`;
       }
       const { wgsl, entry, preamble, types } = source;
-      return { wgsl, entry, preamble, types, workgroups };
+      return { wgsl, entry, preamble, types, workgroups, ...(flops === undefined ? {} : { flops }) };
     },
     reference: null,
   };
@@ -182,7 +186,8 @@ function makeProgram(
  * Tensors are bound by name. Without `@compute`, the text is the body of a shader. It knows `index` (the number of the
  * invocation), `group` and `local` (its workgroup, and its number in the workgroup), all u32. There may be more
  * invocations than you asked for, so check `index`. With `@compute`, the text is a whole shader. It may declare its
- * bindings itself: inputs come first, then outputs. bool is stored as u32.
+ * bindings itself: inputs come first, then outputs. bool is stored as u32. The numbers in a uniform block are inputs of
+ * one element, by their names. So a text that `explain` shows can be given back as it is.
  *
  * `backward(gradients, inputs, outputs)` gets tensors in the structure of `outputs` and `inputs`, and returns the
  * gradients of the inputs, written in ops or more kernels. Without it, differentiating through the kernel throws.
@@ -221,6 +226,9 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
   const workgroups = checkWorkgroups(op, options.workgroups);
   const size = options.workgroupSize;
   if (size !== undefined) checkWhole(op, "workgroupSize", size, 1);
+  const { flops } = options;
+  if (flops !== undefined && !(flops >= 0))
+    throw new RangeError(`${op}: flops must be at least 0, got ${printed(flops)}.`);
   const contents: Tensor[] = [];
   const outputs = specs.values.map((given, i): KernelOutput => {
     const label = specs.names[i] as string;
@@ -237,6 +245,7 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
     wgsl,
     workgroups,
     size,
+    flops,
     inputs.names,
     inputs.values.map((x) => x.dtype),
     outputs.map((o) => [o.name, o.shape, o.dtype, o.initial]),
@@ -249,9 +258,14 @@ export function customKernel<Inputs extends CustomInputs, Outputs extends Custom
     ];
     const source = readKernelSource(op, wgsl, operands, size);
     const declared = outputs.map((o, i) => ({ ...o, name: source.names[inputs.values.length + i] as string }));
-    program = makeProgram(name, source, inputs.values.length, declared, workgroups);
+    program = makeProgram(name, source, inputs.values.length, declared, workgroups, flops);
     if (programs.size >= MOST_PROGRAMS) programs.delete(programs.keys().next().value as string);
     programs.set(key, program);
+  }
+  for (const name of program.scalars ?? []) {
+    const x = inputs.values[inputs.names.indexOf(name)] as Tensor;
+    if (x.numel !== 1)
+      throw shapeError`${op}: a number in a uniform block is an input of one element, got ${x.shape} for ${name}.`;
   }
   const definition = defineKernel(program, (gradients, results, tensors) => {
     if (backward === undefined)

@@ -2,6 +2,7 @@
 
 import type { WgradError } from "../base/errors.ts";
 import { checkShape, opError, shapeError } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { dropDims } from "./arguments.ts";
 import { mul } from "./arithmetic.ts";
@@ -76,6 +77,11 @@ function contracted(a: Labelled, b: Labelled, needed: ReadonlySet<string>): Labe
   const left = a.labels.filter((label) => !both.includes(label));
   const right = b.labels.filter((label) => !both.includes(label));
   const kept = [...shared, ...left, ...right];
+  return asking("einsum", () => productOver(a, b, kept, inner));
+}
+
+/** The product with dims for `kept`, summed over `inner`. */
+function productOver(a: Labelled, b: Labelled, kept: readonly string[], inner: readonly string[]): Labelled {
   const product = mul(arranged(a, [...kept, ...inner]), arranged(b, [...kept, ...inner]));
   if (inner.length === 0) return { x: product, labels: kept };
   const total = sumOver(

@@ -2,6 +2,7 @@
 
 import type { ShapeError } from "../base/errors.ts";
 import { broadcastShapes, checkShape, normalizeDim, type Shape, sameShape, shapeError, sizeOf } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { checkRank, dropDims, filled, insertDim, optionalTensor } from "./arguments.ts";
 import { add, mul } from "./arithmetic.ts";
@@ -41,6 +42,10 @@ function checkBatches(op: string, a: Tensor, b: Tensor): void {
 }
 
 function multiply(op: string, x: Tensor, y: Tensor): Tensor {
+  return asking(op, () => product(op, x, y));
+}
+
+function product(op: string, x: Tensor, y: Tensor): Tensor {
   const a = asHalf(expectTensor(op, x));
   const b = asHalf(expectTensor(op, y, "the second argument"));
   if (a.ndim === 0 || b.ndim === 0) {
@@ -144,8 +149,10 @@ export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor | nul
   const bias = given === null ? null : asHalf(given);
   const batch = x.shape.slice(0, -1);
   const rows = reshape(asHalf(x), weight.ndim === 2 ? [sizeOf(batch), 1, inputs] : [sizeOf(batch), inputs]);
-  const product = mul(rows, asHalf(weight));
-  const total = sumOver(product, [product.ndim - 1]);
+  const total = asking("matmul", () => {
+    const products = mul(rows, asHalf(weight));
+    return sumOver(products, [products.ndim - 1]);
+  });
   const result = reshape(total, [sizeOf(batch), ...outShape]);
   const shape = [...batch, ...outShape];
   return reshape(bias === null ? result : add(result, bias), shape);

@@ -1,6 +1,7 @@
 // Normalization: by batch, layer, group, instance, root mean square and neighbouring channels.
 
 import { type Shape, shapeError, sizeOf } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { alongDim, checkFloat, filled, optionalTensor, surroundedAlong } from "./arguments.ts";
 import { add, mul, sub, trueDivide } from "./arithmetic.ts";
@@ -73,7 +74,7 @@ export function layerNorm(
   const op = "layerNorm";
   const { eps, ...vectors } = filled(op, options, { weight: null, bias: null, eps: 1e-5 });
   const { sizes, dims } = lastDims(op, x, shape);
-  return affine(op, standardized(asSingle(x), dims, eps), vectors, sizes, sizes);
+  return asking(op, () => affine(op, standardized(asSingle(x), dims, eps), vectors, sizes, sizes));
 }
 
 /**
@@ -88,9 +89,11 @@ export function rmsNorm(
   const op = "rmsNorm";
   const { weight, eps } = filled(op, options, { weight: null, eps: 2 ** -23 });
   const { sizes, dims } = lastDims(op, x, shape);
-  const values = asSingle(x);
-  const scaled = mul(values, rsqrt(add(meanOver(square(values), dims), eps)));
-  return affine(op, scaled, { weight }, sizes, sizes);
+  return asking(op, () => {
+    const values = asSingle(x);
+    const scaled = mul(values, rsqrt(add(meanOver(square(values), dims), eps)));
+    return affine(op, scaled, { weight }, sizes, sizes);
+  });
 }
 
 /**
@@ -179,14 +182,16 @@ export function batchNorm(
   const running = runningOf(op, runningMean, runningVar, channels);
   const perChannel = alongDim(x.ndim, 1, channels);
   if (running !== null && !training)
-    return affine(op, normalizedBy(asSingle(x), running, eps), vectors, [channels], perChannel);
+    return asking(op, () => affine(op, normalizedBy(asSingle(x), running, eps), vectors, [channels], perChannel));
   const dims = [...x.shape.keys()].filter((d) => d !== 1);
   const count = dims.reduce((n, d) => n * (x.shape[d] as number), 1);
   // Of nothing, PyTorch makes nothing: the running statistics stay.
   if (training && count > 0) checkCount(op, x, count);
-  const { deviation, mean, variance } = centered(asSingle(x), dims);
-  if (training && count > 0 && running !== null) track(running, mean, variance, count, momentum);
-  return affine(op, mul(deviation, rsqrt(add(variance, eps))), vectors, [channels], perChannel);
+  return asking(op, () => {
+    const { deviation, mean, variance } = centered(asSingle(x), dims);
+    if (training && count > 0 && running !== null) track(running, mean, variance, count, momentum);
+    return affine(op, mul(deviation, rsqrt(add(variance, eps))), vectors, [channels], perChannel);
+  });
 }
 
 /** Options of `instanceNorm`. */

@@ -1,6 +1,7 @@
 // Softmax and its kin: exponentials of a row, normalized.
 
 import { normalizeDim } from "../base/shape.ts";
+import { asking } from "../graph/asked.ts";
 import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { neg, sub, trueDivide } from "./arithmetic.ts";
 import { asSingleFloat } from "./autocast.ts";
@@ -26,15 +27,19 @@ function rowDims(op: string, x: Tensor, dim: number): number[] {
 /** Computes eˣ / Σ eˣ over `dim`, without overflow. */
 export function softmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("softmax", x, dim);
-  const powers = exp(shifted(asSingleFloat(x), dims));
-  return trueDivide(powers, sumOver(powers, dims));
+  return asking("softmax", () => {
+    const powers = exp(shifted(asSingleFloat(x), dims));
+    return trueDivide(powers, sumOver(powers, dims));
+  });
 }
 
 /** Computes x - log Σ eˣ over `dim`, without overflow. */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
   const dims = rowDims("logSoftmax", x, dim);
-  const values = shifted(asSingleFloat(x), dims);
-  return sub(values, log(sumOver(exp(values), dims)));
+  return asking("logSoftmax", () => {
+    const values = shifted(asSingleFloat(x), dims);
+    return sub(values, log(sumOver(exp(values), dims)));
+  });
 }
 
 /** Computes softmax(-x, dim). */

@@ -4,7 +4,7 @@ import { Arena, eq, ge, noGrad, outsideScopes, scalar, stateTensor, type Tensor,
 
 type Flat = Pick<Arena, "flat" | "collect">;
 
-/** One tensor alone needs no arena, but memory of its own: to a compiled step, `zeros()` as such is a constant. */
+/** A single tensor needs no arena, but its own memory: to a compiled step, `zeros()` is a constant. */
 function flatten(tensors: readonly Tensor[]): Flat {
   const [only] = tensors;
   if (tensors.length > 1 || only === undefined) return new Arena([...tensors]);
@@ -24,7 +24,7 @@ export class FlatGroup<S extends string> {
     this.#parameters = flatten(params);
   }
 
-  /** The parameters' vector. Another optimizer may have moved them since: then they are moved back. */
+  /** The vector of the parameters. If another optimizer has moved them since, they are moved back. */
   parameters(): Flat {
     const home = this.#parameters.flat.slot;
     if (this.params.length > 1 && this.params.some(({ slot }) => slot?.cell !== home?.cell)) {
@@ -68,7 +68,7 @@ export class FlatGroup<S extends string> {
   }
 }
 
-/** Which parameters take part in a step, in cohorts that have had the same number of steps. */
+/** The parameters that take part in a step, in cohorts that have had the same number of steps. */
 export class Cohorts<C extends object> {
   /** The cohort of every parameter, -1 for those that rest. */
   readonly of: readonly number[];

@@ -86,7 +86,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** State by parameter. */
   readonly state: Map<Tensor, ParameterState<S>> = new Map();
   readonly #flat = new Map<ParamGroup<O>, FlatGroup<S>[]>();
-  /** How many steps had no effect: known to the device alone, and only where steps may be skipped. */
+  /** Number of steps without effect. Only the device knows it, and it exists only if steps may be skipped. */
   #skipped: Tensor | null = null;
   /** The counters' last values, the newest first. */
   readonly #past = new Map<Counters, Counters[]>();
@@ -102,7 +102,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   /** The update's formula. */
   protected abstract update(update: Update<O, S>): Updated<S>;
 
-  /** Throws where the options make no sense: rates and the like must not be negative, betas two numbers within [0, 1). */
+  /** Throws if the options make no sense: rates and the like must not be negative, betas must be two numbers within [0, 1). */
   protected check(options: O): void {
     checkUsual(this.constructor.name, options as object);
   }
@@ -243,7 +243,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     this.paramGroups.push(group);
     ownGradients(group.params);
     for (const parameter of group.params) this.state.set(parameter, { counters: this.newCounters(), slots: {} });
-    // Laid out here and not at the first step: a step that is being compiled must find everything in its place.
+    // Laid out here and not at the first step, because a step that is being compiled must find everything in its place.
     const parts = this.elementwise ? [group.params] : group.params.map((parameter) => [parameter]);
     this.#flat.set(
       group,
@@ -319,7 +319,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
     whole.assign(parameter);
   }
 
-  /** A number that follows from the counters of the steps that were not skipped. Which these are the device knows: it gets all candidates. */
+  /** A number that depends on the count of steps that were not skipped. Only the device knows the count, so it gets all candidates. */
   #number(cohorts: Cohorts<Counters>, refresh: (counters: Counters) => number): Tensor {
     let result = cohorts.number(refresh);
     if (this.#skipped === null) return result;
@@ -342,7 +342,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions, S exten
   }
 }
 
-/** A group that notes which of its options are read, and a guard of those that a compiled step is made by. */
+/** Returns a group that notes which of its options are read, and a guard of those that the trace of a compiled step depends on. */
 function watch<G extends object>(group: G): { readonly group: G; guard(): () => boolean } {
   const decisive = new Map<keyof G, unknown>();
   const data = new Set<keyof G>();

@@ -71,7 +71,7 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
   thresholdMode: ["rel", "abs"],
 };
 
-/** Whether a field may be given this value, `present` being the one that it has. Lists have a number per group, but for milestones. */
+/** Whether a field may be given this value; `present` is its current value. Lists have a number per group, except for milestones. */
 function fits(field: string, present: unknown, value: unknown): boolean {
   const choices = CHOICES[field];
   if (choices !== undefined) return choices.includes(value);
@@ -87,7 +87,7 @@ function fits(field: string, present: unknown, value: unknown): boolean {
   return right && typeof value === "number" && value >= least;
 }
 
-/** The rate that a schedule has set last in a group: another one comes from the optimizer's state, or from the user. */
+/** The rate that a schedule has last set in a group. Another rate comes from the state of the optimizer, or from the user. */
 const scheduled = new WeakMap<ScheduledGroup, number>();
 
 /** Demands an epoch to go to. */

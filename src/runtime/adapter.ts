@@ -22,7 +22,7 @@ const RAISED = [
   "maxComputeWorkgroupSizeX",
 ] as const;
 
-/** A device with all the limits and the useful features of its adapter, and the adapter's name. Throws a DeviceLostError where there is none or it gives no device. */
+/** Opens a device with all the limits and the useful features of its adapter. Throws a DeviceLostError if there is no adapter, or it gives no device. */
 export async function requestDevice(options: AdapterOptions): Promise<{ device: GPUDevice; name: string }> {
   const gpu = options.gpu ?? (await openGpu(options));
   const adapter = await gpu.requestAdapter(options);

@@ -33,7 +33,7 @@ export interface StandKernel {
 /** Numbers that repeat after so many bytes, in every buffer. */
 const PERIOD = 1 << 18;
 
-/** Kernels that compute the same, side by side: buffers of their own for what they write, shared ones for what they only read. */
+/** Kernels that compute the same, side by side. Each has its own buffers for outputs; inputs are shared. */
 export class BenchStand {
   readonly #device: Device;
   readonly #gpu: GPUDevice;

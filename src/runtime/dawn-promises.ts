@@ -1,4 +1,4 @@
-// The end of a process or worker in Node: Dawn crashes where one of its promises is open then, so the end waits for them.
+// The end of a process or worker in Node: Dawn crashes if one of its promises is open then, so the end waits for them.
 
 /** Classes of the package `webgpu` that have methods with promises. */
 export interface DawnClasses {
@@ -10,7 +10,7 @@ export interface DawnClasses {
   readonly GPUBuffer: { readonly prototype: GPUBuffer };
 }
 
-/** A device that hangs must not hang the process: the most that an end is put off by, in ms. */
+/** The longest time in ms that the end waits, because a device that hangs must not hang the process. */
 const MOST_PUT_OFF = 10_000;
 const PAUSE = 0.2;
 

@@ -38,7 +38,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<GPU> {
 }
 
 function dawnFlags(options: GpuOptions): string[] {
-  // Timestamps are rounded to 0.1 ms otherwise: a browser's defence against pages, of no use in a process of one's own.
+  // Timestamps are rounded to 0.1 ms otherwise: a browser's defence against pages, which a process does not need.
   const flags = ["disable-dawn-features=timestamp_quantization"];
   // Dawn's own choice is right elsewhere (Metal, Direct3D 12); on Linux it would also try OpenGL.
   if (process.platform === "linux") flags.push("backend=vulkan");

@@ -50,7 +50,7 @@ export interface DeviceStats {
 
 /** Runs that may wait for their pipelines before they are compiled at once. */
 const MOST_QUEUED = 2;
-/** Beyond so many pipelines (half a megabyte each on software drivers), executables go that have not run for longest, save the last few. */
+/** The most pipelines (half a megabyte each on software drivers). Beyond it, the executables that have not run for longest go, except the last few. */
 const MOST_PIPELINES = 1024;
 const FEWEST_PREPARED = 32;
 
@@ -99,10 +99,10 @@ export class Device {
   readonly #prepared = new Map<Executable, PreparedExecutable>();
   readonly #owned: boolean;
   readonly #staging: StagingBuffers;
-  /** Everything that is asked for, in that order: held back while pipelines are missing. */
+  /** All requests, in order. They are held back while pipelines are missing. */
   readonly #queue = new OrderedQueue();
   #queuedRuns = 0;
-  /** Settles when the shaders that runs were submitted with in good faith have been compiled. */
+  /** Settles when the shaders of runs that were submitted before they were compiled have been compiled. */
   #verdict: Promise<unknown> | null = null;
   /** Set while dispatches are timed. */
   #profiler: Profiler | null = null;
@@ -221,7 +221,7 @@ export class Device {
     this.#queue.add(run);
   }
 
-  /** Compiles at once what the queue waits for: a loop that never awaits must not pile up runs. */
+  /** Compiles the missing pipelines at once, because a loop that never awaits must not pile up runs. */
   #catchUp(): void {
     while (this.#queue.waiting) {
       for (const prepared of this.#prepared.values()) {
@@ -260,7 +260,7 @@ export class Device {
     const refuse = (error: unknown) => {
       run.fail?.(error);
       for (const w of waiters) w.reject(error);
-      // An output of its own tells whoever reads it; what should have been overwritten has nobody who would.
+      // Outputs report this error when read. In-place updates have no reader, so the device keeps it.
       if (waiters.length === 0 && run.outputs.includes(null) && !run.again) this.tell(error);
     };
     const go = () => {

@@ -1,4 +1,4 @@
-// A device's memory: results with buffers of their own or slots in pages, and one workspace for all that lies between kernels.
+// A device's memory: results in buffers or in slots of pages, and one workspace for intermediate values.
 
 import type { PooledBuffer } from "./executable.ts";
 import { BufferPool, type PoolLimits, ResultPages } from "./pool.ts";
@@ -50,7 +50,7 @@ export class Allocator {
     };
   }
 
-  /** The workspace, with at least so many bytes; null where none have been needed yet. What it held is lost when it grows. */
+  /** Returns the workspace with at least so many bytes; null if none were needed yet. Its content is lost when it grows. */
   workspace(bytes: number): PooledBuffer | null {
     if (bytes > this.workspaceBytes) {
       if (this.#workspace !== null) this.pool.release(this.#workspace);

@@ -6,7 +6,7 @@ import type { ExecutableStep } from "./executable.ts";
 
 export interface PipelineEntry {
   pipeline: GPUComputePipeline | null;
-  /** Whether the compiler has accepted the shader, and what it said where it did not. */
+  /** Whether the compiler has accepted the shader, and its message if not. */
   sure: boolean;
   error: Error | null;
   readonly layout: GPUBindGroupLayout;
@@ -18,7 +18,7 @@ export interface PipelineEntry {
   readonly finish: () => void;
 }
 
-/** Pipelines kept that nobody uses at present: plans that are made anew have many kernels again. */
+/** Number of unused pipelines that are kept, because plans that are made anew have many kernels again. */
 const MOST_IDLE = 256;
 
 export class PipelineCache {
@@ -35,7 +35,7 @@ export class PipelineCache {
     this.#device = device;
   }
 
-  /** The pipeline of a step; compiling starts at the first sight of its text. It is kept until everybody who got it has released it, and for a while after. */
+  /** Returns the pipeline of a step. The first request for a text starts its compilation. The pipeline is kept until all users have released it, and for a while after. */
   get(step: ExecutableStep): PipelineEntry {
     const { wgsl, name } = step.kernel;
     let entry = this.entries.get(wgsl);

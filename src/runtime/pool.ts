@@ -72,12 +72,12 @@ export class BufferPool {
     return buffer;
   }
 
-  /** Bytes that may still be allocated when free buffers are given up; Infinity where nothing limits them. */
+  /** Bytes that can still be allocated if free buffers are given up; Infinity without a limit. */
   get room(): number {
     return this.#limits.memoryLimit - this.liveBytes;
   }
 
-  /** Takes a buffer back. Queued work that still uses it comes before whatever uses it next. */
+  /** Takes a buffer back. Queued work that still uses it runs before its next user. */
   release(buffer: PooledBuffer): void {
     if (!this.#all.has(buffer)) return;
     let list = this.#free.get(buffer.size);

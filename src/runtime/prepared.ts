@@ -38,7 +38,7 @@ export class PreparedExecutable {
   #ready: boolean;
   #error: Error | null = null;
 
-  /** Starts to compile what is not known yet. Throws an OutOfMemoryError where a kernel binds more bytes than the device can. */
+  /** Starts to compile the pipelines that are missing. Throws an OutOfMemoryError if a kernel binds more bytes than the device can. */
   constructor(gpu: GPUDevice, pool: BufferPool, pipelines: PipelineCache, executable: Executable) {
     const most = gpu.limits.maxStorageBufferBindingSize;
     for (const step of executable.steps) {
@@ -75,7 +75,7 @@ export class PreparedExecutable {
     return this.#ready;
   }
 
-  /** Whether there is nothing to wait for: the pipelines are there, or never will be. */
+  /** Whether there is nothing to wait for: each pipeline is there, or has failed. */
   get settled(): boolean {
     return this.#ready || this.#error !== null;
   }

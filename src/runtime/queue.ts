@@ -1,4 +1,4 @@
-// The order of what a device is asked for: at once where nothing is waited for, else behind what came before.
+// The queue of a device: a request runs at once if nothing waits before it, else after the earlier ones.
 
 export class OrderedQueue {
   readonly #queue: (() => void)[] = [];

@@ -1,4 +1,4 @@
-// Staging buffers: what is copied into them on the device can be mapped and read on the host.
+// Staging buffers: the device copies results into them, and the host maps and reads them.
 
 import { DeviceLostError } from "../base/errors.ts";
 import { BUFFER_COPY_DST, BUFFER_MAP_READ, MAP_READ } from "./constants.ts";
@@ -8,7 +8,7 @@ import { roundSize } from "./pool.ts";
 /** Bytes that free buffers may have together. */
 const MOST_KEPT = 8 << 20;
 
-/** Buffers for reading back, by size: a few bytes of them are kept for the next who read as much. */
+/** Buffers for reading back, by size. Some are kept for later reads of the same size. */
 export class StagingBuffers {
   readonly #gpu: GPUDevice;
   readonly #free = new Map<number, GPUBuffer[]>();

@@ -4,18 +4,20 @@ import { bytesOf } from "../base/dtype.ts";
 import { must } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { Kernel, Value } from "../graph/definition.ts";
-import type { KernelSchedule } from "../graph/kernel-program.ts";
-import { contractionSchedule, orient, writeContraction } from "../shaders/contraction.ts";
+import type { DeviceTraits, KernelSchedule } from "../graph/kernel-program.ts";
+import { writeContraction } from "../shaders/contraction.ts";
+import { contractionSchedule, orient } from "../shaders/contraction-schedule.ts";
 import type { Group, Home } from "../shaders/group.ts";
 import type { Stored } from "../shaders/kernel.ts";
 import { type MapSchedule, mapSchedule, writeMap } from "../shaders/map.ts";
-import { type RowSchedule, rowSchedule, writeRows } from "../shaders/row.ts";
+import { writeRows } from "../shaders/row.ts";
+import { type RowSchedule, rowSchedule } from "../shaders/row-schedule.ts";
 import type { PlanTraits, Schedule } from "../shaders/schedules.ts";
 import type { ContractionSchedule } from "../shaders/tile.ts";
 import { Writer } from "../shaders/writer.ts";
 import type { Dataflow } from "./dataflow.ts";
 import { SLOT_ALIGNMENT } from "./memory.ts";
-import { flopsOf, labelOf, nameOf, opsOf } from "./names.ts";
+import { flopsOf, nameOf, opsOf } from "./names.ts";
 import type { Placement } from "./placement.ts";
 
 /** Writes the groups of a fusion whose values have their places. */
@@ -94,19 +96,21 @@ export class KernelWriter {
         if (lowest >= unit && !written.has(value)) starts.set(value, Math.floor(lowest / unit) * unit);
       }
       if (vectors.size + starts.size > known) continue;
-      const name = nameOf(group, writer.fused);
+      const name = nameOf(group, writer);
       const kernel: Kernel = {
         name,
         family: group.kind,
-        fused: opsOf(group, writer.fused),
-        wgsl: writer.finish(labelOf(group, writer.fused), shape.workgroupSize),
+        fused: opsOf(group, writer),
+        wgsl: writer.finish(shape.workgroupSize),
         workgroups: shape.workgroups,
-        bindings: [...writer.bindings.values()].map(({ value, access }) => ({
+        bindings: writer.bindings.map(({ name, value, access }) => ({
+          name,
           value,
           access,
           start: starts.get(value) ?? 0,
         })),
         scalars: writer.scalars,
+        bytes: writer.bytes,
         flops: flopsOf(group, writer),
       };
       return { schedule, kernel };

@@ -16,8 +16,6 @@ import { Placement } from "./placement.ts";
 /** One dispatch. */
 export interface PlanStep extends ExecutableStep {
   readonly kernel: Kernel;
-  /** Bytes read and written. */
-  readonly bytes: number;
 }
 
 /** An executable with what reports need. */
@@ -98,8 +96,7 @@ function assemble(program: Program, { device, fuse: fused }: PlanOptions): { pla
         bytes: bytesFor(value) - start * bytesOf(value.dtype),
         access,
       }));
-      const bytes = kernel.bindings.reduce((sum, b) => sum + sizeOf(b.value.shape) * bytesOf(b.value.dtype), 0);
-      return { kernel, bindings, scalarOffset, bytes };
+      return { kernel, bindings, scalarOffset };
     });
   const plan: Plan = {
     steps,

@@ -54,6 +54,7 @@ export function splitGroup(
     // Sums of f16 go on in f32 till they are whole.
     const dtype = r.value.dtype === "f16" ? "f32" : r.value.dtype;
     const partial = new Value(nextId(), SOURCE, [], shape, dtype, [], null);
+    partial.asked = r.value.asked ?? r.definition.name;
     const result = shape.map((n, i) => variable(`o${i}`, n));
     first.reductions.push({
       ...r,

@@ -1,14 +1,15 @@
 // Hand-written kernels: a shader's text completed by its bindings.
 
-import type { DType } from "../base/dtype.ts";
+import { bytesOf, type DType } from "../base/dtype.ts";
 import { WgradError } from "../base/errors.ts";
 import { formatShape, sizeOf } from "../base/shape.ts";
-import type { HandWritten, Kernel, KernelDefinition, Value } from "../graph/definition.ts";
+import type { HandWritten, Kernel, KernelDefinition, Strided, Value } from "../graph/definition.ts";
 import type { DeviceTraits, KernelLayout, KernelProgram, KernelSchedule } from "../graph/kernel-program.ts";
 import { bindableInputs, boundSource, inputGradients } from "../graph/kernels.ts";
 import type { Node } from "../graph/node.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { foldGrid } from "./kernel.ts";
+import { scalarBlock } from "./module.ts";
 import { SPECIAL_BITS, storedElement } from "./wgsl.ts";
 
 /** A program as an op. Without `derivative`, no gradient goes through it. */
@@ -71,17 +72,19 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: Ker
     const type = text.types?.[name] ?? `array<${storedElement(value.dtype)}>`;
     return `@group(0) @binding(${i}) var<storage, ${access}> ${name}: ${type};`;
   });
-  if (scalars.length > 0) {
-    const fields = scalars.map(({ dtype }, i) => `s${i}: ${storedElement(dtype)}`);
-    declarations.push(`struct Scalars { ${fields.join(", ")} }`);
-    declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> scalars: Scalars;`);
-  }
-  declarations.push(...readers);
-  if (text.wgsl.includes("special_bits")) declarations.push(SPECIAL_BITS);
+  declarations.push(
+    ...scalarBlock(
+      scalars.map(({ dtype }) => dtype),
+      bindings.length,
+    ),
+    ...readers,
+  );
+  if (/special_bits/.test(text.wgsl) && !/var<private> special_bits/.test(text.wgsl)) declarations.push(SPECIAL_BITS);
   const enabled = new Set(text.enable);
   if (bindings.some(({ value }) => value.dtype === "f16")) enabled.add("f16");
   const first = call.outputs[0];
   const label = first === undefined ? op : `${op} ${first.dtype}${formatShape(first.shape).replaceAll(" ", "")}`;
+  // Messages of the compiler name the kernel: texts of different ones are not shared.
   const head = [...[...enabled].map((extension) => `enable ${extension};`), `// ${label}`];
   // Directives stand in front of all declarations.
   const directed = /^\s*(?:enable|requires|diagnostic)\b/m.test(text.wgsl);
@@ -92,9 +95,10 @@ function writeHandWritten(call: HandWritten, device: DeviceTraits, schedule: Ker
     fused: [op],
     wgsl: `${lines.join("\n")}\n`,
     workgroups: gridOf(op, text.workgroups, device),
-    bindings: bindings.map(({ value, access }) => ({ value, access, start: 0 })),
+    bindings: bindings.map((binding) => ({ ...binding, start: 0 })),
     scalars,
     ...(text.entry === undefined ? {} : { entry: text.entry }),
+    bytes: bindings.reduce((sum, { value }) => sum + sizeOf(value.shape) * bytesOf(value.dtype), 0),
     flops: text.flops ?? outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     preamble: (directed ? head.length : head.length + declarations.length) + (text.preamble ?? 0),
   };

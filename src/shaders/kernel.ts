@@ -38,3 +38,6 @@ export function rounds(count: number, device: DeviceTraits): string {
 
 /** The flat number of the workgroup, for folded grids. */
 export const FLAT_GROUP = "i32(group_id.x + group_id.y * groups.x)";
+
+/** The number of the invocation in its workgroup, as indices are computed. */
+export const LOCAL = "i32(local)";

@@ -4,8 +4,10 @@ import { must } from "../base/errors.ts";
 import { stridesOf } from "../base/shape.ts";
 import { addIndex, delinearize, linearIndex, scaleIndex, variable } from "../graph/index-expression.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
-import { FLAT_GROUP, foldGrid, type Stored } from "./kernel.ts";
-import { lane, type Writer } from "./writer.ts";
+import { times } from "./arithmetic.ts";
+import { lane } from "./index-writer.ts";
+import { FLAT_GROUP, foldGrid, LOCAL, type Stored } from "./kernel.ts";
+import type { Writer } from "./writer.ts";
 
 const WORKGROUP = 64;
 
@@ -42,8 +44,8 @@ export function writeMap(
   const { vector, perThread } = schedule;
   const vectors = elements / vector;
   const threads = Math.ceil(vectors / perThread);
-  const thread = `${FLAT_GROUP} * ${WORKGROUP} + i32(local)`;
-  writer.line(perThread === 1 ? `let t = ${thread};` : `let first = (${thread}) * ${perThread};`);
+  const thread = `${FLAT_GROUP} * ${WORKGROUP} + ${LOCAL}`;
+  writer.line(perThread === 1 ? `let t = ${thread};` : `let first = ${times(thread, perThread)};`);
   writer.open();
   writer.declare("t");
   const t = variable("t", vectors);

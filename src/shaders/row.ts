@@ -13,92 +13,15 @@ import {
   variable,
 } from "../graph/index-expression.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
-import { walkInline } from "../graph/program.ts";
+import { modulo, over, sumOf, times } from "./arithmetic.ts";
 import type { Group, Reduction } from "./group.ts";
-import { FLAT_GROUP, foldGrid, rounds, type Stored } from "./kernel.ts";
+import { lane } from "./index-writer.ts";
+import { FLAT_GROUP, foldGrid, LOCAL, rounds, type Stored } from "./kernel.ts";
 import { blockOf, type SumLimits } from "./long-sums.ts";
-import { elementOf, literal } from "./wgsl.ts";
-import { lane, type Operand, type Writer } from "./writer.ts";
-
-/** How rows are spread over invocations. */
-export interface RowSchedule {
-  /** "row": a vec4 holds four neighbours of a row; "column": four neighbouring rows; "scalar": one element. */
-  readonly vector: "row" | "column" | "scalar";
-  /** Invocations that share a row. */
-  readonly lanes: number;
-  readonly workgroupSize: number;
-}
-
-/** Whether neighbouring elements of a row, or neighbouring rows, are neighbours in memory. */
-function contiguity(group: Group, isStored: (value: Value) => boolean): "row" | "column" | "scalar" {
-  const lastInner = [...group.inner.keys()].reverse().find((i) => (group.inner[i] as number) > 1);
-  const lastOuter = [...group.outer.keys()].reverse().find((i) => (group.outer[i] as number) > 1);
-  const votes = { row: 0, column: 0, scalar: 0 };
-  const bodies = group.reductions.map(({ body, coordinates }) => ({ value: body, coordinates }));
-  walkInline(bodies, ({ value, coordinates }) => {
-    if (value.leaf?.kind !== "buffer" && !isStored(value)) return value.definition.kind !== "reduce";
-    const linear = linearIndex(coordinates, stridesOf(value.shape));
-    const factor = (name: string) =>
-      linear.terms.find((t) => t.atom.kind === "variable" && t.atom.key === name)?.factor;
-    if (factor(`r${lastInner}`) === 1) votes.row++;
-    else if (factor(`o${lastOuter}`) === 1 && factor(`r${lastInner}`) !== undefined) votes.column++;
-    return false;
-  });
-  if (votes.column > votes.row) return "column";
-  return votes.row > 0 ? "row" : "scalar";
-}
-
-function powerOfTwo(n: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(n, 1)));
-}
-
-export function rowSchedule(group: Group, isStored: (value: Value) => boolean, device: DeviceTraits): RowSchedule {
-  const { rows, length } = group;
-  let vector = contiguity(group, isStored);
-  if (vector === "row" && length % 4 !== 0) vector = "scalar";
-  if (vector === "column" && rows % 4 !== 0) vector = "scalar";
-  const perRow = vector === "row" ? length / 4 : length;
-  const rowUnits = vector === "column" ? rows / 4 : rows;
-  if (device.kind === "software") {
-    // A subgroup along a long row reads side by side what lanes with a row each would gather.
-    const { subgroupSize } = device;
-    if (vector === "row" && subgroupSize > 1 && perRow >= 8 * subgroupSize && group.reductions.every(shuffles))
-      return { vector, lanes: subgroupSize, workgroupSize: subgroupSize };
-    const lanes = rowUnits >= 16 ? 1 : Math.min(64, powerOfTwo(perRow / 4));
-    // Few rows go to all cores; of many short ones, a workgroup is better not done in no time.
-    const alone = rowUnits < 256 ? 8 : perRow <= 16 && rowUnits >= 4096 ? 64 : 16;
-    return { vector, lanes, workgroupSize: lanes === 1 ? alone : 64 };
-  }
-  const enough = 65_536;
-  // Rows that are needed more than once stay in registers, where they fit.
-  const again =
-    vector !== "column" && (group.reductions.length > 1 || group.stored.some((v) => sizeOf(v.shape) > rows));
-  const least = again && perRow <= 256 * mostInRegisters ? perRow / mostInRegisters : perRow / 64;
-  const lanes = Math.max(1, Math.min(256, powerOfTwo(Math.min(perRow / 2, Math.max(enough / rowUnits, least)))));
-  return { vector, lanes, workgroupSize: lanes > 1 && lanes === device.subgroupSize ? lanes : Math.max(64, lanes) };
-}
-
-/** The schedules to choose from by measuring: more or fewer invocations for a row, and for a workgroup. */
-export function rowSchedules(standard: RowSchedule, { length }: Group): RowSchedule[] {
-  const perRow = standard.vector === "row" ? length / 4 : length;
-  return [1, 4, 8, 16, 32, 64, 128, 256]
-    .filter((lanes) => lanes === 1 || lanes <= perRow)
-    .flatMap((lanes) =>
-      (lanes === 1 ? [8, 16, 64] : [...new Set([Math.max(8, lanes), Math.max(64, lanes)])]).map((workgroupSize) => ({
-        ...standard,
-        lanes,
-        workgroupSize,
-      })),
-    );
-}
-
-/** Whether lanes of a subgroup can hand each other what the reduction sums up. */
-function shuffles({ value }: Reduction): boolean {
-  return value.dtype !== "bool" && value.dtype !== "f16";
-}
-
-/** Units of a row (vec4 or elements) that an invocation keeps in registers, at most. */
-const mostInRegisters = 4;
+import { mostInRegisters, type RowSchedule, shuffles } from "./row-schedule.ts";
+import { nameOfReduction, type Operand } from "./scopes.ts";
+import { type Element, elementOf, literal, typeName, widen } from "./wgsl.ts";
+import type { Writer } from "./writer.ts";
 
 /** Sums of this length are one loop at most. */
 const ORDINARY = 4096;
@@ -189,58 +112,123 @@ export function writeRows(
   schedule: RowSchedule,
   device: DeviceTraits,
 ): { workgroups: [number, number, number]; workgroupSize: number } {
-  const { rows, length } = group;
-  const { vector, lanes, workgroupSize } = schedule;
-  const rowUnits = vector === "column" ? rows / 4 : rows;
-  const rowsPerGroup = workgroupSize / lanes;
-  const groups = Math.ceil(rowUnits / rowsPerGroup);
+  const { workgroupSize } = schedule;
+  return { workgroups: new RowWriter(writer, group, outputs, schedule, device).write(), workgroupSize };
+}
 
-  // A subgroup that is the whole workgroup hands sums from lane to lane; others meet in workgroup memory.
-  const subgroup =
-    lanes > 1 && lanes === workgroupSize && lanes === device.subgroupSize && group.reductions.every(shuffles);
-  if (subgroup) writer.enable("subgroups");
-  // Neighbouring invocations take neighbours in memory: of the row, or of the column.
-  const slot = vector === "column" ? `i32(local) % ${rowsPerGroup}` : `i32(local) / ${lanes}`;
-  const share = subgroup ? "i32(lane)" : vector === "column" ? `i32(local) / ${rowsPerGroup}` : `i32(local) % ${lanes}`;
-  const own = lanes === 1 ? "i32(local)" : slot;
-  writer.line(`let row = ${rowsPerGroup === 1 ? FLAT_GROUP : `${FLAT_GROUP} * ${rowsPerGroup} + ${own}`};`);
-  if (lanes > 1) {
-    writer.line(`let share = ${share};`);
-    writer.declare("share");
+/** A reduction under way: the variable that sums up, or two where blocks are summed first. */
+interface Accumulator {
+  readonly reduction: Reduction;
+  readonly name: string;
+  readonly element: Element;
+  readonly width: 1 | 4;
+  readonly start: string;
+  readonly block: number | null;
+  /** The variable that takes the elements. */
+  readonly part: string;
+}
+
+type Values = ReadonlyMap<string, Index>;
+
+class RowWriter {
+  readonly #writer: Writer;
+  readonly #group: Group;
+  readonly #outputs: readonly Stored[];
+  readonly #schedule: RowSchedule;
+  readonly #device: DeviceTraits;
+  readonly #rowsPerGroup: number;
+  readonly #groups: number;
+  /** Units (vec4 or elements) of a row. */
+  readonly #units: number;
+  /** A short part of a row is read once and stays in registers; a longer one is gone over in a loop, once for each step of reductions. */
+  readonly #inRegisters: boolean;
+  /** A subgroup that is the whole workgroup hands sums from lane to lane; others meet in workgroup memory. */
+  readonly #subgroup: boolean;
+  readonly #outerValues = new Map<string, Index>();
+  /** What must hold where an invocation stores something. */
+  readonly #inside: string | null;
+  /** Units of a row that an invocation goes over, as a loop's bound. */
+  #end = "";
+
+  constructor(writer: Writer, group: Group, outputs: readonly Stored[], schedule: RowSchedule, device: DeviceTraits) {
+    this.#writer = writer;
+    this.#group = group;
+    this.#outputs = outputs;
+    this.#schedule = schedule;
+    this.#device = device;
+    const { rows, length } = group;
+    const { vector, lanes, workgroupSize } = schedule;
+    const rowUnits = vector === "column" ? rows / 4 : rows;
+    this.#rowsPerGroup = workgroupSize / lanes;
+    this.#groups = Math.ceil(rowUnits / this.#rowsPerGroup);
+    this.#units = vector === "row" ? length / 4 : length;
+    this.#inRegisters = this.#units > 0 && this.#units % lanes === 0 && this.#units / lanes <= mostInRegisters;
+    this.#subgroup =
+      lanes > 1 && lanes === workgroupSize && lanes === device.subgroupSize && group.reductions.every(shuffles);
+    // Invocations past the end compute the last row again, so that barriers stay uniform; they store nothing.
+    const exact = rowUnits % this.#rowsPerGroup === 0 && this.#groups <= device.maxWorkgroups;
+    this.#inside = exact ? null : `row < ${rowUnits}`;
+    this.#head(exact, rowUnits);
+    const own = variable(exact ? "row" : "own", rowUnits);
+    delinearize(vector === "column" ? addIndex(scaleIndex(own, 4), lane) : own, group.outer).forEach((c, i) => {
+      this.#outerValues.set(`o${i}`, c);
+    });
   }
-  // Invocations past the end compute the last row again, so that barriers stay uniform; they store nothing.
-  const clamped = rowUnits % rowsPerGroup === 0 && groups <= device.maxWorkgroups ? "row" : "own";
-  if (clamped === "own") writer.line(`let own = min(row, ${Math.max(rowUnits - 1, 0)});`);
-  writer.declare(clamped);
-  const inside = clamped === "row" ? null : `row < ${rowUnits}`;
-  const rowIndex = variable(clamped, rowUnits);
-  const flatRow = vector === "column" ? addIndex(scaleIndex(rowIndex, 4), lane) : rowIndex;
-  const outerValues = new Map<string, Index>();
-  delinearize(flatRow, group.outer).forEach((c, i) => {
-    outerValues.set(`o${i}`, c);
-  });
-  const units = vector === "row" ? length / 4 : length;
-  const valuesAt = (unit: Index): ReadonlyMap<string, Index> => {
-    const flat = vector === "row" ? addIndex(scaleIndex(unit, 4), lane) : unit;
-    const values = new Map(outerValues);
-    delinearize(flat, group.inner).forEach((c, i) => {
+
+  /** Which row, and which share of it, is the invocation's. */
+  #head(exact: boolean, rowUnits: number): void {
+    const writer = this.#writer;
+    const { vector, lanes } = this.#schedule;
+    const perGroup = this.#rowsPerGroup;
+    // Neighbouring invocations take neighbours in memory: of the row, or of the column.
+    const across = vector === "column";
+    const slot = across ? modulo(LOCAL, perGroup) : over(LOCAL, lanes);
+    writer.line(`let row = ${perGroup === 1 ? FLAT_GROUP : sumOf(times(FLAT_GROUP, perGroup), slot)};`);
+    if (this.#subgroup) writer.enable("subgroups");
+    if (lanes > 1) {
+      const share = perGroup === 1 ? LOCAL : across ? over(LOCAL, perGroup) : modulo(LOCAL, lanes);
+      writer.line(`let share = ${this.#subgroup ? "i32(lane)" : share};`);
+      writer.declare("share");
+    }
+    if (!exact) writer.line(`let own = min(row, ${Math.max(rowUnits - 1, 0)});`);
+    writer.declare(exact ? "row" : "own");
+  }
+
+  write(): [number, number, number] {
+    const known: Kept[] = [];
+    const software = this.#device.kind === "software" && !this.#inRegisters;
+    const kept = software ? keptBodies(this.#writer, this.#group, this.#outputs) : [];
+    const rest = rounds(this.#units, this.#device);
+    // What is kept lies in memory: invocations past the end must not look at the last row while its own ones write there.
+    this.#end = kept.length > 0 && this.#inside !== null ? `select(0, ${rest}, ${this.#inside})` : rest;
+    for (const step of levels(this.#group, (value) => this.#writer.isRead(value))) this.#reduce(step, kept, known);
+    this.#storeFull(known);
+    this.#storeOuter();
+    return foldGrid(this.#groups, this.#device.maxWorkgroups);
+  }
+
+  /** The coordinates of a row's unit. */
+  #valuesAt(unit: Index): Values {
+    const flat = this.#schedule.vector === "row" ? addIndex(scaleIndex(unit, 4), lane) : unit;
+    const values = new Map(this.#outerValues);
+    delinearize(flat, this.#group.inner).forEach((c, i) => {
       values.set(`r${i}`, c);
     });
     return values;
-  };
-  const at = (coordinates: readonly Index[], values: ReadonlyMap<string, Index>) =>
-    coordinates.map((c) => substitute(c, values));
-  // A short part of a row is read once and stays in registers; a longer one is gone over in a loop, once for each step of reductions.
-  const inRegisters = units > 0 && units % lanes === 0 && units / lanes <= mostInRegisters;
-  const terms = Math.ceil(units / lanes);
-  const limits: SumLimits = { whole: length > ORDINARY ? MOST_TERMS : ORDINARY, part: MOST_TERMS };
-  const overRow = (body: (values: ReadonlyMap<string, Index>) => void, sums: readonly BlockSum[] = []) => {
-    if (inRegisters) {
+  }
+
+  /** Writes `body` for all units of an invocation's part of the row. */
+  #overRow(body: (values: Values) => void, sums: readonly BlockSum[] = []): void {
+    const writer = this.#writer;
+    const { lanes } = this.#schedule;
+    if (this.#inRegisters) {
       const own = lanes === 1 ? constantIndex(0) : variable("share", lanes);
-      for (let i = 0; i < units / lanes; i++) body(valuesAt(addIndex(own, constantIndex(i * lanes))));
+      for (let i = 0; i < this.#units / lanes; i++) body(this.#valuesAt(addIndex(own, constantIndex(i * lanes))));
       return;
     }
-    const [first, step] = lanes === 1 ? ["0", "k++"] : ["share", `k += ${lanes}`];
+    const first = lanes === 1 ? "0" : "share";
+    const end = this.#end;
+    const step = lanes === 1 ? "k++" : `k += ${lanes}`;
     const [sum] = sums;
     if (sum !== undefined) {
       writer.open();
@@ -249,129 +237,148 @@ export function writeRows(
     }
     writer.open();
     writer.declare("k");
-    body(valuesAt(variable("k", units)));
+    body(this.#valuesAt(variable("k", this.#units)));
     writer.close(
       sum === undefined ? `for (var k = ${first}; k < ${end}; ${step})` : `for (var k = block; k < end; ${step})`,
     );
     if (sum === undefined) return;
     for (const { name, part } of sums) writer.line(`${name} += ${part};`);
     writer.close(`for (var block = ${first}; block < ${end}; block += ${sum.block * lanes})`);
-  };
+  }
 
-  const steps = levels(group, (value) => writer.isRead(value));
-  const kept = device.kind === "software" && !inRegisters ? keptBodies(writer, group, outputs) : [];
-  // What is kept lies in memory: invocations past the end must not look at the last row while its own ones write there.
-  const end =
-    kept.length > 0 && inside !== null ? `select(0, ${rounds(units, device)}, ${inside})` : rounds(units, device);
-  const recall = (from: readonly Kept[], values: ReadonlyMap<string, Index>) => {
-    for (const { reduction: r, output } of from)
-      writer.define(r.body, at(r.coordinates, values), writer.load(output.value, at(output.coordinates, values)));
-  };
-  const known: Kept[] = [];
-  for (const step of steps) {
-    const accumulators = step.map((r) => {
-      const element = elementOf(r.value.dtype);
-      const identity = r.definition.identity(r.value.dtype);
-      const name = writer.fresh(r.definition.name);
-      const width: 1 | 4 = vector === "scalar" ? 1 : 4;
-      if (!Number.isFinite(identity)) writer.useSpecial();
-      const one = literal(identity, element);
-      const start = width === 4 ? `vec4<${element}>(${one})` : one;
-      writer.line(`var ${name} = ${start};`);
-      const block = inRegisters ? null : blockOf(r, terms, limits);
-      return { r, name, element, width, start, block, part: block === null ? name : writer.fresh("part") };
-    });
+  /** Reads again what earlier steps have kept. */
+  #recall(from: readonly Kept[], values: Values): void {
+    for (const { reduction: r, output } of from) {
+      const loaded = this.#writer.load(output.value, placed(output.coordinates, values));
+      this.#writer.define(r.body, placed(r.coordinates, values), loaded);
+    }
+  }
+
+  #accumulator(reduction: Reduction): Accumulator {
+    const writer = this.#writer;
+    const { vector, lanes } = this.#schedule;
+    const { length } = this.#group;
+    const { definition, value } = reduction;
+    const element = elementOf(value.dtype);
+    const width: 1 | 4 = vector === "scalar" ? 1 : 4;
+    const start = widen(literal(definition.identity(value.dtype), element), 1, width, element);
+    const name = writer.fresh(nameOfReduction(definition.name));
+    writer.line(`var ${name} = ${start};`);
+    const limits: SumLimits = { whole: length > ORDINARY ? MOST_TERMS : ORDINARY, part: MOST_TERMS };
+    const block = this.#inRegisters ? null : blockOf(reduction, Math.ceil(this.#units / lanes), limits);
+    return { reduction, name, element, width, start, block, part: block === null ? name : writer.fresh("part") };
+  }
+
+  /** Writes the reductions of one step; adds to `known` what is kept of them. */
+  #reduce(step: readonly Reduction[], kept: readonly Kept[], known: Kept[]): void {
+    const writer = this.#writer;
+    const accumulators = step.map((reduction) => this.#accumulator(reduction));
     const earlier = [...known];
     const blocked = accumulators.flatMap(({ block, ...sum }): BlockSum[] =>
       block === null ? [] : [{ ...sum, block }],
     );
-    overRow((values) => {
-      recall(earlier, values);
-      for (const { r, part, element, width, start } of accumulators) {
-        const coordinates = at(r.coordinates, values);
-        const operand = writer.value(r.body, coordinates);
+    this.#overRow((values) => {
+      this.#recall(earlier, values);
+      for (const accumulator of accumulators) {
+        const { reduction: r, part, element, width, start } = accumulator;
+        const operand = writer.value(r.body, placed(r.coordinates, values));
         const keep = kept.find(({ reduction }) => reduction === r);
         if (keep !== undefined) {
-          const linear = linearIndex(at(keep.output.coordinates, values), stridesOf(keep.output.value.shape));
-          writer.store(keep.output.value, linear, operand, () => inside);
+          const { value, coordinates } = keep.output;
+          const linear = linearIndex(placed(coordinates, values), stridesOf(value.shape));
+          writer.store(value, linear, operand, () => this.#inside);
           known.push(keep);
         }
         const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, values) })));
-        let code = operand.width === width ? operand.code : `vec4<${element}>(${operand.code})`;
-        if (condition !== null) code = `select(${start}, ${code}, ${condition.code})`;
+        let code = widen(operand.code, operand.width, width, element);
+        if (condition !== null) code = writer.let("masked", `select(${start}, ${code}, ${condition.code})`);
         const context = writer.context(r.definition.helpers ?? [], element, width);
-        if (condition !== null) {
-          const name2 = writer.fresh("x");
-          writer.line(`let ${name2} = ${code};`);
-          code = name2;
-        }
         writer.line(`${part} = ${r.definition.combine(context, part, code)};`);
       }
     }, blocked);
-    for (const { r, name, element, width } of accumulators) {
-      let result: Operand = { code: name, width, depth: writer.depth };
-      if (vector === "row" && width === 4) {
-        const scalar = writer.context(r.definition.helpers ?? [], element, 1);
-        const low = writer.fresh("x");
-        writer.line(`let ${low} = ${r.definition.combine(scalar, `${name}.x`, `${name}.y`)};`);
-        const high = writer.fresh("x");
-        writer.line(`let ${high} = ${r.definition.combine(scalar, `${name}.z`, `${name}.w`)};`);
-        const whole = writer.fresh(r.definition.name);
-        writer.line(`let ${whole} = ${r.definition.combine(scalar, low, high)};`);
-        result = { code: whole, width: 1, depth: writer.depth };
-      }
-      if (subgroup) {
-        const context = writer.context(r.definition.helpers ?? [], element, result.width);
-        for (let half = lanes / 2; half >= 1; half /= 2) {
-          const sum = writer.fresh(r.definition.name);
-          const other = writer.fresh("x");
-          writer.line(`let ${other} = subgroupShuffleXor(${result.code}, ${half}u);`);
-          writer.line(`let ${sum} = ${r.definition.combine(context, result.code, other)};`);
-          result = { ...result, code: sum };
-        }
-      } else if (lanes > 1) {
-        const type = result.width === 4 ? `vec4<${element}>` : element;
-        const scratch = `scratch_${element}${result.width}`;
-        writer.global(`var<workgroup> ${scratch}: array<${type}, ${workgroupSize}>;`);
-        const stride = vector === "column" ? rowsPerGroup : 1;
-        const context = writer.context(r.definition.helpers ?? [], element, result.width);
-        writer.line(`${scratch}[local] = ${result.code};`);
-        writer.line("workgroupBarrier();");
-        writer.line(`for (var half = ${lanes / 2}; half > 0; half /= 2) {`);
-        writer.line(
-          `  if (share < half) { ${scratch}[local] = ${r.definition.combine(context, `${scratch}[local]`, `${scratch}[i32(local) + half * ${stride}]`)}; }`,
-        );
-        writer.line("  workgroupBarrier();");
-        writer.line("}");
-        const total = writer.fresh(r.definition.name);
-        writer.line(
-          `let ${total} = ${scratch}[${vector === "column" ? `i32(local) % ${rowsPerGroup}` : `(i32(local) / ${lanes}) * ${lanes}`}];`,
-        );
-        writer.line("workgroupBarrier();");
-        result = { code: total, width: result.width, depth: writer.depth };
-      }
-      writer.defineResult(r.value, result);
-    }
+    for (const accumulator of accumulators)
+      writer.defineResult(accumulator.reduction.value, this.#meet(accumulator, this.#lanesTogether(accumulator)));
   }
 
-  const full = outputs.filter((o) => o.domain === "full");
-  if (full.length > 0) {
-    overRow((values) => {
-      recall(known, values);
-      const results = full.map(({ value, coordinates }) => {
-        const where = at(coordinates, values);
-        return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };
-      });
-      for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => inside);
+  /** What the lanes of a vec4 along the row come to. */
+  #lanesTogether({ reduction: { definition }, name, element, width }: Accumulator): Operand {
+    const writer = this.#writer;
+    if (this.#schedule.vector !== "row" || width === 1) return { code: name, width, depth: writer.depth };
+    const scalar = writer.context(definition.helpers ?? [], element, 1);
+    const low = writer.let("low", definition.combine(scalar, `${name}.x`, `${name}.y`));
+    const high = writer.let("high", definition.combine(scalar, `${name}.z`, `${name}.w`));
+    const code = writer.let(nameOfReduction(definition.name), definition.combine(scalar, low, high));
+    return { code, width: 1, depth: writer.depth };
+  }
+
+  /** What the invocations of a row come to. */
+  #meet({ reduction: { definition }, element }: Accumulator, own: Operand): Operand {
+    const writer = this.#writer;
+    const { vector, lanes, workgroupSize } = this.#schedule;
+    const { width } = own;
+    const context = writer.context(definition.helpers ?? [], element, width);
+    if (this.#subgroup) {
+      let { code } = own;
+      for (let half = lanes / 2; half >= 1; half /= 2) {
+        const other = writer.let("other", `subgroupShuffleXor(${code}, ${half}u)`);
+        code = writer.let(nameOfReduction(definition.name), definition.combine(context, code, other));
+      }
+      return { ...own, code };
+    }
+    if (lanes === 1) return own;
+    const scratch = `scratch${width === 4 ? "_vec4" : ""}_${element}`;
+    writer.global(`var<workgroup> ${scratch}: array<${typeName(element, width)}, ${workgroupSize}>;`);
+    const apart = times("half", vector === "column" ? this.#rowsPerGroup : 1);
+    writer.line(`${scratch}[local] = ${own.code};`);
+    writer.line("workgroupBarrier();");
+    writer.open();
+    writer.open();
+    writer.line(`let mine = ${scratch}[local];`);
+    writer.line(`let other = ${scratch}[${LOCAL} + ${apart}];`);
+    writer.line(`${scratch}[local] = ${definition.combine(context, "mine", "other")};`);
+    writer.close("if (share < half)");
+    writer.line("workgroupBarrier();");
+    writer.close(`for (var half = ${lanes / 2}; half > 0; half /= 2)`);
+    const first = vector === "column" ? modulo(LOCAL, this.#rowsPerGroup) : `${LOCAL} - share`;
+    const code = writer.fresh(nameOfReduction(definition.name));
+    writer.line(`let ${code} = ${scratch}[${this.#rowsPerGroup === 1 ? "0" : first}];`);
+    writer.line("workgroupBarrier();");
+    return { ...own, code };
+  }
+
+  /** Writes what has an element for each of the row's. */
+  #storeFull(known: readonly Kept[]): void {
+    const full = this.#outputs.filter((o) => o.domain === "full");
+    if (full.length === 0) return;
+    this.#overRow((values) => {
+      this.#recall(known, values);
+      this.#store(full, values, this.#inside);
     });
   }
-  const once = lanes > 1 ? (inside === null ? "share == 0" : `(share == 0) & (${inside})`) : inside;
-  const results = outputs
-    .filter((o) => o.domain === "outer")
-    .map(({ value, coordinates }) => {
-      const where = at(coordinates, outerValues);
+
+  /** Writes what has an element for the row. */
+  #storeOuter(): void {
+    const inside = this.#inside;
+    const once = this.#schedule.lanes === 1 ? inside : inside === null ? "share == 0" : `(share == 0) & (${inside})`;
+    this.#store(
+      this.#outputs.filter((o) => o.domain === "outer"),
+      this.#outerValues,
+      once,
+    );
+  }
+
+  /** All values before the first store: an output may overwrite what another reads. */
+  #store(outputs: readonly Stored[], values: Values, guard: string | null): void {
+    const writer = this.#writer;
+    const results = outputs.map(({ value, coordinates }) => {
+      const where = placed(coordinates, values);
       return { value, linear: linearIndex(where, stridesOf(value.shape)), operand: writer.value(value, where) };
     });
-  for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => once);
-  return { workgroups: foldGrid(groups, device.maxWorkgroups), workgroupSize };
+    for (const { value, linear, operand } of results) writer.store(value, linear, operand, () => guard);
+  }
+}
+
+/** Coordinates in a group's variables, where these have such values. */
+function placed(coordinates: readonly Index[], values: Values): Index[] {
+  return coordinates.map((c) => substitute(c, values));
 }

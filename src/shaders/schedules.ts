@@ -2,10 +2,10 @@
 
 import type { HandWritten, Kernel } from "../graph/definition.ts";
 import type { DeviceTraits, KernelSchedule } from "../graph/kernel-program.ts";
-import { contractionSchedules } from "./contraction.ts";
+import { contractionSchedules } from "./contraction-schedule.ts";
 import type { Group } from "./group.ts";
 import { type MapSchedule, mapSchedules } from "./map.ts";
-import { type RowSchedule, rowSchedules } from "./row.ts";
+import { type RowSchedule, rowSchedules } from "./row-schedule.ts";
 import type { ContractionSchedule } from "./tile.ts";
 import { throughWorkgroup } from "./workgroup-tile.ts";
 

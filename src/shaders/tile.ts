@@ -4,7 +4,8 @@ import type { Condition, Index } from "../graph/index-expression.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Place } from "../graph/program.ts";
 import type { Contraction } from "./group.ts";
-import type { Operand, Writer } from "./writer.ts";
+import type { Operand } from "./scopes.ts";
+import type { Writer } from "./writer.ts";
 
 /** The tile that an invocation computes, and how invocations form workgroups. */
 export interface ContractionSchedule {

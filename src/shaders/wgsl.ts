@@ -19,6 +19,18 @@ export function storedElement(dtype: DType): string {
 /** Bits of NaN and the infinities, which compilers must not know: see `literal`. */
 export const SPECIAL_BITS = "var<private> special_bits: vec3<u32> = vec3<u32>(0x7fc00000u, 0x7f800000u, 0xff800000u);";
 
+const LARGEST = 3.4028234663852886e38;
+
+/** The fewest digits that are read as this f32. */
+function shortest(f: number): string {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(f.toPrecision(digits));
+    // WGSL refuses what lies beyond the largest f32, also where it would be rounded to that.
+    if (Math.fround(short) === f && Math.abs(short) <= LARGEST) return String(short);
+  }
+  return String(f);
+}
+
 /** A number as WGSL expression of an element type. */
 export function literal(value: number, element: Element): string {
   switch (element) {
@@ -37,7 +49,7 @@ export function literal(value: number, element: Element): string {
       if (!Number.isFinite(f)) return literal(f, "f32");
       // Drivers take constants that compare as equal for one.
       if (Object.is(f, -0)) return "bitcast<f32>(0x80000000u * groups.z)";
-      const text = String(f);
+      const text = shortest(f);
       return /[.e]/.test(text) ? text : `${text}.0`;
     }
     default:
@@ -55,8 +67,18 @@ export function hidden(value: number, element: Element): string {
   return `(${literal(value, element)} * ${element}(groups.z))`;
 }
 
-function typeName(element: string, width: 1 | 4): string {
+export function typeName(element: string, width: 1 | 4): string {
   return width === 1 ? element : `vec4<${element}>`;
+}
+
+/** An expression of `from` lanes as one of `width`. */
+export function widen(code: string, from: 1 | 4, width: 1 | 4, element: Element): string {
+  return from === width ? code : `vec4<${element}>(${code})`;
+}
+
+/** Name of a lane of a vec4. */
+export function componentOf(lane: number): string {
+  return "xyzw"[lane] as string;
 }
 
 const contexts = new Map<string, WgslContext>();
@@ -76,7 +98,7 @@ export function wgslContext(operand: Element, width: 1 | 4, lanes: 1 | 4): WgslC
       float: (value) => vector("f32", literal(value, "f32")),
       call: (helper, ...values) => {
         if (width === lanes) return `${laneName(helper, lanes)}(${values.join(", ")})`;
-        const calls = ["x", "y", "z", "w"].map((c) => `${helper}(${values.map((v) => `${v}.${c}`).join(", ")})`);
+        const calls = [..."xyzw"].map((c) => `${helper}(${values.map((v) => `${v}.${c}`).join(", ")})`);
         return `vec4(${calls.join(", ")})`;
       },
     };

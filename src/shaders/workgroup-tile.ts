@@ -10,8 +10,14 @@ import {
   scaleIndex,
   variable,
 } from "../graph/index-expression.ts";
-import type { WorkgroupTile } from "./tile.ts";
-import { lane, type Operand, type Writer } from "./writer.ts";
+import type { Place } from "../graph/program.ts";
+import { modulo, over, plus, times } from "./arithmetic.ts";
+import type { Contraction } from "./group.ts";
+import { lane } from "./index-writer.ts";
+import { LOCAL } from "./kernel.ts";
+import type { Operand } from "./scopes.ts";
+import type { ContractionSchedule, WorkgroupTile } from "./tile.ts";
+import type { Writer } from "./writer.ts";
 
 /** One chunk: all invocations load a part of both factors into the workgroup's memory, then each multiplies its own rows and columns. */
 export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
@@ -23,7 +29,7 @@ export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
     if (count % threads !== 0) throw internal("a workgroup loads its tile with a rest");
     writer.global(`var<workgroup> ${name}: array<${type}, ${count}>;`);
     writer.open();
-    writer.line(`let slot = p * ${threads} + i32(local);`);
+    writer.line(`let slot = p * ${threads} + ${LOCAL};`);
     writer.declare("slot");
     // Neighbouring invocations load neighbours.
     const slot = variable("slot", count);
@@ -50,9 +56,11 @@ export function throughWorkgroup(writer: Writer, tile: WorkgroupTile): void {
   writer.line("workgroupBarrier();");
   writer.open();
   for (let i = 0; i < rows; i++)
-    writer.line(`let a${i} = tile_rows[step * ${height * rows} + i32(local) / ${width} * ${rows} + ${i}];`);
+    writer.line(`let a${i} = tile_rows[step * ${height * rows} + ${plus(times(over(LOCAL, width), rows), i)}];`);
   for (let j = 0; j < columns; j++)
-    writer.line(`let b${j} = tile_columns[step * ${width * columns} + i32(local) % ${width} * ${columns} + ${j}];`);
+    writer.line(
+      `let b${j} = tile_columns[step * ${width * columns} + ${plus(times(modulo(LOCAL, width), columns), j)}];`,
+    );
   tile.multiply(
     (i) => `a${i}`,
     (j) => `b${j}`,

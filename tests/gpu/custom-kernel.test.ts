@@ -7,9 +7,13 @@ import {
   Arena,
   checkpoint,
   compile,
+  cumsum,
   customKernel,
+  explain,
   grad,
   init,
+  matmul,
+  rand,
   realize,
   scalar,
   setOptimize,
@@ -296,6 +300,35 @@ test("who doesn't wait for the compiler hears of the mistake, too, and nobody re
   }
   assert.instance(await failure(() => state.data()), ShaderError);
   assert.equal(await list(x.add(2)), [3, 4, 5]);
+});
+
+test("a text that the engine has written can be given back as it is", async () => {
+  const random = (...shape: number[]): Tensor => rand(shape).detach();
+  const [x, weight, bias, rate] = [random(32, 48), random(16, 48), random(16), tensor(0.25)];
+  await realize(x, weight, bias);
+  const written: [Tensor, readonly Tensor[]][] = [
+    [x.mul(0.5).softmax(1), [x]],
+    [matmul(x, weight.t()).add(bias).relu(), [x, weight, bias]],
+    // A number of the host is in the block of scalars.
+    [x.mul(rate).exp(), [x, rate]],
+    [x.amax(1, true).add(x), [x]],
+    [cumsum(x, 1), [x]],
+  ];
+  for (const [y, read] of written) {
+    const [kernel, ...more] = explain(y).kernels;
+    assert.is(more.length, 0);
+    assert.ok(kernel);
+    const inputs: Record<string, Tensor> = {};
+    const outputs: Record<string, { shape: readonly number[]; dtype: "f32" | "i32" }> = {};
+    for (const { name, content } of kernel.bindings) {
+      const input = read.find(({ shape }) => content === `f32[${shape.join()}]`);
+      if (input !== undefined) inputs[name] = input;
+      else outputs[name] = { shape: y.shape, dtype: content.includes("i32") ? "i32" : "f32" };
+    }
+    if (read.includes(rate)) inputs.s0 = rate;
+    const again = customKernel({ name: "again", inputs, outputs, wgsl: kernel.listing, workgroups: kernel.workgroups });
+    assert.equal(await list(Object.values(again)[0] as Tensor), await list(y), kernel.name);
+  }
 });
 
 test.run();

@@ -86,4 +86,55 @@ test("an old value that memory has no room for names its parameter", async () =>
   assert.equal(await Promise.all(means.map((x) => x.mean().item())), [0, -2, -4]);
 });
 
+test("an old value that is read itself names its parameter, the step that overwrote it and the line that reads it", async () => {
+  const limit = 8 << 20;
+  const device = await init({ memoryLimit: limit });
+  const net = new nn.Sequential(new nn.Linear(512, 256, { bias: false }));
+  const [weight] = net.parameters() as [Tensor];
+  const optimizer = new optim.SGD(net.parameters(), { lr: 1 });
+  nn.init.zeros(weight);
+  const olds: Tensor[] = [];
+  for (let i = 0; i < 4; i++) {
+    optimizer.zeroGrad();
+    weight.sum().backward();
+    const old = weight.detach();
+    // Used by something, it has its bytes where the parameter has them.
+    await old.sum().item();
+    olds.push(old);
+    optimizer.step();
+  }
+  const fillers: Tensor[] = [];
+  while (limit - device.stats().liveBytes > 3 << 17) {
+    const filler = zeros([1 << 16]).add(1);
+    await filler.realize();
+    fillers.push(filler);
+  }
+  const error = await failure(() => (olds[2] as Tensor).data());
+  assert.instance(error, StaleTensorError);
+  const here = String.raw`memory-limit\.test\.[jt]s:\d+:\d+`;
+  assert.match(
+    error.message,
+    new RegExp(
+      String.raw`"0\.weight" of shape \[256, 512\] was overwritten .* at \S*${here}, .*It is read at \S*${here}\.`,
+    ),
+  );
+  for (const filler of fillers) filler.dispose();
+  const firsts = await Promise.all(olds.map(async (x) => (await x.data())[0]));
+  assert.equal(firsts, [0, -1, -2, -3]);
+});
+
+test("what memory had no room for is computed when it is read again and there is room", async () => {
+  const limit = 8 << 20;
+  const device = await init({ memoryLimit: limit });
+  const x = zeros([1 << 18]).add(1);
+  await x.realize();
+  const y = x.mul(2);
+  const z = y.detach();
+  const filler = zeros([Math.floor((limit - device.stats().liveBytes - (3 << 18)) / 4)]).add(1);
+  await filler.realize();
+  for (const value of [y, z]) assert.instance(await failure(() => value.data()), OutOfMemoryError);
+  filler.dispose();
+  assert.equal([(await y.data())[5], (await z.data())[5]], [2, 2]);
+});
+
 test.run();

@@ -231,13 +231,23 @@ export function matmul(a: Value, b: Value): Value {
   return sum(mul(left, right), [1], false);
 }
 
+/** The largest numbers along a dim, which only keep `exp` within its range. */
+function largest(x: Value, dim: number): Value {
+  const kept = x.shape.map((n, i) => (i === dim ? 1 : n));
+  const data = new Float64Array(sizeOf(kept)).fill(Number.NEGATIVE_INFINITY);
+  broadcastPositions(kept, x.shape).forEach((p, i) => {
+    data[p] = Math.max(data[p] as number, x.data[i] as number);
+  });
+  return constant(data, kept);
+}
+
 export function softmax(x: Value, dim: number): Value {
-  const e = exp(sub(x, full([], Math.max(...x.data))));
+  const e = exp(sub(x, largest(x, dim)));
   return div(e, sum(e, [dim], true));
 }
 
 export function logSoftmax(x: Value, dim: number): Value {
-  const shifted = sub(x, full([], Math.max(...x.data)));
+  const shifted = sub(x, largest(x, dim));
   return sub(shifted, log(sum(exp(shifted), [dim], true)));
 }
 

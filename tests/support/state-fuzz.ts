@@ -46,7 +46,7 @@ interface Found extends Answer {
   count: number;
 }
 
-/** Programs of one process: software drivers keep memory for every shader that they have ever compiled. */
+/** Programs of one process: Node collects pipelines so seldom that a software driver runs out of memory maps after some thousand. */
 const PROGRAMS = 400;
 /** Of a kind of error so many programs are made smaller; of wrong values, which have many causes, all. */
 const SHRUNK = 2;

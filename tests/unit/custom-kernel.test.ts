@@ -44,6 +44,46 @@ test("a kernel is one dispatch between those of the ops around it", () => {
   assert.match(kernel?.wgsl ?? "", /var<storage, read_write> out: array<f32>/);
 });
 
+test("reports say the arithmetic that was told, or an operation per element", () => {
+  const flopsOf = (flops?: number) => {
+    const x = input(8, 8);
+    const given = {
+      name: "same",
+      inputs: { x },
+      outputs: { shape: x.shape },
+      workgroups: 1,
+      wgsl: "out[index] = x[index];",
+    };
+    return explain(customKernel(flops === undefined ? given : { ...given, flops })).kernels[0]?.flops;
+  };
+  assert.is(flopsOf(), 64);
+  assert.is(flopsOf(1000), 1000);
+  assert.throws(
+    () => flopsOf(-1),
+    (e: unknown) => e instanceof RangeError && /flops must be at least 0, got -1/.test(e.message),
+  );
+});
+
+test("numbers in a uniform block are inputs of one element", () => {
+  const wgsl = `struct Numbers { rate: f32 }
+@group(0) @binding(2) var<uniform> numbers: Numbers;
+@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32) { out[i] = x[i] * numbers.rate; }`;
+  const scaled = (rate: Tensor, text = wgsl): Tensor =>
+    customKernel({
+      name: "scaled",
+      inputs: { x: input(64), rate },
+      outputs: { shape: [64] },
+      workgroups: 1,
+      wgsl: text,
+    });
+  assert.match(explain(scaled(tensor(0.5))).kernels[0]?.wgsl ?? "", "x[i] * scalar_rate()");
+  assert.throws(() => scaled(input(2)), /a number in a uniform block is an input of one element, got \[2\] for rate/);
+  assert.throws(
+    () => scaled(tensor(0.5), wgsl.replace("rate: f32", "rate: u32")),
+    /inputs of their names and types, got numbers.rate: u32/,
+  );
+});
+
 test("gradients go by the names of the inputs", () => {
   const through = (backward: unknown) => {
     const x = input(4);

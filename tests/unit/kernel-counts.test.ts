@@ -53,7 +53,19 @@ test("softmax, logSoftmax and layer norm are one kernel each", () => {
 test("a kernel's ops are all that its name says", () => {
   const opsOf = (x: Tensor) => explain(x).kernels.map(({ ops }) => ops);
   assert.equal(opsOf(input(32, 128).softmax(-1)), [["amax", "sum", "sub", "exp", "div"]]);
-  assert.equal(opsOf(matmul(input(32, 16), input(16, 8)).relu()), [["contraction", "relu"]]);
+  assert.equal(opsOf(matmul(input(32, 16), input(16, 8)).relu()), [["matmul", "relu"]]);
+});
+
+test("bytes count what is read and what is written", () => {
+  const x = input(64, 128);
+  const bytesOf = (y: Tensor) => explain(y).kernels[0]?.bytes;
+  assert.is(bytesOf(x.add(1)), 2 * 64 * 128 * 4);
+  // 16 rows, and twice the same element.
+  assert.is(bytesOf(x.slice([8, 24]).add(1)), 2 * 16 * 128 * 4);
+  assert.is(bytesOf(x.add(x.slice([0, 1]))), 2 * 64 * 128 * 4);
+  // A table of 1000 rows, of which 12 are looked up by 12 numbers.
+  const words = tensor(new Int32Array(12), { shape: [3, 4] });
+  assert.is(bytesOf(embedding(words, input(1000, 64)).mul(2)), (2 * 12 * 64 + 12) * 4);
 });
 
 test("rows looked up by an index are read four elements at a time, and the index once", () => {

@@ -198,7 +198,7 @@ export class Places {
   store(place: Place, value: Value, line: number): void {
     switch (place.kind) {
       case "value":
-        return refuse(line, "an assignment to a value");
+        refuse(line, "an assignment to a value");
       case "local": {
         const { type, parts } = place.value;
         if (type.kind === "array") this.#code.line(`${parts[0]} = ${value.parts[0]}.slice();`);
@@ -210,7 +210,7 @@ export class Places {
         return;
       case "memory": {
         const { memory, type } = place;
-        if (type.kind === "array") return refuse(line, `a store of ${describe(type)} as a whole`);
+        if (type.kind === "array") refuse(line, `a store of ${describe(type)} as a whole`);
         if (type.kind === "struct") {
           for (const { name } of type.members)
             this.store(this.#member(place, name, line), this.part(value, name, line), line);

@@ -104,7 +104,7 @@ export class Statements {
   }
 
   #assign(target: Expression, operator: string, expression: Expression | null, scope: Scope, line: number): void {
-    if (!(target instanceof VariableExpr)) return refuse(line, "an assignment to an expression");
+    if (!(target instanceof VariableExpr)) refuse(line, "an assignment to an expression");
     if (target.name === "_" && expression !== null) {
       this.#expressions.value(expression, scope);
       return;

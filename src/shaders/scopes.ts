@@ -1,0 +1,265 @@
+// The body of a shader while it is written: nested scopes of lines, and the names of what they compute.
+
+import { must } from "../base/errors.ts";
+import type { Value } from "../graph/definition.ts";
+
+/** A WGSL expression (a name or a literal) with its width and the scope where it is known. */
+export interface Operand {
+  readonly code: string;
+  readonly width: 1 | 4;
+  readonly depth: number;
+  /** The number that a literal stands for. */
+  readonly number?: number;
+}
+
+/** What an expression is: an index, an element of a buffer, or anything else. */
+export type Kind = "index" | "load" | "value";
+
+interface Let {
+  readonly token: string;
+  readonly code: string;
+  readonly kind: Kind;
+}
+
+/** A line, a named expression, or a block with lines of its own. */
+type Entry = string | Let | { readonly head: string; readonly entries: readonly Entry[] };
+
+interface Scope {
+  readonly entries: Entry[];
+  readonly variables: Set<string>;
+  readonly memo: Map<string, Operand>;
+  /** What the kernel's own reductions come to here. */
+  readonly results: Map<Value, Operand>;
+}
+
+/*
+ * While a body is written, a name is a token: what the variable holds, and a number (`sum§3`). Names are given when all of the text is known:
+ * the plain word where nothing else in the text is called so.
+ */
+const TOKEN = /([A-Za-z_]\w*)§\d+/g;
+const WORD = /[A-Za-z_]\w*(?!§|\w)/g;
+
+/** Words that WGSL keeps for itself, as far as ops are called so. */
+export const RESERVED: ReadonlySet<string> = new Set(["where", "mod", "final", "pass", "self", "target", "with"]);
+
+/** What a variable is called that a reduction sums up in: PyTorch's `amax` is a max. */
+export function nameOfReduction(op: string): string {
+  return op.replace(/^a(?=max$|min$)/, "");
+}
+
+/** Whether an expression is nothing but a name or a number. */
+export function isName(code: string): boolean {
+  return /^[\w§]+$/.test(code);
+}
+
+/** The words in some text that are not tokens. */
+export function wordsIn(text: string, words: Set<string>): void {
+  for (const [word] of text.matchAll(WORD)) words.add(word);
+}
+
+export class Scopes {
+  readonly #scopes: Scope[] = [];
+  #names = 0;
+
+  constructor() {
+    this.open();
+  }
+
+  /** Number of the innermost scope. */
+  get depth(): number {
+    return this.#scopes.length - 1;
+  }
+
+  open(): void {
+    this.#scopes.push({ entries: [], variables: new Set(), memo: new Map(), results: new Map() });
+  }
+
+  /** Closes the innermost scope and writes it as `head { … }` into the one around it. */
+  close(head: string): void {
+    const { entries } = must(this.#scopes.pop(), "no scope to close");
+    this.#scope(this.depth).entries.push({ head, entries });
+  }
+
+  /** Writes a line into the innermost scope. */
+  line(text: string): void {
+    this.#scope(this.depth).entries.push(text);
+  }
+
+  /** Declares a loop variable of the innermost scope. */
+  declare(name: string): void {
+    this.#scope(this.depth).variables.add(name);
+  }
+
+  /** A name that nothing else has, for what holds such a thing. */
+  fresh(prefix: string): string {
+    return `${prefix}§${this.#names++}`;
+  }
+
+  /** Names an expression in the scope at `depth`; what has a name there already keeps it. */
+  let(prefix: string, code: string, depth: number, kind: Kind = "value"): string {
+    const key = `=${code}`;
+    const known = this.recall(key);
+    if (known !== undefined) return known.code;
+    const token = this.fresh(prefix);
+    const scope = this.#scope(depth);
+    scope.entries.push({ token, code, kind });
+    scope.memo.set(key, { code: token, width: 1, depth });
+    return token;
+  }
+
+  /** What is known by `key` here. */
+  recall(key: string): Operand | undefined {
+    for (let d = this.depth; d >= 0; d--) {
+      const found = this.#scope(d).memo.get(key);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Makes `operand` known by `key` wherever it is valid. */
+  remember(key: string, operand: Operand): Operand {
+    this.#scope(operand.depth).memo.set(key, operand);
+    return operand;
+  }
+
+  /** Makes `operand` known by `key` in the innermost scope. */
+  rememberHere(key: string, operand: Operand): void {
+    this.#scope(this.depth).memo.set(key, operand);
+  }
+
+  /** Says what a reduction of this kernel comes to from here on. */
+  setResult(value: Value, operand: Operand): void {
+    this.#scope(this.depth).results.set(value, operand);
+  }
+
+  resultOf(value: Value): Operand | undefined {
+    for (let d = this.depth; d >= 0; d--) {
+      const found = this.#scope(d).results.get(value);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The scope in which a loop variable is declared, or null. */
+  depthOf(name: string): number | null {
+    for (let d = this.depth; d >= 0; d--) if (this.#scope(d).variables.has(name)) return d;
+    return null;
+  }
+
+  /** The lines of the body. `taken` are words that mean something around it. */
+  print(taken: Set<string>): string[] {
+    const { entries } = this.#scope(0);
+    return new Printer(entries, taken).lines();
+  }
+
+  #scope(depth: number): Scope {
+    return must(this.#scopes[depth], "no such scope");
+  }
+}
+
+/** Prints a body: with names in place of tokens, and without names for what is read once, right behind. */
+class Printer {
+  readonly #entries: readonly Entry[];
+  readonly #taken: Set<string>;
+  /** How often each token is read. */
+  readonly #uses = new Map<string, number>();
+  readonly #names = new Map<string, string>();
+
+  constructor(entries: readonly Entry[], taken: Set<string>) {
+    this.#entries = entries;
+    this.#taken = taken;
+    this.#count(entries);
+  }
+
+  lines(): string[] {
+    const lines: string[] = [];
+    this.#print(this.#entries, this.#taken, "", lines);
+    return lines;
+  }
+
+  #count(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const text = textOf(entry);
+      wordsIn(text, this.#taken);
+      for (const [token] of text.matchAll(TOKEN)) this.#uses.set(token, (this.#uses.get(token) ?? 0) + 1);
+      if (typeof entry !== "string" && "entries" in entry) this.#count(entry.entries);
+    }
+  }
+
+  #print(entries: readonly Entry[], around: ReadonlySet<string>, indent: string, lines: string[]): void {
+    const taken = new Set(around);
+    const inlined = this.#inlined(entries);
+    const named = (text: string): string =>
+      inline(text, inlined).replaceAll(TOKEN, (token, prefix: string) => this.#nameOf(token, prefix, taken));
+    for (const entry of entries) {
+      if (typeof entry === "string") lines.push(indent + named(entry));
+      else if ("entries" in entry) {
+        lines.push(`${indent}${named(entry.head)} {`);
+        this.#print(entry.entries, taken, `${indent}  `, lines);
+        lines.push(`${indent}}`);
+      } else if (!inlined.has(entry.token) && (entry.kind !== "index" || this.#uses.has(entry.token))) {
+        const code = named(entry.code);
+        lines.push(`${indent}let ${named(entry.token)} = ${code};`);
+      }
+    }
+  }
+
+  /** What needs no name: it is read once, in the same scope, and nothing is stored before. */
+  #inlined(entries: readonly Entry[]): ReadonlyMap<string, string> {
+    const inlined = new Map<string, string>();
+    const open = new Map<string, Let>();
+    for (const entry of entries) {
+      const text = textOf(entry);
+      const isLet = typeof entry !== "string" && "token" in entry;
+      for (const [token] of text.matchAll(TOKEN)) {
+        const found = open.get(token);
+        if (found === undefined) continue;
+        // Elements are read where they are put together to a vec4.
+        if (found.kind === "load" && !(isLet && entry.kind === "load")) continue;
+        const code = inline(found.code, inlined);
+        if (code.length <= LONGEST) inlined.set(token, code);
+      }
+      if (isLet) {
+        if (entry.kind !== "value" && this.#uses.get(entry.token) === 1) open.set(entry.token, entry);
+      } else {
+        // What is stored or declared there might be what an element is read from.
+        for (const [token, { kind }] of open) if (kind === "load") open.delete(token);
+        if (typeof entry !== "string") continue;
+      }
+    }
+    return inlined;
+  }
+
+  #nameOf(token: string, prefix: string, taken: Set<string>): string {
+    let name = this.#names.get(token);
+    if (name === undefined) {
+      name = prefix;
+      for (let n = RESERVED.has(prefix) ? 1 : 2; taken.has(name) || RESERVED.has(name); n++) name = `${prefix}_${n}`;
+      taken.add(name);
+      this.#names.set(token, name);
+    }
+    return name;
+  }
+}
+
+/** Characters (with tokens) of an expression that is written where it is read. */
+const LONGEST = 48;
+
+/** The text of an entry itself. */
+function textOf(entry: Entry): string {
+  if (typeof entry === "string") return entry;
+  return "token" in entry ? entry.code : entry.head;
+}
+
+/** `text` with expressions in place of some tokens. */
+function inline(text: string, inlined: ReadonlyMap<string, string>): string {
+  if (inlined.size === 0) return text;
+  return text.replaceAll(TOKEN, (token, _prefix: string, at: number) => {
+    const code = inlined.get(token);
+    if (code === undefined) return token;
+    const before = text.slice(0, at);
+    const behind = text.slice(at + token.length);
+    const alone = /(^|[[(]|, )$/.test(before) && /^( [-+<>]=? |[\]),]|$)/.test(behind);
+    return alone || !/[-+*/%] /.test(code) ? code : `(${code})`;
+  });
+}
