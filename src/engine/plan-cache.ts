@@ -39,6 +39,7 @@ export function traitsOf(device: Device | null): PlanTraits {
     kind: device.isSoftware ? "software" : "gpu",
     bindings: Math.min(limits.maxStorageBuffersPerShaderStage, 16),
     maxWorkgroups: limits.maxComputeWorkgroupsPerDimension,
+    workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     f16: features.has("shader-f16"),
     subgroupSize: device.subgroupSize,
     schedules,

@@ -10,6 +10,8 @@ export interface DeviceTraits {
   /** Storage buffers per kernel. */
   readonly bindings: number;
   readonly maxWorkgroups: number;
+  /** Bytes of workgroup memory per kernel. */
+  readonly workgroupBytes: number;
   readonly f16: boolean;
   readonly subgroupSize: number;
 }

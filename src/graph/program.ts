@@ -388,8 +388,9 @@ export function unchanged(
   { neutral }: ElementwiseDefinition,
   [first, second]: readonly (number | undefined)[],
 ): 0 | 1 | null {
-  if (second !== undefined && second === neutral?.[1]) return 0;
-  return first !== undefined && first === neutral?.[0] ? 1 : null;
+  if (neutral === undefined) return null;
+  if (second !== undefined && second === neutral[1]) return 0;
+  return first !== undefined && first === neutral[0] ? 1 : null;
 }
 
 /** The coordinates in an operand that broadcasts to the result. */

@@ -59,8 +59,6 @@ export interface BackwardOperands {
   readonly sums: number;
 }
 
-/** Bytes of workgroup memory that every device has. */
-const TILE_BYTES = 16_384;
 /** Rows that stream by at a time, where they go through workgroup memory. */
 const MOST_TILE = 32;
 /** Rows that are few, where a causal mask leaves out the more the fewer go together. */
@@ -384,7 +382,8 @@ export class AttentionWriter {
       return;
     }
     const widths = operands.map(([x]) => chunks(x));
-    const tile = Math.max(1, Math.min(MOST_TILE, Math.floor(TILE_BYTES / 16 / widths.reduce((sum, n) => sum + n, 0))));
+    const vectors = Math.floor(this.#device.workgroupBytes / 16);
+    const tile = Math.max(1, Math.min(MOST_TILE, Math.floor(vectors / widths.reduce((sum, n) => sum + n, 0))));
     this.#line(`for (var start = ${begin}; start < ${last}; start += ${tile}) {`, "workgroupBarrier();");
     operands.forEach(([x, name], i) => {
       const width = widths[i] as number;

@@ -4,7 +4,7 @@ import { bytesOf } from "../base/dtype.ts";
 import { must } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { Kernel, Value } from "../graph/definition.ts";
-import type { DeviceTraits, KernelSchedule } from "../graph/kernel-program.ts";
+import type { KernelSchedule } from "../graph/kernel-program.ts";
 import { writeContraction } from "../shaders/contraction.ts";
 import { contractionSchedule, orient } from "../shaders/contraction-schedule.ts";
 import type { Group, Home } from "../shaders/group.ts";

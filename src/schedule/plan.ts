@@ -2,7 +2,6 @@
 
 import { bytesOf, type DType } from "../base/dtype.ts";
 import { OutOfMemoryError } from "../base/errors.ts";
-import { sizeOf } from "../base/shape.ts";
 import type { Kernel } from "../graph/definition.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Program } from "../graph/program.ts";

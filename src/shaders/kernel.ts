@@ -4,8 +4,15 @@ import type { Value } from "../graph/definition.ts";
 import type { Index } from "../graph/index-expression.ts";
 import type { DeviceTraits } from "../graph/kernel-program.ts";
 
-/** The traits that every WebGPU device has: for plans without a device. */
-export const GUARANTEED: DeviceTraits = { kind: "gpu", bindings: 8, maxWorkgroups: 65_535, f16: true, subgroupSize: 0 };
+/** The traits for plans that nothing runs: the limits that every WebGPU device has, and f16, since it is not known which device it will be. */
+export const GUARANTEED: DeviceTraits = {
+  kind: "gpu",
+  bindings: 8,
+  maxWorkgroups: 65_535,
+  workgroupBytes: 16_384,
+  f16: true,
+  subgroupSize: 0,
+};
 
 /** A value to store and the coordinates (in the group's variables) where it is computed. */
 export interface Stored {
