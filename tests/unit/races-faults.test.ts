@@ -123,11 +123,11 @@ finds("no barrier before the next tile is loaded", "RaceError", { ...tiles, edit
 finds("a tile that is not loaded to its end", "ValueError", { ...tiles, edit: replacing(/p < 4;/, "p < 3;") });
 finds("a part of a tile that is loaded twice", "RaceError", { ...tiles, edit: replacing(/p < 4;/, "p < 5;") });
 
-const edges = { step: () => leaf(13, 5).matmul(leaf(5, 9)), where: "var results" };
+const edges = { step: () => leaf(13, 5).matmul(leaf(5, 9)), where: "fma(vec4<f32>" };
 finds("no guard at the edge of a product", "RaceError", {
   ...edges,
   device: gpu,
-  edit: replacing(/\(row \* \d+ \+ i < 13\) & /, ""),
+  edit: replacing(/\(row[^<]* < 13\) & /, ""),
 });
 finds("lanes taken for invocations in order", "ValueError", {
   ...edges,

@@ -155,6 +155,8 @@ test("integers wrap, floats are f32, conversions are WGSL's", () => {
   assert.is(value("select(1, 2, local == 0u && !(local > 3u))"), 2);
   assert.is(value("i32(dot(vec3<f32>(1.0, 2.0, 3.0), vec3(4.0)))"), 24);
   assert.is(value("vec4<i32>(1, 2, 3, 4).wzyx[local + 1u]"), 3);
+  assert.is(value("((vec4<i32>(1, 2, 3, 4) * 2).wzyx).y"), 6);
+  assert.is(value("(array<vec2<i32>, 2>(vec2<i32>(1, 2), vec2<i32>(3, 4))[local + 1u]).y"), 4);
   assert.is(value("i32(0x1p-2f * 0x1.8p+3f)"), 3);
 });
 

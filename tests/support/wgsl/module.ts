@@ -1,18 +1,11 @@
 // A text of WGSL as a JavaScript function per invocation, with what it binds.
 
-import {
-  Call,
-  CallExpr,
-  Const,
-  Function as FunctionNode,
-  type Node,
-  Var,
-  WgslParser,
-} from "wgsl_reflect/wgsl_reflect.module.js";
+import { Call, CallExpr, Const, Function as FunctionNode, type Node, Var } from "wgsl_reflect/wgsl_reflect.module.js";
 import { RUNTIME } from "./arithmetic.ts";
 import { Code } from "./code.ts";
 import { Expressions } from "./expressions.ts";
 import type { Now, WatchedMemory } from "./memory.ts";
+import { parse } from "./parser.ts";
 import { unitsOf } from "./places.ts";
 import { type Context, Scope, type SharedMemory, type Site, type WrittenFunction } from "./scope.ts";
 import { BARRIERS, Statements } from "./statements.ts";
@@ -53,19 +46,6 @@ export interface CompiledModule {
     memories: readonly WatchedMemory[],
     uniform: Readonly<Record<string, number>>,
   ) => (builtins: Builtins) => Invocation | undefined;
-}
-
-/** What the parser does not read otherwise: floats in hexadecimal become decimals, and `block` is a word of its own to it. */
-function readable(text: string): string {
-  const renamed = text.replace(/\bblock\b/g, "block_");
-  return renamed.replace(
-    /0x([0-9a-f]*)(?:\.([0-9a-f]*))?p([+-]?\d+)([fh]?)/gi,
-    (_, whole, fraction = "", power, suffix) => {
-      const digits = Number.parseInt(`${whole}${fraction}`, 16) * 2 ** (Number(power) - 4 * fraction.length);
-      const decimal = String(digits);
-      return `${/[.e]/.test(decimal) ? decimal : `${decimal}.0`}${suffix}`;
-    },
-  );
 }
 
 const known = new Map<string, CompiledModule>();
@@ -159,7 +139,7 @@ function uniformBlock(variable: Var): { value: Value; members: UniformMember[] }
 }
 
 function write(text: string): CompiledModule {
-  const tree = new WgslParser().parse(readable(text));
+  const tree = parse(text);
   const functions = tree.filter((node): node is FunctionNode => node instanceof FunctionNode);
   const waits = suspending(functions);
   const names = { next: 0 };

@@ -196,9 +196,8 @@ export class Places {
 
   /** Stores a value that has the place's type. */
   store(place: Place, value: Value, line: number): void {
+    if (place.kind === "value") refuse(line, "an assignment to a value");
     switch (place.kind) {
-      case "value":
-        refuse(line, "an assignment to a value");
       case "local": {
         const { type, parts } = place.value;
         if (type.kind === "array") this.#code.line(`${parts[0]} = ${value.parts[0]}.slice();`);
@@ -225,7 +224,7 @@ export class Places {
         return;
       }
       default:
-        return place satisfies never;
+        place satisfies never;
     }
   }
 
