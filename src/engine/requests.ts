@@ -5,7 +5,7 @@ import type { Node } from "../graph/node.ts";
 import { isRealized, type Request } from "../graph/program.ts";
 import type { Cell, Storage } from "../graph/storage.ts";
 import { gradientTensor, recording, sharedBy, Tensor } from "../graph/tensor.ts";
-import { currentTrace, traceGuard } from "../graph/trace.ts";
+import { currentTrace } from "../graph/trace.ts";
 import { add } from "../ops/arithmetic.ts";
 import { copyOf } from "../ops/memory.ts";
 

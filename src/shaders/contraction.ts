@@ -15,7 +15,6 @@ import {
   variable,
   variablesOf,
 } from "../graph/index-expression.ts";
-import type { DeviceTraits } from "../graph/kernel-program.ts";
 import type { Place } from "../graph/program.ts";
 import { modulo, over, plus, sumOf, times } from "./arithmetic.ts";
 import { contiguous } from "./contraction-schedule.ts";

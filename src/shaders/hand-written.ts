@@ -3,7 +3,7 @@
 import { bytesOf, type DType } from "../base/dtype.ts";
 import { WgradError } from "../base/errors.ts";
 import { formatShape, sizeOf } from "../base/shape.ts";
-import type { HandWritten, Kernel, KernelDefinition, Strided, Value } from "../graph/definition.ts";
+import type { HandWritten, Kernel, KernelDefinition, Value } from "../graph/definition.ts";
 import type { DeviceTraits, KernelLayout, KernelProgram, KernelSchedule } from "../graph/kernel-program.ts";
 import { bindableInputs, boundSource, inputGradients } from "../graph/kernels.ts";
 import type { Node } from "../graph/node.ts";

@@ -1,6 +1,6 @@
 // Row programs: sums (maxima, …) over the same axis with elementwise work before, between and after them.
 
-import { sizeOf, stridesOf } from "../base/shape.ts";
+import { stridesOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import {
   addIndex,

@@ -10,13 +10,11 @@ import {
   scaleIndex,
   variable,
 } from "../graph/index-expression.ts";
-import type { Place } from "../graph/program.ts";
 import { modulo, over, plus, times } from "./arithmetic.ts";
-import type { Contraction } from "./group.ts";
 import { lane } from "./index-writer.ts";
 import { LOCAL } from "./kernel.ts";
 import type { Operand } from "./scopes.ts";
-import type { ContractionSchedule, WorkgroupTile } from "./tile.ts";
+import type { WorkgroupTile } from "./tile.ts";
 import type { Writer } from "./writer.ts";
 
 /** One chunk: all invocations load a part of both factors into the workgroup's memory, then each multiplies its own rows and columns. */
