@@ -47,12 +47,17 @@ export class Recording<T> {
 
   /** Runs `run` under other conditions, and goes back to those before. */
   under<R>(changes: Partial<Omit<Recording<T>, "under" | "noteRecent" | "takeRecent">>, run: () => R): R {
-    const before = { ...this };
-    Object.assign(this, changes);
+    // Field by field: this runs dozens of times a step.
+    const fields = this as unknown as Record<string, unknown>;
+    const before: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(changes)) {
+      before[name] = fields[name];
+      fields[name] = value;
+    }
     try {
       return run();
     } finally {
-      Object.assign(this, before);
+      for (const name in before) fields[name] = before[name];
     }
   }
 

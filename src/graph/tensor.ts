@@ -309,7 +309,14 @@ export function isGradEnabled(): boolean {
 
 /** Runs `run` with recording of gradients switched on or off. */
 export function withGrad<T>(enabled: boolean, run: () => T): T {
-  return recording.under({ gradients: enabled }, run);
+  // Without `under`: every derivative comes here.
+  const before = recording.gradients;
+  recording.gradients = enabled;
+  try {
+    return run();
+  } finally {
+    recording.gradients = before;
+  }
 }
 
 const none: readonly number[] = [];
