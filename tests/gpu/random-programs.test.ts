@@ -3,7 +3,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { init, type Tensor } from "../../src/index.ts";
-import { dataAsGpu } from "../support/as-gpu.ts";
+import { dataAsGpu, dataPlanned } from "../support/as-gpu.ts";
 import { randomGraph } from "../support/random-graph.ts";
 import { Dice, randomProgram } from "../support/random-program.ts";
 import { interpret } from "../support/reference.ts";
@@ -14,6 +14,10 @@ await init();
 async function checkTargets(seed: number, targets: readonly Tensor[]): Promise<void> {
   const expected = interpret(targets);
   const got = seed % 3 === 1 ? await dataAsGpu(...targets) : await Promise.all(targets.map((x) => x.data()));
+  checkValues(got, expected);
+}
+
+function checkValues(got: readonly ArrayLike<number>[], expected: readonly Float64Array[]): void {
   got.forEach((values, i) => {
     const wanted = expected[i] as Float64Array;
     assert.is(values.length, wanted.length);
@@ -30,5 +34,13 @@ for (let seed = 1; seed <= 24; seed++)
 
 for (let seed = 1; seed <= 30; seed++)
   test(`random graph ${seed} of all ops`, () => checkTargets(seed, randomGraph(new Dice(seed), 1 + (seed % 4))));
+
+// Kernels of 414 are cut again after they were cut.
+for (const seed of [6, 21, 33, 63, 98, 414])
+  test(`random program ${seed}, cut into kernels that bind few buffers`, async () => {
+    const targets = randomProgram(seed, 8 + (seed % 30));
+    const expected = interpret(targets);
+    for (const bindings of [5, 7, 8]) checkValues(await dataPlanned(targets, { bindings }), expected);
+  });
 
 test.run();
