@@ -4,8 +4,10 @@ import { bytesOf, type DType } from "../base/dtype.ts";
 import { sizeOf, stridesOf } from "../base/shape.ts";
 import type { Value } from "../graph/definition.ts";
 import { addIndex, constantIndex, type Index, linearIndex, scaleIndex, valuesOf } from "../graph/index-expression.ts";
-import { atLane, divisibleByFour, hasLane, type IndexWriter, lane } from "./index-writer.ts";
-import type { Operand, Scopes } from "./scopes.ts";
+
+import { atLane, divisibleByFour, hasLane, IndexWriter, lane } from "./index-writer.ts";
+import type { Operand } from "./scopes.ts";
+
 import { componentOf, elementOf, storedElement, widen } from "./wgsl.ts";
 
 /** A buffer that a kernel binds. */
@@ -15,9 +17,7 @@ export interface Binding {
   readonly access: "read" | "read_write";
 }
 
-export class Buffers {
-  readonly #scopes: Scopes;
-  readonly #indices: IndexWriter;
+export abstract class Buffers extends IndexWriter {
   readonly #written: ReadonlySet<Value>;
   /** Buffers that are read or written four elements at a time. */
   readonly #vectors: Set<Value>;
@@ -34,15 +34,8 @@ export class Buffers {
   /** Reads at known residues mod 4 share one vec4 load: pays where neighbours are read too (unrolled sums). */
   quads = false;
 
-  constructor(
-    scopes: Scopes,
-    indices: IndexWriter,
-    written: ReadonlySet<Value>,
-    vectors: Set<Value>,
-    starts: ReadonlyMap<Value, number>,
-  ) {
-    this.#scopes = scopes;
-    this.#indices = indices;
+  constructor(written: ReadonlySet<Value>, vectors: Set<Value>, starts: ReadonlyMap<Value, number>) {
+    super();
     this.#written = written;
     this.#vectors = vectors;
     this.#starts = starts;
@@ -98,7 +91,7 @@ export class Buffers {
     return binding.name;
   }
 
-  declarations(): string[] {
+  protected declarations(): string[] {
     return this.bindings.map(({ value, name, access }, i) => {
       const element = storedElement(value.dtype);
       const type = this.#vectors.has(value) ? `vec4<${element}>` : element;
@@ -108,7 +101,6 @@ export class Buffers {
 
   /** Reads an element (or four) of a buffer. */
   load(value: Value, coordinates: readonly Index[]): Operand {
-    const indices = this.#indices;
     const wanted = linearIndex(coordinates, stridesOf(value.shape));
     // Only a masked element, or a loop that never runs, is asked for in front of the buffer.
     const inside = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
@@ -122,14 +114,14 @@ export class Buffers {
     const base = atLane(linear, 0);
     if (linear.key === addIndex(base, lane).key && divisibleByFour(base)) {
       this.#vectors.add(bound);
-      const depth = indices.depthOf(base);
-      const text = decoded(`${name}[${indices.index(scaleIndex(base, 0.25))}]`, value.dtype, 4);
-      return { code: this.#scopes.let(elementName(name), text, depth, "load"), width: 4, depth };
+      const depth = this.depthOf(base);
+      const text = decoded(`${name}[${this.index(scaleIndex(base, 0.25))}]`, value.dtype, 4);
+      return { code: this.name(elementName(name), text, depth, "load"), width: 4, depth };
     }
-    const lanes = indices.inLanes((i) => this.#loadOne(value, name, atLane(linear, i)));
+    const lanes = this.inLanes((i) => this.#loadOne(value, name, atLane(linear, i)));
     const depth = Math.max(...lanes.map((l) => l.depth));
     const text = `vec4<${elementOf(value.dtype)}>(${lanes.map((l) => l.code).join(", ")})`;
-    return { code: this.#scopes.let(elementName(name), text, depth, "load"), width: 4, depth };
+    return { code: this.name(elementName(name), text, depth, "load"), width: 4, depth };
   }
 
   #noteRead(value: Value, at: Index): void {
@@ -158,32 +150,31 @@ export class Buffers {
   #loadOne(value: Value, name: string, wanted: Index): Operand {
     // A masked lane may ask for an element in front of the buffer, which WGSL refuses where it is constant.
     const linear = wanted.isConstant && wanted.constant < 0 ? constantIndex(0) : wanted;
-    const scopes = this.#scopes;
     const key = `${name}[${linear.key}]`;
-    const known = scopes.recall(key);
+    const known = this.recall(key);
     if (known !== undefined) return known;
-    const depth = this.#indices.depthOf(linear);
+    const depth = this.depthOf(linear);
     const residue = ((linear.constant % 4) + 4) % 4;
     const base = addIndex(linear, constantIndex(-residue));
     if (this.quads && divisibleByFour(base)) {
       this.#vectors.add(this.#bound(value));
-      const text = decoded(`${name}[${this.#indices.index(scaleIndex(base, 0.25))}]`, value.dtype, 4);
-      const four = scopes.let(elementName(name), text, depth, "load");
-      return scopes.remember(key, { code: `${four}.${componentOf(residue)}`, width: 1, depth });
+      const text = decoded(`${name}[${this.index(scaleIndex(base, 0.25))}]`, value.dtype, 4);
+      const four = this.name(elementName(name), text, depth, "load");
+      return this.remember(key, { code: `${four}.${componentOf(residue)}`, width: 1, depth });
     }
     const text = decoded(this.#element(value, name, linear), value.dtype, 1);
-    return scopes.remember(key, { code: scopes.let(elementName(name), text, depth, "load"), width: 1, depth });
+    return this.remember(key, { code: this.name(elementName(name), text, depth, "load"), width: 1, depth });
   }
 
   /** One element of a buffer, which may be an array of vec4. */
   #element(value: Value, name: string, linear: Index): string {
-    const at = this.#indices.index(linear);
+    const at = this.index(linear);
     if (!this.isVector(value)) return `${name}[${at}]`;
     return linear.isConstant ? `${name}[${Number(at) >> 2}][${Number(at) & 3}]` : `${name}[${at} >> 2u][${at} & 3]`;
   }
 
   /** Writes `operand` to element `linear` of the buffer of `value`; `guard` tells, lane by lane, what may be written. */
-  store(value: Value, linear: Index, operand: Operand, guard: (lane: number) => string | null): void {
+  store(value: Value, linear: Index, operand: Operand, guard: (lane: number) => string | null = () => null): void {
     const name = this.bind(value);
     const { dtype } = value;
     if (!hasLane(linear)) {
@@ -195,12 +186,10 @@ export class Buffers {
     if (uniform && linear.key === addIndex(base, lane).key && divisibleByFour(base)) {
       this.#vectors.add(this.#bound(value));
       const code = widen(operand.code, operand.width, 4, elementOf(dtype));
-      this.#guarded(guard(0), [
-        `${name}[${this.#indices.index(scaleIndex(base, 0.25))}] = ${encoded(code, dtype, 4)};`,
-      ]);
+      this.#guarded(guard(0), [`${name}[${this.index(scaleIndex(base, 0.25))}] = ${encoded(code, dtype, 4)};`]);
       return;
     }
-    const stores = this.#indices.inLanes((i) => {
+    const stores = this.inLanes((i) => {
       const one = operand.width === 4 ? `${operand.code}.${componentOf(i)}` : operand.code;
       return `${this.#element(value, name, atLane(linear, i))} = ${encoded(one, dtype, 1)};`;
     });
@@ -212,12 +201,11 @@ export class Buffers {
   }
 
   #guarded(guard: string | null, statements: readonly string[]): void {
-    const scopes = this.#scopes;
-    if (guard !== null && statements.length === 1) scopes.line(`if (${guard}) { ${statements[0]} }`);
+    if (guard !== null && statements.length === 1) this.line(`if (${guard}) { ${statements[0]} }`);
     else {
-      if (guard !== null) scopes.open();
-      for (const statement of statements) scopes.line(statement);
-      if (guard !== null) scopes.close(`if (${guard})`);
+      if (guard !== null) this.open();
+      for (const statement of statements) this.line(statement);
+      if (guard !== null) this.close(`if (${guard})`);
     }
   }
 }

@@ -224,7 +224,7 @@ class ContractionWriter {
     const writer = this.#writer;
     const operands = factors.map((f) => writer.value(f.value, placed(f.coordinates, values)));
     const product = operands.reduce((a, b) => ({
-      code: writer.let("factor", `${a.code} * ${b.code}`),
+      code: writer.name("factor", `${a.code} * ${b.code}`),
       width: a.width === 4 || b.width === 4 ? 4 : 1,
       depth: writer.depth,
     }));
@@ -233,7 +233,7 @@ class ContractionWriter {
     const width = product.width === 4 || condition.width === 4 ? 4 : 1;
     const none = width === 4 ? "vec4<f32>(0.0)" : "0.0";
     const code = widen(product.code, product.width, width, "f32");
-    const name = writer.let("masked", `select(${none}, ${code}, ${condition.code})`);
+    const name = writer.name("masked", `select(${none}, ${code}, ${condition.code})`);
     return { code: name, width, depth: writer.depth };
   }
 

@@ -11,47 +11,39 @@ import {
   variable,
   visitVariables,
 } from "../graph/index-expression.ts";
-import { isName, type Operand, type Scopes } from "./scopes.ts";
+
+import { isName, type Operand, Scopes } from "./scopes.ts";
 
 /** The lane of a vec4: coordinates that contain it stand for four elements. */
 export const LANE = "v";
 export const lane: Index = variable(LANE, 4);
 
-export class IndexWriter {
-  readonly #scopes: Scopes;
-  /** Code of an element that an index is read from. */
-  readonly #read: (value: Value, coordinates: readonly Index[]) => string;
+export abstract class IndexWriter extends Scopes {
   /** The lane that an index is written for, where each has its own. */
-  #lane: number | null = null;
+  protected lane: number | null = null;
 
-  constructor(scopes: Scopes, read: (value: Value, coordinates: readonly Index[]) => string) {
-    this.#scopes = scopes;
-    this.#read = read;
-  }
-
-  get lane(): number | null {
-    return this.#lane;
-  }
+  /** The value of an element: indices may be read from data. */
+  abstract value(value: Value, coordinates: readonly Index[]): Operand;
 
   /** Writes what indexes with one lane of what the coordinates stand for. */
-  inLane<T>(i: number, write: () => T): T {
-    const around = this.#lane;
-    this.#lane = i;
+  protected inLane<T>(i: number, write: () => T): T {
+    const around = this.lane;
+    this.lane = i;
     const written = write();
-    this.#lane = around;
+    this.lane = around;
     return written;
   }
 
   /** The same, for all four lanes. */
-  inLanes<T>(write: (i: number) => T): T[] {
+  protected inLanes<T>(write: (i: number) => T): T[] {
     return [0, 1, 2, 3].map((i) => this.inLane(i, () => write(i)));
   }
 
-  depthOf(index: Index): number {
+  protected depthOf(index: Index): number {
     let depth = 0;
     visitVariables(index, (name) => {
       if (name === LANE) return;
-      const own = this.#scopes.depthOf(name);
+      const own = this.scopeOf(name);
       if (own === null) throw internal(`index variable ${name} is not in scope`);
       depth = Math.max(depth, own);
     });
@@ -61,16 +53,15 @@ export class IndexWriter {
   /** An index without lanes as i32 expression: a name or a number. */
   index(index: Index): string {
     if (index.isConstant) return String(index.constant);
-    const scopes = this.#scopes;
-    const known = scopes.recall(`#${index.key}`);
+    const known = this.recall(`#${index.key}`);
     if (known !== undefined) return known.code;
     const depth = this.depthOf(index);
     // Indices that differ by a number share all that is computed before it is added.
     const sum = this.#sum(index);
     const { constant } = index;
     const text = constant === 0 ? sum : `${sum} ${constant > 0 ? "+" : "-"} ${Math.abs(constant)}`;
-    const name = isName(text) ? text : scopes.let("n", text, depth, "index");
-    scopes.remember(`#${index.key}`, { code: name, width: 1, depth });
+    const name = isName(text) ? text : this.name("n", text, depth, "index");
+    this.remember(`#${index.key}`, { code: name, width: 1, depth });
     return name;
   }
 
@@ -84,7 +75,7 @@ export class IndexWriter {
     let depth = 0;
     for (const term of terms) {
       // What is known further out is summed there.
-      if (term.depth > depth && text !== "" && !isName(text)) text = this.#scopes.let("n", text, depth, "index");
+      if (term.depth > depth && text !== "" && !isName(text)) text = this.name("n", text, depth, "index");
       depth = term.depth;
       const atom = this.#atom(term.atom);
       const size = Math.abs(term.factor);
@@ -100,13 +91,13 @@ export class IndexWriter {
       case "variable":
         return atom.key;
       case "value": {
-        const code = this.#read(atom.from as Value, atom.coordinates);
+        const code = this.value(atom.from as Value, atom.coordinates).code;
         return (atom.from as Value).dtype === "i32" ? code : `i32(${code})`;
       }
       case "quotient":
       case "remainder": {
         const of = this.index(atom.of);
-        return this.#scopes.let(
+        return this.name(
           "n",
           `${of} ${atom.kind === "quotient" ? "/" : "%"} ${atom.by}`,
           this.depthOf(atom.of),
@@ -127,7 +118,7 @@ export class IndexWriter {
       const lanes = this.inLanes((i) => this.condition(open.map((c) => ({ ...c, index: atLane(c.index, i) }))));
       const depth = Math.max(...lanes.map((l) => l?.depth ?? 0));
       const code = `vec4<bool>(${lanes.map((l) => l?.code ?? "true").join(", ")})`;
-      return { code: this.#scopes.let("inside", code, depth), width: 4, depth };
+      return { code: this.name("inside", code, depth), width: 4, depth };
     }
     const parts = open.map((c) => this.#demand(c));
     const depth = Math.max(...parts.map((p) => p.depth));
@@ -138,7 +129,7 @@ export class IndexWriter {
   /** One demand on an index without the lane, as the name of a bool. */
   #demand(c: Condition): Operand {
     const depth = this.depthOf(c.index);
-    const code = this.#scopes.let("inside", demanded(c, this.index(c.index)), depth);
+    const code = this.name("inside", demanded(c, this.index(c.index)), depth);
     return { code, width: 1, depth };
   }
 }

@@ -291,7 +291,7 @@ class RowWriter {
         }
         const condition = writer.condition(r.conditions.map((c) => ({ ...c, index: substitute(c.index, values) })));
         let code = widen(operand.code, operand.width, width, element);
-        if (condition !== null) code = writer.let("masked", `select(${start}, ${code}, ${condition.code})`);
+        if (condition !== null) code = writer.name("masked", `select(${start}, ${code}, ${condition.code})`);
         const context = writer.context(r.definition.helpers ?? [], element, width);
         writer.line(`${part} = ${r.definition.combine(context, part, code)};`);
       }
@@ -305,9 +305,9 @@ class RowWriter {
     const writer = this.#writer;
     if (this.#schedule.vector !== "row" || width === 1) return { code: name, width, depth: writer.depth };
     const scalar = writer.context(definition.helpers ?? [], element, 1);
-    const low = writer.let("low", definition.combine(scalar, `${name}.x`, `${name}.y`));
-    const high = writer.let("high", definition.combine(scalar, `${name}.z`, `${name}.w`));
-    const code = writer.let(nameOfReduction(definition.name), definition.combine(scalar, low, high));
+    const low = writer.name("low", definition.combine(scalar, `${name}.x`, `${name}.y`));
+    const high = writer.name("high", definition.combine(scalar, `${name}.z`, `${name}.w`));
+    const code = writer.name(nameOfReduction(definition.name), definition.combine(scalar, low, high));
     return { code, width: 1, depth: writer.depth };
   }
 
@@ -320,8 +320,8 @@ class RowWriter {
     if (this.#subgroup) {
       let { code } = own;
       for (let half = lanes / 2; half >= 1; half /= 2) {
-        const other = writer.let("other", `subgroupShuffleXor(${code}, ${half}u)`);
-        code = writer.let(nameOfReduction(definition.name), definition.combine(context, code, other));
+        const other = writer.name("other", `subgroupShuffleXor(${code}, ${half}u)`);
+        code = writer.name(nameOfReduction(definition.name), definition.combine(context, code, other));
       }
       return { ...own, code };
     }

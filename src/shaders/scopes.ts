@@ -104,8 +104,8 @@ export class Scopes {
     return `${prefix}§${this.#names++}`;
   }
 
-  /** Names an expression in the scope at `depth`; what has a name there already keeps it. */
-  let(prefix: string, code: string, depth: number, kind: Kind = "value"): string {
+  /** Names an expression in the innermost scope or the one at `depth`; what has a name there already keeps it. */
+  name(prefix: string, code: string, depth: number = this.depth, kind: Kind = "value"): string {
     const key = `=${code}`;
     const known = this.recall(key);
     if (known !== undefined) return known.code;
@@ -117,7 +117,7 @@ export class Scopes {
   }
 
   /** What is known by `key` here. */
-  recall(key: string): Operand | undefined {
+  protected recall(key: string): Operand | undefined {
     for (let d = this.depth; d >= 0; d--) {
       const found = this.#scope(d).memo.get(key);
       if (found !== undefined) return found;
@@ -125,23 +125,21 @@ export class Scopes {
     return undefined;
   }
 
-  /** Makes `operand` known by `key` wherever it is valid. */
-  remember(key: string, operand: Operand): Operand {
-    this.#scope(operand.depth).memo.set(key, operand);
+  /** Makes `operand` known by `key` wherever it is valid, or from the scope at `depth` on. */
+  protected remember(key: string, operand: Operand, depth: number = operand.depth): Operand {
+    this.#scope(depth).memo.set(key, operand);
     return operand;
   }
 
-  /** Makes `operand` known by `key` in the innermost scope. */
-  rememberHere(key: string, operand: Operand): void {
-    this.#scope(this.depth).memo.set(key, operand);
-  }
-
-  /** Says what a reduction of this kernel comes to from here on. */
-  setResult(value: Value, operand: Operand): void {
+  /**
+   * Says what a reduction of this kernel comes to from here on. What a kernel computes reads its reductions at the element at hand alone, so
+   * coordinates say nothing more: those that are equal in the group's variables need not look equal in a loop's.
+   */
+  defineResult(value: Value, operand: Operand): void {
     this.#scope(this.depth).results.set(value, operand);
   }
 
-  resultOf(value: Value): Operand | undefined {
+  protected resultOf(value: Value): Operand | undefined {
     for (let d = this.depth; d >= 0; d--) {
       const found = this.#scope(d).results.get(value);
       if (found !== undefined) return found;
@@ -150,7 +148,7 @@ export class Scopes {
   }
 
   /** The scope in which a loop variable is declared, or null. */
-  depthOf(name: string): number | null {
+  protected scopeOf(name: string): number | null {
     for (let d = this.depth; d >= 0; d--) if (this.#scope(d).variables.has(name)) return d;
     return null;
   }

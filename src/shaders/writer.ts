@@ -5,13 +5,14 @@ import { isFloat } from "../base/dtype.ts";
 import { internal } from "../base/errors.ts";
 import type { ElementwiseDefinition, Value } from "../graph/definition.ts";
 import { forLanes, takeLanes } from "../graph/helpers.ts";
-import { type Condition, constantIndex, type Index } from "../graph/index-expression.ts";
+import { constantIndex, type Index } from "../graph/index-expression.ts";
 import { foldConstants, inputCoordinates, placeKey, unchanged } from "../graph/program.ts";
 import type { WgslContext } from "../graph/wgsl-context.ts";
-import { type Binding, Buffers } from "./buffers.ts";
-import { atLane, hasLane, IndexWriter } from "./index-writer.ts";
+import { Buffers } from "./buffers.ts";
+import { atLane, hasLane } from "./index-writer.ts";
+
 import { writeModule } from "./module.ts";
-import { type Operand, Scopes } from "./scopes.ts";
+import type { Operand } from "./scopes.ts";
 import { componentOf, type Element, elementOf, hidden, literal, wgslContext, widen } from "./wgsl.ts";
 
 /** How a kernel reads the buffers that others wrote, and its own scalars. */
@@ -20,14 +21,11 @@ export interface Access {
   isStored(value: Value): boolean;
 }
 
-export class Writer {
+export class Writer extends Buffers {
   readonly scalars: { readonly index: number; readonly dtype: DType }[] = [];
   /** The elementwise ops that the kernel computes. */
   readonly #fused = new Set<Value>();
   readonly #access: Access;
-  readonly #scopes = new Scopes();
-  readonly #indices: IndexWriter;
-  readonly #buffers: Buffers;
   readonly #helpers = new Set<string>();
   readonly #globals = new Set<string>();
   readonly #enabled = new Set<string>();
@@ -39,13 +37,8 @@ export class Writer {
     vectors: Set<Value>,
     starts: ReadonlyMap<Value, number> = new Map(),
   ) {
+    super(written, vectors, starts);
     this.#access = access;
-    this.#indices = new IndexWriter(this.#scopes, (value, coordinates) => this.value(value, coordinates).code);
-    this.#buffers = new Buffers(this.#scopes, this.#indices, written, vectors, starts);
-  }
-
-  get depth(): number {
-    return this.#scopes.depth;
   }
 
   /** Values of elementwise ops that the kernel computes. */
@@ -62,88 +55,22 @@ export class Writer {
     return this.#flops;
   }
 
-  /** In binding order. */
-  get bindings(): readonly Binding[] {
-    return this.#buffers.bindings;
-  }
-
-  /** Bytes that the kernel reads and writes. */
-  get bytes(): number {
-    return this.#buffers.bytes;
-  }
-
-  /** The first element that is read from each buffer. */
-  get lowest(): ReadonlyMap<Value, number> {
-    return this.#buffers.lowest;
-  }
-
-  /** Whether neighbours are read as parts of one vec4. */
-  set quads(on: boolean) {
-    this.#buffers.quads = on;
-  }
-
-  open(): void {
-    this.#scopes.open();
-  }
-
-  /** Closes the innermost scope and writes it as `head { … }` into the one around it. */
-  close(head: string): void {
-    this.#scopes.close(head);
-  }
-
-  line(text: string): void {
-    this.#scopes.line(text);
-  }
-
-  /** Declares a loop variable of the innermost scope. */
-  declare(name: string): void {
-    this.#scopes.declare(name);
-  }
-
   /** Writes a declaration in front of the entry point, once. */
   global(text: string): void {
     this.#globals.add(text);
   }
 
-  /** A name that nothing else has. */
-  fresh(prefix: string): string {
-    return this.#scopes.fresh(prefix);
-  }
-
-  /** Names an expression in the innermost scope. */
-  let(prefix: string, code: string): string {
-    return this.#scopes.let(prefix, code, this.depth);
-  }
-
   /** Says what `value` is at `coordinates` from here on. */
   define(value: Value, coordinates: readonly Index[], operand: Operand): void {
-    this.#scopes.rememberHere(placeKey({ value, coordinates }), operand);
-  }
-
-  /**
-   * Says what a reduction of this kernel comes to from here on. What a kernel computes reads its reductions at the element at hand alone, so
-   * coordinates say nothing more: those that are equal in the group's variables need not look equal in a loop's.
-   */
-  defineResult(value: Value, operand: Operand): void {
-    this.#scopes.setResult(value, operand);
+    this.remember(placeKey({ value, coordinates }), operand, this.depth);
   }
 
   /** What a reduction of this kernel comes to: of a vec4 the lane that is asked for. */
   #resultOf(value: Value): Operand | undefined {
-    const found = this.#scopes.resultOf(value);
-    const { lane } = this.#indices;
+    const found = this.resultOf(value);
+    const { lane } = this;
     if (found === undefined || found.width === 1 || lane === null) return found;
     return { code: `${found.code}.${componentOf(lane)}`, width: 1, depth: found.depth };
-  }
-
-  /** An index without lanes as i32 expression. */
-  index(index: Index): string {
-    return this.#indices.index(index);
-  }
-
-  /** A demand on indices as bool expression; null when it always holds. */
-  condition(conditions: readonly Condition[]): Operand | null {
-    return this.#indices.condition(conditions);
   }
 
   /** The value of a node's element at `coordinates`; four elements where the coordinates contain the lane. */
@@ -151,7 +78,7 @@ export class Writer {
     const result = this.#resultOf(value);
     if (result !== undefined) return result;
     const key = placeKey({ value, coordinates });
-    return this.#scopes.recall(key) ?? this.#scopes.remember(key, this.#compute(value, coordinates));
+    return this.recall(key) ?? this.remember(key, this.#compute(value, coordinates));
   }
 
   #compute(value: Value, coordinates: readonly Index[]): Operand {
@@ -187,10 +114,10 @@ export class Writer {
   #iota(at: Index, element: Element): Operand {
     if (at.isConstant) return constant(at.constant, element);
     const cast = (text: string) => (element === "u32" ? `u32(${text})` : text);
-    if (!hasLane(at)) return { code: cast(this.index(at)), width: 1, depth: this.#indices.depthOf(at) };
-    const codes = this.#indices.inLanes((i) => cast(this.index(atLane(at, i))));
-    const depth = this.#indices.depthOf(at);
-    return { code: this.#scopes.let("at", `vec4<${element}>(${codes.join(", ")})`, depth), width: 4, depth };
+    if (!hasLane(at)) return { code: cast(this.index(at)), width: 1, depth: this.depthOf(at) };
+    const codes = this.inLanes((i) => cast(this.index(atLane(at, i))));
+    const depth = this.depthOf(at);
+    return { code: this.name("at", `vec4<${element}>(${codes.join(", ")})`, depth), width: 4, depth };
   }
 
   #elementwise(value: Value, definition: ElementwiseDefinition, operands: readonly Operand[]): Operand {
@@ -216,7 +143,7 @@ export class Writer {
     const code = SPREADS.test(plain) ? plain : definition.wgsl(context, ...wide);
     this.#fused.add(value);
     this.#flops += definition.cost * width;
-    return { code: this.#scopes.let(definition.name, code, depth), width, depth };
+    return { code: this.name(definition.name, code, depth), width, depth };
   }
 
   #mask(source: Operand, condition: Operand, fill: number, element: Element): Operand {
@@ -225,7 +152,7 @@ export class Writer {
     const depth = Math.max(source.depth, condition.depth);
     const none = widen(literal(fill, element), 1, width, element);
     const code = `select(${none}, ${widen(source.code, source.width, width, element)}, ${condition.code})`;
-    return { code: this.#scopes.let("masked", code, depth), width, depth };
+    return { code: this.name("masked", code, depth), width, depth };
   }
 
   #scalar(value: Value): Operand {
@@ -237,41 +164,6 @@ export class Writer {
     }
     const code = value.dtype === "bool" ? `(scalars.s${position} != 0u)` : `scalars.s${position}`;
     return { code, width: 1, depth: 0 };
-  }
-
-  /** `read` and `written` are one buffer. */
-  share(read: Value, written: Value): void {
-    this.#buffers.share(read, written);
-  }
-
-  /** Whether the buffer of `written` also holds what the kernel reads. */
-  overwrites(written: Value): boolean {
-    return this.#buffers.overwrites(written);
-  }
-
-  /** `part` is read as the elements of `whole` from `offset` on: two bindings of the same bytes are not allowed. */
-  within(part: Value, whole: Value, offset: number): void {
-    this.#buffers.within(part, whole, offset);
-  }
-
-  /** Whether the buffer that holds `value` is an array of vec4. */
-  isVector(value: Value): boolean {
-    return this.#buffers.isVector(value);
-  }
-
-  /** The name of the buffer that holds `value`. */
-  bind(value: Value): string {
-    return this.#buffers.bind(value);
-  }
-
-  /** Reads an element (or four) of a buffer. */
-  load(value: Value, coordinates: readonly Index[]): Operand {
-    return this.#buffers.load(value, coordinates);
-  }
-
-  /** Writes `operand` to element `linear` of the buffer of `value`; `guard` tells, lane by lane, what may be written. */
-  store(value: Value, linear: Index, operand: Operand, guard: (lane: number) => string | null = () => null): void {
-    this.#buffers.store(value, linear, operand, guard);
   }
 
   /** What an op's WGSL writer sees of its operands; the helpers that it may call become part of the shader. */
@@ -291,12 +183,12 @@ export class Writer {
     const halves = this.bindings.some(({ value }) => value.dtype === "f16");
     return writeModule({
       enabled: [...this.#enabled, ...(halves ? ["f16"] : [])],
-      bindings: this.#buffers.declarations(),
+      bindings: this.declarations(),
       scalars: this.scalars.map(({ dtype }) => dtype),
       globals: [...this.#globals],
       helpers: [...this.#helpers],
       workgroupSize,
-      body: this.#scopes,
+      body: this,
     });
   }
 }
