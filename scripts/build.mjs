@@ -41,7 +41,7 @@ const common = {
 
 /** Pages, and their sizes in kB after a bundler, a minifier and gzip: what they should have, and what fails the build. */
 const LIMITS = {
-  "all of wgrad": { goal: 90, limit: 190, page: 'export * from "wgrad";' },
+  "all of wgrad": { goal: 90, limit: 186, page: 'export * from "wgrad";' },
   "tensors, autograd and nn.Linear": {
     goal: 45,
     limit: 55,
