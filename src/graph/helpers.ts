@@ -16,8 +16,21 @@ export function takeLanes(texts: readonly string[]): boolean {
   return texts.every((text) => /\b[FIUB]\b/.test(text));
 }
 
+/** Texts that were spelled out before, for one lane and for four. */
+const spelledOut = new WeakMap<readonly string[], { [width in Width]?: readonly string[] }>();
+
 /** The texts for so many lanes. The functions for four lanes have their own names: see `laneName`. */
-export function forLanes(texts: readonly string[], width: Width): string[] {
+export function forLanes(texts: readonly string[], width: Width): readonly string[] {
+  let known = spelledOut.get(texts);
+  if (known === undefined) {
+    known = {};
+    spelledOut.set(texts, known);
+  }
+  known[width] ??= spellOut(texts, width);
+  return known[width];
+}
+
+function spellOut(texts: readonly string[], width: Width): readonly string[] {
   const spelled = texts.map((text) =>
     text.replaceAll(/\b[FIUB]\b/g, (letter) => (width === 1 ? (types[letter] as string) : `vec4<${types[letter]}>`)),
   );

@@ -35,18 +35,17 @@ export function writeModule(parts: ModuleParts): string {
   ];
   if (enabled.includes("subgroups")) parameters.push("@builtin(subgroup_invocation_id) lane: u32");
   const declarations = [...bindings, ...scalarBlock(scalars, bindings.length)];
-  const taken = new Set<string>();
-  for (const text of [...declarations, ...globals, ...parameters]) wordsIn(text, taken);
-  for (const text of helpers) for (const [, name] of text.matchAll(DECLARED)) taken.add(name as string);
-  const lines = body.print(taken);
-  const called = reachable(helpers, lines);
-  const special = [...lines, ...called].some((line) => line.includes("special_bits"));
+  const printer = body.printer();
+  const called = reachable(helpers, printer.words);
+  const around = [...declarations, ...globals, ...parameters].flatMap(wordsIn);
+  const lines = printer.lines(new Set([...around, ...called.flatMap(({ declares }) => declares)]));
+  const special = printer.words.has("special_bits") || called.some(({ words }) => words.includes("special_bits"));
   return [
     ...enabled.map((name) => `enable ${name};`),
     ...declarations,
     ...(special ? [SPECIAL_BITS] : []),
     ...globals,
-    ...called,
+    ...called.map(({ text }) => text),
     "",
     `@compute @workgroup_size(${workgroupSize})`,
     `fn main(${parameters.join(", ")}) {`,
@@ -56,22 +55,44 @@ export function writeModule(parts: ModuleParts): string {
   ].join("\n");
 }
 
-/** Names that a helper's text declares. */
-const DECLARED = /\b(?:fn|struct) (\w+)/g;
+/** A function, or a type that functions use. */
+interface Helper {
+  readonly text: string;
+  readonly declares: readonly string[];
+  readonly words: readonly string[];
+}
 
-/** The helpers that the lines call, and those that these call in turn. */
-function reachable(texts: readonly string[], lines: readonly string[]): readonly string[] {
-  const wanted = new Set<string>();
-  const helpers = [...new Set(texts.flatMap((text) => text.trim().split(/\n(?=fn |struct )/)))];
-  if (helpers.length > 0) for (const line of lines) wordsIn(line, wanted);
+/** What is known of helpers' texts: there are as many as ops bring along. */
+const known = new Map<string, readonly Helper[]>();
+
+function helpersIn(text: string): readonly Helper[] {
+  let helpers = known.get(text);
+  if (helpers === undefined) {
+    helpers = text
+      .trim()
+      .split(/\n(?=fn |struct )/)
+      .map((part) => ({
+        text: part,
+        declares: [...part.matchAll(/\b(?:fn|struct) (\w+)/g)].map(([, name]) => name as string),
+        words: wordsIn(part),
+      }));
+    known.set(text, helpers);
+  }
+  return helpers;
+}
+
+/** The helpers that are called in a body of these words, and those that these call in turn. */
+function reachable(texts: readonly string[], words: ReadonlySet<string>): readonly Helper[] {
+  const wanted = new Set(words);
+  const helpers = new Map(texts.flatMap(helpersIn).map((helper) => [helper.text, helper]));
   const called = new Set<string>();
-  for (let known = -1; known < called.size; ) {
-    known = called.size;
-    for (const text of helpers) {
-      if (called.has(text) || ![...text.matchAll(DECLARED)].some(([, name]) => wanted.has(name as string))) continue;
-      wordsIn(text, wanted);
+  for (let before = -1; before < called.size; ) {
+    before = called.size;
+    for (const { text, declares, words: own } of helpers.values()) {
+      if (called.has(text) || !declares.some((name) => wanted.has(name))) continue;
+      for (const word of own) wanted.add(word);
       called.add(text);
     }
   }
-  return helpers.filter((text) => called.has(text));
+  return [...helpers.values()].filter(({ text }) => called.has(text));
 }

@@ -36,8 +36,8 @@ interface Scope {
  * While a body is written, a name is a token: what the variable holds, and a number (`sum§3`). Names are given when all of the text is known:
  * the plain word where nothing else in the text is called so.
  */
-const TOKEN = /([A-Za-z_]\w*)§\d+/g;
-const WORD = /[A-Za-z_]\w*(?!§|\w)/g;
+const TOKEN = /([A-Za-z_]\w*§\d+)/;
+const WORD = /[A-Za-z_]\w*/g;
 
 /** Words that WGSL keeps for itself, as far as ops are called so. */
 export const RESERVED: ReadonlySet<string> = new Set([
@@ -61,9 +61,9 @@ export function isName(code: string): boolean {
   return /^[\w§]+$/.test(code);
 }
 
-/** The words in some text that are not tokens. */
-export function wordsIn(text: string, words: Set<string>): void {
-  for (const [word] of text.matchAll(WORD)) words.add(word);
+/** The words in some text. */
+export function wordsIn(text: string): readonly string[] {
+  return text.match(WORD) ?? [];
 }
 
 export class Scopes {
@@ -153,10 +153,9 @@ export class Scopes {
     return null;
   }
 
-  /** The lines of the body. `taken` are words that mean something around it. */
-  print(taken: Set<string>): string[] {
-    const { entries } = this.#scope(0);
-    return new Printer(entries, taken).lines();
+  /** What prints the body. */
+  printer(): Printer {
+    return new Printer(this.#scope(0).entries);
   }
 
   #scope(depth: number): Scope {
@@ -165,81 +164,103 @@ export class Scopes {
 }
 
 /** Prints a body: with names in place of tokens, and without names for what is read once, right behind. */
-class Printer {
+export class Printer {
   readonly #entries: readonly Entry[];
-  readonly #taken: Set<string>;
+  /** The words of the body that are no names: functions, types, keywords. */
+  readonly words: Set<string> = new Set();
+  /** Texts and tokens by turns. */
+  readonly #parts = new Map<Entry, readonly string[]>();
   /** How often each token is read. */
   readonly #uses = new Map<string, number>();
   readonly #names = new Map<string, string>();
 
-  constructor(entries: readonly Entry[], taken: Set<string>) {
+  constructor(entries: readonly Entry[]) {
     this.#entries = entries;
-    this.#taken = taken;
     this.#count(entries);
   }
 
-  lines(): string[] {
+  /** The lines of the body. `around` are words that mean something outside of it. */
+  lines(around: ReadonlySet<string>): string[] {
     const lines: string[] = [];
-    this.#print(this.#entries, this.#taken, "", lines);
+    this.#print(this.#entries, new Set([...around, ...this.words]), "", lines);
     return lines;
   }
 
   #count(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      const text = textOf(entry);
-      wordsIn(text, this.#taken);
-      for (const [token] of text.matchAll(TOKEN)) this.#uses.set(token, (this.#uses.get(token) ?? 0) + 1);
+      const parts = textOf(entry).split(TOKEN);
+      this.#parts.set(entry, parts);
+      parts.forEach((part, i) => {
+        if (i % 2 === 1) this.#uses.set(part, (this.#uses.get(part) ?? 0) + 1);
+        else for (const word of wordsIn(part)) this.words.add(word);
+      });
       if (typeof entry !== "string" && "entries" in entry) this.#count(entry.entries);
     }
+  }
+
+  #partsOf(entry: Entry): readonly string[] {
+    return this.#parts.get(entry) ?? [];
   }
 
   #print(entries: readonly Entry[], around: ReadonlySet<string>, indent: string, lines: string[]): void {
     const taken = new Set(around);
     const inlined = this.#inlined(entries);
-    const named = (text: string): string =>
-      inline(text, inlined).replaceAll(TOKEN, (token, prefix: string) => this.#nameOf(token, prefix, taken));
+    const write = (parts: readonly string[]): string =>
+      parts
+        .map((part, i) => {
+          if (i % 2 === 0) return part;
+          const code = inlined.get(part);
+          return code === undefined ? this.#nameOf(part, taken) : enclosed(write(code), parts, i);
+        })
+        .join("");
     for (const entry of entries) {
-      if (typeof entry === "string") lines.push(indent + named(entry));
+      if (typeof entry === "string") lines.push(indent + write(this.#partsOf(entry)));
       else if ("entries" in entry) {
-        lines.push(`${indent}${named(entry.head)} {`);
+        lines.push(`${indent}${write(this.#partsOf(entry))} {`);
         this.#print(entry.entries, taken, `${indent}  `, lines);
         lines.push(`${indent}}`);
       } else if (!inlined.has(entry.token) && (entry.kind !== "index" || this.#uses.has(entry.token))) {
-        const code = named(entry.code);
-        lines.push(`${indent}let ${named(entry.token)} = ${code};`);
+        const code = write(this.#partsOf(entry));
+        lines.push(`${indent}let ${this.#nameOf(entry.token, taken)} = ${code};`);
       }
     }
   }
 
   /** What needs no name: it is read once, in the same scope, and nothing is stored before. */
-  #inlined(entries: readonly Entry[]): ReadonlyMap<string, string> {
-    const inlined = new Map<string, string>();
+  #inlined(entries: readonly Entry[]): ReadonlyMap<string, readonly string[]> {
+    const inlined = new Map<string, readonly string[]>();
+    const lengths = new Map<string, number>();
     const open = new Map<string, Let>();
     for (const entry of entries) {
-      const text = textOf(entry);
-      const isLet = typeof entry !== "string" && "token" in entry;
-      for (const [token] of text.matchAll(TOKEN)) {
+      const own = typeof entry !== "string" && "token" in entry ? entry : null;
+      let length = own?.code.length ?? 0;
+      const parts = this.#partsOf(entry);
+      for (let i = 1; i < parts.length; i += 2) {
+        const token = parts[i] as string;
         const found = open.get(token);
-        if (found === undefined) continue;
         // Elements are read where they are put together to a vec4.
-        if (found.kind === "load" && !(isLet && entry.kind === "load")) continue;
-        const code = inline(found.code, inlined);
-        if (code.length <= LONGEST) inlined.set(token, code);
+        if (found === undefined || (found.kind === "load" && own?.kind !== "load")) continue;
+        const size = lengths.get(token) as number;
+        if (size > LONGEST) continue;
+        inlined.set(token, this.#partsOf(found));
+        length += size - token.length;
       }
-      if (isLet) {
-        if (entry.kind !== "value" && this.#uses.get(entry.token) === 1) open.set(entry.token, entry);
+      if (own !== null) {
+        if (own.kind === "value" || this.#uses.get(own.token) !== 1) continue;
+        open.set(own.token, own);
+        lengths.set(own.token, length);
       } else {
         // What is stored or declared there might be what an element is read from.
         for (const [token, { kind }] of open) if (kind === "load") open.delete(token);
-        if (typeof entry !== "string") continue;
       }
     }
     return inlined;
   }
 
-  #nameOf(token: string, prefix: string, taken: Set<string>): string {
+  #nameOf(token: string, taken: Set<string>): string {
     let name = this.#names.get(token);
     if (name === undefined) {
+      const prefix = token.slice(0, token.indexOf("§"));
       name = prefix;
       for (let n = RESERVED.has(prefix) ? 1 : 2; taken.has(name) || RESERVED.has(name); n++) name = `${prefix}_${n}`;
       taken.add(name);
@@ -258,15 +279,11 @@ function textOf(entry: Entry): string {
   return "token" in entry ? entry.code : entry.head;
 }
 
-/** `text` with expressions in place of some tokens. */
-function inline(text: string, inlined: ReadonlyMap<string, string>): string {
-  if (inlined.size === 0) return text;
-  return text.replaceAll(TOKEN, (token, _prefix: string, at: number) => {
-    const code = inlined.get(token);
-    if (code === undefined) return token;
-    const before = text.slice(0, at);
-    const behind = text.slice(at + token.length);
-    const alone = /(^|[[(]|, )$/.test(before) && /^( [-+<>]=? |[\]),]|$)/.test(behind);
-    return alone || !/[-+*/%] /.test(code) ? code : `(${code})`;
-  });
+/** An expression as part i of a text, in brackets where it needs them. */
+function enclosed(code: string, parts: readonly string[], i: number): string {
+  const [before, behind] = [parts[i - 1] ?? "", parts[i + 1] ?? ""];
+  const first = i === 1 && before === "";
+  const last = i === parts.length - 2 && behind === "";
+  const alone = (first || /([[(]|, )$/.test(before)) && (last || /^( [-+<>]=? |[\]),])/.test(behind));
+  return alone || !/[-+*/%] /.test(code) ? code : `(${code})`;
 }

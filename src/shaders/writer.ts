@@ -134,13 +134,15 @@ export class Writer extends Buffers {
       const hide = number !== undefined && mayFail(number, known, definition);
       return hide ? hidden(number, elementOf((value.inputs[i] as Value).dtype)) : code;
     });
-    const wide = narrow.map((code, i) =>
-      widen(code, (operands[i] as Operand).width, width, elementOf((value.inputs[i] as Value).dtype)),
-    );
-    const context = this.context(definition.helpers ?? [], first, width);
+    const context = this.context(definition.helpers ?? NO_HELPERS, first, width);
+    let code = definition.wgsl(context, ...narrow);
     // WGSL spreads an operand of its arithmetic over the lanes by itself.
-    const plain = definition.wgsl(context, ...narrow);
-    const code = SPREADS.test(plain) ? plain : definition.wgsl(context, ...wide);
+    if (operands.some((o) => o.width !== width) && !SPREADS.test(code)) {
+      const wide = narrow.map((text, i) =>
+        widen(text, (operands[i] as Operand).width, width, elementOf((value.inputs[i] as Value).dtype)),
+      );
+      code = definition.wgsl(context, ...wide);
+    }
     this.#fused.add(value);
     this.#flops += definition.cost * width;
     return { code: this.name(definition.name, code, depth), width, depth };
@@ -192,6 +194,8 @@ export class Writer extends Buffers {
     });
   }
 }
+
+const NO_HELPERS: readonly string[] = [];
 
 /** An expression of one operation of WGSL's arithmetic. */
 const SPREADS = /^-?[\w§.]+(?:e-\d+)? [-+*/] -?[\w§.]+(?:e-\d+)?$/;
