@@ -3,7 +3,7 @@ import { init, type KernelProfile, type ProfileReport, profile, synchronize, typ
 import { type Ceilings, copyRate, measureCeilings } from "./ceilings.ts";
 import type { Row } from "./rows/row.ts";
 
-export interface KernelTime extends Omit<KernelProfile, "wgsl"> {
+export interface KernelTime extends Omit<KernelProfile, "wgsl" | "listing" | "bindings"> {
   /** Microseconds the first time, when many drivers compile. */
   readonly first: number;
   /** What would take longest if the device's ceilings were reached, and the part of that speed that is reached. */
@@ -43,7 +43,7 @@ export async function kernelTimes(row: Row, runs: number): Promise<KernelTimes |
     ceilings,
     workspaceBytes: report.workspaceBytes,
     liveBytes: report.liveBytes,
-    kernels: report.kernels.map(({ wgsl, ...kernel }, i) => {
+    kernels: report.kernels.map(({ wgsl, listing: _, bindings: __, ...kernel }, i) => {
       const { bytes, flops } = kernel;
       // The shortest, as with the ceilings: what else the machine does is in all others.
       const microseconds = Math.min(...reports.map(({ kernels }) => kernels[i]?.microseconds ?? Number.NaN));
