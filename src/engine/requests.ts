@@ -130,8 +130,10 @@ function settleCell(tensor: Tensor): void {
 export function undoAssigned(assigned: readonly Tensor[], advances: readonly Advance[], error: unknown): void {
   for (const { before, after } of advances) {
     const { cell } = after;
+    // The value before may have been undone, too: jobs that wait fail one after the other.
+    after.undone = before.undone ?? before;
     // If the cell has moved on already, its next value is made of this one and fails in its turn.
-    if (cell?.storage === after) cell.storage = before;
+    if (cell?.storage === after) cell.storage = after.undone;
     after.lose(error);
   }
   for (const tensor of assigned) if (!pending.has(tensor)) rebindCell(tensor);

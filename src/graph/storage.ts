@@ -52,6 +52,8 @@ export class Storage {
   blank: boolean;
   /** Why values are not there, by the offsets at which they begin: 0, or those of an arena's tensors. */
   missing: Map<number, unknown> = NOTHING;
+  /** The value that the cell went back to, because this one could not be computed. */
+  undone: Storage | null = null;
   /** The cell whose value this is or was. */
   readonly cell: Cell | null;
   /** The line of the program that asked for the run that has overwritten the value: only where memory has a limit. */
