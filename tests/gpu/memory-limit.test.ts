@@ -111,13 +111,12 @@ test("an old value that is read itself names its parameter, the step that overwr
   }
   const error = await failure(() => (olds[2] as Tensor).data());
   assert.instance(error, StaleTensorError);
-  const here = String.raw`memory-limit\.test\.m?[jt]s:\d+:\d+`;
-  assert.match(
-    error.message,
-    new RegExp(
-      String.raw`"0\.weight" of shape \[256, 512\] was overwritten .* at \S*${here}, .*It is read at \S*${here}\.`,
-    ),
-  );
+  assert.match(error.message, /"0\.weight" of shape \[256, 512\] was overwritten .* no room for it: out of memory: /);
+  // In a page, this file and wgrad are one bundle: there are no lines outside of it.
+  if (globalThis.process !== undefined) {
+    const here = String.raw`\S*memory-limit\.test\.ts:\d+:\d+`;
+    assert.match(error.message, new RegExp(String.raw`was overwritten .* at ${here}, .*It is read at ${here}\.`));
+  }
   for (const filler of fillers) filler.dispose();
   const firsts = await Promise.all(olds.map(async (x) => (await x.data())[0]));
   assert.equal(firsts, [0, -1, -2, -3]);
