@@ -116,6 +116,8 @@ function runWaiting(on: Device): void {
 
 /** Whether the job has to wait for bytes on their way to the host. Waiting jobs run when the bytes are there. */
 function isHeld(job: Job): boolean {
+  // Before the question what is missing: making these again may read what is still on its way to the host.
+  if (job.advances.length > 0) forgetMade();
   const { arrivals } = missingBehind(device, job.storages);
   if (arrivals.length === 0) return false;
   const arrived = Promise.all(arrivals).then(() => {
@@ -348,7 +350,6 @@ function execute(on: Device, job: Job, after: (() => void)[]): unknown {
   try {
     if (on.failure !== null) throw on.failure;
     beginRun();
-    if (advances.length > 0) forgetMade();
     noteReads(storages, advances);
     makeAgain(on, storages, after);
     storages.forEach((storage, i) => {

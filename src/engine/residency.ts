@@ -1,7 +1,7 @@
 // Residency: which storages have their bytes on the device, and for how long.
 
 import { type DType, viewOf } from "../base/dtype.ts";
-import { DeviceLostError } from "../base/errors.ts";
+import { DeviceLostError, internal } from "../base/errors.ts";
 import type { Cell, Storage } from "../graph/storage.ts";
 import type { Device } from "../runtime/device.ts";
 import type { Range } from "../runtime/executable.ts";
@@ -92,6 +92,7 @@ export function leafRange(
   const memory = memoryOn(on, storage);
   if (memory !== null) range = memory;
   else {
+    if (host === null && storage.arriving !== null) throw internal("a value that is on its way to the host is read");
     const bytes = bytesFor({ shape: [Math.ceil(storage.byteLength / 4)], dtype: "f32" });
     const fresh = on.allocate(Math.max(bytes, 272));
     if (host !== null) on.write(fresh, host);
