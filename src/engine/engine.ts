@@ -55,14 +55,6 @@ export interface Job {
   plan: Plan | null;
 }
 
-/** Hooks for a memory limit. */
-export interface Limits {
-  /** Bytes that a job's plan may use between its kernels. */
-  workspaceFor(on: Device, job: Job): number;
-  /** Returns the error for a job that failed. */
-  explain(error: unknown, job: Job): unknown;
-}
-
 let device: Device | null = null;
 let opening: Promise<Device> | null = null;
 let limited: Limited | null = null;

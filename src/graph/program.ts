@@ -1,7 +1,6 @@
 // A program: the graph of one run, captured apart from the user's tensors, with its cache key, and simplified.
 
-import type { DType } from "../base/dtype.ts";
-import { bytesOf, castNumber, isFloat } from "../base/dtype.ts";
+import { bytesOf, castNumber, type DType, isFloat } from "../base/dtype.ts";
 import { DisposedTensorError, internal } from "../base/errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../base/shape.ts";
 import {

@@ -2,8 +2,7 @@
 
 import { type DType, isFloat } from "../base/dtype.ts";
 import { DisposedTensorError, must } from "../base/errors.ts";
-import type { Shape } from "../base/shape.ts";
-import { dtypeError, opError, sizeOf } from "../base/shape.ts";
+import { dtypeError, opError, type Shape, sizeOf } from "../base/shape.ts";
 import type { Definition, KernelDefinition } from "./definition.ts";
 import { Node, RESULT, stateNode } from "./node.ts";
 import { Recording } from "./recording.ts";

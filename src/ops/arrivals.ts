@@ -2,8 +2,7 @@
 // many are sorted.
 
 import { sizeOf } from "../base/shape.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { withGrad } from "../graph/tensor.ts";
+import { type Tensor, withGrad } from "../graph/tensor.ts";
 import { alongDim, dropDims, insertDim, range, withSize } from "./arguments.ts";
 import { add, eq, gt, logicalAnd, mul, sub, trueDivide, where } from "./arithmetic.ts";
 import { maximum, minimum } from "./comparison.ts";

@@ -1,8 +1,7 @@
 // The precision that ops take under autocast: after PyTorch's lists of ops for float16 and float32.
 
 import { isFloat } from "../base/dtype.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { recording } from "../graph/tensor.ts";
+import { recording, type Tensor } from "../graph/tensor.ts";
 import { cast } from "./define.ts";
 
 /** Float operand of a matrix product or a convolution: f16 under autocast. */

@@ -1,8 +1,7 @@
 // Powers: xʸ for real and whole numbers, and the special forms that common exponents have.
 
 import { type DType, isFloat } from "../base/dtype.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { recording } from "../graph/tensor.ts";
+import { recording, type Tensor } from "../graph/tensor.ts";
 import { eq, ge, logicalAnd, mul, realFunction2, sub, where } from "./arithmetic.ts";
 import { arithmetic, type Binary, binary, constant, convert, promoteOperands, same, type Unary } from "./define.ts";
 import { cube, LOG_SPLIT, log, reciprocal, rsqrt, SCALE, SPECIAL_VALUES, sqrt, square } from "./exponential.ts";

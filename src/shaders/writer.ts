@@ -1,7 +1,6 @@
 // Writes the value of any inline expression at given coordinates, as WGSL.
 
-import type { DType } from "../base/dtype.ts";
-import { isFloat } from "../base/dtype.ts";
+import { type DType, isFloat } from "../base/dtype.ts";
 import { internal } from "../base/errors.ts";
 import type { ElementwiseDefinition, Value } from "../graph/definition.ts";
 import { forLanes, takeLanes } from "../graph/helpers.ts";
